@@ -1,0 +1,136 @@
+//! Arrow and Parquet, byte-stable: the same rows and metadata give the same bytes.
+
+use crate::Corrupt;
+use crate::table::{ColumnType, Table};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int32Type, Int64Type};
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
+use bytes::Bytes;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{KeyValue, SortingColumn};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// How many rows are turned into columns at a time.
+pub const BATCH_ROWS: usize = 64 << 10;
+
+/// Something of ours in the footer of a Parquet file: name and text.
+pub type Metadata = BTreeMap<String, String>;
+
+/// The Arrow schema of a table, without the columns of its partition.
+pub fn schema(table: Table) -> SchemaRef {
+    let fields = table.columns().iter().map(|column| {
+        let kind = match column.kind {
+            ColumnType::String => DataType::Utf8,
+            ColumnType::BigInt => DataType::Int64,
+            ColumnType::Int => DataType::Int32,
+            ColumnType::Double => DataType::Float64,
+            ColumnType::Boolean => DataType::Boolean,
+        };
+        Field::new(column.name, kind, column.nullable)
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// A batch of rows of `table` from its columns.
+pub fn batch(table: Table, columns: Vec<ArrayRef>) -> Result<RecordBatch, ArrowError> {
+    RecordBatch::try_new(schema(table), columns)
+}
+
+/// The Parquet file of `table` that holds `batches`, sorted by `sorted_by`, with `metadata` in its footer.
+pub fn encode(
+    table: Table,
+    sorted_by: &str,
+    batches: impl IntoIterator<Item = Result<RecordBatch, ArrowError>>,
+    metadata: &Metadata,
+) -> Result<Bytes, ParquetError> {
+    let schema = schema(table);
+    let sorted = schema.fields().iter().position(|field| field.name() == sorted_by);
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_sorting_columns(
+            sorted.map(|i| vec![SortingColumn { column_idx: i as i32, descending: false, nulls_first: false }]),
+        )
+        .set_key_value_metadata(Some(
+            metadata.iter().map(|(name, text)| KeyValue::new(name.clone(), text.clone())).collect(),
+        ));
+    if sorted.is_some_and(|i| schema.field(i).data_type() == &DataType::Int64) {
+        let path = ColumnPath::from(sorted_by);
+        properties = properties
+            .set_column_dictionary_enabled(path.clone(), false)
+            .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+    }
+    let options = ArrowWriterOptions::new().with_properties(properties.build()).with_skip_arrow_metadata(true);
+    let mut writer = ArrowWriter::try_new_with_options(Vec::new(), schema, options)?;
+    for batch in batches {
+        writer.write(&batch?)?;
+    }
+    Ok(writer.into_inner()?.into())
+}
+
+/// A Parquet file of the lake, its footer read.
+pub struct Decoder {
+    bytes: Bytes,
+    footer: ArrowReaderMetadata,
+}
+
+impl Decoder {
+    /// Reads the footer of a file that should be `expected`.
+    pub fn new(bytes: Bytes, expected: &'static str) -> Result<Self, Corrupt> {
+        let footer = ArrowReaderMetadata::load(&bytes, ArrowReaderOptions::new());
+        Ok(Self { footer: footer.map_err(|error| Corrupt::new(expected, error))?, bytes })
+    }
+
+    /// The number of rows.
+    pub fn rows(&self) -> u64 {
+        self.footer.metadata().file_metadata().num_rows().unsigned_abs()
+    }
+
+    /// The text that the footer holds by `name`.
+    pub fn metadata(&self, name: &str) -> Option<&str> {
+        let pairs = self.footer.metadata().file_metadata().key_value_metadata()?;
+        pairs.iter().find(|pair| pair.key == name)?.value.as_deref()
+    }
+
+    /// The rows, in batches of [`BATCH_ROWS`].
+    pub fn batches(self, table: Table) -> Result<impl Iterator<Item = Result<RecordBatch, Corrupt>>, Corrupt> {
+        let corrupt = move |error: &dyn std::fmt::Display| Corrupt::new(table.name(), error);
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.bytes, self.footer);
+        let reader = builder.with_batch_size(BATCH_ROWS).build().map_err(|error| corrupt(&error))?;
+        let schema = schema(table);
+        Ok(reader.map(move |batch| {
+            let batch = batch.map_err(|error| corrupt(&error))?;
+            RecordBatch::try_new(schema.clone(), batch.columns().to_vec()).map_err(|error| corrupt(&error))
+        }))
+    }
+}
+
+/// The text column at place `i` of a batch of our schema.
+pub fn text_at(batch: &RecordBatch, i: usize, row: usize) -> Option<&str> {
+    let column = batch.column(i).as_string::<i32>();
+    column.is_valid(row).then(|| column.value(row))
+}
+
+/// The 64-bit integers at place `i` of a batch of our schema.
+pub fn bigint_at(batch: &RecordBatch, i: usize, row: usize) -> Option<i64> {
+    let column = batch.column(i).as_primitive::<Int64Type>();
+    column.is_valid(row).then(|| column.value(row))
+}
+
+/// The 32-bit integer at place `i` of a batch of our schema.
+pub fn int_at(batch: &RecordBatch, i: usize, row: usize) -> i32 {
+    batch.column(i).as_primitive::<Int32Type>().value(row)
+}
+
+/// The float at place `i` of a batch of our schema.
+pub fn double_at(batch: &RecordBatch, i: usize, row: usize) -> f64 {
+    batch.column(i).as_primitive::<Float64Type>().value(row)
+}

@@ -1,0 +1,184 @@
+//! Key hashes and shards.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fmt;
+use std::str::FromStr;
+
+/// The hash of an email or a serial number: the first 128 bits of its SHA-256.
+///
+/// State that must not hold a person's data (the index, the readers, customers without consent) holds this instead.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyHash([u8; 16]);
+
+impl KeyHash {
+    /// The hash of `key`, an email or a serial number exactly as it stands in the record.
+    pub fn of(key: &str) -> Self {
+        let digest = Sha256::digest(key.as_bytes());
+        let mut first = [0; 16];
+        first.copy_from_slice(&digest[..16]);
+        Self(first)
+    }
+
+    /// The shard a customer with this hash lives in.
+    pub fn shard(self, shards: ShardCount) -> Shard {
+        let mut high = [0; 8];
+        high.copy_from_slice(&self.0[..8]);
+        Shard((u64::from_be_bytes(high) % u64::from(shards.get())) as u16)
+    }
+}
+
+impl fmt::Display for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyHash({self})")
+    }
+}
+
+/// A text that is no key hash.
+#[derive(Debug, thiserror::Error)]
+#[error("a key hash has 32 hexadecimal digits, not {0:?}")]
+pub struct NoKeyHash(String);
+
+impl FromStr for KeyHash {
+    type Err = NoKeyHash;
+
+    fn from_str(text: &str) -> Result<Self, NoKeyHash> {
+        let no = || NoKeyHash(text.to_owned());
+        if text.len() != 32 || !text.is_ascii() {
+            return Err(no());
+        }
+        let mut bytes = [0; 16];
+        for (i, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).map_err(|_| no())?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl Serialize for KeyHash {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for KeyHash {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A short fingerprint of any text: the first 64 bits of its SHA-256 as 16 hexadecimal digits.
+pub fn fingerprint(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// How many customer shards a lake has (`CUSTOMER_SHARDS`); chosen when the lake is made and fixed from then on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u16", into = "u16")]
+pub struct ShardCount(u16);
+
+impl ShardCount {
+    /// The most shards a lake can have: a step trainer file reads all of them.
+    pub const MAX: u16 = 1024;
+
+    /// The number of shards.
+    pub fn get(self) -> u16 {
+        self.0
+    }
+
+    /// Every shard of such a lake.
+    pub fn all(self) -> impl Iterator<Item = Shard> {
+        (0..self.0).map(Shard)
+    }
+
+    /// Whether a lake of this many shards has `shard`.
+    pub fn holds(self, shard: Shard) -> bool {
+        shard.0 < self.0
+    }
+}
+
+impl Default for ShardCount {
+    fn default() -> Self {
+        Self(16)
+    }
+}
+
+/// A number of shards that no lake can have.
+#[derive(Debug, thiserror::Error)]
+#[error("CUSTOMER_SHARDS is {0}, expected 1 to {max}", max = ShardCount::MAX)]
+pub struct BadShardCount(u16);
+
+impl TryFrom<u16> for ShardCount {
+    type Error = BadShardCount;
+
+    fn try_from(count: u16) -> Result<Self, BadShardCount> {
+        if (1..=Self::MAX).contains(&count) { Ok(Self(count)) } else { Err(BadShardCount(count)) }
+    }
+}
+
+impl From<ShardCount> for u16 {
+    fn from(count: ShardCount) -> u16 {
+        count.0
+    }
+}
+
+/// One customer shard, written as at least two digits (`07`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Shard(u16);
+
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02}", self.0)
+    }
+}
+
+impl Shard {
+    /// Reads a shard as [`Shard`]'s `Display` writes it; `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let shard = Self(text.parse().ok()?);
+        (shard.to_string() == text).then_some(shard)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_hash_survives_its_text() {
+        let hash = KeyHash::of("ann@example.com");
+        assert_eq!(hash.to_string().parse::<KeyHash>().ok(), Some(hash));
+        assert_eq!(hash.to_string().len(), 32);
+        assert!("zz".parse::<KeyHash>().is_err());
+    }
+
+    #[test]
+    fn shards_spread_and_stay_in_range() {
+        let count = ShardCount::default();
+        let mut seen = std::collections::BTreeSet::new();
+        for i in 0..1000 {
+            let shard = KeyHash::of(&format!("customer{i}@example.com")).shard(count);
+            assert!(count.holds(shard));
+            seen.insert(shard);
+        }
+        assert_eq!(seen.len(), 16);
+    }
+
+    #[test]
+    fn a_shard_is_read_only_as_it_is_written() {
+        assert_eq!(Shard::parse("07"), Some(Shard(7)));
+        assert_eq!(Shard::parse("123"), Some(Shard(123)));
+        for wrong in ["7", "007", "x", "-1", "+7", ""] {
+            assert_eq!(Shard::parse(wrong), None, "{wrong}");
+        }
+    }
+}

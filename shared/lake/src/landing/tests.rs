@@ -1,0 +1,173 @@
+use super::fields::Reason;
+use super::*;
+use crate::reading::{Accelerometer, ReadingsCollector, StepTrainer};
+use std::io::Write;
+
+type Rows = Vec<(String, i64, [f64; 3])>;
+
+/// Reads `file` in chunks of `chunk` bytes: the rows, and of each rejection its line and reason.
+fn read_in(chunk: usize, file: &[u8]) -> Result<(Rows, Vec<(u64, String)>), Undecodable> {
+    let mut reader = LandingReader::new(ReadingsCollector::<Accelerometer>::default());
+    for chunk in file.chunks(chunk) {
+        reader.push(chunk)?;
+    }
+    let (rows, quarantine) = reader.finish()?;
+    let rows = rows.finish();
+    let values = rows.rows().iter().map(|r| (rows.keys()[r.key as usize].text.clone(), r.time_ms, r.value));
+    let lines = quarantine.lines().split(|b| *b == b'\n').filter(|line| !line.is_empty());
+    let rejected = lines.map(|line| {
+        let line: serde_json::Value = serde_json::from_slice(line).unwrap();
+        (line["line"].as_u64().unwrap(), line["reason"].as_str().unwrap().to_owned())
+    });
+    Ok((values.collect(), rejected.collect()))
+}
+
+const T: i64 = 1_655_564_444_103;
+
+fn row(user: &str) -> (String, i64, [f64; 3]) {
+    (user.into(), T, [1.0, -1.0, 0.5])
+}
+
+fn json(user: &str) -> String {
+    format!(r#"{{"user":"{user}","timestamp":{T},"x":1.0,"y":-1.0,"z":0.5}}"#)
+}
+
+/// The file gives these rows and these rejections, however it is cut into chunks.
+#[track_caller]
+fn check(file: impl AsRef<[u8]>, users: &[&str], rejected: &[(u64, Reason)]) {
+    let rows: Rows = users.iter().map(|user| row(user)).collect();
+    let rejected: Vec<_> = rejected.iter().map(|(line, reason)| (*line, reason.name().to_owned())).collect();
+    for chunk in [1, 2, 7, 64, 1 << 20] {
+        assert_eq!(read_in(chunk, file.as_ref()), Ok((rows.clone(), rejected.clone())), "in chunks of {chunk}");
+    }
+}
+
+#[test]
+fn records_are_found_however_they_are_strung_together() {
+    let (a, b) = (json("a"), json("b"));
+    check("", &[], &[]);
+    check("\n \r\n\t\n", &[], &[]);
+    check(format!("{a}\n{b}\n"), &["a", "b"], &[]);
+    check(format!("{a}\r\n\r\n{b}"), &["a", "b"], &[]);
+    check(format!("\u{feff}{a}\n{b}"), &["a", "b"], &[]);
+    check(format!("{a}{b}"), &["a", "b"], &[]);
+    check(format!("[{a},{b}]"), &["a", "b"], &[]);
+    check(format!("[\n  {a},\n  {b}\n]\n"), &["a", "b"], &[]);
+    check(format!("[{a}]\n[{b}]\n"), &["a", "b"], &[]);
+    check(a.replace(',', ",\n  ").replace('{', "{\n"), &["a"], &[]);
+}
+
+#[test]
+fn field_names_match_in_any_case_and_extra_fields_are_ignored() {
+    check(json("a").replace("timestamp", "timeStamp").replace("user", "USER"), &["a"], &[]);
+    check(json("a").replace(r#""x""#, r#""extra":{"x":[1,{"y":null}]},"X""#), &["a"], &[]);
+}
+
+#[test]
+fn numbers_may_be_strings_and_strings_may_be_escaped() {
+    let t = T.to_string();
+    check(json("a").replace(&t, &format!("\"{t}\"")), &["a"], &[]);
+    check(json("a").replace(&t, &format!("{t}.0")), &["a"], &[]);
+    check(json("a").replace("0.5", "\" 5e-1 \""), &["a"], &[]);
+    check(json(r"\u0061"), &["a"], &[]);
+}
+
+#[test]
+fn what_is_no_record_is_rejected_with_its_line_and_nothing_else_is() {
+    let (a, b) = (json("a"), json("b"));
+    let broken = |bad: &str| format!("{a}\n{bad}\n{b}\n");
+    check(broken("garbage"), &["a", "b"], &[(2, Reason::NotJson)]);
+    check(broken(&a[..30]), &["a", "b"], &[(2, Reason::NotJson)]);
+    check(broken(r#"{"user":"#), &["a", "b"], &[(2, Reason::NotJson)]);
+    check(broken(&a.replace(":1.0", ":NaN")), &["a", "b"], &[(2, Reason::NotJson)]);
+    check(broken("42"), &["a", "b"], &[(2, Reason::NotAnObject)]);
+    check(broken("null \"text\" true"), &["a", "b"], &[(2, Reason::NotAnObject); 3]);
+    check(broken(&a.replace("\"z\"", "\"X\"")), &["a", "b"], &[(2, Reason::DuplicateField)]);
+    check(broken(&a.replace(":1.0", ":\"NaN\"")), &["a", "b"], &[(2, Reason::NotANumber)]);
+    check(broken(&a.replace(":1.0", ":1e999")), &["a", "b"], &[(2, Reason::NotANumber)]);
+    check(broken(&a.replace(":1.0", ":true")), &["a", "b"], &[(2, Reason::NotANumber)]);
+    check(broken(&a.replace("\"a\"", "null")), &["a", "b"], &[(2, Reason::MissingField)]);
+    check(broken(&a.replace("\"a\"", "\" \"")), &["a", "b"], &[(2, Reason::MissingField)]);
+    check(broken(&a.replace("\"a\"", "[1]")), &["a", "b"], &[(2, Reason::NotText)]);
+    check(broken(&a.replace("4103,", "4103.5,")), &["a", "b"], &[(2, Reason::NotAnInteger)]);
+    check(broken(&a.replace("4444103,", "4444,")), &["a", "b"], &[(2, Reason::TimeInSeconds)]);
+    check(broken(&a.replace("4103,", "4,")), &["a", "b"], &[(2, Reason::TimeOutOfRange)]);
+    check(broken(&a.replace(&T.to_string(), "-1")), &["a", "b"], &[(2, Reason::TimeOutOfRange)]);
+    check(broken(&a.replace(&T.to_string(), "99999999999999999999")), &["a", "b"], &[(2, Reason::NotAnInteger)]);
+}
+
+#[test]
+fn neighbours_on_one_line_survive_a_broken_record() {
+    let (a, b) = (json("a"), json("b"));
+    check(format!("{a}{}{b}", a.replace(":1.0", ":NaN")), &["a", "b"], &[(1, Reason::NotJson)]);
+    check(format!("[{a},{},{b}]", a.replace(":1.0", ":NaN")), &["a", "b"], &[(1, Reason::NotJson)]);
+}
+
+#[test]
+fn an_array_cut_short_leaves_a_trace() {
+    check(format!("[{},", json("a")), &["a"], &[(1, Reason::ArrayNotClosed)]);
+}
+
+#[test]
+fn invalid_utf_8_is_kept_as_base64() {
+    let mut file = json("a").into_bytes();
+    file.extend(b"\n{\"user\":\"\xff\xfe\"}\n");
+    let mut reader = LandingReader::new(ReadingsCollector::<Accelerometer>::default());
+    reader.push(&file).unwrap();
+    let (_, quarantine) = reader.finish().unwrap();
+    let line: serde_json::Value = serde_json::from_slice(quarantine.lines()).unwrap();
+    assert_eq!((&line["line"], &line["reason"]), (&2.into(), &"not_json".into()));
+    assert!(line["original_base64"].as_str().unwrap().starts_with("eyJ1c2VyIjoi"));
+}
+
+#[test]
+fn a_record_too_long_is_rejected_and_the_next_line_is_read() {
+    let long = json("a").replace("\"x\"", &format!("\"extra\":\"{}\",\"x\"", "e".repeat(3 * RECORD_BYTES_MAX)));
+    let file = format!("{long}\n{}\n", json("b"));
+    let expected = (vec![row("b")], vec![(1, Reason::RecordTooLong.name().to_owned())]);
+    for chunk in [100_000, 1 << 19] {
+        assert_eq!(read_in(chunk, file.as_bytes()).unwrap(), expected);
+    }
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn compression_is_told_by_content() {
+    let lines = format!("{}\n{}\n", json("a"), json("b"));
+    check(gzip(&lines), &["a", "b"], &[]);
+    check([gzip(&json("a")), gzip(&json("b"))].concat(), &["a", "b"], &[]);
+    check(zstd::encode_all(lines.as_bytes(), 1).unwrap(), &["a", "b"], &[]);
+}
+
+#[test]
+fn a_damaged_file_is_rejected_as_a_whole() {
+    let lines = json("a").repeat(100);
+    let mut checked = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    checked.include_checksum(true).unwrap();
+    checked.write_all(lines.as_bytes()).unwrap();
+    for mut damaged in [gzip(&lines), checked.finish().unwrap()] {
+        let cut = damaged.len() - 5;
+        assert!(matches!(read_in(16, &damaged[..cut]), Err(Undecodable::Compression(_))));
+        damaged[cut / 2] ^= 0xff;
+        assert!(matches!(read_in(16, &damaged), Err(Undecodable::Compression(_))));
+    }
+    let utf_16: Vec<u8> = "\u{feff}{}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_eq!(read_in(16, &utf_16), Err(Undecodable::Utf16));
+}
+
+#[test]
+fn distances_are_32_bit_integers() {
+    let step =
+        |distance: &str| format!(r#"{{"sensorReadingTime":{T},"serialNumber":12,"distanceFromObject":{distance}}}"#);
+    for (distance, rows) in [("218", 1), ("\"218\"", 1), ("218.5", 0), ("2147483648", 0), ("null", 0)] {
+        let mut reader = LandingReader::new(ReadingsCollector::<StepTrainer>::default());
+        reader.push(step(distance).as_bytes()).unwrap();
+        let (readings, quarantine) = reader.finish().unwrap();
+        assert_eq!((readings.finish().rows().len() as u64, quarantine.count()), (rows, 1 - rows), "{distance}");
+    }
+}

@@ -1,0 +1,155 @@
+//! Times and partitions. All times are milliseconds since 1970, UTC.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+const HOUR_MS: i64 = 3_600_000;
+
+/// The earliest believable time: 2000-01-01, before any STEDI device.
+pub const TIME_MS_MIN: i64 = 946_684_800_000;
+/// The first time that is no longer believable: 2100-01-01.
+pub const TIME_MS_END: i64 = 4_102_444_800_000;
+
+/// Why a time is not believed. It is quarantined, never repaired: a guess would move a reading by decades.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadTime {
+    /// It lies in 2000 to 2100 if it is read as seconds.
+    InSeconds,
+    /// It lies outside of 2000 to 2100 either way.
+    OutOfRange,
+}
+
+/// Checks that `time_ms` lies between 2000 and 2100.
+pub fn believable(time_ms: i64) -> Result<i64, BadTime> {
+    if (TIME_MS_MIN..TIME_MS_END).contains(&time_ms) {
+        Ok(time_ms)
+    } else if (TIME_MS_MIN / 1000..TIME_MS_END / 1000).contains(&time_ms) {
+        Err(BadTime::InSeconds)
+    } else {
+        Err(BadTime::OutOfRange)
+    }
+}
+
+/// A `dt`/`hour` partition: one UTC hour. Ordered by time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Partition {
+    hours: i64,
+}
+
+impl Partition {
+    /// The partition of a reading at `time_ms`.
+    pub fn of(time_ms: i64) -> Self {
+        Self { hours: time_ms.div_euclid(HOUR_MS) }
+    }
+
+    /// The UTC date, `2022-06-18`.
+    pub fn dt(self) -> String {
+        let (year, month, day) = civil(self.hours.div_euclid(24));
+        format!("{year:04}-{month:02}-{day:02}")
+    }
+
+    /// The UTC hour, `14`.
+    pub fn hour(self) -> String {
+        format!("{:02}", self.hours.rem_euclid(24))
+    }
+
+    /// The partition's values in the order of the partition columns.
+    pub fn values(self) -> [String; 2] {
+        [self.dt(), self.hour()]
+    }
+
+    /// Reads `dt=2022-06-18/hour=14`; `None` for anything that [`Partition`]'s `Display` does not write.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (dt, hour) = text.strip_prefix("dt=")?.split_once("/hour=")?;
+        let mut date = dt.splitn(3, '-').map(str::parse::<i64>);
+        let (year, month, day) = (date.next()?.ok()?, date.next()?.ok()?, date.next()?.ok()?);
+        if !(1..=12).contains(&month) || !(1..=31).contains(&day) || !(1970..=9999).contains(&year) {
+            return None;
+        }
+        let partition = Self { hours: days_from_civil(year, month, day) * 24 + hour.parse::<i64>().ok()? };
+        (partition.to_string() == text).then_some(partition)
+    }
+}
+
+impl fmt::Display for Partition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "dt={}/hour={}", self.dt(), self.hour())
+    }
+}
+
+impl Serialize for Partition {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Partition {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom(format!("no dt=…/hour=… partition: {text:?}")))
+    }
+}
+
+/// Days since 1970 → year, month, day (Howard Hinnant's `civil_from_days`).
+fn civil(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+/// Year, month, day → days since 1970 (Howard Hinnant's `days_from_civil`).
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = year - i64::from(month <= 2);
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partitions_follow_utc() {
+        for (time_ms, expected) in [
+            (1_655_564_444_103, "dt=2022-06-18/hour=15"),
+            (TIME_MS_MIN, "dt=2000-01-01/hour=00"),
+            (TIME_MS_END - 1, "dt=2099-12-31/hour=23"),
+            (1_709_164_800_000, "dt=2024-02-29/hour=00"),
+            (1_709_251_199_999, "dt=2024-02-29/hour=23"),
+        ] {
+            assert_eq!(Partition::of(time_ms).to_string(), expected);
+            assert_eq!(Partition::parse(expected), Some(Partition::of(time_ms)));
+        }
+    }
+
+    #[test]
+    fn every_day_of_the_range_survives_its_text() {
+        for day in (TIME_MS_MIN..TIME_MS_END).step_by(24 * HOUR_MS as usize) {
+            let partition = Partition::of(day + 5 * HOUR_MS);
+            assert_eq!(Partition::parse(&partition.to_string()), Some(partition));
+        }
+    }
+
+    #[test]
+    fn other_spellings_are_no_partitions() {
+        for wrong in ["", "dt=2022-6-18/hour=14", "dt=2022-06-18/hour=24", "dt=2023-02-30/hour=01", "dt=2022-06-18"] {
+            assert_eq!(Partition::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn seconds_are_told_from_nonsense() {
+        assert_eq!(believable(1_655_564_444_103), Ok(1_655_564_444_103));
+        assert_eq!(believable(1_655_564_444), Err(BadTime::InSeconds));
+        assert_eq!(believable(-1), Err(BadTime::OutOfRange));
+        assert_eq!(believable(1_655_564_444_103_000), Err(BadTime::OutOfRange));
+    }
+}

@@ -1,0 +1,139 @@
+//! A shard of `customer_curated`: the trusted customers of a shard who have accelerometer readings that count.
+
+use super::trusted::TrustedShard;
+use super::{Versions, decode, encode};
+use crate::Corrupt;
+use crate::columnar::Metadata;
+use crate::customer::Customer;
+use crate::hash::KeyHash;
+use crate::policy::ConsentPolicy;
+use crate::readers::Readers;
+use crate::table::Table;
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+const TABLE: Table = Table::CustomerCurated;
+
+/// The curated customers of one shard.
+#[derive(Clone, Debug, Default)]
+pub struct CuratedShard {
+    rows: BTreeMap<String, Customer>,
+    versions: Versions,
+    /// For each serial number the email of its owner, as far as this shard knows.
+    owners: HashMap<String, String>,
+}
+
+impl CuratedShard {
+    /// Reads a shard's object.
+    pub fn decode(bytes: Bytes) -> Result<Self, Corrupt> {
+        let (rows, versions, _) = decode(TABLE, bytes)?;
+        Ok(Self { owners: owners(&rows), rows, versions })
+    }
+
+    /// The shard's object.
+    pub fn encode(&self) -> Result<Bytes, Corrupt> {
+        encode(TABLE, &self.rows, &self.versions, Metadata::new())
+    }
+
+    /// The curated customer of this shard who owns the device: of several who name it, the one with the latest record.
+    pub fn owner(&self, serial_number: &str) -> Option<&Customer> {
+        self.rows.get(self.owners.get(serial_number)?)
+    }
+
+    /// The shard's versions, by the hash of the serial number.
+    pub fn versions(&self) -> &Versions {
+        &self.versions
+    }
+
+    /// The next version: the customers of `trusted` of whom `readers` says that they have readings that count. None
+    /// if that changes nothing.
+    ///
+    /// "Has a row in `accelerometer_trusted`" is decided without looking at that table: it has one of a trusted
+    /// customer exactly if the customer's latest reading counts.
+    pub fn curate(&self, trusted: &TrustedShard, readers: &Readers, policy: ConsentPolicy) -> Option<Self> {
+        let counts = |customer: &&Customer| {
+            let latest_ms = readers.latest_ms(customer.key());
+            latest_ms.zip(customer.since_ms()).is_some_and(|(latest_ms, since_ms)| policy.admits(latest_ms, since_ms))
+        };
+        let rows: BTreeMap<_, _> = trusted.customers().filter(counts).map(|c| (c.email.clone(), c.clone())).collect();
+        if rows == self.rows {
+            return None;
+        }
+        let owners = owners(&rows);
+        let owner_in = |rows: &BTreeMap<String, Customer>, owners: &HashMap<String, String>, serial: &str| {
+            owners.get(serial).and_then(|email| rows.get(email).cloned())
+        };
+        let serials: BTreeSet<&String> = self.owners.keys().chain(owners.keys()).collect();
+        let changed = serials.into_iter().filter(|serial| {
+            // The whole record: of owners in several shards the one with the latest record is chosen.
+            owner_in(&self.rows, &self.owners, serial) != owner_in(&rows, &owners, serial)
+        });
+        let versions = self.versions.next(changed.map(|serial| KeyHash::of(serial)));
+        Some(Self { rows, versions, owners })
+    }
+}
+
+fn owners(rows: &BTreeMap<String, Customer>) -> HashMap<String, String> {
+    let mut owners: HashMap<String, String> = HashMap::new();
+    for customer in rows.values() {
+        let Some(serial) = &customer.serialnumber else { continue };
+        let later = |owner: &String| rows.get(owner).is_none_or(|owner| customer.cmp_latest(owner).is_gt());
+        if owners.get(serial).is_none_or(later) {
+            owners.insert(serial.clone(), customer.email.clone());
+        }
+    }
+    owners
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::customer::tests::customer;
+    use crate::layout::{FileName, Place};
+    use crate::trust::trusted::CustomerShard;
+
+    fn trusted(customers: &[Customer]) -> TrustedShard {
+        let place = Place { bucket: "b".into(), key: "customer/landing/f".into() };
+        let mut update = CustomerShard::default().update();
+        update.land(&FileName::of(&place), &place, customers.iter());
+        TrustedShard::decode(update.settle().unwrap().encode().unwrap()).unwrap()
+    }
+
+    fn readers(latest: &[(&str, i64)]) -> Readers {
+        let mut readers = Readers::default();
+        for (email, time_ms) in latest {
+            readers.raise(KeyHash::of(email), *time_ms);
+        }
+        readers
+    }
+
+    #[test]
+    fn a_trusted_customer_needs_a_reading_that_counts() {
+        let trusted = trusted(&[customer("with", 5, Some(5)), customer("without", 5, Some(5))]);
+        for (policy, latest_ms, curated) in
+            [(ConsentPolicy::Ever, 4, true), (ConsentPolicy::AtReading, 4, false), (ConsentPolicy::AtReading, 5, true)]
+        {
+            let shard = CuratedShard::default().curate(&trusted, &readers(&[("with", latest_ms)]), policy);
+            assert_eq!(shard.is_some(), curated, "{policy} {latest_ms}");
+            if let Some(shard) = shard {
+                assert_eq!(shard.rows.keys().collect::<Vec<_>>(), ["with"]);
+                assert!(shard.curate(&trusted, &readers(&[("with", latest_ms)]), policy).is_none());
+            }
+        }
+    }
+
+    #[test]
+    fn a_device_belongs_to_the_latest_record() {
+        let mut old = customer("old", 1, Some(1));
+        let mut new = customer("new", 2, Some(1));
+        old.serialnumber = Some("device".into());
+        new.serialnumber = Some("device".into());
+        let both = readers(&[("old", 9), ("new", 9)]);
+        let shard = CuratedShard::default().curate(&trusted(&[old.clone(), new]), &both, ConsentPolicy::Ever).unwrap();
+        assert_eq!(shard.owner("device").unwrap().email, "new");
+        let shard = CuratedShard::decode(shard.encode().unwrap()).unwrap();
+        let after = shard.curate(&trusted(&[old]), &both, ConsentPolicy::Ever).unwrap();
+        assert_eq!(after.owner("device").unwrap().email, "old");
+        assert_eq!(after.versions().changed(KeyHash::of("device")), 2);
+    }
+}

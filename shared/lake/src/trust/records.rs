@@ -1,0 +1,256 @@
+//! What a shard remembers of every customer record that landed, by landing file.
+//!
+//! A replaced customer file replaces its records, so the shard must know which record came from which file. It keeps
+//! no contents: of a record only the date, the consent and a digest, by the hash of the email. The content of the
+//! record that counts is the table's row; another's, should it come to count, is read from its landing file again.
+//!
+//! A daily export of all customers has the same records under a new name every day: one remembered record then stands
+//! in a run of files, so that a shard's size follows the changes and not the days.
+
+use crate::customer::{Customer, excluded};
+use crate::hash::KeyHash;
+use crate::layout::{FileName, Place};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// All records of a shard's customers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Records {
+    files: Vec<LandedFile>,
+    customers: BTreeMap<KeyHash, Vec<Record>>,
+}
+
+/// A landing file, and what became of those of its records that belong to this shard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct LandedFile {
+    file: FileName,
+    landing: Place,
+    account: Account,
+    /// The shard's version in which the account last changed.
+    changed: u64,
+}
+
+/// What became of the records of one file in one shard.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// How many are rows of the table.
+    pub kept: u64,
+    /// How many are not, by reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub excluded: BTreeMap<String, u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Record {
+    date_ms: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    consent: Option<Consent>,
+    /// The files that hold it, by their place in the list of files.
+    files: Runs,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Consent {
+    since_ms: i64,
+    /// Tells this record's content from another's.
+    digest: String,
+}
+
+impl Records {
+    /// Replaces what `file` says of this shard's customers by `customers`; the keys for which that is a change.
+    pub fn replace<'a>(
+        &mut self,
+        file: &FileName,
+        landing: &Place,
+        customers: impl Iterator<Item = &'a Customer>,
+    ) -> BTreeSet<KeyHash> {
+        let id = self.id(file, landing);
+        let before: BTreeMap<KeyHash, Record> = self.of_file(id);
+        let mut now = BTreeMap::new();
+        for customer in customers {
+            let consent = customer.since_ms().map(|since_ms| Consent { since_ms, digest: customer.digest() });
+            now.insert(customer.key(), Record { date_ms: customer.date_ms(), consent, files: Runs::default() });
+        }
+        let same = |a: &Record, b: &Record| a.date_ms == b.date_ms && a.consent == b.consent;
+        let mut changed = BTreeSet::new();
+        for key in before.keys().chain(now.keys()) {
+            let (was, is) = (before.get(key), now.get(key));
+            if was.zip(is).is_some_and(|(was, is)| same(was, is)) || !changed.insert(*key) {
+                continue;
+            }
+            let records = self.customers.entry(*key).or_default();
+            records.iter_mut().for_each(|record| record.files.remove(id));
+            records.retain(|record| !record.files.is_empty());
+            if let Some(is) = is {
+                match records.iter_mut().find(|record| same(record, is)) {
+                    Some(record) => record.files.insert(id),
+                    None => {
+                        let mut record = is.clone();
+                        record.files.insert(id);
+                        records.push(record);
+                    }
+                }
+            }
+            if records.is_empty() {
+                self.customers.remove(key);
+            }
+        }
+        changed
+    }
+
+    fn id(&mut self, file: &FileName, landing: &Place) -> u32 {
+        let known = self.files.iter().position(|landed| landed.file == *file);
+        let id = known.unwrap_or_else(|| {
+            let (file, landing) = (file.clone(), landing.clone());
+            self.files.push(LandedFile { file, landing, account: Account::default(), changed: 0 });
+            self.files.len() - 1
+        });
+        id as u32
+    }
+
+    fn of_file(&self, id: u32) -> BTreeMap<KeyHash, Record> {
+        let held = |records: &Vec<Record>| records.iter().find(|record| record.files.contains(id)).cloned();
+        self.customers.iter().filter_map(|(key, records)| Some((*key, held(records)?))).collect()
+    }
+
+    /// The records of a customer of which one counts, by digest, each with a landing file that has it. None if the
+    /// latest record has no consent, or there is no record.
+    pub fn candidates(&self, key: KeyHash) -> BTreeMap<&str, &Place> {
+        let records = self.customers.get(&key).map(Vec::as_slice).unwrap_or_default();
+        let latest_ms = records.iter().map(|record| record.date_ms).max();
+        let latest = || records.iter().filter(|record| Some(record.date_ms) == latest_ms);
+        if latest().any(|record| record.consent.is_none()) {
+            return BTreeMap::new();
+        }
+        let held_in = |record: &Record| record.files.last().and_then(|id| self.files.get(id as usize));
+        latest().filter_map(|r| Some((r.consent.as_ref()?.digest.as_str(), &held_in(r)?.landing))).collect()
+    }
+
+    /// Counts anew what became of every file's records, given the digests of the records that count; a file whose
+    /// account differs from before changed in `version`.
+    pub fn recount(&mut self, counting: &BTreeMap<KeyHash, String>, version: u64) {
+        let mut accounts = vec![Account::default(); self.files.len()];
+        for (key, records) in &self.customers {
+            let digest = counting.get(key).map(String::as_str);
+            for record in records {
+                let counts =
+                    digest.is_some() && record.consent.as_ref().map(|consent| consent.digest.as_str()) == digest;
+                // Of several files with the very record, the first by name keeps it: the order of arrival never decides.
+                let keeper = record.files.iter().filter(|_| counts).min_by_key(|id| &self.files[*id as usize].file);
+                let reason = match (&record.consent, digest) {
+                    (None, _) => excluded::NO_CONSENT,
+                    (Some(_), None) => excluded::CONSENT_WITHDRAWN,
+                    (Some(_), Some(_)) if counts => excluded::DUPLICATE,
+                    (Some(_), Some(_)) => excluded::SUPERSEDED,
+                };
+                for id in record.files.iter() {
+                    let account = &mut accounts[id as usize];
+                    if Some(id) == keeper {
+                        account.kept += 1;
+                    } else {
+                        *account.excluded.entry(reason.to_owned()).or_default() += 1;
+                    }
+                }
+            }
+        }
+        for (file, account) in self.files.iter_mut().zip(accounts) {
+            if file.account != account {
+                file.account = account;
+                file.changed = version;
+            }
+        }
+    }
+
+    /// The account of `file` in this shard, and the version in which it last changed.
+    pub fn account(&self, file: &FileName) -> Option<(&Account, u64)> {
+        self.files.iter().find(|landed| landed.file == *file).map(|landed| (&landed.account, landed.changed))
+    }
+
+    /// The files whose account changed after version `seen`, and where they landed.
+    pub fn accounts_changed_since(&self, seen: u64) -> impl Iterator<Item = (&FileName, &Place)> {
+        self.files.iter().filter(move |landed| landed.changed > seen).map(|landed| (&landed.file, &landed.landing))
+    }
+}
+
+/// A set of file numbers as sorted, inclusive runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+struct Runs(Vec<(u32, u32)>);
+
+impl Runs {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = u32> {
+        self.0.iter().flat_map(|(first, last)| *first..=*last)
+    }
+
+    fn last(&self) -> Option<u32> {
+        self.0.last().map(|(_, last)| *last)
+    }
+
+    fn contains(&self, id: u32) -> bool {
+        self.0.iter().any(|(first, last)| (*first..=*last).contains(&id))
+    }
+
+    fn insert(&mut self, id: u32) {
+        if self.contains(id) {
+            return;
+        }
+        let at = self.0.partition_point(|(first, _)| *first < id);
+        self.0.insert(at, (id, id));
+        if at + 1 < self.0.len() && self.0[at + 1].0 == id + 1 {
+            self.0[at].1 = self.0.remove(at + 1).1;
+        }
+        if at > 0 && self.0[at - 1].1 + 1 == id {
+            self.0[at - 1].1 = self.0.remove(at).1;
+        }
+    }
+
+    fn remove(&mut self, id: u32) {
+        let Some(at) = self.0.iter().position(|(first, last)| (*first..=*last).contains(&id)) else { return };
+        let (first, last) = self.0.remove(at);
+        if id < last {
+            self.0.insert(at, (id + 1, last));
+        }
+        if first < id {
+            self.0.insert(at, (first, id - 1));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_hold_what_a_set_holds() {
+        let mut runs = Runs::default();
+        let mut set = BTreeSet::new();
+        // A walk over all residues: fills, holes and merges on both sides.
+        for i in 0..400_u32 {
+            let id = i * 37 % 50;
+            if i * 7 % 3 == 0 {
+                runs.remove(id);
+                set.remove(&id);
+            } else {
+                runs.insert(id);
+                set.insert(id);
+            }
+            assert_eq!(runs.iter().collect::<Vec<_>>(), set.iter().copied().collect::<Vec<_>>());
+            assert!(runs.0.windows(2).all(|w| w[0].1 + 1 < w[1].0), "{runs:?}");
+        }
+    }
+
+    #[test]
+    fn a_daily_export_takes_one_run() {
+        let mut records = Records::default();
+        let customer = crate::customer::tests::customer("a", 1, Some(1));
+        for day in 0..365 {
+            let place = Place { bucket: "b".into(), key: format!("customer/landing/{day:03}.json") };
+            records.replace(&FileName::of(&place), &place, [&customer].into_iter());
+        }
+        assert_eq!(records.customers[&customer.key()][0].files.0, [(0, 364)]);
+    }
+}

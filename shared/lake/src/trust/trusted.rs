@@ -1,0 +1,267 @@
+//! A shard of `customer_trusted`: the customers whose latest record has a consent to research.
+
+use super::records::{Account, Records};
+use super::{Versions, decode, encode, json, parse};
+use crate::Corrupt;
+use crate::columnar::Metadata;
+use crate::customer::Customer;
+use crate::hash::KeyHash;
+use crate::layout::{FileName, Place};
+use crate::table::Table;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+const TABLE: Table = Table::CustomerTrusted;
+const RECORDS: &str = "stedi.records";
+
+/// The trusted customers of one shard.
+#[derive(Clone, Debug, Default)]
+pub struct TrustedShard {
+    rows: BTreeMap<String, Customer>,
+    versions: Versions,
+}
+
+impl TrustedShard {
+    /// Reads a shard's object, without what it remembers of records.
+    pub fn decode(bytes: Bytes) -> Result<Self, Corrupt> {
+        let (rows, versions, _) = decode(TABLE, bytes)?;
+        Ok(Self { rows, versions })
+    }
+
+    /// The trusted customer with this email.
+    pub fn customer(&self, email: &str) -> Option<&Customer> {
+        self.rows.get(email)
+    }
+
+    /// The trusted customers, by email.
+    pub fn customers(&self) -> impl Iterator<Item = &Customer> {
+        self.rows.values()
+    }
+
+    /// The shard's versions, by the hash of the email.
+    pub fn versions(&self) -> &Versions {
+        &self.versions
+    }
+}
+
+/// A shard of `customer_trusted` with all it remembers: what the function `customer_trusted` works on.
+#[derive(Clone, Debug, Default)]
+pub struct CustomerShard {
+    shard: TrustedShard,
+    records: Records,
+}
+
+impl CustomerShard {
+    /// Reads a shard's object.
+    pub fn decode(bytes: Bytes) -> Result<Self, Corrupt> {
+        let (rows, versions, decoder) = decode(TABLE, bytes)?;
+        let packed: String = parse(TABLE, decoder.metadata(RECORDS))?;
+        let corrupt = |error: &dyn std::fmt::Display| Corrupt::new(TABLE.name(), error);
+        let packed = BASE64.decode(packed).map_err(|error| corrupt(&error))?;
+        let unpacked = zstd::decode_all(packed.as_slice()).map_err(|error| corrupt(&error))?;
+        let records = serde_json::from_slice(&unpacked).map_err(|error| corrupt(&error))?;
+        Ok(Self { shard: TrustedShard { rows, versions }, records })
+    }
+
+    /// The shard's object.
+    pub fn encode(&self) -> Result<Bytes, Corrupt> {
+        let packed = zstd::encode_all(json(&self.records)?.as_bytes(), 1).map_err(|e| Corrupt::new(TABLE.name(), e))?;
+        let footer = Metadata::from([(RECORDS.to_owned(), json(&BASE64.encode(packed))?)]);
+        encode(TABLE, &self.shard.rows, &self.shard.versions, footer)
+    }
+
+    /// The version of the shard.
+    pub fn version(&self) -> u64 {
+        self.shard.versions.version
+    }
+
+    /// The account of `file` in this shard, and the version in which it last changed.
+    pub fn account(&self, file: &FileName) -> Option<(&Account, u64)> {
+        self.records.account(file)
+    }
+
+    /// The files whose account changed after version `seen`, and where they landed.
+    pub fn accounts_changed_since(&self, seen: u64) -> impl Iterator<Item = (&FileName, &Place)> {
+        self.records.accounts_changed_since(seen)
+    }
+
+    /// Begins an update.
+    pub fn update(self) -> Update {
+        Update { before: self.clone(), records: self.records, touched: BTreeSet::new(), contents: HashMap::new() }
+    }
+}
+
+/// An update of a shard: [`land`](Self::land) what each file says, [`supply`](Self::supply) the records that are
+/// [`wanted`](Self::wanted), and [`settle`](Self::settle).
+pub struct Update {
+    before: CustomerShard,
+    records: Records,
+    touched: BTreeSet<KeyHash>,
+    /// The contents at hand, by digest.
+    contents: HashMap<String, Customer>,
+}
+
+impl Update {
+    /// Replaces what `file` says of this shard's customers by `customers`.
+    pub fn land<'a>(
+        &mut self,
+        file: &FileName,
+        landing: &Place,
+        customers: impl Iterator<Item = &'a Customer> + Clone,
+    ) {
+        let changed = self.records.replace(file, landing, customers.clone());
+        self.supply(customers.filter(|customer| changed.contains(&customer.key())));
+        if self.touched.is_empty() && !changed.is_empty() {
+            let rows: Vec<Customer> = self.before.shard.rows.values().cloned().collect();
+            self.supply(rows.iter());
+        }
+        self.touched.extend(changed);
+    }
+
+    /// Landing files that must be read again, since a record of theirs has come to count.
+    pub fn wanted(&self) -> BTreeSet<Place> {
+        let candidates = self.touched.iter().flat_map(|key| self.records.candidates(*key));
+        candidates.filter(|(digest, _)| !self.contents.contains_key(*digest)).map(|(_, place)| place.clone()).collect()
+    }
+
+    /// Takes records that are at hand.
+    pub fn supply<'a>(&mut self, customers: impl Iterator<Item = &'a Customer>) {
+        self.contents.extend(customers.filter(|c| c.since_ms().is_some()).map(|c| (c.digest(), c.clone())));
+    }
+
+    /// The new version of the shard; none if nothing changed.
+    ///
+    /// A record that is still wanted cannot be had: its landing file is gone. It is left out, so that the customer is
+    /// rather not trusted than trusted by guess, until the file lands again.
+    pub fn settle(self) -> Option<CustomerShard> {
+        if self.touched.is_empty() {
+            return None;
+        }
+        let Self { before: CustomerShard { shard: mut after, .. }, mut records, touched, contents } = self;
+        let before: HashMap<KeyHash, Customer> = after.rows.values().map(|c| (c.key(), c.clone())).collect();
+        let mut trust_changed = Vec::new();
+        for key in touched {
+            let candidates = records.candidates(key).into_keys().filter_map(|digest| contents.get(digest));
+            let latest = candidates.max_by(|a, b| a.cmp_latest(b)).cloned();
+            let was = before.get(&key);
+            if was.and_then(Customer::since_ms) != latest.as_ref().and_then(Customer::since_ms) {
+                trust_changed.push(key);
+            }
+            if let Some(was) = was {
+                after.rows.remove(&was.email);
+            }
+            if let Some(latest) = latest {
+                after.rows.insert(latest.email.clone(), latest);
+            }
+        }
+        after.versions = after.versions.next(trust_changed);
+        let counting = after.rows.values().map(|customer| (customer.key(), customer.digest())).collect();
+        records.recount(&counting, after.versions.version);
+        Some(CustomerShard { shard: after, records })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::customer::excluded;
+    use crate::customer::tests::customer;
+
+    fn place(name: &str) -> Place {
+        Place { bucket: "b".into(), key: format!("customer/landing/{name}.json") }
+    }
+
+    fn land(shard: CustomerShard, name: &str, customers: &[Customer]) -> Option<CustomerShard> {
+        let mut update = shard.update();
+        update.land(&FileName::of(&place(name)), &place(name), customers.iter());
+        assert!(update.wanted().is_empty());
+        update.settle()
+    }
+
+    fn emails(shard: &CustomerShard) -> Vec<&str> {
+        shard.shard.rows.keys().map(String::as_str).collect()
+    }
+
+    #[test]
+    fn the_order_of_arrival_never_decides() {
+        let records = [customer("a", 1, Some(1)), customer("a", 2, None), customer("a", 3, Some(3))];
+        for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+            let mut shard = CustomerShard::default();
+            for i in order {
+                shard = land(shard, &i.to_string(), &records[i..=i]).unwrap();
+            }
+            assert_eq!(shard.shard.customer("a"), Some(&records[2]), "{order:?}");
+        }
+    }
+
+    #[test]
+    fn landing_the_same_again_changes_nothing() {
+        let records = [customer("a", 1, Some(1)), customer("b", 1, None)];
+        let shard = land(CustomerShard::default(), "f", &records).unwrap();
+        assert!(land(shard, "f", &records).is_none());
+    }
+
+    #[test]
+    fn a_shard_survives_its_bytes_and_holds_nothing_of_those_without_consent() {
+        let shard =
+            land(CustomerShard::default(), "f", &[customer("yes", 1, Some(1)), customer("refusing", 1, None)]).unwrap();
+        let bytes = shard.encode().unwrap();
+        let again = CustomerShard::decode(bytes.clone()).unwrap();
+        assert_eq!(
+            (again.shard.rows.clone(), again.records.clone()),
+            (shard.shard.rows.clone(), shard.records.clone())
+        );
+        assert_eq!(again.encode().unwrap(), bytes);
+        assert_eq!(TrustedShard::decode(bytes).unwrap().versions(), &shard.shard.versions);
+        assert!(!json(&shard.records).unwrap().contains("refusing"));
+    }
+
+    #[test]
+    fn only_keys_whose_consent_changed_are_remembered_as_changed() {
+        let shard =
+            land(CustomerShard::default(), "f", &[customer("a", 1, Some(1)), customer("b", 1, Some(1))]).unwrap();
+        let shard =
+            land(shard, "g", &[customer("a", 2, Some(1)), customer("b", 2, Some(2)), customer("c", 1, None)]).unwrap();
+        let changed: Vec<_> = shard.shard.versions.changed_since(1).collect();
+        assert_eq!(changed, [KeyHash::of("b")]);
+    }
+
+    #[test]
+    fn a_replaced_withdrawal_reads_the_earlier_record_again() {
+        let consent = [customer("a", 1, Some(1))];
+        let shard = land(CustomerShard::default(), "f", &consent).unwrap();
+        let shard = land(shard, "g", &[customer("a", 2, None)]).unwrap();
+        assert!(emails(&shard).is_empty());
+        let mut update = shard.clone().update();
+        update.land(&FileName::of(&place("g")), &place("g"), [].iter());
+        assert_eq!(update.wanted(), BTreeSet::from([place("f")]));
+        update.supply(consent.iter());
+        assert!(update.wanted().is_empty());
+        assert_eq!(emails(&update.settle().unwrap()), ["a"]);
+
+        let mut gone = shard.update();
+        gone.land(&FileName::of(&place("g")), &place("g"), [].iter());
+        assert!(emails(&gone.settle().unwrap()).is_empty(), "a record that cannot be read again is not trusted");
+    }
+
+    #[test]
+    fn accounts_follow_the_record_that_counts() {
+        let account = |shard: &CustomerShard, name: &str| {
+            let (account, changed) = shard.account(&FileName::of(&place(name))).unwrap();
+            (account.kept, account.excluded.clone(), changed)
+        };
+        let one = |reason: &str| BTreeMap::from([(reason.to_owned(), 1)]);
+        let shard = land(CustomerShard::default(), "f", &[customer("a", 1, Some(1))]).unwrap();
+        assert_eq!(account(&shard, "f"), (1, BTreeMap::new(), 1));
+        let shard = land(shard, "g", &[customer("a", 2, Some(2))]).unwrap();
+        assert_eq!(account(&shard, "f"), (0, one(excluded::SUPERSEDED), 2));
+        assert_eq!(account(&shard, "g"), (1, BTreeMap::new(), 2));
+        let shard = land(shard, "h", &[customer("a", 3, None)]).unwrap();
+        assert_eq!(account(&shard, "g"), (0, one(excluded::CONSENT_WITHDRAWN), 3));
+        assert_eq!(account(&shard, "h"), (0, one(excluded::NO_CONSENT), 3));
+        let files: Vec<_> = shard.accounts_changed_since(2).map(|(file, _)| file.clone()).collect();
+        assert_eq!(files.len(), 3);
+    }
+}
