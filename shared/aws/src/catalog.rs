@@ -1,0 +1,200 @@
+//! Glue: databases, tables, partitions.
+
+use crate::with_causes;
+use aws_sdk_glue::Client;
+use aws_sdk_glue::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_glue::types::{
+    Column, DatabaseInput, PartitionError, PartitionInput, SerDeInfo, StorageDescriptor, TableInput,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use lake::table::{Format, Table};
+use lake::time::Partition;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// The most partitions of one BatchCreatePartition call.
+const BATCH_PARTITIONS_MAX: usize = 100;
+/// How often registering is tried while others change the same table.
+const ATTEMPTS_MAX: u32 = 6;
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// The tables of a lake in the Glue Data Catalog.
+#[derive(Clone, Debug)]
+pub struct Catalog {
+    client: Client,
+    database: String,
+    bucket: String,
+    /// What this process knows to be registered. Partitions are never removed.
+    registered: Arc<Mutex<BTreeSet<(Table, Partition)>>>,
+}
+
+/// A failed Glue call.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {call} in Glue database {database}: {cause}")]
+pub struct CatalogError {
+    call: String,
+    database: String,
+    cause: String,
+}
+
+impl Catalog {
+    /// The tables over `bucket` in `database`, behind `client`.
+    pub fn new(client: Client, database: &str, bucket: &str) -> Self {
+        Self { client, database: database.to_owned(), bucket: bucket.to_owned(), registered: Arc::default() }
+    }
+
+    /// Registers partitions of `table`; those that are registered already stay as they are.
+    pub async fn register(&self, table: Table, partitions: &BTreeSet<Partition>) -> Result<(), CatalogError> {
+        let known = |p: &Partition| self.known().contains(&(table, *p));
+        let missing: Vec<Partition> = partitions.iter().copied().filter(|p| !known(p)).collect();
+        for batch in missing.chunks(BATCH_PARTITIONS_MAX) {
+            self.create(table, batch.to_vec()).await?;
+            self.known().extend(batch.iter().map(|partition| (table, *partition)));
+        }
+        Ok(())
+    }
+
+    async fn create(&self, table: Table, mut pending: Vec<Partition>) -> Result<(), CatalogError> {
+        let call = || format!("register partitions of {table}");
+        let mut pause = FIRST_PAUSE;
+        for attempt in 1.. {
+            let cause = match self.create_once(table, &pending).await {
+                Ok(errors) => {
+                    // A 200 may still hold errors; of those only an existing partition is what we want.
+                    let failed: Vec<PartitionError> = errors.into_iter().filter(|e| code(e) != Some(EXISTS)).collect();
+                    let Some(first) = failed.first() else { return Ok(()) };
+                    let cause = format!("{:?}: {:?}", first.partition_values(), first.error_detail());
+                    pending.retain(|p| failed.iter().any(|e| e.partition_values() == p.values()));
+                    cause
+                }
+                Err(error) if error.code() == Some(CONCURRENT) => with_causes(&error),
+                Err(error) => return Err(self.failed(call(), &error)),
+            };
+            if attempt == ATTEMPTS_MAX {
+                return Err(CatalogError { call: call(), database: self.database.clone(), cause });
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        Ok(())
+    }
+
+    async fn create_once(&self, table: Table, partitions: &[Partition]) -> Result<Vec<PartitionError>, CreateError> {
+        let inputs = partitions.iter().map(|partition| {
+            let location = format!("s3://{}/{}", self.bucket, lake::layout::partition_prefix(table, *partition));
+            PartitionInput::builder()
+                .set_values(Some(partition.values().to_vec()))
+                .storage_descriptor(storage(table, location))
+                .build()
+        });
+        let call = self.client.batch_create_partition().database_name(&self.database).table_name(table.name());
+        let answer = call.set_partition_input_list(Some(inputs.collect())).send().await?;
+        Ok(answer.errors.unwrap_or_default())
+    }
+
+    /// Creates the database and all tables, where they do not exist. On AWS, Terraform does this.
+    pub async fn create_tables(&self) -> Result<(), CatalogError> {
+        let input = DatabaseInput::builder().name(&self.database).description("STEDI Lake").build();
+        let input = input.map_err(|error| self.failed("describe the database".into(), &error))?;
+        let created = self.client.create_database().database_input(input).send().await;
+        self.unless_exists("create the database".into(), created)?;
+        for table in Table::ALL {
+            let input = TableInput::builder()
+                .name(table.name())
+                .description(table.comment())
+                .table_type("EXTERNAL_TABLE")
+                .parameters("EXTERNAL", "TRUE")
+                .parameters(
+                    "classification",
+                    match table.format() {
+                        Format::Json => "json",
+                        Format::Parquet => "parquet",
+                    },
+                )
+                .set_partition_keys(Some(columns(table.partition_columns())))
+                .storage_descriptor(storage(table, format!("s3://{}/{}", self.bucket, table.prefix())))
+                .build()
+                .map_err(|error| self.failed(format!("describe {table}"), &error))?;
+            let created = self.client.create_table().database_name(&self.database).table_input(input).send().await;
+            self.unless_exists(format!("create {table}"), created)?;
+        }
+        Ok(())
+    }
+
+    /// The registered partitions of `table`, in order.
+    pub async fn partitions(&self, table: Table) -> Result<BTreeSet<Partition>, CatalogError> {
+        let mut found = BTreeSet::new();
+        let call = self.client.get_partitions().database_name(&self.database).table_name(table.name());
+        let mut pages = call.into_paginator().send();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| self.failed(format!("list partitions of {table}"), &error))?;
+            for partition in page.partitions.unwrap_or_default() {
+                let [dt, hour] = partition.values() else { continue };
+                found.extend(Partition::parse(&format!("dt={dt}/hour={hour}")));
+            }
+        }
+        Ok(found)
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, BTreeSet<(Table, Partition)>> {
+        self.registered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn unless_exists<T, E>(
+        &self,
+        call: String,
+        result: Result<T, SdkError<E, HttpResponse>>,
+    ) -> Result<(), CatalogError>
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        match result {
+            Ok(_) => Ok(()),
+            Err(error) if error.code() == Some(EXISTS) => Ok(()),
+            Err(error) => Err(self.failed(call, &error)),
+        }
+    }
+
+    fn failed(&self, call: String, error: &(dyn std::error::Error + 'static)) -> CatalogError {
+        CatalogError { call, database: self.database.clone(), cause: with_causes(error) }
+    }
+}
+
+type CreateError = SdkError<aws_sdk_glue::operation::batch_create_partition::BatchCreatePartitionError, HttpResponse>;
+
+const EXISTS: &str = "AlreadyExistsException";
+const CONCURRENT: &str = "ConcurrentModificationException";
+
+fn code(error: &PartitionError) -> Option<&str> {
+    error.error_detail()?.error_code()
+}
+
+fn columns(columns: &[lake::table::Column]) -> Vec<Column> {
+    // A name is all that Glue demands of a column.
+    let column =
+        |c: &lake::table::Column| Column::builder().name(c.name).r#type(c.kind.to_string()).comment(c.comment).build();
+    columns.iter().filter_map(|c| column(c).ok()).collect()
+}
+
+fn storage(table: Table, location: String) -> StorageDescriptor {
+    let (input, output, serde) = match table.format() {
+        Format::Json => (
+            "org.apache.hadoop.mapred.TextInputFormat",
+            "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
+            "org.openx.data.jsonserde.JsonSerDe",
+        ),
+        Format::Parquet => (
+            "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
+            "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
+            "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe",
+        ),
+    };
+    StorageDescriptor::builder()
+        .set_columns(Some(columns(table.columns())))
+        .location(location)
+        .input_format(input)
+        .output_format(output)
+        .serde_info(SerDeInfo::builder().serialization_library(serde).parameters("serialization.format", "1").build())
+        .build()
+}

@@ -1,0 +1,103 @@
+//! A function's handler: the same in Lambda and in the local stack.
+
+use crate::events;
+use crate::lake::Lake;
+use crate::{BoxError, with_causes};
+use aws_lambda_events::event::sqs::SqsBatchResponse;
+use lake::layout::{Object, Place};
+use lake::table::Table;
+use lake::topology;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// An object that a function is to look at.
+pub type Input = (Place, Object);
+
+/// The objects that could not be dealt with, and why; all others were.
+pub type Failures = BTreeMap<Place, BoxError>;
+
+/// One of the five functions.
+pub trait Function: Send + Sync + 'static {
+    /// The table it derives, whose name it bears.
+    const TABLE: Table;
+
+    /// The lake it works on.
+    fn lake(&self) -> &Lake;
+
+    /// Looks at the objects of a batch, each once, and brings its outputs up to date.
+    fn handle(&self, inputs: BTreeSet<Input>) -> impl Future<Output = Failures> + Send;
+}
+
+/// Why an object that an event names is none of the function's business.
+#[derive(Debug, thiserror::Error)]
+enum NoInput {
+    #[error("{place} is no input of {table}, which looks at objects below {inputs}")]
+    Key { place: Place, table: Table, inputs: String },
+    #[error("{place} is not in the lake's bucket {bucket}; only landing files may be in others")]
+    Bucket { place: Place, bucket: String },
+}
+
+/// What came of an invocation.
+#[derive(Debug)]
+pub struct Answer {
+    /// The messages to be delivered again, as an SQS event source reads it.
+    pub response: Value,
+    /// The objects that could not be dealt with, and why.
+    pub failures: Failures,
+}
+
+/// Handles one invocation. One that is not from SQS fails as a whole.
+pub async fn invoke<F: Function>(function: &F, payload: &Value) -> Result<Answer, BoxError> {
+    function.lake().check().await?;
+    let messages = events::parse(payload);
+    let mut inputs = BTreeSet::new();
+    let mut failures = Failures::new();
+    for place in messages.iter().filter_map(|message| message.objects.as_ref().ok()).flatten() {
+        match input(function, place) {
+            Ok(object) => inputs.extend(object.map(|object| (place.clone(), object))),
+            Err(error) => drop(failures.insert(place.clone(), error.into())),
+        }
+    }
+    failures.append(&mut function.handle(inputs).await);
+    for (place, error) in &failures {
+        tracing::error!(function = %F::TABLE, object = %place, error = with_causes(error.as_ref()), "object failed");
+    }
+    let mut response = SqsBatchResponse::default();
+    let mut failed = None;
+    for message in messages {
+        let error = match &message.objects {
+            Err(error) => {
+                tracing::error!(function = %F::TABLE, message = message.id, %error, "message failed");
+                Some(error.to_string())
+            }
+            Ok(places) => places.iter().find_map(|place| failures.get(place)).map(|error| with_causes(error.as_ref())),
+        };
+        match (error, message.id) {
+            (None, _) => {}
+            (Some(_), Some(id)) => response.add_failure(id),
+            (Some(error), None) => failed = Some(error),
+        }
+    }
+    match failed {
+        Some(error) => Err(error.into()),
+        None => Ok(Answer { response: serde_json::to_value(response)?, failures }),
+    }
+}
+
+/// What the object is to the function; none if it is nothing to look at.
+fn input<F: Function>(function: &F, place: &Place) -> Result<Option<Object>, NoInput> {
+    // The S3 console makes such an object for an empty folder.
+    if place.key.ends_with('/') {
+        return Ok(None);
+    }
+    let is_input = topology::inputs_of(F::TABLE).any(|prefix| place.key.starts_with(prefix));
+    let Some(object) = Object::parse(&place.key).filter(|_| is_input) else {
+        let inputs = topology::inputs_of(F::TABLE).collect::<Vec<_>>().join(" and ");
+        return Err(NoInput::Key { place: place.clone(), table: F::TABLE, inputs });
+    };
+    let lake_bucket = function.lake().bucket();
+    if !matches!(object, Object::Landing(_)) && place.bucket != lake_bucket {
+        return Err(NoInput::Bucket { place: place.clone(), bucket: lake_bucket.to_owned() });
+    }
+    Ok(Some(object))
+}

@@ -1,0 +1,21 @@
+//! The bootstrap of a Lambda binary: logs, settings, clients, run.
+
+use crate::function::{Function, invoke};
+use crate::lake::Lake;
+use crate::settings::Settings;
+use crate::{BoxError, connect, logging};
+use lambda_runtime::{LambdaEvent, service_fn};
+use serde_json::Value;
+
+/// Runs the function that `new` makes of the lake its environment describes, until Lambda stops it.
+pub async fn run<F: Function>(new: impl FnOnce(Lake) -> F) -> Result<(), BoxError> {
+    logging::init(std::io::stdout);
+    let settings = Settings::from_env()?;
+    let function = new(connect::from_env(&settings).await);
+    // Boxed, since the type of so deep a future is more than the compiler likes to look through.
+    let handler = |event: LambdaEvent<Value>| {
+        let function = &function;
+        Box::pin(async move { invoke(function, &event.payload).await.map(|answer| answer.response) })
+    };
+    lambda_runtime::run(service_fn(handler)).await
+}

@@ -1,0 +1,34 @@
+//! The only crate that names an AWS SDK or the Lambda runtime.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`store`] | S3: versioned reads, conditional puts, lists |
+//! | [`catalog`] | Glue: databases, tables, partitions |
+//! | [`events`] | what a Lambda function is invoked with → which objects to look at |
+//! | [`function`] | a function's handler, the same in Lambda and in the local stack |
+//! | [`lake`] | a lake as a function sees it: its store, catalog and settings |
+//! | [`landing`] | a landing file, read in bounded memory |
+//! | [`settings`] | the environment variables |
+//! | [`connect`] | clients from the environment, or over another wire |
+//! | [`lambda`] | the bootstrap of a Lambda binary |
+//! | [`logging`] | JSON logs |
+
+pub mod catalog;
+pub mod connect;
+pub mod events;
+pub mod function;
+pub mod lake;
+pub mod lambda;
+pub mod landing;
+pub mod logging;
+pub mod settings;
+pub mod store;
+
+/// Any error, with its causes.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// An error and all its causes on one line.
+pub fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

@@ -1,0 +1,89 @@
+//! The environment variables of a function, read once and checked whole.
+
+use lake::hash::ShardCount;
+use lake::policy::{Charter, ConsentPolicy};
+use std::fmt::Display;
+use std::str::FromStr;
+
+/// The settings of a function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// `LAKE_BUCKET`: where to write. Landing files may be in other buckets: their events say where.
+    pub lake_bucket: String,
+    /// `CUSTOMER_SHARDS` and `CONSENT_POLICY`: must be what the lake was made with.
+    pub charter: Charter,
+    /// `GLUE_DATABASE`: where the tables are registered.
+    pub database: String,
+}
+
+/// The database of the tables, unless a setting says otherwise.
+pub const DATABASE: &str = "stedi";
+
+/// Settings that are missing or wrong: all of them, so that one look mends all.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("environment: {}", .0.join("; "))]
+pub struct BadSettings(Vec<String>);
+
+impl Settings {
+    /// Reads the settings from the process's environment.
+    pub fn from_env() -> Result<Self, BadSettings> {
+        Self::from(|name| std::env::var(name).ok())
+    }
+
+    /// Reads the settings from `get`, which gives the value of a variable; an empty value counts as none.
+    pub fn from(get: impl Fn(&str) -> Option<String>) -> Result<Self, BadSettings> {
+        let mut wrong = Vec::new();
+        let get = |name: &str| get(name).filter(|value| !value.is_empty());
+        let lake_bucket = get("LAKE_BUCKET").unwrap_or_else(|| {
+            wrong.push("LAKE_BUCKET is missing, expected the name of the lake's bucket".to_owned());
+            String::new()
+        });
+        let customer_shards = match get("CUSTOMER_SHARDS") {
+            None => ShardCount::default(),
+            Some(text) => parsed::<u16>(&text)
+                .and_then(|count| ShardCount::try_from(count).map_err(|error| error.to_string()))
+                .unwrap_or_else(|error| {
+                    wrong.push(format!("CUSTOMER_SHARDS={text}: {error}"));
+                    ShardCount::default()
+                }),
+        };
+        let consent_policy = match get("CONSENT_POLICY") {
+            None => ConsentPolicy::default(),
+            Some(text) => parsed(&text).unwrap_or_else(|error| {
+                wrong.push(format!("CONSENT_POLICY: {error}"));
+                ConsentPolicy::default()
+            }),
+        };
+        let database = get("GLUE_DATABASE").unwrap_or_else(|| DATABASE.to_owned());
+        let charter = Charter { customer_shards, consent_policy };
+        if wrong.is_empty() { Ok(Self { lake_bucket, charter, database }) } else { Err(BadSettings(wrong)) }
+    }
+}
+
+fn parsed<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: T::Err| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_is_wrong_is_told_at_once() {
+        let error = Settings::from(|name| match name {
+            "CUSTOMER_SHARDS" => Some("0".into()),
+            "CONSENT_POLICY" => Some("never".into()),
+            _ => None,
+        });
+        let text = error.unwrap_err().to_string();
+        for name in ["LAKE_BUCKET is missing", "CUSTOMER_SHARDS=0", "expected 1 to 1024", "\"never\"", "at-reading"] {
+            assert!(text.contains(name), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_the_bucket_has_no_default() {
+        let settings = Settings::from(|name| (name == "LAKE_BUCKET").then(|| "lake".into())).unwrap();
+        assert_eq!((settings.charter, settings.database.as_str()), (Charter::default(), "stedi"));
+    }
+}

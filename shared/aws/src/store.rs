@@ -1,0 +1,205 @@
+//! S3: versioned reads, conditional puts, lists. Nothing here can overwrite an object without naming the version it has
+//! read, or that there was none.
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use bytes::Bytes;
+use lake::layout::Place;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Versioned objects in S3.
+#[derive(Clone, Debug)]
+pub struct Store {
+    client: Client,
+}
+
+/// The version of an object: its ETag, or that there is none.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Version {
+    /// There is no such object.
+    Absent,
+    /// The ETag, with its quotes.
+    Etag(String),
+}
+
+/// What a read found.
+#[derive(Clone, Debug)]
+pub enum Read {
+    /// The object still has the version that the reader knows.
+    Unchanged,
+    /// There is no such object.
+    Absent,
+    /// The object in its current version.
+    Found {
+        /// Its ETag.
+        etag: String,
+        /// Its body.
+        body: Bytes,
+    },
+}
+
+/// What became of a put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// The object was written.
+    Done,
+    /// The object no longer has the expected version, or somebody is writing it. This may also be the answer to our
+    /// own put whose first response was lost and which the SDK sent again: look at the object before you conclude.
+    Lost,
+}
+
+/// The objects below a prefix: key and ETag, in key order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// Key → ETag.
+    pub objects: BTreeMap<String, String>,
+    /// Whether these are all.
+    pub complete: bool,
+}
+
+/// A failed S3 call: what was tried, and why it failed.
+#[derive(Debug)]
+pub struct StoreError {
+    call: &'static str,
+    place: Place,
+    cause: String,
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot {} {}: {}", self.call, self.place, self.cause)
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+/// The most objects S3 lists in one answer.
+const LIST_OBJECTS_MAX: usize = 1000;
+
+impl Store {
+    /// A store behind `client`.
+    pub fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// Reads an object; `known` is the ETag of a version that the reader already has.
+    pub async fn read(&self, place: &Place, known: Option<&str>) -> Result<Read, StoreError> {
+        let Some(found) = self.get(place, known).await? else { return Ok(Read::Absent) };
+        let Some((etag, body)) = found else { return Ok(Read::Unchanged) };
+        let body = body.collect().await.map_err(|error| failed("read", place, &error))?;
+        Ok(Read::Found { etag, body: body.into_bytes() })
+    }
+
+    /// Opens an object to read it in chunks: its ETag and its body; none if there is no such object, or if it is
+    /// archived and cannot be read.
+    pub async fn open(&self, place: &Place) -> Result<Option<(String, Body)>, StoreError> {
+        let found = self.get(place, None).await?.flatten();
+        Ok(found.map(|(etag, stream)| (etag, Body { stream, place: place.clone() })))
+    }
+
+    /// `None`: absent. `Some(None)`: unchanged.
+    async fn get(
+        &self,
+        place: &Place,
+        known: Option<&str>,
+    ) -> Result<Option<Option<(String, ByteStream)>>, StoreError> {
+        let call = self.client.get_object().bucket(&place.bucket).key(&place.key);
+        match call.set_if_none_match(known.map(str::to_owned)).send().await {
+            Ok(GetObjectOutput { e_tag: Some(etag), body, .. }) => Ok(Some(Some((etag, body)))),
+            Ok(_) => Err(failed("get", place, &NoEtag)),
+            Err(error) if status(&error) == Some(304) => Ok(Some(None)),
+            // An archived object is as good as gone until it is restored.
+            Err(error) if status(&error) == Some(404) || error.code() == Some("InvalidObjectState") => Ok(None),
+            Err(error) => Err(failed("get", place, &error)),
+        }
+    }
+
+    /// The version that an object has now.
+    pub async fn version(&self, place: &Place) -> Result<Version, StoreError> {
+        let call = self.client.head_object().bucket(&place.bucket).key(&place.key);
+        match call.send().await {
+            Ok(found) => found.e_tag.map(Version::Etag).ok_or_else(|| failed("head", place, &NoEtag)),
+            Err(error) if status(&error) == Some(404) => Ok(Version::Absent),
+            Err(error) => Err(failed("head", place, &error)),
+        }
+    }
+
+    /// Writes an object on condition that it still has the version `expected`.
+    pub async fn put(&self, place: &Place, body: Bytes, expected: &Version) -> Result<Put, StoreError> {
+        let call = self.client.put_object().bucket(&place.bucket).key(&place.key).body(ByteStream::from(body));
+        let call = match expected {
+            Version::Absent => call.if_none_match("*"),
+            Version::Etag(etag) => call.if_match(etag),
+        };
+        match call.send().await {
+            Ok(_) => Ok(Put::Done),
+            // 412: another version is there; 409: another put is under way; 404: the version we read is gone.
+            Err(error) if matches!(status(&error), Some(412 | 409)) => Ok(Put::Lost),
+            Err(error) if error.code() == Some("NoSuchKey") => Ok(Put::Lost),
+            Err(error) => Err(failed("put", place, &error)),
+        }
+    }
+
+    /// Makes a bucket, unless it is there already. On AWS, Terraform does this.
+    pub async fn create_bucket(&self, bucket: &str) -> Result<(), StoreError> {
+        match self.client.create_bucket().bucket(bucket).send().await {
+            Ok(_) => Ok(()),
+            Err(error) if matches!(error.code(), Some("BucketAlreadyOwnedByYou" | "BucketAlreadyExists")) => Ok(()),
+            Err(error) => {
+                let place = Place { bucket: bucket.to_owned(), key: String::new() };
+                Err(failed("create", &place, &error))
+            }
+        }
+    }
+
+    /// Lists the objects below `prefix`: all of them, or the first thousand.
+    pub async fn list(&self, bucket: &str, prefix: &str, all: bool) -> Result<Listing, StoreError> {
+        let place = Place { bucket: bucket.to_owned(), key: prefix.to_owned() };
+        let mut listing = Listing::default();
+        let mut continuation = None;
+        loop {
+            let call = self.client.list_objects_v2().bucket(bucket).prefix(prefix).max_keys(LIST_OBJECTS_MAX as i32);
+            let page = call.set_continuation_token(continuation).send().await;
+            let page = page.map_err(|error| failed("list", &place, &error))?;
+            for object in page.contents.unwrap_or_default() {
+                if let (Some(key), Some(etag)) = (object.key, object.e_tag) {
+                    listing.objects.insert(key, etag);
+                }
+            }
+            continuation = page.next_continuation_token;
+            listing.complete = continuation.is_none();
+            if listing.complete || !all {
+                return Ok(listing);
+            }
+        }
+    }
+}
+
+/// The body of an object, in chunks.
+pub struct Body {
+    stream: ByteStream,
+    place: Place,
+}
+
+impl Body {
+    /// The next chunk; none at the end.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, StoreError> {
+        self.stream.try_next().await.map_err(|error| failed("read", &self.place, &error))
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the answer names no ETag")]
+struct NoEtag;
+
+fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
+    error.raw_response().map(|response| response.status().as_u16())
+}
+
+fn failed(call: &'static str, place: &Place, error: &(dyn std::error::Error + 'static)) -> StoreError {
+    StoreError { call, place: place.clone(), cause: DisplayErrorContext(error).to_string() }
+}
