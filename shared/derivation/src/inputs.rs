@@ -1,0 +1,110 @@
+//! The inputs of one attempt: everything that is read through here is checked again after a put.
+
+use crate::{Cache, Error};
+use aws::store::{Listing, Read, Store, Version};
+use bytes::Bytes;
+use futures::future::try_join_all;
+use lake::Corrupt;
+use lake::layout::Place;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The inputs of one attempt to derive.
+pub struct Inputs<'a> {
+    store: &'a Store,
+    bucket: &'a str,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    objects: BTreeMap<Place, Version>,
+    lists: BTreeMap<String, Listing>,
+    /// Something was read twice, and was not the same.
+    torn: bool,
+}
+
+impl<'a> Inputs<'a> {
+    pub(crate) fn new(store: &'a Store, bucket: &'a str) -> Self {
+        Self { store, bucket, seen: Mutex::default() }
+    }
+
+    /// Reads an object; none if there is none.
+    pub async fn read(&self, place: &Place) -> Result<Option<Bytes>, Error> {
+        match self.store.read(place, None).await? {
+            Read::Found { etag, body } => {
+                self.note(place, Version::Etag(etag));
+                Ok(Some(body))
+            }
+            Read::Absent | Read::Unchanged => {
+                self.note(place, Version::Absent);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Reads an object that a warm function may have decoded already; none if there is none.
+    pub async fn decoded<T: Send + Sync>(
+        &self,
+        cache: &Cache<T>,
+        place: &Place,
+        decode: impl FnOnce(Bytes) -> Result<T, Corrupt>,
+    ) -> Result<Option<Arc<T>>, Error> {
+        let found = cache.read(self.store, place, decode).await?;
+        self.note(place, found.as_ref().map_or(Version::Absent, |(etag, _)| Version::Etag(etag.clone())));
+        Ok(found.map(|(_, value)| value))
+    }
+
+    /// The version of an object whose content the caller has.
+    pub async fn version(&self, place: &Place) -> Result<Version, Error> {
+        let version = self.store.version(place).await?;
+        self.note(place, version.clone());
+        Ok(version)
+    }
+
+    /// Lists all objects of the lake's bucket below `prefix`.
+    pub async fn list(&self, prefix: &str) -> Result<Listing, Error> {
+        let listing = self.store.list(self.bucket, prefix, true).await?;
+        let before = self.seen().lists.insert(prefix.to_owned(), listing.clone());
+        if before.is_some_and(|before| before != listing) {
+            self.seen().torn = true;
+        }
+        Ok(listing)
+    }
+
+    /// Says that the object was read elsewhere, in this version.
+    pub fn note(&self, place: &Place, version: Version) {
+        let mut seen = self.seen();
+        let before = seen.objects.insert(place.clone(), version.clone());
+        if before.is_some_and(|before| before != version) {
+            seen.torn = true;
+        }
+    }
+
+    /// Whether an input changed while it was read.
+    pub(crate) fn torn(&self) -> bool {
+        self.seen().torn
+    }
+
+    /// Whether all inputs still have the versions in which they were read.
+    pub(crate) async fn unchanged(&self) -> Result<bool, Error> {
+        let (objects, lists) = {
+            let seen = self.seen();
+            (seen.objects.clone(), seen.lists.clone())
+        };
+        let objects = try_join_all(objects.iter().map(async |(place, version)| {
+            let now = self.store.version(place).await?;
+            Ok::<bool, Error>(now == *version)
+        }));
+        let lists = try_join_all(lists.iter().map(async |(prefix, listing)| {
+            let now = self.store.list(self.bucket, prefix, true).await?;
+            Ok::<bool, Error>(now == *listing)
+        }));
+        let (objects, lists) = futures::future::try_join(objects, lists).await?;
+        Ok(objects.into_iter().chain(lists).all(|same| same))
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

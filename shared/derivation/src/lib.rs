@@ -1,0 +1,158 @@
+//! The engine: publishes outputs that are pure functions of what their inputs hold now.
+//!
+//! It knows objects and versions, not customers. S3 delivers events at least once, in any order, minutes late, to many
+//! functions at once; but its reads, lists and conditional writes are strongly consistent. So an event never carries
+//! truth: it says where to look. [`publish`] then takes these steps, in this order:
+//!
+//! 1. Read each output's current version.
+//! 2. *Then* read the inputs, remembering their versions. (The other way round, a slow writer could read old inputs,
+//!    then the version of an output that somebody derived from newer ones, and replace it with older rows although its
+//!    condition holds.)
+//! 3. Derive. No clock, no randomness, nothing from the event.
+//! 4. Where the stored rows are the same, write nothing: an event that is delivered again causes no write, and so no
+//!    further event.
+//! 5. Else put, on condition that the output is still as in 1. If it is not, start again. (The refusal may be the answer
+//!    to our own put whose first response was lost: starting again finds the stored rows equal.)
+//! 6. If anything was put, check that the inputs are still as in 2; if not, start again. (Without this, a slow writer
+//!    could make an output that a newer state of its inputs says should not be there. Where nothing was put, there is
+//!    nothing to take back, and the change that came meanwhile has an event of its own.)
+//!
+//! Starting again is bounded: after [`ATTEMPTS_MAX`] the event fails, and S3's delivery brings it again. Registering
+//! partitions and acknowledging come after all this, and are the caller's.
+//!
+//! [`Cache`] keeps decoded objects by version in a warm function; [`Cursor`] remembers up to which version of an input
+//! its changes were carried on.
+
+mod cache;
+mod cursor;
+mod inputs;
+
+pub use cache::Cache;
+pub use cursor::Cursor;
+pub use inputs::Inputs;
+
+use aws::lake::Lake;
+use aws::store::{Put, Read, StoreError, Version};
+use bytes::Bytes;
+use futures::future::try_join_all;
+use lake::Corrupt;
+use lake::layout::Place;
+
+/// How often outputs are derived anew before the event is given back.
+pub const ATTEMPTS_MAX: u32 = 10;
+
+/// Why outputs could not be published.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// S3 failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Glue failed.
+    #[error(transparent)]
+    Catalog(#[from] aws::catalog::CatalogError),
+    /// A stored object is damaged.
+    #[error("{place}")]
+    Corrupt {
+        /// The object.
+        place: Place,
+        /// What is wrong with it.
+        source: Corrupt,
+    },
+    /// Others kept changing the outputs or the inputs.
+    #[error("{place} and what it is derived from kept changing in {ATTEMPTS_MAX} attempts; deliver the event again")]
+    Contended {
+        /// The first of the outputs.
+        place: Place,
+    },
+    /// What the derivation set out from is no longer so; whoever called must look again. Never leaves a function.
+    #[error("inputs changed; look again")]
+    Outdated,
+}
+
+impl Error {
+    /// `source` says that the object at `place` is damaged.
+    pub fn corrupt(place: Place) -> impl FnOnce(Corrupt) -> Self {
+        move |source| Self::Corrupt { place, source }
+    }
+}
+
+/// An output as it was stored when the derivation began.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// Where it is.
+    pub place: Place,
+    /// Its version.
+    pub version: Version,
+    /// Its body; none if there is none.
+    pub body: Option<Bytes>,
+}
+
+/// What was derived: for each output, in order, a new body or none if the stored one is right; and a report.
+#[derive(Debug)]
+pub struct Derived<T> {
+    /// New bodies.
+    pub bodies: Vec<Option<Bytes>>,
+    /// What the caller wants to know of the derivation that stands.
+    pub report: T,
+}
+
+/// Outputs that are derived together.
+pub trait Derivation: Sync {
+    /// What the caller wants to know of the derivation that stands.
+    type Report: Send;
+
+    /// The keys of the outputs in the lake's bucket. All must be known before any input is read.
+    fn outputs(&self) -> Vec<String>;
+
+    /// Derives the outputs, given what is stored, from what is read through `inputs` and nothing else.
+    fn derive(
+        &self,
+        stored: &[Stored],
+        inputs: &Inputs<'_>,
+    ) -> impl Future<Output = Result<Derived<Self::Report>, Error>> + Send;
+}
+
+/// What was published.
+#[derive(Debug)]
+pub struct Published<T> {
+    /// The report of the derivation that stands.
+    pub report: T,
+    /// How many objects were written, attempts included.
+    pub writes: u32,
+}
+
+/// Publishes outputs: see the crate's documentation for the steps and why they come in this order.
+pub async fn publish<D: Derivation>(lake: &Lake, derivation: &D) -> Result<Published<D::Report>, Error> {
+    let outputs: Vec<Place> = derivation.outputs().into_iter().map(|key| lake.at(key)).collect();
+    let mut writes = 0;
+    for _ in 0..ATTEMPTS_MAX {
+        // 1. Outputs before inputs.
+        let stored = try_join_all(outputs.iter().map(|place| stored(lake, place))).await?;
+        // 2. and 3.
+        let inputs = Inputs::new(&lake.store, lake.bucket());
+        let Derived { bodies, report } = derivation.derive(&stored, &inputs).await?;
+        // 4.
+        let changed = stored.iter().zip(bodies).filter_map(|(stored, body)| Some((stored, body?)));
+        // 5.
+        let puts = changed.map(|(stored, body)| lake.store.put(&stored.place, body, &stored.version));
+        let puts = try_join_all(puts).await?;
+        writes += puts.iter().filter(|put| **put == Put::Done).count() as u32;
+        if puts.contains(&Put::Lost) || inputs.torn() {
+            continue;
+        }
+        // 6.
+        if puts.is_empty() || inputs.unchanged().await? {
+            return Ok(Published { report, writes });
+        }
+    }
+    let place = outputs.into_iter().next().unwrap_or_else(|| lake.at(""));
+    Err(Error::Contended { place })
+}
+
+async fn stored(lake: &Lake, place: &Place) -> Result<Stored, Error> {
+    let (version, body) = match lake.store.read(place, None).await? {
+        Read::Found { etag, body } => (Version::Etag(etag), Some(body)),
+        Read::Absent | Read::Unchanged => (Version::Absent, None),
+    };
+    Ok(Stored { place: place.clone(), version, body })
+}
