@@ -1,0 +1,86 @@
+//! `accelerometer_trusted`: the accelerometer readings of trusted customers.
+//!
+//! ```sql
+//! SELECT a.user, a.timestamp, a.x, a.y, a.z
+//! FROM accelerometer_landing a
+//! JOIN customer_trusted c ON a.user = c.email
+//! WHERE consent_policy = 'ever' OR a.timestamp >= c.sharewithresearchasofdate
+//! ```
+//!
+//! Partitioned by the reading's own time. When a file lands, it also notes in `lookup/readers/` who has readings until
+//! when, for `customer_curated`.
+
+mod readers;
+
+use aws::function::{Failures, Function, Input};
+use aws::lake::Lake;
+use bytes::Bytes;
+use lake::Corrupt;
+use lake::announcement::Announcement;
+use lake::customer::Customer;
+use lake::hash::{KeyHash, Shard, ShardCount};
+use lake::layout::FileName;
+use lake::reading::{Accelerometer, Key};
+use lake::table::Table;
+use lake::trust::Versions;
+use lake::trust::trusted::TrustedShard;
+use reading_files::{Customers, ReadingFiles, Rule};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// `JOIN customer_trusted ON user = email`.
+pub struct OfTrustedCustomers;
+
+impl Rule for OfTrustedCustomers {
+    type Reading = Accelerometer;
+    type Shard = TrustedShard;
+    const TRUST: Table = Table::CustomerTrusted;
+    const NOT_TRUSTED: &'static str = "no_trusted_customer";
+
+    fn decode(bytes: Bytes) -> Result<TrustedShard, Corrupt> {
+        TrustedShard::decode(bytes)
+    }
+
+    fn versions(shard: &TrustedShard) -> &Versions {
+        shard.versions()
+    }
+
+    /// An email is in one shard only.
+    fn shards_of(emails: &mut dyn Iterator<Item = KeyHash>, count: ShardCount) -> BTreeSet<Shard> {
+        emails.map(|email| email.shard(count)).collect()
+    }
+
+    fn owner<'a>(customers: &'a Customers<TrustedShard>, user: &Key) -> Option<&'a Customer> {
+        customers.shard_of(user.hash)?.customer(&user.text)
+    }
+}
+
+/// The function.
+pub struct AccelerometerTrusted {
+    files: ReadingFiles<OfTrustedCustomers>,
+}
+
+impl AccelerometerTrusted {
+    /// The function on `lake`.
+    pub fn new(lake: Lake) -> Self {
+        Self { files: ReadingFiles::new(lake) }
+    }
+}
+
+impl Function for AccelerometerTrusted {
+    const TABLE: Table = Table::AccelerometerTrusted;
+
+    fn lake(&self) -> &Lake {
+        self.files.lake()
+    }
+
+    async fn handle(&self, inputs: BTreeSet<Input>) -> Failures {
+        let mut landed: BTreeMap<FileName, Announcement> = BTreeMap::new();
+        let mut failures =
+            self.files.handle(inputs, |file, announcement| drop(landed.insert(file, announcement))).await;
+        if let Err(error) = readers::note(&self.files, &landed).await {
+            let error = std::sync::Arc::new(error);
+            failures.extend(landed.into_values().map(|file| (file.landing, error.clone().into())));
+        }
+        failures
+    }
+}

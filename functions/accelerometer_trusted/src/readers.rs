@@ -1,0 +1,95 @@
+//! Notes in `lookup/readers/` who has readings, and until when.
+
+use crate::OfTrustedCustomers;
+use derivation::{Derivation, Derived, Error, Inputs, Stored, publish};
+use lake::announcement::Announcement;
+use lake::hash::{KeyHash, Shard};
+use lake::layout::{self, FileName, Source};
+use lake::readers::Readers;
+use reading_files::ReadingFiles;
+use std::collections::{BTreeMap, BTreeSet};
+
+type Files = ReadingFiles<OfTrustedCustomers>;
+
+/// Brings the registers up to date with files that were announced.
+pub(crate) async fn note(files: &Files, landed: &BTreeMap<FileName, Announcement>) -> Result<(), Error> {
+    let count = files.lake().charter().customer_shards;
+    let keys = landed.values().flat_map(|announcement| announcement.keys.keys());
+    let shards: BTreeSet<Shard> = keys.map(|key| key.shard(count)).collect();
+    if !shards.is_empty() {
+        publish(files.lake(), &Registers { files, landed, shards }).await?;
+    }
+    Ok(())
+}
+
+struct Registers<'a> {
+    files: &'a Files,
+    landed: &'a BTreeMap<FileName, Announcement>,
+    shards: BTreeSet<Shard>,
+}
+
+impl Derivation for Registers<'_> {
+    type Report = ();
+
+    fn outputs(&self) -> Vec<String> {
+        self.shards.iter().map(|shard| layout::readers(*shard)).collect()
+    }
+
+    /// A register is a function of the announcements alone: per customer the latest reading of any file. It is kept by
+    /// raising it, so that a new file costs by its own keys. Only for a key that a replaced file has lowered, or lost,
+    /// are all files of the key looked at; and always again for such a file, since a function that was killed in the
+    /// middle comes back with nothing but the file's name.
+    async fn derive(&self, stored: &[Stored], inputs: &Inputs<'_>) -> Result<Derived<()>, Error> {
+        let count = self.files.lake().charter().customer_shards;
+        let mut registers = BTreeMap::new();
+        for (shard, stored) in self.shards.iter().zip(stored) {
+            let register = stored.body.as_ref().map(Readers::decode).transpose();
+            let register = register.map_err(Error::corrupt(stored.place.clone()))?.unwrap_or_default();
+            registers.insert(*shard, (register.clone(), register));
+        }
+        let mut lowered = BTreeSet::new();
+        for file in self.landed.keys() {
+            for (key, announced) in self.announcement(file, inputs).await?.keys {
+                // A shard that is not among the outputs: the file was announced anew since; its event will come.
+                let Some((_, register)) = registers.get_mut(&key.shard(count)) else { continue };
+                match announced.latest_ms {
+                    _ if announced.lowered => drop(lowered.insert(key)),
+                    Some(time_ms) => register.raise(key, time_ms),
+                    None => {}
+                }
+            }
+        }
+        for key in lowered {
+            let latest_ms = self.latest_ms(key, inputs).await?;
+            if let Some((_, register)) = registers.get_mut(&key.shard(count)) {
+                register.set(key, latest_ms);
+            }
+        }
+        let bodies = stored.iter().zip(registers.values()).map(|(stored, (was, is))| {
+            let body = (was != is).then(|| is.encode()).transpose();
+            body.map_err(Error::corrupt(stored.place.clone()))
+        });
+        Ok(Derived { bodies: bodies.collect::<Result<_, _>>()?, report: () })
+    }
+}
+
+impl Registers<'_> {
+    /// The latest reading of a customer in all files.
+    async fn latest_ms(&self, key: KeyHash, inputs: &Inputs<'_>) -> Result<Option<i64>, Error> {
+        let mut latest_ms = None;
+        for file in self.files.files_with_among(key, inputs).await? {
+            let announced = self.announcement(&file, inputs).await?.keys.remove(&key);
+            latest_ms = latest_ms.max(announced.and_then(|announced| announced.latest_ms));
+        }
+        Ok(latest_ms)
+    }
+
+    async fn announcement(&self, file: &FileName, inputs: &Inputs<'_>) -> Result<Announcement, Error> {
+        let place = self.files.lake().at(layout::announcement(Source::Accelerometer, file));
+        match inputs.read(&place).await? {
+            Some(body) => Announcement::decode(&body).map_err(Error::corrupt(place)),
+            // In the index, but not announced yet: it says nothing of any key until its own event is handled.
+            None => Ok(Announcement::nothing(place)),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! `customer_curated`: the trusted customers who have accelerometer readings that count.
+//!
+//! ```sql
+//! SELECT c.*
+//! FROM customer_trusted c
+//! JOIN readers r ON r.email = c.email  -- the latest reading of each customer, from `lookup/readers/`
+//! WHERE consent_policy = 'ever' OR r.latest >= c.sharewithresearchasofdate
+//! ```
+//!
+//! A trusted customer has a row in `accelerometer_trusted` exactly if the latest reading counts. So each shard is derived
+//! from its `customer_trusted` shard and its readers register, and from nothing else.
+
+use aws::function::{Failures, Function, Input};
+use aws::lake::Lake;
+use derivation::{Cache, Derivation, Derived, Error, Inputs, Stored, publish};
+use lake::hash::Shard;
+use lake::layout::{self, Object, Place};
+use lake::readers::Readers;
+use lake::table::Table;
+use lake::trust::curated::CuratedShard;
+use lake::trust::trusted::TrustedShard;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// The function.
+pub struct CustomerCurated {
+    lake: Lake,
+    trusted: Cache<TrustedShard>,
+}
+
+impl CustomerCurated {
+    /// The function on `lake`.
+    pub fn new(lake: Lake) -> Self {
+        let trusted = Cache::new(usize::from(lake.charter().customer_shards.get()));
+        Self { lake, trusted }
+    }
+}
+
+impl Function for CustomerCurated {
+    const TABLE: Table = Table::CustomerCurated;
+
+    fn lake(&self) -> &Lake {
+        &self.lake
+    }
+
+    async fn handle(&self, inputs: BTreeSet<Input>) -> Failures {
+        // However many events tell of a shard, it is derived once.
+        let mut shards: BTreeMap<Shard, Vec<Place>> = BTreeMap::new();
+        for (place, object) in inputs {
+            if let Object::CustomerTrusted(shard) | Object::Readers(shard) = object {
+                shards.entry(shard).or_default().push(place);
+            }
+        }
+        let mut failures = Failures::new();
+        for (shard, places) in shards {
+            if let Err(error) = publish(&self.lake, &Curation { function: self, shard }).await {
+                let error = Arc::new(error);
+                failures.extend(places.into_iter().map(|place| (place, error.clone().into())));
+            }
+        }
+        failures
+    }
+}
+
+/// One shard.
+struct Curation<'a> {
+    function: &'a CustomerCurated,
+    shard: Shard,
+}
+
+impl Derivation for Curation<'_> {
+    type Report = ();
+
+    fn outputs(&self) -> Vec<String> {
+        vec![layout::customers(Table::CustomerCurated, self.shard)]
+    }
+
+    async fn derive(&self, stored: &[Stored], inputs: &Inputs<'_>) -> Result<Derived<()>, Error> {
+        let CustomerCurated { lake, trusted } = self.function;
+        let trusted_at = lake.at(layout::customers(Table::CustomerTrusted, self.shard));
+        let readers_at = lake.at(layout::readers(self.shard));
+        let trusted = inputs.decoded(trusted, &trusted_at, TrustedShard::decode).await?.unwrap_or_default();
+        let readers = inputs.read(&readers_at).await?.as_ref().map(Readers::decode).transpose();
+        let readers = readers.map_err(Error::corrupt(readers_at))?.unwrap_or_default();
+        let mut bodies = Vec::new();
+        for stored in stored {
+            let corrupt = || Error::corrupt(stored.place.clone());
+            let before =
+                stored.body.clone().map(CuratedShard::decode).transpose().map_err(corrupt())?.unwrap_or_default();
+            let after = before.curate(&trusted, &readers, lake.charter().consent_policy);
+            bodies.push(after.map(|after| after.encode()).transpose().map_err(corrupt())?);
+        }
+        Ok(Derived { bodies, report: () })
+    }
+}

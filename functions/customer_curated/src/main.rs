@@ -1,0 +1,8 @@
+//! The Lambda function `customer_curated`: see the library for what it does.
+
+use customer_curated::CustomerCurated;
+
+#[tokio::main]
+async fn main() -> Result<(), aws::BoxError> {
+    aws::lambda::run(CustomerCurated::new).await
+}

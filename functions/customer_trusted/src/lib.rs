@@ -1,0 +1,93 @@
+//! `customer_trusted`: the customers whose latest record has a consent to research.
+//!
+//! ```sql
+//! SELECT *
+//! FROM (SELECT * FROM customer_landing QUALIFY latest record per email)
+//! WHERE sharewithresearchasofdate IS NOT NULL AND sharewithresearchasofdate <> 0
+//! ```
+//!
+//! *Latest* is told by [`lake::customer::Customer::cmp_latest`]. Customers are sharded by the hash of their email. A
+//! landing file takes three steps: it is announced which shards it may touch; the shards are derived, all that a batch
+//! of files touches at once; and the receipts of all files whose account changed with them are written.
+
+mod receipts;
+mod shards;
+
+use aws::function::{Failures, Function, Input};
+use aws::lake::Lake;
+use derivation::{ATTEMPTS_MAX, Error, publish};
+use lake::hash::Shard;
+use lake::layout::Place;
+use lake::table::Table;
+use shards::{File, Shards};
+use std::collections::BTreeSet;
+
+/// Files of a batch are landed together up to this many records, so that they fit into memory.
+const ROWS_MAX: u64 = 200_000;
+
+/// The function.
+pub struct CustomerTrusted {
+    lake: Lake,
+}
+
+impl CustomerTrusted {
+    /// The function on `lake`.
+    pub fn new(lake: Lake) -> Self {
+        Self { lake }
+    }
+
+    /// Lands one file.
+    async fn land(&self, place: &Place) -> Result<(), Error> {
+        for _ in 0..ATTEMPTS_MAX {
+            let Some(file) = File::announced(&self.lake, place).await? else { return Ok(()) };
+            match self.derive(&[file]).await {
+                Err(Error::Outdated) => {}
+                derived => return derived,
+            }
+        }
+        Err(Error::Contended { place: place.clone() })
+    }
+
+    /// Derives everything that follows from files that were announced.
+    async fn derive(&self, files: &[File]) -> Result<(), Error> {
+        let touched: BTreeSet<Shard> = files.iter().flat_map(|file| file.touches.iter().copied()).collect();
+        publish(&self.lake, &Shards { lake: &self.lake, files, touched: &touched }).await?;
+        receipts::bring_up_to_date(&self.lake, files, &touched).await
+    }
+
+    /// Lands files together; if that fails, each by itself, so that one bad file does not hold up the others.
+    async fn land_together(&self, files: Vec<File>, failures: &mut Failures) {
+        if self.derive(&files).await.is_ok() {
+            return;
+        }
+        for File { place, .. } in files {
+            if let Err(error) = self.land(&place).await {
+                failures.insert(place, error.into());
+            }
+        }
+    }
+}
+
+impl Function for CustomerTrusted {
+    const TABLE: Table = Table::CustomerTrusted;
+
+    fn lake(&self) -> &Lake {
+        &self.lake
+    }
+
+    async fn handle(&self, inputs: BTreeSet<Input>) -> Failures {
+        let mut failures = Failures::new();
+        let mut files: Vec<File> = Vec::new();
+        for place in inputs.into_iter().map(|(place, _)| place) {
+            match File::announced(&self.lake, &place).await {
+                Ok(file) => files.extend(file),
+                Err(error) => drop(failures.insert(place, error.into())),
+            }
+            if files.iter().map(|file| file.landed.records.rows()).sum::<u64>() > ROWS_MAX {
+                self.land_together(std::mem::take(&mut files), &mut failures).await;
+            }
+        }
+        self.land_together(files, &mut failures).await;
+        failures
+    }
+}

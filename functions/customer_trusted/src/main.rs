@@ -1,0 +1,8 @@
+//! The Lambda function `customer_trusted`: see the library for what it does.
+
+use customer_trusted::CustomerTrusted;
+
+#[tokio::main]
+async fn main() -> Result<(), aws::BoxError> {
+    aws::lambda::run(CustomerTrusted::new).await
+}

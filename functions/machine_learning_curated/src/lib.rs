@@ -1,0 +1,126 @@
+//! `machine_learning_curated`: the anonymous training table.
+//!
+//! ```sql
+//! SELECT sensorreadingtime, distancefromobject, x, y, z, same_customer
+//! FROM (SELECT DISTINCT s.*, a.*, s.user = a.user AS same_customer
+//!       FROM step_trainer_trusted s
+//!       JOIN accelerometer_trusted a ON s.sensorreadingtime = a.timestamp)
+//! ```
+//!
+//! *Distinct* is over all columns of both rows, before the personal ones are removed. Both tables are partitioned by the
+//! very time they are joined on, so each partition is derived from its two partitions alone. Nothing in a row, in a
+//! footer or in a key tells whose data it was.
+
+use arrow_array::RecordBatch;
+use aws::function::{Failures, Function, Input};
+use aws::lake::Lake;
+use derivation::{Cache, Derivation, Derived, Error, Inputs, Stored, publish};
+use futures::future::try_join_all;
+use lake::layout::{self, Object, Place};
+use lake::output::Output;
+use lake::table::Table;
+use lake::time::Partition;
+use lake::training;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// How many decoded files a warm function keeps.
+const FILES_MAX: usize = 256;
+
+/// The function.
+pub struct MachineLearningCurated {
+    lake: Lake,
+    files: Cache<Vec<RecordBatch>>,
+}
+
+impl MachineLearningCurated {
+    /// The function on `lake`.
+    pub fn new(lake: Lake) -> Self {
+        Self { lake, files: Cache::new(FILES_MAX) }
+    }
+
+    async fn bring_up_to_date(&self, partition: Partition) -> Result<(), Error> {
+        let published = publish(&self.lake, &Join { function: self, partition }).await?;
+        if published.report.has_object {
+            self.lake.catalog.register(Table::MachineLearningCurated, &BTreeSet::from([partition])).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Function for MachineLearningCurated {
+    const TABLE: Table = Table::MachineLearningCurated;
+
+    fn lake(&self) -> &Lake {
+        &self.lake
+    }
+
+    async fn handle(&self, inputs: BTreeSet<Input>) -> Failures {
+        // However many files changed in a partition, it is derived once.
+        let mut partitions: BTreeMap<Partition, Vec<Place>> = BTreeMap::new();
+        for (place, object) in inputs {
+            if let Object::AccelerometerTrusted(partition) | Object::StepTrainerTrusted(partition) = object {
+                partitions.entry(partition).or_default().push(place);
+            }
+        }
+        let mut failures = Failures::new();
+        for (partition, places) in partitions {
+            if let Err(error) = self.bring_up_to_date(partition).await {
+                let error = Arc::new(error);
+                failures.extend(places.into_iter().map(|place| (place, error.clone().into())));
+            }
+        }
+        failures
+    }
+}
+
+/// One partition.
+struct Join<'a> {
+    function: &'a MachineLearningCurated,
+    partition: Partition,
+}
+
+struct JoinReport {
+    /// Whether the partition has an object: it is only made for rows, so then it has, or had, some.
+    has_object: bool,
+}
+
+impl Derivation for Join<'_> {
+    type Report = JoinReport;
+
+    fn outputs(&self) -> Vec<String> {
+        vec![layout::training(self.partition)]
+    }
+
+    async fn derive(&self, stored: &[Stored], inputs: &Inputs<'_>) -> Result<Derived<JoinReport>, Error> {
+        let steps = self.rows_of(Table::StepTrainerTrusted, inputs).await?;
+        let motions = self.rows_of(Table::AccelerometerTrusted, inputs).await?;
+        let rows = training::join(&steps, &motions);
+        let mut bodies = Vec::new();
+        let mut has_object = !rows.is_empty();
+        for stored in stored {
+            let corrupt = || Error::corrupt(stored.place.clone());
+            has_object |= stored.body.is_some();
+            let same = match stored.body.clone() {
+                Some(body) => training::holds(body, &rows).map_err(corrupt())?,
+                None => rows.is_empty(),
+            };
+            bodies.push(if same { None } else { Some(training::encode(&rows).map_err(corrupt())?) });
+        }
+        Ok(Derived { bodies, report: JoinReport { has_object } })
+    }
+}
+
+impl Join<'_> {
+    /// The rows of `table` in this partition.
+    async fn rows_of(&self, table: Table, inputs: &Inputs<'_>) -> Result<Vec<RecordBatch>, Error> {
+        let MachineLearningCurated { lake, files } = self.function;
+        let listing = inputs.list(&layout::partition_prefix(table, self.partition)).await?;
+        let read = listing.objects.into_keys().map(async |key| {
+            let decode = |bytes| Output::decode(table, bytes)?.batches();
+            inputs.decoded(files, &lake.at(key), decode).await
+        });
+        let batches = try_join_all(read).await?;
+        Ok(batches.into_iter().flatten().flat_map(|batches| batches.iter().cloned().collect::<Vec<_>>()).collect())
+    }
+}

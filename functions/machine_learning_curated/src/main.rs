@@ -1,0 +1,8 @@
+//! The Lambda function `machine_learning_curated`: see the library for what it does.
+
+use machine_learning_curated::MachineLearningCurated;
+
+#[tokio::main]
+async fn main() -> Result<(), aws::BoxError> {
+    aws::lambda::run(MachineLearningCurated::new).await
+}

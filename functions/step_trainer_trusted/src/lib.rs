@@ -1,0 +1,77 @@
+//! `step_trainer_trusted`: the step trainer readings of curated customers.
+//!
+//! ```sql
+//! SELECT s.sensorreadingtime, s.serialnumber, s.distancefromobject, c.email AS user
+//! FROM step_trainer_landing s
+//! JOIN (SELECT * FROM customer_curated            -- of several who name one device,
+//!       QUALIFY latest record per serialnumber) c -- the one with the latest record
+//!   ON s.serialnumber = c.serialnumber
+//! WHERE consent_policy = 'ever' OR s.sensorreadingtime >= c.sharewithresearchasofdate
+//! ```
+//!
+//! Partitioned by the reading's own time. Under the policy `at-reading` it is the owner's consent that counts.
+
+use aws::function::{Failures, Function, Input};
+use aws::lake::Lake;
+use bytes::Bytes;
+use lake::Corrupt;
+use lake::customer::Customer;
+use lake::hash::{KeyHash, Shard, ShardCount};
+use lake::reading::{Key, StepTrainer};
+use lake::table::Table;
+use lake::trust::Versions;
+use lake::trust::curated::CuratedShard;
+use reading_files::{Customers, ReadingFiles, Rule};
+use std::collections::BTreeSet;
+
+/// `JOIN customer_curated ON serialnumber`.
+pub struct OfCuratedCustomers;
+
+impl Rule for OfCuratedCustomers {
+    type Reading = StepTrainer;
+    type Shard = CuratedShard;
+    const TRUST: Table = Table::CustomerCurated;
+    const NOT_TRUSTED: &'static str = "no_curated_customer";
+
+    fn decode(bytes: Bytes) -> Result<CuratedShard, Corrupt> {
+        CuratedShard::decode(bytes)
+    }
+
+    fn versions(shard: &CuratedShard) -> &Versions {
+        shard.versions()
+    }
+
+    /// Customers are sharded by email, so the owner of a device may be in any shard.
+    fn shards_of(_: &mut dyn Iterator<Item = KeyHash>, count: ShardCount) -> BTreeSet<Shard> {
+        count.all().collect()
+    }
+
+    fn owner<'a>(customers: &'a Customers<CuratedShard>, serial_number: &Key) -> Option<&'a Customer> {
+        let owners = customers.shards().filter_map(|shard| shard.owner(&serial_number.text));
+        owners.max_by(|a, b| a.cmp_latest(b))
+    }
+}
+
+/// The function.
+pub struct StepTrainerTrusted {
+    files: ReadingFiles<OfCuratedCustomers>,
+}
+
+impl StepTrainerTrusted {
+    /// The function on `lake`.
+    pub fn new(lake: Lake) -> Self {
+        Self { files: ReadingFiles::new(lake) }
+    }
+}
+
+impl Function for StepTrainerTrusted {
+    const TABLE: Table = Table::StepTrainerTrusted;
+
+    fn lake(&self) -> &Lake {
+        self.files.lake()
+    }
+
+    async fn handle(&self, inputs: BTreeSet<Input>) -> Failures {
+        self.files.handle(inputs, |_, _| {}).await
+    }
+}

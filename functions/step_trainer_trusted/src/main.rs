@@ -1,0 +1,8 @@
+//! The Lambda function `step_trainer_trusted`: see the library for what it does.
+
+use step_trainer_trusted::StepTrainerTrusted;
+
+#[tokio::main]
+async fn main() -> Result<(), aws::BoxError> {
+    aws::lambda::run(StepTrainerTrusted::new).await
+}

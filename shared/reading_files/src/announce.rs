@@ -1,0 +1,49 @@
+//! Says what a file may touch, before anything is touched.
+
+use crate::content::Landed;
+use crate::index;
+use aws::lake::Lake;
+use aws::store::{Put, Read, Version};
+use derivation::{ATTEMPTS_MAX, Error};
+use lake::announcement::Announcement;
+use lake::layout::{self, FileName, Place};
+use lake::reading::Reading;
+
+/// Announces this version of the file, unless it is announced already. What is announced of the file now.
+///
+/// The index entries come first: they only say "look at this file's announcement", so one too many does no harm, while
+/// a key that is announced without one would not be found.
+pub async fn announce<R: Reading>(
+    lake: &Lake,
+    place: &Place,
+    file: &FileName,
+    landed: &Landed<R>,
+) -> Result<Announcement, Error> {
+    let key = layout::announcement(R::SOURCE, file);
+    for _ in 0..ATTEMPTS_MAX {
+        let (version, before) = read(lake, &key).await?;
+        if let Some(before) = before.as_ref().filter(|before| before.etag == landed.etag) {
+            return Ok(before.clone());
+        }
+        let announcement = Announcement::of(before.as_ref(), place, &landed.etag, &landed.readings);
+        index::enter(lake, R::SOURCE, file, before.as_ref(), &announcement).await?;
+        let at = lake.at(key.as_str());
+        let body = announcement.encode().map_err(Error::corrupt(at.clone()))?;
+        if lake.store.put(&at, body, &version).await? == Put::Done {
+            return Ok(announcement);
+        }
+    }
+    Err(Error::Contended { place: lake.at(key) })
+}
+
+/// Reads the announcement at `key`.
+pub async fn read(lake: &Lake, key: &str) -> Result<(Version, Option<Announcement>), Error> {
+    let at = lake.at(key);
+    match lake.store.read(&at, None).await? {
+        Read::Found { etag, body } => {
+            let announcement = Announcement::decode(&body).map_err(Error::corrupt(at))?;
+            Ok((Version::Etag(etag), Some(announcement)))
+        }
+        Read::Absent | Read::Unchanged => Ok((Version::Absent, None)),
+    }
+}

@@ -1,0 +1,224 @@
+//! The outputs of a file, its quarantine and its receipt, as one derivation.
+
+use crate::content::{Content, Landed};
+use crate::{Customers, ReadingFiles, Rule};
+use aws::store::Version;
+use bytes::Bytes;
+use derivation::{Derivation, Derived, Error, Inputs, Stored};
+use futures::future::try_join_all;
+use lake::announcement::Announcement;
+use lake::customer::Customer;
+use lake::hash::KeyHash;
+use lake::layout::{self, FileName, Place};
+use lake::output::{self, Output, Provenance, ShardVersions, is_older};
+use lake::reading::{Admitted, Reading, Readings, ReadingsCollector};
+use lake::receipt::{LandingVersion, Receipt};
+use lake::time::Partition;
+use std::collections::BTreeSet;
+
+/// Why a reading is excluded under the policy `at-reading`.
+pub const BEFORE_CONSENT: &str = "before_consent";
+
+/// One landing file → its rows in each partition, its quarantine and its receipt.
+pub(crate) struct FileDerivation<'a, R: Rule> {
+    pub(crate) files: &'a ReadingFiles<R>,
+    pub(crate) place: &'a Place,
+    pub(crate) file: &'a FileName,
+    pub(crate) content: &'a Content<R::Reading>,
+    pub(crate) announcement: &'a Announcement,
+    /// Leave a new version of what was derived from older shards, even if the rows are the same.
+    ///
+    /// A slow function that still wants to write what it derived from those older shards then loses its
+    /// compare-and-swap. Were it killed after such a write, nobody would repair it: the cursor has moved on.
+    pub(crate) mark: bool,
+}
+
+/// What a derivation found.
+pub(crate) struct FileReport {
+    pub(crate) receipt: Receipt,
+    /// The partitions that have, or ever had, rows of the file.
+    pub(crate) partitions: BTreeSet<Partition>,
+}
+
+/// The places of the outputs: receipt and quarantine first, then one for each announced partition.
+const RECEIPT: usize = 0;
+const QUARANTINE: usize = 1;
+const PARTITIONS: usize = 2;
+
+impl<R: Rule> Derivation for FileDerivation<'_, R> {
+    type Report = FileReport;
+
+    fn outputs(&self) -> Vec<String> {
+        let source = R::Reading::SOURCE;
+        let mut keys = vec![layout::receipt(source, self.file), layout::quarantine(source, self.file)];
+        let partitions = self.announcement.partitions.iter();
+        keys.extend(partitions.map(|partition| layout::readings(R::Reading::TRUSTED, *partition, self.file)));
+        keys
+    }
+
+    async fn derive(&self, stored: &[Stored], inputs: &Inputs<'_>) -> Result<Derived<FileReport>, Error> {
+        let version = inputs.version(self.place).await?;
+        let customers = self.customers(inputs).await?;
+        let left;
+        let (readings, mut receipt, quarantine) = match self.content {
+            Content::Landed(landed) => {
+                if version != Version::Etag(landed.etag.clone()) {
+                    return Err(Error::Outdated);
+                }
+                (&landed.readings, self.receipt_of(landed), Some(landed.quarantine.lines()))
+            }
+            Content::Gone => {
+                left = self.left_of(stored)?;
+                (&left, self.receipt_of_gone(&stored[RECEIPT])?, None)
+            }
+        };
+        let owners: Vec<Option<&Customer>> = readings.keys().iter().map(|key| R::owner(&customers, key)).collect();
+        let policy = self.files.lake().charter().consent_policy;
+        let seen: ShardVersions =
+            customers.shards.iter().map(|(shard, customers)| (*shard, R::versions(customers).version)).collect();
+
+        let mut bodies = vec![None; stored.len()];
+        let mut partitions = BTreeSet::new();
+        let ranges = readings.partitions();
+        for (i, partition) in self.announcement.partitions.iter().enumerate() {
+            let stored = &stored[PARTITIONS + i];
+            let range = ranges.iter().find(|(of, _)| of == partition).map_or(0..0, |(_, range)| range.clone());
+            let (mut rows, mut not_trusted, mut before_consent) = (Vec::new(), 0, 0);
+            for row in &readings.rows()[range] {
+                let key = row.key as usize;
+                match owners[key].and_then(|owner| Some((owner, owner.since_ms()?))) {
+                    None => not_trusted += 1,
+                    Some((_, since_ms)) if !policy.admits(row.time_ms, since_ms) => before_consent += 1,
+                    Some((owner, _)) => {
+                        let (key, owner) = (readings.keys()[key].text.as_str(), owner.email.as_str());
+                        rows.push(Admitted { key, owner, time_ms: row.time_ms, value: row.value });
+                    }
+                }
+            }
+            match self.content {
+                Content::Landed(_) => {
+                    receipt.exclude(R::NOT_TRUSTED, not_trusted);
+                    receipt.exclude(BEFORE_CONSENT, before_consent);
+                    receipt.keep(stored.place.key.clone(), rows.len() as u64);
+                }
+                Content::Gone => {
+                    let reason = if not_trusted > 0 { R::NOT_TRUSTED } else { BEFORE_CONSENT };
+                    receipt.withdraw(&stored.place.key, rows.len() as u64, reason);
+                }
+            }
+            let changed = self.needed(&customers, &mut self.announcement.keys_in(i));
+            let (body, had_rows) = self.partition(stored, &rows, &seen, &changed)?;
+            if had_rows {
+                partitions.insert(*partition);
+            }
+            bodies[PARTITIONS + i] = body;
+        }
+        let changed = self.needed(&customers, &mut self.announcement.keys.keys().copied());
+        receipt.derived_from = seen;
+        bodies[RECEIPT] = self.receipt(&stored[RECEIPT], &receipt, &changed)?;
+        bodies[QUARANTINE] = quarantine.and_then(|lines| changed_quarantine(&stored[QUARANTINE], lines));
+        Ok(Derived { bodies, report: FileReport { receipt, partitions } })
+    }
+}
+
+impl<R: Rule> FileDerivation<'_, R> {
+    /// The customers that decide.
+    async fn customers(&self, inputs: &Inputs<'_>) -> Result<Customers<R::Shard>, Error> {
+        let count = self.files.lake().charter().customer_shards;
+        let shards = R::shards_of(&mut self.announcement.keys.keys().copied(), count);
+        let read = shards.into_iter().map(async |shard| {
+            let place = self.files.lake().at(layout::customers(R::TRUST, shard));
+            let customers = inputs.decoded(&self.files.shards, &place, R::decode).await?;
+            Ok::<_, Error>(customers.map(|customers| (shard, customers)))
+        });
+        Ok(Customers { count, shards: try_join_all(read).await?.into_iter().flatten().collect() })
+    }
+
+    /// The versions of the shards in which the trust in one of `keys` last changed; nothing unless this is a
+    /// propagation.
+    fn needed(&self, customers: &Customers<R::Shard>, keys: &mut dyn Iterator<Item = KeyHash>) -> ShardVersions {
+        let mut needed = ShardVersions::new();
+        if self.mark {
+            for key in keys {
+                for (shard, customers) in &customers.shards {
+                    let changed = R::versions(customers).changed(key);
+                    let needed = needed.entry(*shard).or_default();
+                    *needed = changed.max(*needed);
+                }
+            }
+        }
+        needed
+    }
+
+    /// The new body of one partition's output, and whether the output has, or ever had, rows.
+    fn partition(
+        &self,
+        stored: &Stored,
+        rows: &[Admitted<'_, <R::Reading as Reading>::Value>],
+        seen: &ShardVersions,
+        changed: &ShardVersions,
+    ) -> Result<(Option<Bytes>, bool), Error> {
+        let corrupt = || Error::corrupt(stored.place.clone());
+        let output = stored.body.clone().map(|body| Output::decode(R::Reading::TRUSTED, body)).transpose();
+        let (was, same) = match output.map_err(corrupt())? {
+            Some(output) => (output.provenance.clone(), output.holds::<R::Reading>(rows).map_err(corrupt())?),
+            None => (Provenance::default(), rows.is_empty()),
+        };
+        let had_rows = was.had_rows || !rows.is_empty();
+        if same && !is_older(&was.shards, changed) {
+            return Ok((None, had_rows));
+        }
+        let provenance = Provenance { shards: seen.clone(), had_rows };
+        Ok((Some(output::encode::<R::Reading>(rows, &provenance).map_err(corrupt())?), had_rows))
+    }
+
+    fn receipt(&self, stored: &Stored, receipt: &Receipt, changed: &ShardVersions) -> Result<Option<Bytes>, Error> {
+        let corrupt = || Error::corrupt(stored.place.clone());
+        if let Some(body) = &stored.body {
+            let was = Receipt::decode(body).map_err(corrupt())?;
+            if was.says_the_same(receipt) && !is_older(&was.derived_from, changed) {
+                return Ok(None);
+            }
+        }
+        receipt.encode().map(Some).map_err(corrupt())
+    }
+
+    fn receipt_of(&self, landed: &Landed<R::Reading>) -> Receipt {
+        let version = LandingVersion { place: self.place.clone(), etag: landed.etag.clone() };
+        let mut receipt = Receipt::new(R::Reading::SOURCE, self.file, version, &landed.quarantine);
+        receipt.undecodable = landed.undecodable.as_ref().map(ToString::to_string);
+        receipt
+    }
+
+    /// Of a file that is gone, its receipt is what is known.
+    fn receipt_of_gone(&self, stored: &Stored) -> Result<Receipt, Error> {
+        if let Some(body) = &stored.body {
+            return Receipt::decode(body).map_err(Error::corrupt(stored.place.clone()));
+        }
+        let version = LandingVersion { place: self.place.clone(), etag: self.announcement.etag.clone() };
+        Ok(Receipt::new(R::Reading::SOURCE, self.file, version, &Default::default()))
+    }
+
+    /// Of a file that is gone, the rows that were let through are left: they can be withdrawn, but none can come back.
+    fn left_of(&self, stored: &[Stored]) -> Result<Readings<R::Reading>, Error> {
+        let mut left = ReadingsCollector::default();
+        for stored in &stored[PARTITIONS..] {
+            let corrupt = || Error::corrupt(stored.place.clone());
+            let Some(body) = stored.body.clone() else { continue };
+            let output = Output::decode(R::Reading::TRUSTED, body).map_err(corrupt())?;
+            for batch in output.batches().map_err(corrupt())? {
+                for row in 0..batch.num_rows() {
+                    let (key, time_ms, value) = R::Reading::stored(&batch, row);
+                    left.add(key, time_ms, value);
+                }
+            }
+        }
+        Ok(left.finish())
+    }
+}
+
+/// A quarantine that loses all its lines is replaced by an empty one; one that never had any is not made.
+fn changed_quarantine(stored: &Stored, lines: &[u8]) -> Option<Bytes> {
+    let was = stored.body.as_deref().unwrap_or_default();
+    (was != lines).then(|| Bytes::copy_from_slice(lines))
+}

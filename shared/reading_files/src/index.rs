@@ -1,0 +1,131 @@
+//! Finds the files that have a key, at a cost that follows the keys and not the files that ever landed.
+//!
+//! The usual upload of one phone has few keys: each gets an empty entry that names the file. An export has many: it
+//! gets one bulk entry that lists them. An entry may say too much, never too little.
+
+use crate::ReadingFiles;
+use crate::Rule;
+use aws::lake::Lake;
+use aws::store::{Put, Read, Version};
+use bytes::Bytes;
+use derivation::{ATTEMPTS_MAX, Cache, Error, Inputs};
+use futures::future::try_join_all;
+use lake::Corrupt;
+use lake::announcement::Announcement;
+use lake::hash::KeyHash;
+use lake::layout::{self, FileName, Place, Source};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// The keys that a bulk entry lists.
+pub type BulkEntry = BTreeSet<KeyHash>;
+
+/// How many requests are under way at once.
+const REQUESTS_MAX: usize = 32;
+
+/// Enters a file's keys, before they are announced.
+pub(crate) async fn enter(
+    lake: &Lake,
+    source: Source,
+    file: &FileName,
+    before: Option<&Announcement>,
+    announcement: &Announcement,
+) -> Result<(), Error> {
+    if announcement.is_bulk() {
+        return enter_bulk(lake, source, file, announcement).await;
+    }
+    let known = |key: &&KeyHash| before.is_some_and(|before| before.keys.contains_key(key));
+    let new: Vec<&KeyHash> = announcement.keys.keys().filter(|key| !known(key)).collect();
+    for keys in new.chunks(REQUESTS_MAX) {
+        let puts = keys.iter().map(async |key| {
+            let entry = lake.at(layout::index_entry(source, **key, file));
+            // Lost: it is there already.
+            lake.store.put(&entry, Bytes::new(), &Version::Absent).await
+        });
+        try_join_all(puts).await?;
+    }
+    Ok(())
+}
+
+async fn enter_bulk(lake: &Lake, source: Source, file: &FileName, announcement: &Announcement) -> Result<(), Error> {
+    let place = lake.at(layout::bulk_entry(source, file));
+    for _ in 0..ATTEMPTS_MAX {
+        let (version, mut keys) = match lake.store.read(&place, None).await? {
+            Read::Found { etag, body } => (Version::Etag(etag), decode(body).map_err(Error::corrupt(place.clone()))?),
+            Read::Absent | Read::Unchanged => (Version::Absent, BulkEntry::new()),
+        };
+        let known = keys.len();
+        keys.extend(announcement.keys.keys());
+        if keys.len() == known {
+            return Ok(());
+        }
+        let body = serde_json::to_vec(&keys).map_err(|error| Corrupt::new("bulk entry", error));
+        let body = body.map_err(Error::corrupt(place.clone()))?;
+        if lake.store.put(&place, body.into(), &version).await? == Put::Done {
+            return Ok(());
+        }
+    }
+    Err(Error::Contended { place })
+}
+
+fn decode(body: Bytes) -> Result<BulkEntry, Corrupt> {
+    serde_json::from_slice(&body).map_err(|error| Corrupt::new("bulk entry", error))
+}
+
+impl<R: Rule> ReadingFiles<R> {
+    /// The files that have, or once had, readings of any of `keys`.
+    pub async fn files_with(&self, keys: &BTreeSet<KeyHash>) -> Result<BTreeSet<FileName>, Error> {
+        let (lake, bucket) = (self.lake(), self.lake().bucket());
+        // While the index is small, one look at all of it is cheaper than one for each key.
+        let all = lake.store.list(bucket, &layout::index(Self::SOURCE), false).await?;
+        let mut entries = BTreeSet::new();
+        if all.complete {
+            entries.extend(all.objects.into_keys());
+        } else {
+            let prefixes: Vec<String> = keys.iter().map(|key| layout::index_of_key(Self::SOURCE, *key)).collect();
+            for prefixes in prefixes.chunks(REQUESTS_MAX) {
+                let lists = prefixes.iter().map(|prefix| lake.store.list(bucket, prefix, true));
+                entries.extend(try_join_all(lists).await?.into_iter().flat_map(|listing| listing.objects.into_keys()));
+            }
+        }
+        let entries = entries.iter().filter_map(|entry| layout::parse_index_entry(Self::SOURCE, entry));
+        let mut files: BTreeSet<FileName> =
+            entries.filter(|(key, _)| keys.contains(key)).map(|(_, file)| file).collect();
+
+        let bulk = lake.store.list(bucket, &layout::bulk_index(Self::SOURCE), true).await?;
+        let bulk: Vec<(Place, String)> = bulk.objects.into_iter().map(|(key, etag)| (lake.at(key), etag)).collect();
+        for entries in bulk.chunks(REQUESTS_MAX) {
+            let read = entries.iter().map(|(place, etag)| bulk_entry(lake, &self.bulk, place, etag));
+            for ((place, _), entry) in entries.iter().zip(try_join_all(read).await?) {
+                let (few, many) = if keys.len() < entry.len() { (keys, &*entry) } else { (&*entry, keys) };
+                if few.iter().any(|key| many.contains(key)) {
+                    files.extend(layout::parse_bulk_entry(Self::SOURCE, &place.key));
+                }
+            }
+        }
+        Ok(files)
+    }
+
+    /// As [`Self::files_with`] for one key, with everything that was looked at among the `inputs`.
+    pub async fn files_with_among(&self, key: KeyHash, inputs: &Inputs<'_>) -> Result<BTreeSet<FileName>, Error> {
+        let listing = inputs.list(&layout::index_of_key(Self::SOURCE, key)).await?;
+        let entries = listing.objects.keys().filter_map(|entry| layout::parse_index_entry(Self::SOURCE, entry));
+        let mut files: BTreeSet<FileName> = entries.map(|(_, file)| file).collect();
+        for place in inputs.list(&layout::bulk_index(Self::SOURCE)).await?.objects.into_keys() {
+            let place = self.lake().at(place);
+            let entry = inputs.decoded(&self.bulk, &place, decode).await?;
+            if entry.is_some_and(|entry| entry.contains(&key)) {
+                files.extend(layout::parse_bulk_entry(Self::SOURCE, &place.key));
+            }
+        }
+        Ok(files)
+    }
+}
+
+/// The bulk entry at `place`, whose current version a list gave as `etag`.
+async fn bulk_entry(lake: &Lake, cache: &Cache<BulkEntry>, place: &Place, etag: &str) -> Result<Arc<BulkEntry>, Error> {
+    if let Some((_, entry)) = cache.get(place).filter(|(known, _)| known == etag) {
+        return Ok(entry);
+    }
+    Ok(cache.read(&lake.store, place, decode).await?.map(|(_, entry)| entry).unwrap_or_default())
+}

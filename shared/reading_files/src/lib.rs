@@ -1,0 +1,201 @@
+//! What `accelerometer_trusted` and `step_trainer_trusted` share: the life of a landing file of readings.
+//!
+//! A file is *landed*: read, announced, derived. When the trust in a key changes, the change is *propagated*: the files
+//! that have the key are found in the index and derived again. A [`Rule`] says whose readings are let through.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`content`] | reads a landing file, in bounded memory |
+//! | [`announce`] | says what the file may touch, before anything is touched |
+//! | [`index`] | finds the files that have a key |
+//! | [`derive`] | the file's outputs, its quarantine and its receipt, as one derivation |
+//! | [`propagate`] | carries changes of trust to the files they concern |
+//!
+//! "Announce, then read": either a change of trust finds the announcement, or the function that announced sees the
+//! change.
+
+pub mod announce;
+pub mod content;
+pub mod derive;
+pub mod index;
+pub mod propagate;
+
+use aws::function::{Failures, Input};
+use aws::lake::Lake;
+use bytes::Bytes;
+use content::Content;
+use derivation::{ATTEMPTS_MAX, Cache, Error, publish};
+use derive::FileDerivation;
+use index::BulkEntry;
+use lake::Corrupt;
+use lake::announcement::Announcement;
+use lake::customer::Customer;
+use lake::hash::{KeyHash, Shard, ShardCount};
+use lake::layout::{FileName, Object, Place, Source};
+use lake::reading::{Key, Reading};
+use lake::table::Table;
+use lake::trust::Versions;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tracing::field::Empty;
+use tracing::{Instrument, info_span};
+
+/// How many decoded bulk index entries a warm function keeps.
+const BULK_ENTRIES_MAX: usize = 4096;
+
+/// Whose readings are let through.
+pub trait Rule: Send + Sync + 'static {
+    /// The readings.
+    type Reading: Reading;
+    /// A shard of the customers who are trusted.
+    type Shard: Send + Sync + 'static;
+    /// The table of those customers.
+    const TRUST: Table;
+    /// Why a reading is excluded that belongs to none of them.
+    const NOT_TRUSTED: &'static str;
+
+    /// Reads a shard's object.
+    fn decode(bytes: Bytes) -> Result<Self::Shard, Corrupt>;
+
+    /// Which keys of a shard changed when.
+    fn versions(shard: &Self::Shard) -> &Versions;
+
+    /// The shards that can tell whose readings those of `keys` are.
+    fn shards_of(keys: &mut dyn Iterator<Item = KeyHash>, count: ShardCount) -> BTreeSet<Shard>;
+
+    /// The customer whose readings those of `key` are, if it is one to trust.
+    fn owner<'a>(customers: &'a Customers<Self::Shard>, key: &Key) -> Option<&'a Customer>;
+}
+
+/// The shards of customers that were read for one derivation.
+pub struct Customers<S> {
+    count: ShardCount,
+    shards: BTreeMap<Shard, Arc<S>>,
+}
+
+impl<S> Customers<S> {
+    /// The shard of a customer.
+    pub fn shard_of(&self, key: KeyHash) -> Option<&S> {
+        self.shards.get(&key.shard(self.count)).map(AsRef::as_ref)
+    }
+
+    /// All shards that were read.
+    pub fn shards(&self) -> impl Iterator<Item = &S> {
+        self.shards.values().map(AsRef::as_ref)
+    }
+}
+
+/// The landing files of one kind of readings.
+pub struct ReadingFiles<R: Rule> {
+    lake: Lake,
+    shards: Cache<R::Shard>,
+    bulk: Cache<BulkEntry>,
+}
+
+impl<R: Rule> ReadingFiles<R> {
+    const SOURCE: Source = R::Reading::SOURCE;
+
+    /// The landing files of `lake`.
+    pub fn new(lake: Lake) -> Self {
+        let shards = Cache::new(usize::from(lake.charter().customer_shards.get()));
+        Self { lake, shards, bulk: Cache::new(BULK_ENTRIES_MAX) }
+    }
+
+    /// The lake.
+    pub fn lake(&self) -> &Lake {
+        &self.lake
+    }
+
+    /// Handles a batch: lands each file, telling `landed` what is announced of it, and carries on the changes of the
+    /// shards that the batch names.
+    pub async fn handle(&self, inputs: BTreeSet<Input>, mut landed: impl FnMut(FileName, Announcement)) -> Failures {
+        let mut failures = Failures::new();
+        let mut shards = BTreeSet::new();
+        let mut shard_places = Vec::new();
+        for (place, object) in inputs {
+            match object {
+                Object::Landing(_) => match self.land(&place).await {
+                    Ok(announcement) => {
+                        if let Some(announcement) = announcement {
+                            landed(FileName::of(&place), announcement);
+                        }
+                    }
+                    Err(error) => drop(failures.insert(place, error.into())),
+                },
+                Object::CustomerTrusted(shard) | Object::CustomerCurated(shard) => {
+                    shards.insert(shard);
+                    shard_places.push(place);
+                }
+                Object::Readers(_) | Object::AccelerometerTrusted(_) | Object::StepTrainerTrusted(_) => {}
+            }
+        }
+        if let Err(error) = self.propagate(&shards).await {
+            let error = Arc::new(error);
+            failures.extend(shard_places.into_iter().map(|place| (place, error.clone().into())));
+        }
+        failures
+    }
+
+    /// Brings everything that follows from the file at `place` up to date, and registers its partitions. What is now
+    /// announced of it; none if there is no such file.
+    pub async fn land(&self, place: &Place) -> Result<Option<Announcement>, Error> {
+        self.bring_up_to_date(place, None).await
+    }
+
+    /// `announced` is what was announced of the file if this is a propagation: then outputs that were derived from
+    /// older versions of the shards get a new version even if their rows stay the same, and a file that is gone is
+    /// derived from what is left of it.
+    async fn bring_up_to_date(
+        &self,
+        place: &Place,
+        announced: Option<&Announcement>,
+    ) -> Result<Option<Announcement>, Error> {
+        let file = FileName::of(place);
+        let span = info_span!(
+            "landing_file", source = %Self::SOURCE, object = %place, %file, propagated = announced.is_some(),
+            rows = Empty, kept = Empty, excluded = Empty, quarantined = Empty, writes = Empty, gone = Empty
+        );
+        async {
+            for _ in 0..ATTEMPTS_MAX {
+                match self.attempt(place, &file, announced).await {
+                    Err(Error::Outdated) => {}
+                    result => return result,
+                }
+            }
+            Err(Error::Contended { place: place.clone() })
+        }
+        .instrument(span)
+        .await
+    }
+
+    async fn attempt(
+        &self,
+        place: &Place,
+        file: &FileName,
+        announced: Option<&Announcement>,
+    ) -> Result<Option<Announcement>, Error> {
+        let content = content::read::<R::Reading>(&self.lake.store, place).await?;
+        let announcement = match (&content, announced) {
+            (Content::Landed(landed), _) => announce::announce(&self.lake, place, file, landed).await?,
+            (Content::Gone, Some(announced)) => announced.clone(),
+            (Content::Gone, None) => {
+                tracing::Span::current().record("gone", true);
+                return Ok(None);
+            }
+        };
+        let mark = announced.is_some();
+        let derivation =
+            FileDerivation { files: self, place, file, content: &content, announcement: &announcement, mark };
+        let published = publish(&self.lake, &derivation).await?;
+        let receipt = published.report.receipt;
+        tracing::Span::current()
+            .record("rows", receipt.rows)
+            .record("kept", receipt.kept)
+            .record("excluded", tracing::field::debug(&receipt.excluded))
+            .record("quarantined", receipt.quarantined)
+            .record("writes", published.writes)
+            .record("gone", matches!(content, Content::Gone));
+        self.lake.catalog.register(R::Reading::TRUSTED, &published.report.partitions).await?;
+        Ok(Some(announcement))
+    }
+}
