@@ -1,0 +1,99 @@
+//! Takes batches out of a queue and hands them to the function.
+
+use super::queue::{Message, Outcome, Settled};
+use super::{Handler, Shared, answer, event};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::task::{JoinError, JoinSet};
+
+/// Polls one function's queue until the dispatcher stops.
+pub(super) async fn poll(shared: Arc<Shared>, index: usize) {
+    let function = &shared.functions[index];
+    loop {
+        let added = function.added.notified();
+        tokio::pin!(added);
+        // Before looking, so that nothing added after the look is missed.
+        added.as_mut().enable();
+        if shared.stopping.load(Ordering::Acquire) {
+            return;
+        }
+        let batch = shared.take(index);
+        match batch.is_empty() {
+            true => added.await,
+            false => {
+                let payload = event::batch(&function.subscription.function, &batch, shared.cloud.now());
+                let result = call(Arc::clone(&function.subscription.handler), payload).await;
+                let outcome = answer::outcome(&batch, result);
+                shared.finish(index, batch, &outcome);
+            }
+        }
+    }
+}
+
+/// Calls the function in a task of its own, so that a panic is its failure and not the dispatcher's. The set aborts
+/// the task if this poller is dropped.
+async fn call(handler: Handler, payload: String) -> Result<String, String> {
+    let mut task = JoinSet::new();
+    task.spawn(async move { handler(payload).await });
+    match task.join_next().await {
+        Some(Ok(result)) => result,
+        Some(Err(error)) => Err(panic_text(error)),
+        None => Err("the function was not called".into()),
+    }
+}
+
+fn panic_text(error: JoinError) -> String {
+    match error.try_into_panic() {
+        Ok(payload) => {
+            let text = payload.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
+            format!("the function panicked: {}", text.unwrap_or("no text"))
+        }
+        Err(error) => format!("the call was broken off: {error}"),
+    }
+}
+
+impl Shared {
+    fn take(&self, index: usize) -> Vec<Message> {
+        let batch_size = self.functions[index].subscription.batch_size;
+        let mut queues = self.queues();
+        let batch = queues.take(index, batch_size, self.cloud.now());
+        if !batch.is_empty() {
+            self.progress.send_modify(|progress| {
+                progress.invocations += 1;
+                progress.deliveries += batch.len() as u64;
+            });
+        }
+        batch
+    }
+
+    fn finish(&self, index: usize, batch: Vec<Message>, outcome: &Outcome) {
+        let name = &self.functions[index].subscription.function;
+        match outcome {
+            Outcome::Error(error) => tracing::warn!(function = name, messages = batch.len(), error, "a batch failed"),
+            Outcome::Failures(ids) if !ids.is_empty() => {
+                tracing::warn!(
+                    function = name,
+                    failed = ids.len(),
+                    messages = batch.len(),
+                    "messages of a batch failed"
+                );
+            }
+            Outcome::Failures(_) => {}
+        }
+        let Settled { finished, dead, again, events_done } =
+            self.queues().settle(index, name, batch, outcome, self.options.receives_max);
+        // First the journal, then the counters: who sees that nothing is pending finds nothing owed but dead letters.
+        if !events_done.is_empty() {
+            self.settle(&events_done);
+        }
+        for _ in 0..again {
+            self.functions[index].added.notify_one();
+        }
+        self.progress.send_modify(|progress| {
+            progress.pending -= finished;
+            progress.events += finished as u64;
+            progress.dead_letters += dead;
+        });
+    }
+}

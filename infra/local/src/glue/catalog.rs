@@ -1,0 +1,170 @@
+//! The catalogue's files, and what has been read of them.
+//!
+//! `DATABASE/database.json`, `DATABASE/TABLE/table.json` (both replaced by rename) and `DATABASE/TABLE/partitions.jsonl`
+//! (one line per change, appended). Names are escaped as keys are. A table's partitions are read when they are asked
+//! for the first time.
+
+use super::error::Refusal;
+use crate::clock::{Clock, milliseconds};
+use crate::lines::Lines;
+use crate::objects::names;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+/// A table's partitions, by their values.
+pub(super) type Partitions = BTreeMap<Vec<String>, Map<String, Value>>;
+
+/// One line of a partitions file.
+#[derive(Serialize, Deserialize)]
+enum Change {
+    Put(Map<String, Value>),
+    Delete(Vec<String>),
+}
+
+struct Loaded {
+    partitions: Partitions,
+    lines: Lines,
+}
+
+pub(super) struct Catalog {
+    directory: PathBuf,
+    clock: Clock,
+    loaded: HashMap<PathBuf, Loaded>,
+}
+
+impl Catalog {
+    pub(super) fn new(directory: PathBuf, clock: Clock) -> Self {
+        Self { directory, clock, loaded: HashMap::new() }
+    }
+
+    /// Seconds since 1970, as JSON 1.1 writes times.
+    pub(super) fn now(&self) -> f64 {
+        milliseconds((self.clock)()) as f64 / 1000.0
+    }
+
+    fn database_directory(&self, database: &str) -> PathBuf {
+        self.directory.join(names::escape(database).concat())
+    }
+
+    fn table_directory(&self, database: &str, table: &str) -> PathBuf {
+        self.database_directory(database).join(names::escape(table).concat())
+    }
+
+    pub(super) fn database(&self, database: &str) -> Result<Map<String, Value>, Refusal> {
+        read(&self.database_directory(database).join("database.json"))?
+            .ok_or_else(|| Refusal::missing(format_args!("Database {database}")))
+    }
+
+    pub(super) fn put_database(&self, database: &str, value: &Map<String, Value>) -> Result<(), Refusal> {
+        replace(&self.database_directory(database), "database.json", value)
+    }
+
+    pub(super) fn table(&self, database: &str, table: &str) -> Result<Map<String, Value>, Refusal> {
+        read(&self.table_directory(database, table).join("table.json"))?
+            .ok_or_else(|| Refusal::missing(format_args!("Table {table}")))
+    }
+
+    pub(super) fn put_table(&self, database: &str, table: &str, value: &Map<String, Value>) -> Result<(), Refusal> {
+        replace(&self.table_directory(database, table), "table.json", value)
+    }
+
+    /// The names of a database's tables, in order.
+    pub(super) fn tables(&self, database: &str) -> Result<Vec<String>, Refusal> {
+        let directory = self.database_directory(database);
+        let mut tables = Vec::new();
+        for entry in fs::read_dir(&directory)? {
+            let entry = entry?;
+            if entry.path().join("table.json").is_file()
+                && let Some(name) = entry.file_name().to_str().and_then(names::unescape)
+            {
+                tables.push(name);
+            }
+        }
+        tables.sort();
+        Ok(tables)
+    }
+
+    pub(super) fn partitions(&mut self, database: &str, table: &str) -> Result<&Partitions, Refusal> {
+        Ok(&self.load(database, table)?.partitions)
+    }
+
+    pub(super) fn put_partitions(
+        &mut self,
+        database: &str,
+        table: &str,
+        new: Vec<(Vec<String>, Map<String, Value>)>,
+    ) -> Result<(), Refusal> {
+        let loaded = self.load(database, table)?;
+        let (keys, changes): (Vec<_>, Vec<_>) = new.into_iter().map(|(key, value)| (key, Change::Put(value))).unzip();
+        loaded.lines.append(&changes)?;
+        for (key, change) in keys.into_iter().zip(changes) {
+            if let Change::Put(value) = change {
+                loaded.partitions.insert(key, value);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn delete_partitions(
+        &mut self,
+        database: &str,
+        table: &str,
+        gone: &[Vec<String>],
+    ) -> Result<(), Refusal> {
+        let loaded = self.load(database, table)?;
+        let changes: Vec<_> = gone.iter().cloned().map(Change::Delete).collect();
+        loaded.lines.append(&changes)?;
+        for key in gone {
+            loaded.partitions.remove(key);
+        }
+        Ok(())
+    }
+
+    fn load(&mut self, database: &str, table: &str) -> Result<&mut Loaded, Refusal> {
+        use std::collections::hash_map::Entry;
+        self.table(database, table)?;
+        let path = self.table_directory(database, table).join("partitions.jsonl");
+        match self.loaded.entry(path) {
+            Entry::Occupied(entry) => Ok(entry.into_mut()),
+            Entry::Vacant(entry) => {
+                let (lines, changes) = Lines::open(entry.key())?;
+                let mut partitions = Partitions::new();
+                for change in changes {
+                    match change {
+                        Change::Put(partition) => {
+                            let values = partition.get("Values").cloned().unwrap_or_default();
+                            partitions.insert(serde_json::from_value(values)?, partition);
+                        }
+                        Change::Delete(values) => {
+                            partitions.remove(&values);
+                        }
+                    }
+                }
+                Ok(entry.insert(Loaded { partitions, lines }))
+            }
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Option<Map<String, Value>>, Refusal> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// By rename, so that a killed process leaves the old file or the new one.
+fn replace(directory: &Path, name: &str, value: &Map<String, Value>) -> Result<(), Refusal> {
+    let write = || -> io::Result<()> {
+        fs::create_dir_all(directory)?;
+        let new = directory.join(format!("{name}.new"));
+        fs::write(&new, serde_json::to_vec_pretty(value)?)?;
+        fs::rename(new, directory.join(name))
+    };
+    Ok(write()?)
+}

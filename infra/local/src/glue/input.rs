@@ -1,0 +1,87 @@
+//! The parameters of a call.
+
+use super::error::Refusal;
+use serde_json::{Map, Value};
+
+/// Pages are never larger.
+const RESULTS_MAX: u64 = 1000;
+
+/// A call's parameters, all of them known.
+pub(super) struct Input<'a>(&'a Map<String, Value>);
+
+impl<'a> Input<'a> {
+    /// Refuses a parameter that the operation does not implement: to ignore it would be a wrong answer.
+    pub(super) fn new(operation: &str, body: &'a Value, known: &[&str]) -> Result<Self, Refusal> {
+        let members = body.as_object().ok_or_else(|| Refusal::invalid("the body is not a JSON object"))?;
+        let unknown = members
+            .iter()
+            .find(|(name, value)| !value.is_null() && name.as_str() != "CatalogId" && !known.contains(&name.as_str()));
+        match unknown {
+            Some((name, _)) => {
+                Err(Refusal::invalid(format!("{name} of {operation} is not implemented by this endpoint")))
+            }
+            None => Ok(Self(members)),
+        }
+    }
+
+    fn given(&self, name: &str) -> Result<&'a Value, Refusal> {
+        self.0.get(name).filter(|value| !value.is_null()).ok_or_else(|| Refusal::invalid(format!("{name} is missing")))
+    }
+
+    /// A name, as the catalogue keeps it: Glue folds names to lower case.
+    pub(super) fn name(&self, name: &str) -> Result<String, Refusal> {
+        fold(self.given(name)?, name)
+    }
+
+    pub(super) fn object(&self, name: &str) -> Result<&'a Map<String, Value>, Refusal> {
+        self.given(name)?.as_object().ok_or_else(|| Refusal::invalid(format!("{name} is not an object")))
+    }
+
+    /// The list of a batch operation.
+    pub(super) fn batch(&self, name: &str, length_max: usize) -> Result<&'a [Value], Refusal> {
+        let list = self.given(name)?.as_array().ok_or_else(|| Refusal::invalid(format!("{name} is not a list")))?;
+        match list.len() <= length_max {
+            true => Ok(list),
+            false => {
+                Err(Refusal::invalid(format!("{name} has {} members, at most {length_max} are allowed", list.len())))
+            }
+        }
+    }
+
+    /// The values of one partition.
+    pub(super) fn values(&self, name: &str) -> Result<Vec<String>, Refusal> {
+        values(self.given(name)?)
+    }
+
+    pub(super) fn optional(&self, name: &str) -> Option<&'a str> {
+        self.0.get(name)?.as_str()
+    }
+
+    /// The length of a page.
+    pub(super) fn results_max(&self) -> Result<usize, Refusal> {
+        match self.0.get("MaxResults").filter(|value| !value.is_null()) {
+            None => Ok(RESULTS_MAX as usize),
+            Some(value) => match value.as_u64() {
+                Some(n @ 1..=RESULTS_MAX) => Ok(n as usize),
+                _ => Err(Refusal::invalid(format!("MaxResults is {value}, it must be between 1 and {RESULTS_MAX}"))),
+            },
+        }
+    }
+}
+
+/// The name inside an input structure, folded to lower case.
+pub(super) fn fold(value: &Value, what: &str) -> Result<String, Refusal> {
+    match value.as_str() {
+        Some(name) if (1..=255).contains(&name.len()) && !name.contains('\0') => Ok(name.to_lowercase()),
+        _ => Err(Refusal::invalid(format!("{what} is {value}, expected a name of 1 to 255 characters"))),
+    }
+}
+
+/// A list of partition values.
+pub(super) fn values(value: &Value) -> Result<Vec<String>, Refusal> {
+    let list = value.as_array().ok_or_else(|| Refusal::invalid("the partition's values are not a list"))?;
+    list.iter()
+        .map(|value| value.as_str().map(str::to_owned))
+        .collect::<Option<_>>()
+        .ok_or_else(|| Refusal::invalid("a partition's value is not a string"))
+}

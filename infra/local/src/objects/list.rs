@@ -1,0 +1,180 @@
+//! Listings in the byte order of the keys, reading only the directories that the answer needs.
+
+use super::attributes::{self, Description};
+use super::names::{self, BESIDE, CONTINUES};
+use super::place;
+use std::collections::VecDeque;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What to list.
+#[derive(Debug, Default)]
+pub(crate) struct Query<'a> {
+    pub(crate) prefix: &'a str,
+    /// Keys that hold it after the prefix are rolled up into common prefixes.
+    pub(crate) delimiter: Option<&'a str>,
+    /// Only keys that come after this, byte-wise.
+    pub(crate) after: &'a str,
+    /// A common prefix that an earlier page ended with: all below it is over.
+    pub(crate) rolled_up: Option<&'a str>,
+    pub(crate) entries_max: usize,
+}
+
+/// One line of a listing.
+#[derive(Debug)]
+pub(crate) enum Entry {
+    Object(String, Description),
+    CommonPrefix(String),
+}
+
+/// The entries of a query, and whether there are more.
+pub(crate) fn list(bucket: &Path, query: &Query<'_>) -> io::Result<(Vec<Entry>, bool)> {
+    let mut entries: Vec<Entry> = Vec::new();
+    if query.entries_max == 0 {
+        return Ok((entries, false));
+    }
+    let mut walk = Walk::start(bucket, query)?;
+    while let Some((key, path)) = walk.next(query)? {
+        let rolled = query.delimiter.and_then(|delimiter| {
+            let end = key.get(query.prefix.len()..)?.find(delimiter)? + query.prefix.len() + delimiter.len();
+            key.get(..end)
+        });
+        if entries.len() == query.entries_max {
+            return Ok((entries, true));
+        }
+        if let Some(common) = rolled {
+            let common = common.to_owned();
+            walk.skip(&common);
+            entries.push(Entry::CommonPrefix(common));
+        } else {
+            match attributes::describe_path(&path) {
+                Ok(description) => entries.push(Entry::Object(key, description)),
+                // Deleted since its directory was read, or moved aside: then it is at its second name.
+                Err(error) if place::is_absence(&error) => {
+                    if let Ok(description) = attributes::describe_path(&names::beside(&path)) {
+                        entries.push(Entry::Object(key, description));
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok((entries, false))
+}
+
+/// A file or directory whose key, or whose keys' common beginning, is `key`. Directories' end in a slash, so that the
+/// byte order of these is the order of the keys: `a-b` comes before `a/b`.
+struct Node {
+    key: String,
+    path: PathBuf,
+    directory: bool,
+}
+
+/// A walk in key order. It holds the nodes of the directories on the way to the present place, the next one first.
+struct Walk {
+    pending: VecDeque<Node>,
+    /// Everything that starts with this is over.
+    skipped: Option<String>,
+}
+
+impl Walk {
+    /// Starts at the deepest directory that holds all of the query's keys.
+    fn start(bucket: &Path, query: &Query<'_>) -> io::Result<Self> {
+        let above = query.prefix.rfind('/').map_or("", |slash| &query.prefix[..=slash]);
+        let mut path = bucket.to_owned();
+        for component in above.split_terminator('/') {
+            path.extend(names::escape(component));
+        }
+        let root = Node { key: above.to_owned(), path, directory: true };
+        Ok(Self { pending: children(&root)?.into(), skipped: query.rolled_up.map(str::to_owned) })
+    }
+
+    fn skip(&mut self, prefix: &str) {
+        self.skipped = Some(prefix.to_owned());
+    }
+
+    /// The next object's key and file.
+    fn next(&mut self, query: &Query<'_>) -> io::Result<Option<(String, PathBuf)>> {
+        while let Some(node) = self.pending.pop_front() {
+            if self.is_over(&node, query) {
+                continue;
+            }
+            if !node.directory {
+                return Ok(Some((node.key, node.path)));
+            }
+            for child in children(&node)?.into_iter().rev() {
+                self.pending.push_front(child);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Nothing at or below the node belongs to the answer.
+    fn is_over(&self, node: &Node, query: &Query<'_>) -> bool {
+        let matches = node.key.starts_with(query.prefix) || (node.directory && query.prefix.starts_with(&node.key));
+        let rolled_up = self.skipped.as_deref().is_some_and(|skipped| node.key.starts_with(skipped));
+        // All keys below a directory start with its own: some may come after `after` only if that does, too.
+        let before = match node.directory {
+            true => node.key.as_str() < query.after && !query.after.starts_with(&node.key),
+            false => node.key.as_str() <= query.after,
+        };
+        !matches || rolled_up || before
+    }
+}
+
+/// The nodes of one directory in key order. The pieces of an over-long component are put together here, so that its
+/// keys, too, are in order with their neighbours'.
+fn children(parent: &Node) -> io::Result<Vec<Node>> {
+    let mut nodes = Vec::new();
+    collect(&parent.path, &parent.key, "", &mut Vec::new(), &mut nodes)?;
+    nodes.sort_by(|a: &Node, b: &Node| a.key.cmp(&b.key));
+    // While a new version takes over from a file that stepped aside, both names may be seen.
+    nodes.dedup_by(|a, b| a.key == b.key);
+    Ok(nodes)
+}
+
+fn collect(
+    directory: &Path,
+    above: &str,
+    begun: &str,
+    pieces: &mut Vec<String>,
+    nodes: &mut Vec<Node>,
+) -> io::Result<()> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if place::is_absence(&error) => return Ok(()),
+        other => other?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let (kind, path) = (entry.file_type()?, entry.path());
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
+        if let Some(piece) = name.strip_suffix(CONTINUES).filter(|_| kind.is_dir()) {
+            let Some(text) = names::unescape(piece) else { continue };
+            pieces.push(name);
+            collect(&path, above, &format!("{begun}{text}"), pieces, nodes)?;
+            pieces.pop();
+            continue;
+        }
+        let plain = name.strip_suffix(BESIDE).filter(|_| kind.is_file()).unwrap_or(&name);
+        let Some(text) = names::unescape(plain) else { continue };
+        let component = format!("{begun}{text}");
+        // A foreign name that happens to unescape is no object: a get of that key looks elsewhere.
+        let ordinary = pieces.is_empty() && !plain.contains('%') && plain.len() < 254;
+        if !ordinary && !names::escape(&component).iter().map(String::as_str).eq(chain(pieces, plain)) {
+            continue;
+        }
+        if kind.is_dir() {
+            nodes.push(Node { key: format!("{above}{component}/"), path, directory: true });
+        } else if kind.is_file() {
+            nodes.push(Node { key: format!("{above}{component}"), path, directory: false });
+        }
+    }
+    Ok(())
+}
+
+fn chain<'a>(pieces: &'a [String], last: &'a str) -> impl Iterator<Item = &'a str> {
+    pieces.iter().map(String::as_str).chain([last])
+}

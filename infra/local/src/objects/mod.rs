@@ -1,0 +1,243 @@
+//! Objects as plain files: DIR/BUCKET/KEY, conditional writes, and the hook for stored objects.
+//!
+//! Everything here calls `std::fs` directly, from async handlers too. The files are small and local, so a call takes
+//! microseconds, less than handing it to another thread; and a deterministic simulation must be able to run on one
+//! thread, which forbids `spawn_blocking` and `tokio::fs`. No lock is held across an await.
+//!
+//! There is no index: opening a lake reads nothing, and a put costs by itself alone.
+
+pub(crate) mod attributes;
+pub(crate) mod list;
+pub(crate) mod names;
+mod place;
+pub(crate) mod temporary;
+
+use attributes::Description;
+use names::Location;
+use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use temporary::{Complete, Temporary};
+
+/// Keys that share a lock wait for each other; more stripes than threads is enough.
+const LOCKS: usize = 64;
+
+/// An object as it was just stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredObject {
+    /// The bucket's name.
+    pub bucket: String,
+    /// The object's key, as it is: not URL-encoded.
+    pub key: String,
+    /// The body's length in bytes.
+    pub size: u64,
+    /// The hexadecimal MD5 of the body, without quotes.
+    pub etag: String,
+}
+
+/// Is told of every put before and after it becomes visible, so that no stored object is forgotten by a killed process.
+pub(crate) trait Outbox: Send + Sync {
+    /// The object is about to be stored. The answer, if any, is handed to [`Outbox::stored`] or [`Outbox::abandoned`].
+    fn intend(&self, object: &StoredObject) -> io::Result<Option<u64>>;
+    /// The object of this ticket is stored.
+    fn stored(&self, ticket: u64, object: &StoredObject);
+    /// The object of this ticket could not be stored.
+    fn abandoned(&self, ticket: u64);
+}
+
+type Listener = Arc<dyn Fn(&StoredObject) + Send + Sync>;
+
+/// What a write or delete demands of the stored object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Condition {
+    /// No demand.
+    None,
+    /// `If-None-Match: *`
+    Absent,
+    /// `If-Match: *`
+    Present,
+    /// `If-Match` with an ETag, without quotes.
+    Version(String),
+}
+
+/// Why a write or delete did not happen.
+#[derive(Debug)]
+pub(crate) enum WriteError {
+    NoSuchBucket,
+    /// The condition names a version, and there is no object.
+    NoSuchKey,
+    PreconditionFailed,
+    Io(io::Error),
+}
+
+impl From<io::Error> for WriteError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// The buckets below one directory.
+pub(crate) struct Objects {
+    root: PathBuf,
+    temporaries: PathBuf,
+    next_temporary: AtomicU64,
+    locks: [Mutex<()>; LOCKS],
+    outbox: RwLock<Option<Arc<dyn Outbox>>>,
+    listeners: RwLock<Vec<Listener>>,
+    /// Held open, and so locked, as long as anybody can reach the objects.
+    _lock: File,
+}
+
+impl Objects {
+    /// Opens the buckets below `root`; `temporaries` must be on the same file system and is emptied. `lock` is the
+    /// locked file that keeps others out.
+    pub(crate) fn open(root: PathBuf, temporaries: PathBuf, lock: File) -> io::Result<Self> {
+        temporary::sweep(&temporaries)?;
+        Ok(Self {
+            root,
+            temporaries,
+            next_temporary: AtomicU64::new(0),
+            locks: std::array::from_fn(|_| Mutex::default()),
+            outbox: RwLock::default(),
+            listeners: RwLock::default(),
+            _lock: lock,
+        })
+    }
+
+    /// The directory of a bucket whose name was validated, or `None` if there is no such bucket.
+    pub(crate) fn bucket(&self, name: &str) -> Option<PathBuf> {
+        let directory = self.root.join(name);
+        directory.is_dir().then_some(directory)
+    }
+
+    /// Creates a bucket; that it exists already is no error.
+    pub(crate) fn create_bucket(&self, name: &str) -> io::Result<()> {
+        match fs::create_dir(self.root.join(name)) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            other => other,
+        }
+    }
+
+    /// The buckets' directories: those whose names are bucket names, in order.
+    pub(crate) fn buckets(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.root)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir()
+                && let Ok(name) = entry.file_name().into_string()
+                && s3s::path::check_bucket_name(&name)
+            {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Opens an object: bytes and description are of one version, whatever is put meanwhile.
+    pub(crate) fn read(&self, bucket: &Path, key: &str) -> io::Result<Option<(File, Description)>> {
+        let Some((file, _)) = place::open(&Location::of(bucket, key))? else {
+            return Ok(None);
+        };
+        let description = attributes::describe(&file)?;
+        Ok(Some((file, description)))
+    }
+
+    /// A new temporary file for a body.
+    pub(crate) fn temporary(&self) -> io::Result<Temporary> {
+        // A counter is unique: one process per lake, and it swept the directory when it opened.
+        let number = self.next_temporary.fetch_add(1, Ordering::Relaxed);
+        Temporary::create(self.temporaries.join(number.to_string()))
+    }
+
+    /// Stores a complete body under `key` if the condition holds: of several writers that name one version, one wins.
+    pub(crate) fn put(
+        &self,
+        bucket: &str,
+        key: &str,
+        mut body: Complete,
+        condition: &Condition,
+    ) -> Result<(), WriteError> {
+        let directory = self.bucket(bucket).ok_or(WriteError::NoSuchBucket)?;
+        let location = Location::of(&directory, key);
+        let object = StoredObject { bucket: bucket.into(), key: key.into(), size: body.size, etag: body.etag.clone() };
+        let outbox = self.outbox.read().unwrap_or_else(PoisonError::into_inner).clone();
+
+        // From the look at the stored version to the rename nobody else may write this key. Announcing inside the
+        // lock, too, keeps the events of one key in the order of its versions.
+        let guard = self.lock(bucket, key);
+        self.check(&location, condition)?;
+        let ticket = outbox.as_ref().map(|outbox| outbox.intend(&object)).transpose()?.flatten();
+        let placed = place::place(&mut body, &directory, &location);
+        if let (Some(outbox), Some(ticket)) = (&outbox, ticket) {
+            match placed {
+                Ok(()) => outbox.stored(ticket, &object),
+                Err(_) => outbox.abandoned(ticket),
+            }
+        }
+        drop(guard);
+        placed?;
+        for listener in self.listeners.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            listener(&object);
+        }
+        Ok(())
+    }
+
+    /// Deletes an object if the condition holds; without a condition, that there is none is no error.
+    pub(crate) fn delete(&self, bucket: &str, key: &str, condition: &Condition) -> Result<(), WriteError> {
+        let directory = self.bucket(bucket).ok_or(WriteError::NoSuchBucket)?;
+        let location = Location::of(&directory, key);
+        let _guard = self.lock(bucket, key);
+        self.check(&location, condition)?;
+        Ok(place::remove(&directory, &location)?)
+    }
+
+    fn check(&self, location: &Location, condition: &Condition) -> Result<(), WriteError> {
+        if *condition == Condition::None {
+            return Ok(());
+        }
+        let stored = place::open(location)?;
+        match (condition, stored) {
+            (Condition::None, _) | (Condition::Absent, None) | (Condition::Present, Some(_)) => Ok(()),
+            (Condition::Absent, Some(_)) => Err(WriteError::PreconditionFailed),
+            (Condition::Present | Condition::Version(_), None) => Err(WriteError::NoSuchKey),
+            (Condition::Version(wanted), Some((file, _))) => match attributes::describe(&file)?.etag == *wanted {
+                true => Ok(()),
+                false => Err(WriteError::PreconditionFailed),
+            },
+        }
+    }
+
+    fn lock(&self, bucket: &str, key: &str) -> MutexGuard<'_, ()> {
+        let mut hasher = DefaultHasher::new();
+        (bucket, key).hash(&mut hasher);
+        // The modulo is below LOCKS, so it fits.
+        let stripe = (hasher.finish() % LOCKS as u64) as usize;
+        // The lock guards files, not memory: a panic of another holder left nothing half done in here.
+        self.locks[stripe].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets or clears the outbox.
+    pub(crate) fn set_outbox(&self, outbox: Option<Arc<dyn Outbox>>) {
+        *self.outbox.write().unwrap_or_else(PoisonError::into_inner) = outbox;
+    }
+
+    /// Adds a listener for stored objects.
+    pub(crate) fn listen(&self, listener: Listener) {
+        self.listeners.write().unwrap_or_else(PoisonError::into_inner).push(listener);
+    }
+
+    /// Completes a body that is in memory already.
+    #[cfg(test)]
+    pub(crate) fn complete(&self, body: &[u8], headers: attributes::Headers) -> io::Result<Complete> {
+        let mut temporary = self.temporary()?;
+        temporary.write(body)?;
+        temporary.complete(headers)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,181 @@
+//! Object keys as paths below a bucket's directory, and back.
+//!
+//! The rule: a key's components (what lies between its slashes) are the path's names, unchanged, except that
+//!
+//! | in a key | on disk |
+//! |---|---|
+//! | the byte `%` or NUL | `%25`, `%00` |
+//! | a component `.` or `..` | `%2E`, `%2E%2E` |
+//! | an empty component | `%` |
+//! | a component longer than 253 bytes (escaped) | pieces, each but the last a directory whose name ends in `%+` |
+//! | an object `a` where there are objects below `a/` too | its file is `a%-`, beside the directory `a` |
+//!
+//! A `%` in a name is therefore always an escape, the mapping is reversible without an index, and no key leaves its
+//! bucket's directory. A file dropped in by hand under a name that the rule never yields is no object.
+
+use std::path::{Path, PathBuf};
+
+/// The longest escaped name: with the two bytes of a mark it fits into the 255 bytes that file systems allow.
+const NAME_BYTES_MAX: usize = 253;
+/// Ends the name of a directory that holds the rest of an over-long component.
+pub(crate) const CONTINUES: &str = "%+";
+/// Ends the name of an object's file that would otherwise have a directory's name.
+pub(crate) const BESIDE: &str = "%-";
+
+/// Where a key's object may be: `plain`, or `beside` when a directory has that name (or once had it).
+#[derive(Debug)]
+pub(crate) struct Location {
+    pub(crate) plain: PathBuf,
+    pub(crate) beside: PathBuf,
+}
+
+impl Location {
+    /// The two places of `key` below its bucket's directory.
+    pub(crate) fn of(bucket_dir: &Path, key: &str) -> Self {
+        let plain = key.split('/').flat_map(escape).fold(bucket_dir.to_owned(), |path, name| path.join(name));
+        Self { beside: beside(&plain), plain }
+    }
+}
+
+/// The name that a file steps aside to when its own is needed for a directory.
+pub(crate) fn beside(plain: &Path) -> PathBuf {
+    let mut path = plain.as_os_str().to_owned();
+    path.push(BESIDE);
+    path.into()
+}
+
+/// The names of one component: one, or several nested ones for an over-long component.
+pub(crate) fn escape(component: &str) -> Vec<String> {
+    if component.is_empty() {
+        return vec!["%".into()];
+    }
+    let mut names = vec![String::new()];
+    let whole: String = component.chars().map(escape_char).collect();
+    if whole.len() <= NAME_BYTES_MAX {
+        names = vec![whole];
+    } else {
+        for char in component.chars().map(escape_char) {
+            if names.last().is_some_and(|name| name.len() + char.len() > NAME_BYTES_MAX - CONTINUES.len()) {
+                if let Some(full) = names.last_mut() {
+                    full.push_str(CONTINUES);
+                }
+                names.push(String::new());
+            }
+            if let Some(name) = names.last_mut() {
+                name.push_str(&char);
+            }
+        }
+    }
+    if let Some(last) = names.last_mut()
+        && (last == "." || last == "..")
+    {
+        *last = last.replace('.', "%2E");
+    }
+    names
+}
+
+fn escape_char(char: char) -> String {
+    match char {
+        '%' => "%25".into(),
+        '\0' => "%00".into(),
+        other => other.into(),
+    }
+}
+
+/// The text that one name stands for, without its mark; `None` if the rule never yields such a name.
+pub(crate) fn unescape(name: &str) -> Option<String> {
+    if name == "%" {
+        return Some(String::new());
+    }
+    let mut text = String::with_capacity(name.len());
+    let mut rest = name;
+    while let Some(at) = rest.find('%') {
+        text.push_str(&rest[..at]);
+        text.push(match rest.get(at + 1..at + 3)? {
+            "25" => '%',
+            "00" => '\0',
+            "2E" => '.',
+            _ => return None,
+        });
+        rest = &rest[at + 3..];
+    }
+    text.push_str(rest);
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+
+    use super::*;
+    use proptest::prelude::*;
+    use std::path::Component;
+
+    /// What a listing does: put the pieces of a component together again.
+    fn component_of(names: &[String]) -> String {
+        names.iter().map(|name| unescape(name.strip_suffix(CONTINUES).unwrap_or(name)).unwrap()).collect()
+    }
+
+    #[test]
+    fn ordinary_keys_are_their_own_paths() {
+        for key in
+            ["customer/landing/2022 06.json", "dt=2022-06-18/hour=14/a+b.parquet", "ünï/日本.json", ".hidden", "a..b"]
+        {
+            assert_eq!(Location::of(Path::new("/lake/b"), key).plain, Path::new("/lake/b").join(key), "{key}");
+        }
+    }
+
+    #[test]
+    fn hostile_keys_stay_inside() {
+        for (key, path) in [
+            ("../../etc/passwd", "%2E%2E/%2E%2E/etc/passwd"),
+            ("/etc/passwd", "%/etc/passwd"),
+            ("a//b/", "a/%/b/%"),
+            ("./100%", "%2E/100%25"),
+            ("nul\0", "nul%00"),
+        ] {
+            assert_eq!(Location::of(Path::new("b"), key).plain, Path::new("b").join(path), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_component_of_1024_bytes_is_split() {
+        let names = escape(&"é".repeat(512));
+        assert_eq!(names.len(), 5);
+        assert!(names.iter().all(|name| name.len() <= NAME_BYTES_MAX));
+        assert_eq!(component_of(&names), "é".repeat(512));
+    }
+
+    #[test]
+    fn a_split_never_leaves_a_parent_directory() {
+        let names = escape(&format!("{}..", "x".repeat(251)));
+        assert_eq!(names.len(), 1);
+        let names = escape(&format!("{}..", "x".repeat(252)));
+        assert_eq!(names.last().unwrap(), "x..");
+        let names = escape(&format!("{}..", "%".repeat(83) + "xx" + &"%".repeat(83) + "xx"));
+        assert!(names.iter().all(|name| name != ".."), "{names:?}");
+        assert_eq!(names.last().unwrap(), "%2E%2E");
+    }
+
+    proptest! {
+        #[test]
+        fn every_component_comes_back(text in "([%.\0a-c]|\\PC){0,400}") {
+            let component = text.replace('/', ".");
+            let names = escape(&component);
+            prop_assert_eq!(component_of(&names), component);
+            for name in names {
+                prop_assert!(name.len() <= NAME_BYTES_MAX);
+                prop_assert!(!name.contains('\0'));
+                let components: Vec<_> = Path::new(&name).components().collect();
+                prop_assert!(matches!(components[..], [Component::Normal(_)]), "{}", name);
+            }
+        }
+
+        #[test]
+        fn two_keys_never_share_a_place(a in "[%./a\0]{1,12}", b in "[%./a\0]{1,12}") {
+            let (x, y) = (Location::of(Path::new("b"), &a), Location::of(Path::new("b"), &b));
+            prop_assert_eq!(a == b, x.plain.as_os_str() == y.plain.as_os_str());
+            prop_assert!(x.beside.as_os_str() != y.plain.as_os_str());
+        }
+    }
+}

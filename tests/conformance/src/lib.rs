@@ -1,0 +1,101 @@
+//! The behaviours of S3 and Glue that the product relies on, told by the real SDKs.
+//!
+//! One suite, called for every implementation: the local stack in process and over HTTP, and any other endpoint that
+//! `CONFORMANCE_ENDPOINT_URL` names (`tests/*.rs`). The modules are the behaviours by theme; [`strict`] holds those
+//! that AWS and the local stack have, and an independent emulator need not.
+//!
+//! The local stack must not be more forgiving than AWS: a test that passes here and fails there is worth nothing.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests say by a panic what they expected")]
+#![allow(clippy::missing_panics_doc, missing_docs, reason = "each function is a test; its name says what it shows")]
+
+pub mod conditions;
+pub mod glue;
+pub mod keys;
+pub mod lists;
+pub mod objects;
+pub mod strict;
+mod target;
+
+pub use target::Target;
+
+/// Makes a test of every behaviour. `$open` is an async function to an `Option<Target>`: `None` says that there is
+/// nothing to test, and why was printed.
+#[macro_export]
+macro_rules! suite {
+    ($open:path) => {
+        $crate::suite! { @ $open, conditions:
+            one_of_many_if_match_writers_wins,
+            one_of_many_if_none_match_writers_wins,
+            a_stale_if_match_is_412,
+            an_if_match_on_a_missing_key_is_404,
+            an_if_none_match_on_an_existing_key_is_412,
+            a_get_of_a_known_version_is_304,
+            a_head_of_a_known_version_is_304,
+            a_get_of_another_version_is_412,
+        }
+        $crate::suite! { @ $open, objects:
+            a_put_is_read_back_with_its_headers,
+            an_empty_object_is_an_object,
+            a_large_body_comes_back_whole,
+            a_streamed_body_comes_back_whole,
+            ranges_are_parts_of_the_body,
+            a_range_beyond_the_end_is_416,
+            a_missing_key_is_no_such_key,
+            a_head_of_a_missing_key_is_not_found,
+            a_missing_bucket_is_no_such_bucket,
+            a_deleted_object_is_gone,
+            many_objects_are_deleted_at_once,
+            buckets_are_listed,
+        }
+        $crate::suite! { @ $open, lists:
+            pages_follow_each_other,
+            an_entry_says_what_a_head_says,
+            a_delimiter_rolls_up,
+            a_common_prefix_is_on_one_page,
+            start_after_is_exclusive,
+            nothing_below_a_prefix_is_an_empty_list,
+        }
+        $crate::suite! { @ $open, keys:
+            unusual_keys_are_stored_read_and_listed,
+            a_key_and_keys_below_it_are_objects,
+            keys_are_listed_in_byte_order,
+        }
+        $crate::suite! { @ $open, glue:
+            a_table_is_returned_as_it_was_created,
+            what_is_missing_is_entity_not_found,
+            what_exists_is_already_exists,
+            an_update_replaces_the_table,
+            tables_are_listed,
+            a_batch_names_each_partition_that_exists,
+            a_batch_deletes_and_names_each_partition_that_is_missing,
+            all_partitions_are_listed_once,
+        }
+    };
+    (strict $open:path) => {
+        $crate::suite! { @ $open, strict:
+            hostile_keys_are_stored_read_and_listed,
+            an_empty_object_has_no_ranges,
+            a_wrong_checksum_is_refused,
+            an_unknown_s3_operation_is_refused,
+            an_unknown_s3_parameter_is_refused,
+            an_unknown_glue_operation_is_refused_by_name,
+            an_unknown_glue_parameter_is_refused_by_name,
+            a_batch_of_more_than_100_partitions_is_refused,
+            a_partition_with_too_few_values_is_refused,
+            partitions_are_paged,
+        }
+    };
+    (@ $open:path, $module:ident: $($behaviour:ident,)*) => {
+        mod $module {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $behaviour() {
+                    if let Some(target) = $open().await {
+                        $crate::$module::$behaviour(&target).await;
+                    }
+                }
+            )*
+        }
+    };
+}

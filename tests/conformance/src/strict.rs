@@ -1,0 +1,109 @@
+//! What AWS and the local stack do, and other emulators need not: limits, checks, refusals.
+
+use crate::glue::{create_table, partition};
+use crate::{Target, keys, refusal};
+use aws_sdk_glue::error::ProvideErrorMetadata;
+use aws_sdk_s3::primitives::ByteStream;
+
+pub async fn hostile_keys_are_stored_read_and_listed(target: &Target) {
+    let hostile = [
+        "..",
+        ".",
+        "../up",
+        "a/../b",
+        "a/./b",
+        "/",
+        "//",
+        "/leading",
+        "trailing/",
+        "a//b",
+        "a//",
+        "%",
+        "%2E%2E",
+        "%25",
+        "100%.json",
+        "a%-",
+        "a%+",
+        "a%+/b",
+        "a%",
+        ".stedi/events",
+        "a/%/b",
+    ]
+    .map(String::from);
+    keys::round_trip(target, &hostile).await;
+}
+
+pub async fn an_empty_object_has_no_ranges(target: &Target) {
+    target.put("empty", "").await;
+    let get = target.s3.get_object().bucket(&target.bucket).key("empty").range("bytes=-1");
+    assert_eq!(refusal!(get.send().await), (416, Some("InvalidRange".into())));
+}
+
+pub async fn a_wrong_checksum_is_refused(target: &Target) {
+    let put = || target.s3.put_object().bucket(&target.bucket).key("key").body(ByteStream::from_static(b"hello"));
+    let wrong_md5 = put().content_md5("1B2M2Y8AsgTpgAmY7PhCfg==").send().await;
+    assert_eq!(refusal!(wrong_md5), (400, Some("BadDigest".into())));
+    let wrong_crc = put().checksum_crc32("AAAAAA==").send().await;
+    assert_eq!(refusal!(wrong_crc), (400, Some("BadDigest".into())));
+    assert_eq!(target.list("").await, [""; 0]);
+}
+
+pub async fn an_unknown_s3_operation_is_refused(target: &Target) {
+    let get = target.s3.get_bucket_policy().bucket(&target.bucket).send().await;
+    assert_eq!(refusal!(get), (501, Some("NotImplemented".into())));
+    let list = target.s3.list_objects().bucket(&target.bucket).send().await;
+    assert_eq!(refusal!(list), (501, Some("NotImplemented".into())));
+}
+
+pub async fn an_unknown_s3_parameter_is_refused(target: &Target) {
+    let put = target.s3.put_object().bucket(&target.bucket).key("key").tagging("a=b").send().await;
+    assert_eq!(refusal!(put), (501, Some("NotImplemented".into())));
+    target.put("key", "").await;
+    let get = target.s3.get_object().bucket(&target.bucket).key("key").version_id("1").send().await;
+    assert_eq!(refusal!(get), (501, Some("NotImplemented".into())));
+}
+
+pub async fn an_unknown_glue_operation_is_refused_by_name(target: &Target) {
+    let error = target.glue.get_crawlers().send().await.expect_err("there are no crawlers");
+    assert_eq!(error.code(), Some("UnknownOperationException"));
+    assert!(error.message().unwrap().contains("AWSGlue.GetCrawlers"), "{error:?}");
+}
+
+pub async fn an_unknown_glue_parameter_is_refused_by_name(target: &Target) {
+    create_table(target, "readings").await;
+    let list = target.glue.get_partitions().database_name(&target.database).table_name("readings");
+    let error = list.expression("dt = '2022-06-18'").send().await.expect_err("expressions are not implemented");
+    assert_eq!(error.code(), Some("InvalidInputException"));
+    assert!(error.message().unwrap().contains("Expression"), "{error:?}");
+}
+
+pub async fn a_batch_of_more_than_100_partitions_is_refused(target: &Target) {
+    create_table(target, "readings").await;
+    let all = (0..101).map(|number| partition("d", &number.to_string())).collect();
+    let create = target.glue.batch_create_partition().database_name(&target.database).table_name("readings");
+    let create = create.set_partition_input_list(Some(all)).send().await;
+    assert_eq!(refusal!(create), (400, Some("InvalidInputException".into())));
+}
+
+pub async fn a_partition_with_too_few_values_is_refused(target: &Target) {
+    create_table(target, "readings").await;
+    let partition = aws_sdk_glue::types::PartitionInput::builder().values("2022-06-18").build();
+    let create = target.glue.create_partition().database_name(&target.database).table_name("readings");
+    let create = create.partition_input(partition).send().await;
+    assert_eq!(refusal!(create), (400, Some("InvalidInputException".into())));
+}
+
+pub async fn partitions_are_paged(target: &Target) {
+    create_table(target, "readings").await;
+    for number in 0..5 {
+        let create = target.glue.create_partition().database_name(&target.database).table_name("readings");
+        create.partition_input(partition("d", &number.to_string())).send().await.unwrap();
+    }
+    let list = target.glue.get_partitions().database_name(&target.database).table_name("readings").max_results(2);
+    let mut pages = list.into_paginator().send();
+    let mut sizes = Vec::new();
+    while let Some(page) = pages.next().await {
+        sizes.push(page.unwrap().partitions().len());
+    }
+    assert_eq!(sizes, [2, 2, 1]);
+}

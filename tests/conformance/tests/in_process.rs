@@ -1,0 +1,15 @@
+//! The local stack, reached in process.
+
+#![allow(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+
+use conformance::Target;
+use local::Cloud;
+
+async fn open() -> Option<Target> {
+    let directory = tempfile::tempdir().unwrap();
+    let cloud = Cloud::open(directory.path()).unwrap();
+    Some(Target::connect("http://localhost", Some(cloud.http_client()), (cloud, directory)).await)
+}
+
+conformance::suite!(crate::open);
+conformance::suite!(strict crate::open);
