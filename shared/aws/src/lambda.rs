@@ -9,7 +9,8 @@ use serde_json::Value;
 
 /// Runs the function that `new` makes of the lake its environment describes, until Lambda stops it.
 pub async fn run<F: Function>(new: impl FnOnce(Lake) -> F) -> Result<(), BoxError> {
-    logging::init(std::io::stdout);
+    let filter = std::env::var("RUST_LOG");
+    logging::init(filter.as_deref().unwrap_or(logging::DEFAULT_FILTER), std::io::stdout);
     let settings = Settings::from_env()?;
     let function = new(connect::from_env(&settings).await);
     // Boxed, since the type of so deep a future is more than the compiler likes to look through.

@@ -9,15 +9,14 @@ use tracing_subscriber::fmt::format::FmtSpan;
 /// What is logged unless `RUST_LOG` says otherwise. The runtime's own spans would add a line for each invocation.
 pub const DEFAULT_FILTER: &str = "info,lambda_runtime=warn";
 
-/// Sends this process's logs to `writer` as JSON lines. Only the first call counts.
-pub fn init<W>(writer: W)
+/// Sends this process's logs that pass `filter` to `writer`, as JSON lines. Only the first call counts.
+pub fn init<W>(filter: &str, writer: W)
 where
     W: for<'a> tracing_subscriber::fmt::MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     let subscriber = tracing_subscriber::fmt()
         .json()
-        .with_env_filter(filter)
+        .with_env_filter(EnvFilter::builder().parse_lossy(filter))
         .with_span_events(FmtSpan::CLOSE)
         .with_current_span(true)
         .with_span_list(false)

@@ -113,13 +113,13 @@ impl Decoder {
     }
 }
 
-/// The text column at place `i` of a batch of our schema.
+/// The text at place `i` of a batch of our schema.
 pub fn text_at(batch: &RecordBatch, i: usize, row: usize) -> Option<&str> {
     let column = batch.column(i).as_string::<i32>();
     column.is_valid(row).then(|| column.value(row))
 }
 
-/// The 64-bit integers at place `i` of a batch of our schema.
+/// The 64-bit integer at place `i` of a batch of our schema.
 pub fn bigint_at(batch: &RecordBatch, i: usize, row: usize) -> Option<i64> {
     let column = batch.column(i).as_primitive::<Int64Type>();
     column.is_valid(row).then(|| column.value(row))
@@ -133,4 +133,9 @@ pub fn int_at(batch: &RecordBatch, i: usize, row: usize) -> i32 {
 /// The float at place `i` of a batch of our schema.
 pub fn double_at(batch: &RecordBatch, i: usize, row: usize) -> f64 {
     batch.column(i).as_primitive::<Float64Type>().value(row)
+}
+
+/// The truth value at place `i` of a batch of our schema.
+pub fn boolean_at(batch: &RecordBatch, i: usize, row: usize) -> bool {
+    batch.column(i).as_boolean().value(row)
 }

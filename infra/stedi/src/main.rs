@@ -1,0 +1,58 @@
+//! `stedi`: STEDI Lake on one machine.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `args` | the command line |
+//! | `stack` | the embedded S3, Glue and dispatcher, with the five functions on it |
+//! | `landing` | finds landing files and uploads what the lake does not hold yet |
+//! | `run` | the main job |
+//! | `tables` | counts what is in the lake |
+//! | `generate` | writes sample landing files |
+//! | `report` | prints what a run did |
+
+mod args;
+mod generate;
+mod landing;
+mod report;
+mod run;
+mod stack;
+mod tables;
+
+use args::{Args, Command};
+use clap::Parser;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// As a shell reports a command that was stopped by Ctrl-C.
+const INTERRUPTED: u8 = 130;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    // Logs are for those who ask for them; what went wrong is told at the end in any case.
+    if let Ok(filter) = std::env::var("RUST_LOG") {
+        // The embedded S3's library calls every answer that is no success an error: each object that is not there yet.
+        aws::logging::init(&format!("{filter},s3s=off"), std::io::stderr);
+    }
+    let command = async {
+        match args.command {
+            Command::Run(run) => run::run(run).await,
+            Command::Tables(tables) => tables::print(tables).await,
+            Command::Generate(generate) => generate::generate(generate),
+        }
+    };
+    let mut stderr = std::io::stderr();
+    let (told, code) = tokio::select! {
+        result = command => match result {
+            Ok(()) => return ExitCode::SUCCESS,
+            Err(error) => (writeln!(stderr, "stedi: {}", aws::with_causes(error.as_ref())), ExitCode::FAILURE),
+        },
+        _ = tokio::signal::ctrl_c() => (
+            writeln!(stderr, "\nstedi: interrupted; nothing is lost, run it again to go on"),
+            ExitCode::from(INTERRUPTED),
+        ),
+    };
+    // Nobody listens on standard error: the exit code must do.
+    drop(told);
+    code
+}

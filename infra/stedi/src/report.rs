@@ -1,0 +1,140 @@
+//! What a run did, as JSON and as text.
+
+use comfy_table::presets::UTF8_FULL_CONDENSED;
+use comfy_table::{CellAlignment, Table as TextTable};
+use lake::table::Table;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// What a run did, and what is in the lake now. Its JSON is part of the command line's contract.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    /// The five derived tables.
+    pub tables: BTreeMap<&'static str, TableCount>,
+    /// The landing files, by source.
+    pub landing: BTreeMap<&'static str, LandingCount>,
+    /// Events delivered and handled.
+    pub events: u64,
+    /// Puts of derived objects.
+    pub writes: u64,
+    /// Requests to S3 and Glue.
+    pub requests: Requests,
+    /// The time from start to finish.
+    pub seconds: f64,
+}
+
+/// A table.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct TableCount {
+    /// Its rows.
+    pub rows: u64,
+    /// Its objects.
+    pub objects: u64,
+    /// Its registered partitions.
+    pub partitions: u64,
+}
+
+/// The landing files of one source, by their receipts.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct LandingCount {
+    /// How many files.
+    pub files: u64,
+    /// Rows, and what could not be read as one.
+    pub rows: u64,
+    /// Rows that are in the derived table.
+    pub kept: u64,
+    /// Rows that are not.
+    pub excluded: u64,
+    /// What could not be read as a row.
+    pub quarantined: u64,
+}
+
+/// Requests to S3 and Glue.
+#[derive(Debug, Serialize)]
+pub(crate) struct Requests {
+    get: u64,
+    head: u64,
+    put: u64,
+    list: u64,
+    glue: u64,
+}
+
+impl From<local::Requests> for Requests {
+    fn from(requests: local::Requests) -> Self {
+        let local::Requests { get, head, put, list, glue, .. } = requests;
+        Self { get, head, put, list, glue }
+    }
+}
+
+impl Report {
+    /// The report for people.
+    pub(crate) fn to_text(&self, lake: &Path, bucket: &str) -> String {
+        format!(
+            "{}\n{} events handled, {} objects written, {:.2} s. The tables are in {}",
+            tables_text(&self.tables, &self.landing),
+            grouped(self.events),
+            grouped(self.writes),
+            self.seconds,
+            lake.join(bucket).display()
+        )
+    }
+}
+
+/// The landing files and the tables for people.
+pub(crate) fn tables_text(
+    tables: &BTreeMap<&'static str, TableCount>,
+    landing: &BTreeMap<&'static str, LandingCount>,
+) -> String {
+    let landing_rows = landing.iter().map(|(source, count)| {
+        let LandingCount { files, rows, kept, excluded, quarantined } = count;
+        (*source, [*files, *rows, *kept, *excluded, *quarantined])
+    });
+    let table_rows = Table::DERIVED.iter().filter_map(|table| {
+        let TableCount { rows, objects, partitions } = tables.get(table.name())?;
+        Some((table.name(), [*rows, *objects, *partitions]))
+    });
+    let landing = text(["landing", "files", "rows", "kept", "excluded", "quarantined"], landing_rows);
+    let tables = text(["table", "rows", "objects", "partitions"], table_rows);
+    format!("{landing}\n{tables}")
+}
+
+fn text<const H: usize, const N: usize>(
+    header: [&str; H],
+    rows: impl Iterator<Item = (&'static str, [u64; N])>,
+) -> TextTable {
+    let mut table = TextTable::new();
+    table.load_style(UTF8_FULL_CONDENSED).set_header(header);
+    for (name, counts) in rows {
+        table.add_row(std::iter::once(name.to_owned()).chain(counts.map(grouped)));
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+/// 40981 → 40,981.
+fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_grouped_in_threes() {
+        for (n, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (40_981, "40,981"), (1_234_567, "1,234,567")] {
+            assert_eq!(grouped(n), text);
+        }
+    }
+}

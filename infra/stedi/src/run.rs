@@ -1,0 +1,112 @@
+//! The main job: land files, wait until nothing is left to deliver, tell what came of it.
+
+use crate::args::Run;
+use crate::landing;
+use crate::report::{Report, Requests};
+use crate::stack::Stack;
+use crate::tables;
+use aws::BoxError;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use lake::hash::ShardCount;
+use lake::layout::{Place, Source};
+use lake::policy::Charter;
+use local::{DeadLetter, Dispatcher, Options};
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+/// Some events could never be handled.
+#[derive(Debug, thiserror::Error)]
+#[error("{} failed:{}\nwhat is done stays; run it again to try what failed", count(.0.len()), .0.concat())]
+struct Failed(Vec<String>);
+
+fn count(objects: usize) -> String {
+    if objects == 1 { "1 object".into() } else { format!("{objects} objects") }
+}
+
+/// Runs `stedi run`.
+#[expect(clippy::disallowed_methods, reason = "how long the run took is told to the user, and decides nothing")]
+pub(crate) async fn run(args: Run) -> Result<(), BoxError> {
+    let started = Instant::now();
+    let mut files = match &args.landing {
+        Some(folder) => landing::in_folder(folder)?,
+        None => landing::sample(),
+    };
+    if let Some(seed) = args.shuffle {
+        fastrand::Rng::with_seed(seed).shuffle(&mut files);
+    }
+    let charter = Charter { customer_shards: ShardCount::default(), consent_policy: args.consent };
+    let stack = Stack::open(&args.lake, &args.bucket, charter)?;
+    let writes = count_writes(&stack);
+    stack.make().await?;
+    let options = Options { duplicate: args.duplicate.into(), shuffle: args.shuffle, ..Options::default() };
+    let dispatcher = stack.start(options)?;
+
+    let progress = progress_bar();
+    let follower = tokio::spawn(follow(progress.clone(), dispatcher.progress()));
+    for file in files {
+        file.upload(&stack.lake).await?;
+    }
+    let delivered = dispatcher.wait_until_quiet().await;
+    follower.abort();
+    progress.finish_and_clear();
+    let requests = Requests::from(stack.cloud.requests());
+    stop(&stack, dispatcher, delivered.dead_letters).await?;
+
+    let (tables, landing) = tables::count_all(&stack.lake).await?;
+    let report = Report {
+        tables,
+        landing,
+        events: delivered.events,
+        writes: writes.load(Ordering::Relaxed),
+        requests,
+        seconds: started.elapsed().as_secs_f64(),
+    };
+    let text = if args.json { serde_json::to_string(&report)? } else { report.to_text(&args.lake, &args.bucket) };
+    Ok(writeln!(std::io::stdout(), "{text}")?)
+}
+
+/// Counts the puts of derived objects: whatever is stored and is no landing file.
+fn count_writes(stack: &Stack) -> Arc<AtomicU64> {
+    let writes = Arc::new(AtomicU64::new(0));
+    let counter = writes.clone();
+    stack.cloud.on_stored(move |object| {
+        if !Source::ALL.iter().any(|source| object.key.starts_with(source.landing().prefix())) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    writes
+}
+
+async fn stop(stack: &Stack, dispatcher: Dispatcher, dead_letters: Vec<DeadLetter>) -> Result<(), BoxError> {
+    dispatcher.stop().await;
+    if dead_letters.is_empty() {
+        return Ok(());
+    }
+    let told = dead_letters.into_iter().map(|DeadLetter { function, bucket, key, receives, error }| {
+        let place = Place { bucket, key };
+        let why = error.or_else(|| stack.reason(&function, &place)).unwrap_or_else(|| "no reason given".into());
+        format!("\n  {function} on {place}, {receives} times: {why}")
+    });
+    Err(Failed(told.collect()).into())
+}
+
+/// On a terminal, shows how far the work is; elsewhere nothing.
+fn progress_bar() -> ProgressBar {
+    let target =
+        if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let bar = ProgressBar::with_draw_target(Some(0), target);
+    match ProgressStyle::with_template("{elapsed_precise} {wide_bar} {pos}/{len} events") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+async fn follow(bar: ProgressBar, mut progress: tokio::sync::watch::Receiver<local::Progress>) {
+    while progress.changed().await.is_ok() {
+        let now = *progress.borrow_and_update();
+        bar.set_length(now.events + now.pending as u64);
+        bar.set_position(now.events);
+    }
+}

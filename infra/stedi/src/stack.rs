@@ -1,0 +1,79 @@
+//! The embedded S3, Glue and dispatcher, with the five functions on it.
+
+use accelerometer_trusted::AccelerometerTrusted;
+use aws::BoxError;
+use aws::function::{Function, invoke};
+use aws::lake::Lake;
+use aws::settings::{DATABASE, Settings};
+use customer_curated::CustomerCurated;
+use customer_trusted::CustomerTrusted;
+use lake::layout::Place;
+use lake::policy::Charter;
+use lake::topology;
+use local::{Cloud, Dispatcher, Handler, Options, Subscription};
+use machine_learning_curated::MachineLearningCurated;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use step_trainer_trusted::StepTrainerTrusted;
+
+/// Why objects failed, as the functions said last: by function and place.
+pub(crate) type Reasons = Arc<Mutex<BTreeMap<(String, Place), String>>>;
+
+/// A lake in the embedded S3 and Glue.
+pub(crate) struct Stack {
+    pub cloud: Cloud,
+    pub lake: Lake,
+    reasons: Reasons,
+}
+
+impl Stack {
+    /// Opens the lake in the folder `directory`.
+    pub(crate) fn open(directory: &Path, bucket: &str, charter: Charter) -> Result<Self, BoxError> {
+        let cloud = Cloud::open(directory)?;
+        let settings = Settings { lake_bucket: bucket.to_owned(), charter, database: DATABASE.to_owned() };
+        let lake = aws::connect::over(cloud.http_client(), local::REGION, &settings);
+        Ok(Self { cloud, lake, reasons: Reasons::default() })
+    }
+
+    /// Makes bucket and tables, where they are missing; refuses a lake that was made with other settings.
+    pub(crate) async fn make(&self) -> Result<(), BoxError> {
+        self.lake.store.create_bucket(self.lake.bucket()).await?;
+        self.lake.check().await?;
+        Ok(self.lake.catalog.create_tables().await?)
+    }
+
+    /// Starts the five functions.
+    pub(crate) fn start(&self, options: Options) -> Result<Dispatcher, BoxError> {
+        let functions = vec![
+            self.subscribe(CustomerTrusted::new(self.lake.clone())),
+            self.subscribe(AccelerometerTrusted::new(self.lake.clone())),
+            self.subscribe(CustomerCurated::new(self.lake.clone())),
+            self.subscribe(StepTrainerTrusted::new(self.lake.clone())),
+            self.subscribe(MachineLearningCurated::new(self.lake.clone())),
+        ];
+        Ok(Dispatcher::start(&self.cloud, functions, options)?)
+    }
+
+    /// Why `function` failed on the object at `place`.
+    pub(crate) fn reason(&self, function: &str, place: &Place) -> Option<String> {
+        let reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
+        reasons.get(&(function.to_owned(), place.clone())).cloned()
+    }
+
+    fn subscribe<F: Function>(&self, function: F) -> Subscription {
+        let (function, reasons) = (Arc::new(function), self.reasons.clone());
+        let handler: Handler = Arc::new(move |payload| Box::pin(handle(function.clone(), reasons.clone(), payload)));
+        Subscription::new(F::TABLE.name(), topology::inputs_of(F::TABLE), handler)
+    }
+}
+
+async fn handle<F: Function>(function: Arc<F>, reasons: Reasons, payload: String) -> Result<String, String> {
+    let payload = serde_json::from_str(&payload).map_err(|error| error.to_string())?;
+    let answer = invoke(&*function, &payload).await.map_err(|error| aws::with_causes(error.as_ref()))?;
+    let mut reasons = reasons.lock().unwrap_or_else(PoisonError::into_inner);
+    for (place, error) in answer.failures {
+        reasons.insert((F::TABLE.name().to_owned(), place), aws::with_causes(error.as_ref()));
+    }
+    Ok(answer.response.to_string())
+}

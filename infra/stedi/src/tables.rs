@@ -1,0 +1,95 @@
+//! Counts what is in the lake.
+
+use crate::args::Tables;
+use crate::report::{LandingCount, TableCount, tables_text};
+use crate::stack::Stack;
+use aws::BoxError;
+use aws::lake::Lake;
+use aws::store::Read;
+use futures::future::try_join_all;
+use lake::columnar::Decoder;
+use lake::layout::Source;
+use lake::policy::Charter;
+use lake::receipt::Receipt;
+use lake::table::Table;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// The tables and the landing files, counted.
+pub(crate) type Counts = (BTreeMap<&'static str, TableCount>, BTreeMap<&'static str, LandingCount>);
+
+/// How many objects are read at once.
+const READS_MAX: usize = 32;
+
+/// There is no lake.
+#[derive(Debug, thiserror::Error)]
+#[error("no lake in {}: `stedi run` makes one", .0.display())]
+struct NoLake(PathBuf);
+
+/// Runs `stedi tables`.
+pub(crate) async fn print(args: Tables) -> Result<(), BoxError> {
+    if !args.lake.join(&args.bucket).is_dir() {
+        return Err(NoLake(args.lake.join(&args.bucket)).into());
+    }
+    // What the lake was made with matters only to those who write.
+    let stack = Stack::open(&args.lake, &args.bucket, Charter::default())?;
+    let (tables, landing) = count_all(&stack.lake).await?;
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "{}", tables_text(&tables, &landing))?;
+    for table in Table::DERIVED {
+        for partition in stack.lake.catalog.partitions(table).await? {
+            let prefix = lake::layout::partition_prefix(table, partition);
+            let count = count(&stack.lake, &prefix, table).await?;
+            writeln!(stdout, "{table}/{partition}: {} rows in {} objects", count.rows, count.objects)?;
+        }
+    }
+    Ok(())
+}
+
+/// Counts the five derived tables, and the landing files by their receipts.
+pub(crate) async fn count_all(lake: &Lake) -> Result<Counts, BoxError> {
+    let mut tables = BTreeMap::new();
+    for table in Table::DERIVED {
+        let mut counted = count(lake, table.prefix(), table).await?;
+        counted.partitions = lake.catalog.partitions(table).await?.len() as u64;
+        tables.insert(table.name(), counted);
+    }
+    let mut landing = BTreeMap::new();
+    for source in Source::ALL {
+        let mut counted = LandingCount::default();
+        for body in objects(lake, &format!("receipts/{source}/")).await? {
+            let receipt = Receipt::decode(&body)?;
+            counted.files += 1;
+            counted.rows += receipt.rows;
+            counted.kept += receipt.kept;
+            counted.excluded += receipt.excluded.values().sum::<u64>();
+            counted.quarantined += receipt.quarantined;
+        }
+        landing.insert(source.name(), counted);
+    }
+    Ok((tables, landing))
+}
+
+async fn count(lake: &Lake, prefix: &str, table: Table) -> Result<TableCount, BoxError> {
+    let mut count = TableCount::default();
+    for body in objects(lake, prefix).await? {
+        count.objects += 1;
+        count.rows += Decoder::new(body, table.name())?.rows();
+    }
+    Ok(count)
+}
+
+async fn objects(lake: &Lake, prefix: &str) -> Result<Vec<bytes::Bytes>, BoxError> {
+    let keys: Vec<String> = lake.store.list(lake.bucket(), prefix, true).await?.objects.into_keys().collect();
+    let mut bodies = Vec::new();
+    for keys in keys.chunks(READS_MAX) {
+        let reads = keys.iter().map(async |key| lake.store.read(&lake.at(key.as_str()), None).await);
+        for read in try_join_all(reads).await? {
+            if let Read::Found { body, .. } = read {
+                bodies.push(body);
+            }
+        }
+    }
+    Ok(bodies)
+}
