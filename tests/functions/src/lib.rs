@@ -1,0 +1,232 @@
+//! The five functions on an embedded S3 and Glue, one event at a time or until nothing is left to deliver.
+//!
+//! The handlers, the SDK clients and the requests are the real ones; only the wire ends in this process.
+
+// Only tests use this crate: what fails here fails a test.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use accelerometer_trusted::AccelerometerTrusted;
+use aws::function::{Function, invoke};
+use aws::lake::Lake;
+use aws::settings::{DATABASE, Settings};
+use aws::store::{Put, Read, Version};
+use bytes::Bytes;
+use customer_curated::CustomerCurated;
+use customer_trusted::CustomerTrusted;
+use lake::columnar::{self, Decoder};
+use lake::layout::{FileName, Place, Source};
+use lake::policy::{Charter, ConsentPolicy};
+use lake::receipt::Receipt;
+use lake::table::{ColumnType, Table};
+use lake::time::Partition;
+use lake::topology;
+use local::Cloud;
+use machine_learning_curated::MachineLearningCurated;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use step_trainer_trusted::StepTrainerTrusted;
+use tempfile::TempDir;
+
+/// A time in the hour `dt=2022-06-18/hour=15`.
+pub const T: i64 = 1_655_564_444_103;
+/// An hour.
+pub const HOUR_MS: i64 = 3_600_000;
+
+/// A lake and the functions on it, in a folder that goes with it.
+pub struct World {
+    /// The lake.
+    pub lake: Lake,
+    cloud: Cloud,
+    customer_trusted: CustomerTrusted,
+    accelerometer_trusted: AccelerometerTrusted,
+    customer_curated: CustomerCurated,
+    step_trainer_trusted: StepTrainerTrusted,
+    machine_learning_curated: MachineLearningCurated,
+    folder: TempDir,
+}
+
+impl World {
+    /// A new lake.
+    pub async fn new(consent_policy: ConsentPolicy) -> Self {
+        let folder = TempDir::new().unwrap();
+        let cloud = Cloud::open(folder.path()).unwrap();
+        let charter = Charter { consent_policy, ..Charter::default() };
+        let lake = lake_over(&cloud, charter);
+        lake.store.create_bucket(lake.bucket()).await.unwrap();
+        lake.catalog.create_tables().await.unwrap();
+        Self {
+            customer_trusted: CustomerTrusted::new(lake.clone()),
+            accelerometer_trusted: AccelerometerTrusted::new(lake.clone()),
+            customer_curated: CustomerCurated::new(lake.clone()),
+            step_trainer_trusted: StepTrainerTrusted::new(lake.clone()),
+            machine_learning_curated: MachineLearningCurated::new(lake.clone()),
+            lake,
+            cloud,
+            folder,
+        }
+    }
+
+    /// The same lake, looked at with other settings.
+    pub fn with_settings(&self, charter: Charter) -> Lake {
+        lake_over(&self.cloud, charter)
+    }
+
+    /// Puts an object, whatever was there.
+    pub async fn put(&self, key: &str, body: impl AsRef<[u8]>) {
+        self.put_at(&self.lake.at(key), body).await;
+    }
+
+    /// Puts an object in any bucket.
+    pub async fn put_at(&self, place: &Place, body: impl AsRef<[u8]>) {
+        let version = self.lake.store.version(place).await.unwrap();
+        let put = self.lake.store.put(place, Bytes::copy_from_slice(body.as_ref()), &version).await.unwrap();
+        assert_eq!(put, Put::Done);
+    }
+
+    /// Removes an object's file: what a lifecycle rule would do.
+    pub fn expire(&self, key: &str) {
+        std::fs::remove_file(self.folder.path().join(self.lake.bucket()).join(key)).unwrap();
+    }
+
+    /// Lands an object and delivers what follows, and what follows from that, until nothing is left.
+    pub async fn land(&self, key: &str, body: impl AsRef<[u8]>) {
+        self.put(key, body).await;
+        self.deliver_all([key.to_owned()]).await;
+    }
+
+    /// Delivers the events of these objects, and of all that are written, until nothing is left.
+    pub async fn deliver_all(&self, keys: impl IntoIterator<Item = String>) {
+        let mut due: BTreeSet<String> = keys.into_iter().collect();
+        while let Some(key) = due.pop_first() {
+            let before = self.objects().await;
+            for trigger in topology::TRIGGERS.iter().filter(|trigger| key.starts_with(trigger.prefix)) {
+                for function in trigger.wakes {
+                    self.deliver(*function, &key).await.unwrap();
+                }
+            }
+            let after = self.objects().await;
+            due.extend(after.into_iter().filter(|(key, etag)| before.get(key) != Some(etag)).map(|(key, _)| key));
+        }
+    }
+
+    /// Delivers the event of one object to one function.
+    pub async fn deliver(&self, function: Table, key: &str) -> Result<Value, String> {
+        self.invoke(function, &event(self.lake.bucket(), key)).await
+    }
+
+    /// Invokes a function.
+    pub async fn invoke(&self, function: Table, payload: &Value) -> Result<Value, String> {
+        async fn response<F: Function>(function: &F, payload: &Value) -> Result<Value, String> {
+            let answer = invoke(function, payload).await;
+            answer.map(|answer| answer.response).map_err(|error| aws::with_causes(error.as_ref()))
+        }
+        match function {
+            Table::CustomerTrusted => response(&self.customer_trusted, payload).await,
+            Table::AccelerometerTrusted => response(&self.accelerometer_trusted, payload).await,
+            Table::CustomerCurated => response(&self.customer_curated, payload).await,
+            Table::StepTrainerTrusted => response(&self.step_trainer_trusted, payload).await,
+            Table::MachineLearningCurated => response(&self.machine_learning_curated, payload).await,
+            other => panic!("{other} has no function"),
+        }
+    }
+
+    /// All objects of the lake: key and ETag.
+    pub async fn objects(&self) -> BTreeMap<String, String> {
+        self.lake.store.list(self.lake.bucket(), "", true).await.unwrap().objects
+    }
+
+    /// An object's body.
+    pub async fn body(&self, key: &str) -> Option<Bytes> {
+        match self.lake.store.read(&self.lake.at(key), None).await.unwrap() {
+            Read::Found { body, .. } => Some(body),
+            _ => None,
+        }
+    }
+
+    /// An object's version.
+    pub async fn version(&self, key: &str) -> Version {
+        self.lake.store.version(&self.lake.at(key)).await.unwrap()
+    }
+
+    /// The rows of a table, each as its columns' texts, sorted; the partition first, if there is one.
+    pub async fn rows(&self, table: Table) -> Vec<String> {
+        let mut rows = Vec::new();
+        for key in self.objects().await.into_keys().filter(|key| key.starts_with(table.prefix())) {
+            let partition = key[table.prefix().len()..].rsplit_once('/').map(|(partition, _)| partition);
+            let decoder = Decoder::new(self.body(&key).await.unwrap(), table.name()).unwrap();
+            for batch in decoder.batches(table).unwrap().map(Result::unwrap) {
+                for row in 0..batch.num_rows() {
+                    let cells = table.columns().iter().enumerate().map(|(i, column)| match column.kind {
+                        ColumnType::String => columnar::text_at(&batch, i, row).unwrap_or("-").to_owned(),
+                        ColumnType::BigInt => {
+                            columnar::bigint_at(&batch, i, row).map_or("-".to_owned(), |n| n.to_string())
+                        }
+                        ColumnType::Int => columnar::int_at(&batch, i, row).to_string(),
+                        ColumnType::Double => columnar::double_at(&batch, i, row).to_string(),
+                        ColumnType::Boolean => columnar::boolean_at(&batch, i, row).to_string(),
+                    });
+                    rows.push(partition.map(str::to_owned).into_iter().chain(cells).collect::<Vec<_>>().join(" "));
+                }
+            }
+        }
+        rows.sort();
+        rows
+    }
+
+    /// How many rows each of the five tables has, in the order of the flow.
+    pub async fn counts(&self) -> [usize; 5] {
+        let mut counts = [0; 5];
+        for (count, table) in counts.iter_mut().zip(Table::DERIVED) {
+            *count = self.rows(table).await.len();
+        }
+        counts
+    }
+
+    /// The receipt of a landing file.
+    pub async fn receipt(&self, source: Source, key: &str) -> Receipt {
+        let file = FileName::of(&self.lake.at(key));
+        Receipt::decode(&self.body(&lake::layout::receipt(source, &file)).await.unwrap()).unwrap()
+    }
+
+    /// The key of what a landing file has in a partition of its trusted table.
+    pub fn output(&self, table: Table, time_ms: i64, key: &str) -> String {
+        lake::layout::readings(table, Partition::of(time_ms), &FileName::of(&self.lake.at(key)))
+    }
+}
+
+fn lake_over(cloud: &Cloud, charter: Charter) -> Lake {
+    let settings = Settings { lake_bucket: "stedi".into(), charter, database: DATABASE.into() };
+    aws::connect::over(cloud.http_client(), local::REGION, &settings)
+}
+
+/// An S3 event as Lambda gets it directly.
+pub fn event(bucket: &str, key: &str) -> Value {
+    json!({"Records": [{
+        "eventVersion": "2.1", "eventSource": "aws:s3", "awsRegion": "us-east-1", "eventName": "ObjectCreated:Put",
+        "eventTime": "2022-06-18T15:00:00.000Z", "userIdentity": {"principalId": "A"},
+        "requestParameters": {"sourceIPAddress": "127.0.0.1"}, "responseElements": {},
+        "s3": {
+            "bucket": {"name": bucket, "ownerIdentity": {"principalId": "A"}, "arn": format!("arn:aws:s3:::{bucket}")},
+            "object": {"key": key.replace('=', "%3D"), "size": 1, "eTag": "e", "sequencer": "0"}
+        }
+    }]})
+}
+
+/// A customer record: `date` is its lastUpdateDate, `since` its research consent, both relative to [`T`].
+pub fn customer(name: &str, date: i64, since: Option<i64>) -> String {
+    let since = since.map_or(String::new(), |since| format!(r#","shareWithResearchAsOfDate":{}"#, T + since));
+    format!(
+        r#"{{"customerName":"{name} Name","email":"{name}@example.com","phone":"555{name}","birthDay":"1399-01-01","serialNumber":"serial-{name}","registrationDate":{T},"lastUpdateDate":{}{since}}}"#,
+        T + date
+    )
+}
+
+/// An accelerometer reading, its time relative to [`T`].
+pub fn motion(name: &str, time: i64) -> String {
+    format!(r#"{{"user":"{name}@example.com","timestamp":{},"x":1.5,"y":-1.0,"z":0.0}}"#, T + time)
+}
+
+/// A step trainer reading, its time relative to [`T`].
+pub fn step(name: &str, time: i64) -> String {
+    format!(r#"{{"sensorReadingTime":{},"serialNumber":"serial-{name}","distanceFromObject":218}}"#, T + time)
+}

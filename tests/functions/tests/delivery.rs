@@ -1,0 +1,129 @@
+//! Events that come again, late, to the wrong function, or for nothing.
+
+use functions::{T, World, customer, event, motion, step};
+use lake::layout::Object;
+use lake::policy::Charter;
+use lake::policy::ConsentPolicy::{AtReading, Ever};
+use lake::table::Table;
+use serde_json::json;
+
+const CUSTOMERS: &str = "customer/landing/c.json";
+const MOTIONS: &str = "accelerometer/landing/a.json";
+const STEPS: &str = "step_trainer/landing/s.json";
+
+#[tokio::test]
+async fn every_event_delivered_again_writes_nothing() {
+    let world = World::new(Ever).await;
+    world.land(MOTIONS, &[motion("ann", 5), motion("bob", 5), "broken".into()].join("\n")).await;
+    world.land(CUSTOMERS, &[customer("ann", 0, Some(0)), customer("bob", 0, None)].join("\n")).await;
+    world.land(STEPS, &[step("ann", 5), step("bob", 5)].join("\n")).await;
+    world.land(MOTIONS, &[motion("ann", 6), motion("bob", 5)].join("\n")).await;
+    world.land("customer/landing/later.json", &customer("ann", 1, None)).await;
+    let before = world.objects().await;
+    world.deliver_all(before.keys().filter(|key| Object::parse(key).is_some()).cloned().collect::<Vec<_>>()).await;
+    assert_eq!(world.objects().await, before);
+}
+
+#[tokio::test]
+async fn a_propagation_marks_what_was_derived_from_an_older_shard() {
+    let world = World::new(Ever).await;
+    world.land(CUSTOMERS, &customer("ann", 0, Some(0))).await;
+    world.land(MOTIONS, &[motion("ann", 5), motion("ann", 5 + functions::HOUR_MS)].join("\n")).await;
+    let outputs = [0, functions::HOUR_MS].map(|t| world.output(Table::AccelerometerTrusted, T + t, MOTIONS));
+    let before = [world.version(&outputs[0]).await, world.version(&outputs[1]).await];
+    // Withdrawn and given again before any function looks: the rows stay the same.
+    for (key, record) in [("w", customer("ann", 1, None)), ("g", customer("ann", 2, Some(0)))] {
+        let key = format!("customer/landing/{key}.json");
+        world.put(&key, &record).await;
+        world.deliver(Table::CustomerTrusted, &key).await.unwrap();
+    }
+    let rows = world.rows(Table::AccelerometerTrusted).await;
+    let shards = world.objects().await.into_keys().filter(|key| key.starts_with(Table::CustomerTrusted.prefix()));
+    for shard in shards {
+        world.deliver(Table::AccelerometerTrusted, &shard).await.unwrap();
+    }
+    assert_eq!(world.rows(Table::AccelerometerTrusted).await, rows);
+    for (output, before) in outputs.iter().zip(before) {
+        assert_ne!(world.version(output).await, before, "{output}");
+    }
+}
+
+#[tokio::test]
+async fn a_mark_is_left_even_where_there_are_no_rows_and_registers_no_partition() {
+    let world = World::new(Ever).await;
+    world.land(MOTIONS, &motion("ann", 5)).await;
+    let output = world.output(Table::AccelerometerTrusted, T, MOTIONS);
+    assert!(world.body(&output).await.is_none());
+    for (key, record) in [("g", customer("ann", 0, Some(0))), ("w", customer("ann", 1, None))] {
+        let key = format!("customer/landing/{key}.json");
+        world.put(&key, &record).await;
+        world.deliver(Table::CustomerTrusted, &key).await.unwrap();
+    }
+    let shards = world.objects().await.into_keys().filter(|key| key.starts_with(Table::CustomerTrusted.prefix()));
+    world.deliver_all(shards.collect::<Vec<_>>()).await;
+    assert!(world.body(&output).await.is_some());
+    assert_eq!(world.counts().await, [0; 5]);
+    assert!(world.lake.catalog.partitions(Table::AccelerometerTrusted).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_function_says_which_key_is_none_of_its_inputs() {
+    let world = World::new(Ever).await;
+    for (function, key) in [
+        (Table::CustomerTrusted, MOTIONS),
+        (Table::AccelerometerTrusted, STEPS),
+        (Table::CustomerCurated, "customer/trusted/readme.txt"),
+        (Table::MachineLearningCurated, "step_trainer/curated/dt%3D2022-06-18/hour%3D15/part-0.parquet"),
+    ] {
+        let error = world.deliver(function, key).await.unwrap_err();
+        let key = key.replace("%3D", "=");
+        assert!(error.contains(&key) && error.contains(function.name()), "{error}");
+    }
+    let other = world.invoke(Table::CustomerCurated, &event("other", "customer/trusted/00.parquet")).await;
+    assert!(other.unwrap_err().contains("s3://other/customer/trusted/00.parquet"));
+}
+
+#[tokio::test]
+async fn an_object_that_is_no_longer_there_and_a_folder_are_acknowledged() {
+    let world = World::new(Ever).await;
+    for (function, key) in [
+        (Table::CustomerTrusted, CUSTOMERS),
+        (Table::AccelerometerTrusted, MOTIONS),
+        (Table::StepTrainerTrusted, "step_trainer/landing/2022/"),
+        (Table::AccelerometerTrusted, "customer/trusted/00.parquet"),
+        (Table::MachineLearningCurated, "step_trainer/trusted/dt=2022-06-18/hour=15/x.parquet"),
+    ] {
+        let before = world.objects().await;
+        assert_eq!(world.deliver(function, key).await, Ok(json!({"batchItemFailures": []})), "{function} {key}");
+        let mut after = world.objects().await;
+        after.remove(lake::layout::CHARTER);
+        assert!(before.keys().filter(|key| *key != lake::layout::CHARTER).eq(after.keys()), "{function} {key}");
+    }
+}
+
+#[tokio::test]
+async fn only_the_bad_message_of_a_batch_is_delivered_again() {
+    let world = World::new(Ever).await;
+    world.put(CUSTOMERS, &customer("ann", 0, Some(0))).await;
+    let message = |id: &str, body: String| json!({"messageId": id, "eventSource": "aws:sqs", "body": body});
+    let batch = json!({"Records": [
+        message("bad", "{".into()),
+        message("good", event("stedi", CUSTOMERS).to_string()),
+        message("wrong", event("stedi", MOTIONS).to_string()),
+    ]});
+    let response = world.invoke(Table::CustomerTrusted, &batch).await.unwrap();
+    assert_eq!(response, json!({"batchItemFailures": [{"itemIdentifier": "bad"}, {"itemIdentifier": "wrong"}]}));
+    assert_eq!(world.rows(Table::CustomerTrusted).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_lake_made_with_other_settings_is_refused() {
+    let world = World::new(Ever).await;
+    world.land(CUSTOMERS, &customer("ann", 0, Some(0))).await;
+    let other = world.with_settings(Charter { consent_policy: AtReading, ..Charter::default() });
+    let error = other.check().await.unwrap_err().to_string();
+    assert!(error.contains("CONSENT_POLICY=ever") && error.contains("CONSENT_POLICY=at-reading"), "{error}");
+    let shards = Charter { customer_shards: 8.try_into().unwrap(), ..Charter::default() };
+    let error = world.with_settings(shards).check().await.unwrap_err().to_string();
+    assert!(error.contains("CUSTOMER_SHARDS=16") && error.contains("CUSTOMER_SHARDS=8"), "{error}");
+}

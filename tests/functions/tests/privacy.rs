@@ -1,0 +1,101 @@
+//! What must never be seen: people who did not consent, anywhere outside landing; anybody, in logs and training data.
+
+use functions::{World, customer, motion, step};
+use lake::policy::ConsentPolicy::Ever;
+use lake::table::Table;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+const CUSTOMERS: &str = "customer/landing/c.json";
+const MOTIONS: &str = "accelerometer/landing/a.json";
+const STEPS: &str = "step_trainer/landing/s.json";
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+async fn scenario() -> World {
+    let world = World::new(Ever).await;
+    let broken = |text: String| text.replace("1.5", "NaN");
+    world.land(CUSTOMERS, &[customer("ann", 0, Some(0)), customer("bob", 0, None)].join("\n")).await;
+    world.land(MOTIONS, &[motion("ann", 5), motion("bob", 5), broken(motion("ann", 6))].join("\n")).await;
+    world.land(STEPS, &[step("ann", 5), step("bob", 5)].join("\n")).await;
+    world
+}
+
+/// The values of `name`'s records that tell who it is.
+fn personal(name: &str) -> [String; 4] {
+    [format!("{name}@example.com"), format!("{name} Name"), format!("555{name}"), format!("serial-{name}")]
+}
+
+fn holds(haystack: &[u8], needle: &str) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle.as_bytes())
+}
+
+#[tokio::test]
+async fn who_never_consented_is_nowhere_outside_landing() {
+    let world = scenario().await;
+    for key in world.objects().await.into_keys().filter(|key| !key.contains("/landing/")) {
+        let body = world.body(&key).await.unwrap();
+        for value in personal("bob") {
+            assert!(!holds(&body, &value) && !key.contains(&value), "{value} in {key}");
+        }
+    }
+    for table in Table::DERIVED {
+        let rows = world.rows(table).await.join("\n");
+        assert!(personal("bob").iter().all(|value| !rows.contains(value.as_str())), "{rows}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_in_the_training_table() {
+    let world = scenario().await;
+    let keys: Vec<String> = world
+        .objects()
+        .await
+        .into_keys()
+        .filter(|key| key.starts_with(Table::MachineLearningCurated.prefix()))
+        .collect();
+    assert_eq!(keys.len(), 1);
+    let body = world.body(&keys[0]).await.unwrap();
+    let rows = world.rows(Table::MachineLearningCurated).await.concat();
+    assert!(!rows.is_empty());
+    for value in personal("ann").iter().chain(&personal("bob")) {
+        let hash = lake::hash::KeyHash::of(value).to_string();
+        for text in [value, &hash, &lake::hash::fingerprint(value)] {
+            assert!(!holds(&body, text) && !keys[0].contains(text.as_str()) && !rows.contains(text.as_str()), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn logs_tell_of_each_landing_file_and_of_nobody() {
+    let log = Log::default();
+    let writer = log.clone();
+    aws::logging::init("debug,s3s=off", move || writer.clone());
+    let world = scenario().await;
+    let _ = world.deliver(Table::CustomerTrusted, MOTIONS).await;
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    for value in personal("ann").iter().chain(&personal("bob")) {
+        assert!(!text.contains(value.as_str()), "{value} in {text}");
+    }
+    let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let line =
+        lines.iter().find(|line| line["span"]["object"].as_str() == Some("s3://stedi/accelerometer/landing/a.json"));
+    let line = line.unwrap_or_else(|| panic!("no line for the file in {text}"));
+    assert_eq!(
+        (&line["span"]["rows"], &line["span"]["kept"], &line["span"]["quarantined"]),
+        (&3.into(), &1.into(), &1.into())
+    );
+    assert!(line["fields"]["time.busy"].is_string(), "{line}");
+}
