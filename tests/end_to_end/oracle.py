@@ -1,0 +1,107 @@
+"""The five tables as SQL over clean landing files, and nothing of the product's own code.
+
+Each statement is a sentence of the tables' definition. DuckDB runs them over the files of a landing folder.
+"""
+
+from pathlib import Path
+
+import duckdb
+
+LANDING = {
+    "customer": {
+        "customerName": "VARCHAR",
+        "email": "VARCHAR",
+        "phone": "VARCHAR",
+        "birthDay": "VARCHAR",
+        "serialNumber": "VARCHAR",
+        "registrationDate": "BIGINT",
+        "lastUpdateDate": "BIGINT",
+        "shareWithResearchAsOfDate": "BIGINT",
+        "shareWithPublicAsOfDate": "BIGINT",
+        "shareWithFriendsAsOfDate": "BIGINT",
+    },
+    "accelerometer": {"user": "VARCHAR", "timestamp": "BIGINT", "x": "DOUBLE", "y": "DOUBLE", "z": "DOUBLE"},
+    "step_trainer": {"sensorReadingTime": "BIGINT", "serialNumber": "VARCHAR", "distanceFromObject": "INTEGER"},
+}
+
+# A reading counts from the consent on; under the policy `ever`, always. {time} and {consent} are columns.
+COUNTS = {"ever": "true", "at-reading": "{time} >= {consent}"}
+
+# The time of a record, by which the latest one is found.
+RECORD_TIME = "coalesce(lastupdatedate, registrationdate, 0)"
+
+PARTITION = "strftime(epoch_ms({time}), '%Y-%m-%d') AS dt, strftime(epoch_ms({time}), '%H') AS hour"
+
+# Of equally late records the one without consent wins; which of two that differ otherwise wins is not decided here.
+CUSTOMER_TRUSTED = f"""
+    SELECT customername, email, phone, birthday, serialnumber, registrationdate, lastupdatedate,
+           sharewithresearchasofdate, sharewithpublicasofdate, sharewithfriendsasofdate
+    FROM (SELECT * FROM customer_landing
+          QUALIFY row_number() OVER (
+              PARTITION BY email
+              ORDER BY {RECORD_TIME} DESC, coalesce(sharewithresearchasofdate, 0) <> 0) = 1)
+    WHERE coalesce(sharewithresearchasofdate, 0) <> 0"""
+
+ACCELEROMETER_TRUSTED = """
+    SELECT a."user", a."timestamp", a.x, a.y, a.z, {partition}
+    FROM accelerometer_landing a JOIN customer_trusted c ON a."user" = c.email
+    WHERE {counts}"""
+
+CUSTOMER_CURATED = """
+    SELECT * FROM customer_trusted WHERE email IN (SELECT "user" FROM accelerometer_trusted)"""
+
+STEP_TRAINER_TRUSTED = """
+    WITH owner AS (
+        SELECT serialnumber, email, sharewithresearchasofdate
+        FROM customer_curated
+        WHERE serialnumber IS NOT NULL
+        QUALIFY row_number() OVER (PARTITION BY serialnumber ORDER BY {record_time} DESC) = 1)
+    SELECT s.sensorreadingtime, s.serialnumber, s.distancefromobject, owner.email AS "user", {partition}
+    FROM step_trainer_landing s JOIN owner ON s.serialnumber = owner.serialnumber
+    WHERE {counts}"""
+
+MACHINE_LEARNING_CURATED = """
+    SELECT sensorreadingtime, distancefromobject, x, y, z, step_user = motion_user AS same_customer, dt, hour
+    FROM (SELECT DISTINCT s.sensorreadingtime, s.serialnumber, s.distancefromobject, s.dt, s.hour,
+                          s."user" AS step_user, a."user" AS motion_user, a."timestamp", a.x, a.y, a.z
+          FROM step_trainer_trusted s JOIN accelerometer_trusted a ON s.sensorreadingtime = a."timestamp")"""
+
+
+def literal(text: object) -> str:
+    """`text` as an SQL literal."""
+    return "'" + str(text).replace("'", "''") + "'"
+
+
+def load(con: duckdb.DuckDBPyConnection, schema: str, landing: Path, consent: str) -> None:
+    """Fills a new schema of `con` with the landing tables and the five tables derived from them."""
+    con.execute(f"CREATE SCHEMA {schema}; USE {schema}")
+    for source, columns in LANDING.items():
+        create_landing(con, source, columns, landing / source / "landing")
+    motion_counts = COUNTS[consent].format(time='a."timestamp"', consent="c.sharewithresearchasofdate")
+    step_counts = COUNTS[consent].format(time="s.sensorreadingtime", consent="owner.sharewithresearchasofdate")
+    for name, statement in {
+        "customer_trusted": CUSTOMER_TRUSTED,
+        "accelerometer_trusted": ACCELEROMETER_TRUSTED.format(
+            counts=motion_counts, partition=PARTITION.format(time='a."timestamp"')
+        ),
+        "customer_curated": CUSTOMER_CURATED,
+        "step_trainer_trusted": STEP_TRAINER_TRUSTED.format(
+            counts=step_counts, partition=PARTITION.format(time="s.sensorreadingtime"), record_time=RECORD_TIME
+        ),
+        "machine_learning_curated": MACHINE_LEARNING_CURATED,
+    }.items():
+        con.execute(f"CREATE TABLE {name} AS {statement}")
+    con.execute("USE main")
+
+
+def create_landing(con: duckdb.DuckDBPyConnection, source: str, columns: dict[str, str], folder: Path) -> None:
+    """One landing table of all JSON lines below `folder`, its names in lower case."""
+    declared = ", ".join(f'"{name.lower()}" {kind}' for name, kind in columns.items())
+    con.execute(f"CREATE TABLE {source}_landing ({declared})")
+    files = [literal(path) for path in sorted(folder.rglob("*")) if path.is_file() and path.stat().st_size]
+    if files:
+        spelled = ", ".join(f"'{name}': '{kind}'" for name, kind in columns.items())
+        con.execute(
+            f"INSERT INTO {source}_landing SELECT * FROM read_json([{', '.join(files)}], "
+            f"format = 'newline_delimited', columns = {{{spelled}}})"
+        )

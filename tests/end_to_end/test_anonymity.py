@@ -1,0 +1,109 @@
+"""Nothing of a person is in the training table: no value, no hash, not in the bytes, the metadata or the keys."""
+
+import base64
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet
+import pytest
+
+from conftest import Landed
+from lake import Lake
+from landing import BEGIN, Landing, customer, email, motion, serial_number, step
+
+PERSONAL = ("customername", "email", "phone", "birthday", "serialnumber")
+HASHES = ("md5", "sha1", "sha256", "blake2b")
+FOLDER = "step_trainer/curated"
+
+
+def personal_values(landing: Path) -> set[str]:
+    """Every personal value of every record of a clean landing folder."""
+    records = [
+        json.loads(line)
+        for path in (landing / "customer" / "landing").rglob("*")
+        if path.is_file()
+        for line in path.read_text().splitlines()
+    ]
+    return {value for record in records for name, value in record.items() if name.lower() in PERSONAL}
+
+
+def exposed(lake: Lake) -> bytes:
+    """All that the training table shows: keys, bytes, metadata, and the decompressed values."""
+    parts = []
+    for path in sorted((lake.bucket / FOLDER).rglob("*")):
+        parts.append(path.relative_to(lake.bucket).as_posix().encode())
+        if not path.is_file():
+            continue
+        parts.append(path.read_bytes())
+        file = pyarrow.parquet.ParquetFile(path)
+        parts.append(str(file.metadata.to_dict()).encode())
+        for name, value in (file.metadata.metadata or {}).items():
+            parts += [name, value]
+            if name == b"ARROW:schema":
+                parts.append(base64.b64decode(value))
+        for column in file.read().columns:
+            parts.append("\n".join(map(str, column.to_pylist())).encode())
+    return b"\n".join(parts)
+
+
+def assert_anonymous(lake: Lake, values: set[str]) -> None:
+    content = exposed(lake)
+    assert content, "there is a training table"
+    found = [value for value in values if value.encode() in content]
+    assert not found, f"{len(found)} personal values in {FOLDER}, such as {found[:3]}"
+
+
+@pytest.mark.parametrize("data", ["generated", "reference"])
+def test_no_personal_value_in_any_byte(
+    data: str, request: pytest.FixtureRequest, landed_once: Callable[..., Landed]
+) -> None:
+    landing = request.getfixturevalue(data)
+    assert_anonymous(landed_once(landing).lake, personal_values(landing))
+
+
+def test_no_personal_value_after_dirty_files(
+    generated: Path, generated_dirty: Path, landed_once: Callable[..., Landed]
+) -> None:
+    assert_anonymous(landed_once(generated_dirty).lake, personal_values(generated))
+
+
+def test_no_column_of_text(generated: Path, landed_once: Callable[..., Landed]) -> None:
+    for path in (landed_once(generated).lake.bucket / FOLDER).rglob("*.parquet"):
+        kinds = {str(kind) for kind in pyarrow.parquet.read_schema(path).types}
+        assert kinds <= {"int64", "int32", "double", "bool"}, path
+
+
+def test_no_hash_of_a_personal_value(generate: Callable[..., Path], land: Callable[..., Landed]) -> None:
+    """The common ones, in full or shortened to eight bytes, as bytes and as hexadecimal digits."""
+    landing = generate("--customers", 60)
+    content = exposed(land(landing).lake)
+    for value in personal_values(landing):
+        for text in (value, value.lower()):
+            for name in HASHES:
+                digest = hashlib.new(name, text.encode()).digest()[:8]
+                assert digest not in content, (name, value)
+                assert digest.hex().encode() not in content.lower(), (name, value)
+
+
+def test_landing_files_named_after_people_leave_no_name(binary: Path, tmp_path: Path) -> None:
+    landing = Landing(tmp_path / "landing")
+    landing.customers(f"{email(1)}.json", customer(1, BEGIN, BEGIN))
+    landing.motions(f"{email(1)}/phone of {email(1)}.json", motion(1, BEGIN))
+    landing.steps(f"{serial_number(1)}.json", step(1, BEGIN))
+    lake = Lake(binary, tmp_path / "lake")
+    assert lake.run(landing.folder).rows()["machine_learning_curated"] == 1
+    assert_anonymous(lake, {email(1), serial_number(1), "person.001"})
+
+
+def test_nothing_personal_is_printed_or_logged(
+    generated: Path, generated_dirty: Path, binary: Path, tmp_path: Path
+) -> None:
+    lake = Lake(binary, tmp_path / "lake")
+    run = lake.attempt(generated_dirty, env=os.environ | {"RUST_LOG": "info"})
+    assert run.returncode == 0, run.stderr[-2000:]
+    printed = run.stdout + run.stderr
+    found = [value for value in personal_values(generated) if value in printed]
+    assert not found, found[:3]

@@ -1,0 +1,145 @@
+"""What the command says: one JSON object, a table for people, and clear messages when it cannot go on."""
+
+import json
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from conftest import Inhabited, Landed
+from lake import TABLES, Lake, Run
+from landing import SOURCES
+
+
+@pytest.fixture
+def lake(binary: Path, tmp_path: Path) -> Lake:
+    return Lake(binary, tmp_path / "lake")
+
+
+def assert_refused(run: Run, *words: str) -> None:
+    """Exit status 1, nothing on standard output, and a message that names these."""
+    assert run.returncode == 1, (run.returncode, run.stderr)
+    assert not run.stdout
+    assert "panicked" not in run.stderr
+    assert "RUST_BACKTRACE" not in run.stderr
+    for word in words:
+        assert word in run.stderr, run.stderr
+
+
+def assert_listed(text: str, rows: dict[str, int]) -> None:
+    """A line per table, with its number of rows."""
+    assert rows.keys() == TABLES.keys()
+    for name, count in rows.items():
+        lines = [line for line in text.splitlines() if name in line]
+        numbers = [re.findall(r"\d+", line.replace(",", "").replace(name, "")) for line in lines]
+        assert any(str(count) in found for found in numbers), (name, count, lines)
+
+
+def test_json_is_one_object_with_all_counts(generated: Path, landed_once: Callable[..., Landed]) -> None:
+    report = landed_once(generated).run.report
+    assert set(report["tables"]) == set(TABLES)
+    for name, table in report["tables"].items():
+        assert table.keys() >= {"rows", "objects", "partitions"}, name
+        assert table["objects"] == len(landed_once(generated).lake.table_files(TABLES[name])), name
+    assert set(report["landing"]) == set(SOURCES)
+    for source, account in report["landing"].items():
+        assert account.keys() >= {"files", "rows", "kept", "excluded", "quarantined"}, source
+        assert account["rows"] == account["kept"] + account["excluded"] + account["quarantined"], source
+    assert report["requests"].keys() >= {"get", "head", "put", "list", "glue"}
+    assert report["events"] > 13
+    assert report["writes"] > 13
+    assert report["seconds"] > 0
+
+
+def test_json_is_all_of_standard_output(generated: Path, landed_once: Callable[..., Landed]) -> None:
+    stdout = landed_once(generated).run.stdout
+    _, end = json.JSONDecoder().raw_decode(stdout)
+    assert not stdout[end:].strip()
+    assert stdout.startswith("{")
+
+
+def test_plain_run_lists_the_five_tables(generated: Path, lake: Lake, landed_once: Callable[..., Landed]) -> None:
+    run = lake.attempt(generated)
+    assert run.returncode == 0, run.stderr
+    rows = landed_once(generated).run.rows()
+    assert_listed(run.stdout, rows)
+
+
+def test_tables_lists_the_tables_of_a_lake(generated: Path, landed_once: Callable[..., Landed], binary: Path) -> None:
+    landed = landed_once(generated)
+    done = subprocess.run(
+        [binary, "tables", "--lake", landed.lake.folder], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert_listed(done.stdout, landed.run.rows())
+    # And the partitions of those that have some.
+    for folder in ("accelerometer/trusted", "step_trainer/trusted", "step_trainer/curated"):
+        for partition in (landed.lake.bucket / folder).glob("dt=*/hour=*"):
+            assert "/".join(partition.parts[-2:]) in done.stdout
+
+
+def test_bucket_has_the_name_that_was_given(generate: Callable[..., Path], lake: Lake) -> None:
+    run = lake.run(generate("--customers", 3), "--bucket", "another-lake")
+    assert run.rows()["customer_trusted"] == 2
+    assert [path.name for path in lake.folder.iterdir() if not path.name.startswith((".", "_"))] == ["another-lake"]
+
+
+def test_missing_folder_is_refused(lake: Lake, tmp_path: Path) -> None:
+    assert_refused(lake.attempt(tmp_path / "nowhere"), "nowhere")
+
+
+def test_file_instead_of_a_folder_is_refused(lake: Lake, tmp_path: Path) -> None:
+    path = tmp_path / "landing.json"
+    path.write_text("{}")
+    assert_refused(lake.attempt(path), "landing.json")
+
+
+@pytest.mark.parametrize("folders", [(), ("customer/landing",), ("elsewhere",)])
+def test_folder_with_nothing_to_land_is_refused(lake: Lake, tmp_path: Path, folders: tuple[str, ...]) -> None:
+    landing = tmp_path / "empty"
+    landing.mkdir()
+    for folder in folders:
+        (landing / folder).mkdir(parents=True)
+    if "elsewhere" in folders:
+        (landing / "elsewhere" / "customer.json").write_text("{}")
+    assert_refused(lake.attempt(landing), "empty")
+
+
+def test_lake_of_another_policy_is_refused(settle: Callable[..., Inhabited]) -> None:
+    inhabited = settle("ever")
+    before = inhabited.lake.versions()
+    inhabited.lake.consent = "at-reading"
+    inhabited.village.customers("customers-1.json", inhabited.village.registered(1))
+    assert_refused(inhabited.lake.attempt(inhabited.village.folder), "ever", "at-reading")
+    after = inhabited.lake.versions()
+    assert {key: after[key] for key in before} == before
+    assert not [key for key in after.keys() - before.keys() if "/landing/" not in key]
+
+
+def test_lake_of_another_number_of_shards_is_refused(settle: Callable[..., Inhabited]) -> None:
+    inhabited = settle()
+    charter = inhabited.lake.bucket / "_state" / "lake.json"
+    settings = json.loads(charter.read_text())
+    assert settings["customer_shards"] == 16
+    charter.write_text(json.dumps(settings | {"customer_shards": 5}))
+    inhabited.village.customers("customers-1.json", inhabited.village.registered(1))
+    assert_refused(inhabited.lake.attempt(inhabited.village.folder), "16", "5")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "--consent", "sometimes"),
+        ("run", "--duplicate", "none"),
+        ("run", "--shuffle"),
+        ("walk",),
+        ("generate",),
+    ],
+)
+def test_wrong_usage_is_explained(binary: Path, arguments: tuple[str, ...], tmp_path: Path) -> None:
+    done = subprocess.run([binary, *arguments], capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--help" in done.stderr
+    assert not done.stdout
+    assert not any(tmp_path.iterdir())
