@@ -12,7 +12,7 @@
 
 use aws::function::{Failures, Function, Input};
 use aws::lake::Lake;
-use derivation::{Cache, Derivation, Derived, Error, Inputs, Stored, publish};
+use derivation::{CACHE_BYTES_MAX, Cache, Derivation, Derived, Error, Inputs, Stored, publish};
 use lake::hash::Shard;
 use lake::layout::{self, Object, Place};
 use lake::readers::Readers;
@@ -31,8 +31,7 @@ pub struct CustomerCurated {
 impl CustomerCurated {
     /// The function on `lake`.
     pub fn new(lake: Lake) -> Self {
-        let trusted = Cache::new(usize::from(lake.charter().customer_shards.get()));
-        Self { lake, trusted }
+        Self { lake, trusted: Cache::new(CACHE_BYTES_MAX) }
     }
 }
 

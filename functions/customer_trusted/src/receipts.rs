@@ -7,6 +7,7 @@
 use crate::shards::File;
 use aws::lake::Lake;
 use aws::landing::Landed;
+use aws::logging::{self, Timer};
 use aws::store::{Read, Version};
 use derivation::{ATTEMPTS_MAX, Cursor, Derivation, Derived, Error, Inputs, Stored, publish};
 use futures::future::try_join_all;
@@ -19,8 +20,6 @@ use lake::receipt::{LandingVersion, Receipt};
 use lake::table::Table;
 use lake::trust::trusted::CustomerShard;
 use std::collections::{BTreeMap, BTreeSet};
-use tracing::field::Empty;
-use tracing::{Instrument, info_span};
 
 /// Writes the receipts of `files`, and of every file whose account changed in one of the `touched` shards.
 pub(crate) async fn bring_up_to_date(lake: &Lake, files: &[File], touched: &BTreeSet<Shard>) -> Result<(), Error> {
@@ -54,27 +53,16 @@ pub(crate) async fn bring_up_to_date(lake: &Lake, files: &[File], touched: &BTre
 }
 
 async fn write(lake: &Lake, file: &FileName, place: &Place, landed: Option<&Landed<Customers>>) -> Result<(), Error> {
-    let span = info_span!(
-        "landing_file", source = %Source::Customer, object = %place, %file, propagated = landed.is_none(),
-        rows = Empty, kept = Empty, excluded = Empty, quarantined = Empty, writes = Empty
-    );
-    async {
-        let published = match publish(lake, &Account { lake, file, place, landed }).await {
-            // A later version of the file has an event of its own, and so has a file that has no receipt yet.
-            Err(Error::Outdated) => return Ok(()),
-            published => published?,
-        };
-        let receipt = published.report;
-        tracing::Span::current()
-            .record("rows", receipt.rows)
-            .record("kept", receipt.kept)
-            .record("excluded", tracing::field::debug(&receipt.excluded))
-            .record("quarantined", receipt.quarantined)
-            .record("writes", published.writes);
-        Ok(())
+    let timer = Timer::start();
+    match publish(lake, &Account { lake, file, place, landed }).await {
+        // A later version of the file has an event of its own, and so has a file that has no receipt yet.
+        Err(Error::Outdated) => {}
+        published => {
+            let published = published?;
+            logging::landing_file(place, &published.report, landed.is_none(), published.writes, &timer);
+        }
     }
-    .instrument(span)
-    .await
+    Ok(())
 }
 
 /// The receipt and the quarantine of one customer file.

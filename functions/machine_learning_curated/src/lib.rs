@@ -14,7 +14,7 @@
 use arrow_array::RecordBatch;
 use aws::function::{Failures, Function, Input};
 use aws::lake::Lake;
-use derivation::{Cache, Derivation, Derived, Error, Inputs, Stored, publish};
+use derivation::{CACHE_BYTES_MAX, Cache, Derivation, Derived, Error, Inputs, Stored, publish};
 use futures::future::try_join_all;
 use lake::layout::{self, Object, Place};
 use lake::output::Output;
@@ -23,9 +23,6 @@ use lake::time::Partition;
 use lake::training;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// How many decoded files a warm function keeps.
-const FILES_MAX: usize = 256;
 
 /// The function.
 pub struct MachineLearningCurated {
@@ -36,7 +33,7 @@ pub struct MachineLearningCurated {
 impl MachineLearningCurated {
     /// The function on `lake`.
     pub fn new(lake: Lake) -> Self {
-        Self { lake, files: Cache::new(FILES_MAX) }
+        Self { lake, files: Cache::new(CACHE_BYTES_MAX) }
     }
 
     async fn bring_up_to_date(&self, partition: Partition) -> Result<(), Error> {

@@ -16,7 +16,8 @@ First steps:
   stedi run landing              land those files; run it again after changing some
   stedi tables                   what is in the lake now
 
-The lake is plain files: ./lake/stedi/KEY. Any Parquet reader can read the tables.
+The lake is plain files: ./lake/stedi/KEY. Any Parquet reader can read the tables. One command at a time can use it.
+To derive a landing file anew, remove its receipt below ./lake/stedi/receipts/ and land it again.
 Set RUST_LOG=info to see the functions' logs on standard error."
 )]
 pub(crate) struct Args {
@@ -46,7 +47,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "DIR", default_value = "lake")]
     pub lake: PathBuf,
     /// The lake's bucket: objects are at DIR/NAME/KEY
-    #[arg(long, value_name = "NAME", default_value = "stedi")]
+    #[arg(long, value_name = "NAME", default_value = "stedi", value_parser = bucket)]
     pub bucket: String,
     /// Which readings of a consenting customer count: `ever` for those of any time, `at-reading` for those at or after
     /// the consent. A lake keeps the policy it was made with
@@ -63,6 +64,22 @@ pub(crate) struct Run {
     pub json: bool,
 }
 
+/// S3's own rule for the names of buckets.
+fn bucket(name: &str) -> Result<String, &'static str> {
+    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
+    let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    if (3..=63).contains(&name.len())
+        && name.chars().all(legal)
+        && ends(name.chars().next())
+        && ends(name.chars().last())
+        && !name.contains("..")
+    {
+        Ok(name.to_owned())
+    } else {
+        Err("expected 3 to 63 lower-case letters, digits, hyphens and single dots, with a letter or digit at each end")
+    }
+}
+
 /// Shows the tables.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Tables {
@@ -70,7 +87,7 @@ pub(crate) struct Tables {
     #[arg(long, value_name = "DIR", default_value = "lake")]
     pub lake: PathBuf,
     /// The lake's bucket
-    #[arg(long, value_name = "NAME", default_value = "stedi")]
+    #[arg(long, value_name = "NAME", default_value = "stedi", value_parser = bucket)]
     pub bucket: String,
 }
 
@@ -80,8 +97,8 @@ pub(crate) struct Generate {
     /// The folder to write to; it must be empty, or not there yet
     pub folder: PathBuf,
     /// How many customers; half of them consent
-    #[arg(long, value_name = "N", default_value_t = 956)]
-    pub customers: usize,
+    #[arg(long, value_name = "N", default_value_t = 956, value_parser = clap::value_parser!(u32).range(1..))]
+    pub customers: u32,
     /// The same seed gives the same files
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,

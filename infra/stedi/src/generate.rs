@@ -1,8 +1,9 @@
 //! Writes sample landing files.
 
 use crate::args::Generate;
+use crate::report;
 use aws::BoxError;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Why files could not be written.
@@ -21,13 +22,13 @@ pub(crate) fn generate(args: Generate) -> Result<(), BoxError> {
         return Err(GenerateError::NotEmpty(folder).into());
     }
     let (mut files, mut bytes) = (0_u64, 0);
-    for file in sample_data::generate(&sample_data::Options { customers, seed, dirty }) {
+    for file in sample_data::generate(&sample_data::Options { customers: customers as usize, seed, dirty }) {
         let path = folder.join(&file.path);
         write(&path, &file.bytes).map_err(|error| GenerateError::Unwritable(path, error))?;
         files += 1;
         bytes += file.bytes.len();
     }
-    Ok(writeln!(io::stdout(), "{files} files, {bytes} bytes in {0}; land them with `stedi run {0}`", folder.display())?)
+    report::print(&format!("{files} files, {bytes} bytes in {0}; land them with `stedi run {0}`", folder.display()))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -2,8 +2,9 @@
 
 use aws::BoxError;
 use aws::lake::Lake;
-use aws::store::{Put, Version};
-use lake::layout::Source;
+use aws::store::{Put, Read, Version};
+use lake::layout::{self, FileName, Place, Source};
+use lake::receipt::Receipt;
 use md5::{Digest, Md5};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 /// The key of a landing file and where its content is.
 #[derive(Clone, Debug)]
 pub(crate) struct LandingFile {
+    source: Source,
     key: String,
     content: Content,
 }
@@ -26,6 +28,10 @@ enum Content {
 pub(crate) enum LandingError {
     #[error("no such folder: {}", .0.display())]
     NoFolder(PathBuf),
+    #[error("{} is not a folder; give the one that has customer/landing/ and its like in it", .0.display())]
+    NotAFolder(PathBuf),
+    #[error("{} is no regular file; only files can land", .0.display())]
+    NotAFile(PathBuf),
     #[error(
         "nothing to land in {folder}: expected files below customer/landing/, accelerometer/landing/ or \
          step_trainer/landing/ in it; `stedi generate FOLDER` writes some"
@@ -39,21 +45,24 @@ pub(crate) enum LandingError {
 
 /// The landing files in `folder`, in the order of their keys.
 pub(crate) fn in_folder(folder: &Path) -> Result<Vec<LandingFile>, LandingError> {
-    if !folder.is_dir() {
+    if !folder.exists() {
         return Err(LandingError::NoFolder(folder.to_owned()));
+    }
+    if !folder.is_dir() {
+        return Err(LandingError::NotAFolder(folder.to_owned()));
     }
     let mut files = Vec::new();
     for source in Source::ALL {
         let prefix = source.landing().prefix();
         let path = folder.join(prefix);
         if path.is_dir() {
-            walk(&path, prefix, &mut files)?;
+            walk(&path, source, prefix, &mut files)?;
         }
     }
     if files.is_empty() { Err(LandingError::Nothing { folder: folder.display().to_string() }) } else { Ok(files) }
 }
 
-fn walk(folder: &Path, prefix: &str, files: &mut Vec<LandingFile>) -> Result<(), LandingError> {
+fn walk(folder: &Path, source: Source, prefix: &str, files: &mut Vec<LandingFile>) -> Result<(), LandingError> {
     let unreadable = |error| LandingError::Unreadable(folder.to_owned(), error);
     let mut entries = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
@@ -67,10 +76,17 @@ fn walk(folder: &Path, prefix: &str, files: &mut Vec<LandingFile>) -> Result<(),
             continue;
         }
         let key = format!("{prefix}{name}");
-        if path.is_dir() {
-            walk(&path, &format!("{key}/"), files)?;
+        let unreadable = |error| LandingError::Unreadable(path.clone(), error);
+        let is_link = path.is_symlink();
+        let kind = std::fs::metadata(&path).map_err(unreadable)?;
+        if kind.is_dir() && !is_link {
+            walk(&path, source, &format!("{key}/"), files)?;
+        } else if kind.is_file() {
+            // What cannot be read is told before anything lands.
+            std::fs::File::open(&path).map_err(unreadable)?;
+            files.push(LandingFile { source, key, content: Content::OnDisk(path) });
         } else {
-            files.push(LandingFile { key, content: Content::OnDisk(path) });
+            return Err(LandingError::NotAFile(path));
         }
     }
     Ok(())
@@ -79,27 +95,45 @@ fn walk(folder: &Path, prefix: &str, files: &mut Vec<LandingFile>) -> Result<(),
 /// Sample data of the reference data's size.
 pub(crate) fn sample() -> Vec<LandingFile> {
     let files = sample_data::generate(&sample_data::Options::default());
-    files.map(|file| LandingFile { key: file.path, content: Content::InMemory(file.bytes) }).collect()
+    let source = |path: &str| Source::ALL.into_iter().find(|source| path.starts_with(source.landing().prefix()));
+    let file = |sample_data::File { path: key, bytes }| {
+        Some(LandingFile { source: source(&key)?, key, content: Content::InMemory(bytes) })
+    };
+    files.filter_map(file).collect()
 }
 
 impl LandingFile {
-    /// Uploads the file, unless the lake holds it already in the same version; whether it did.
-    pub(crate) async fn upload(self, lake: &Lake) -> Result<bool, BoxError> {
+    /// Uploads the file, unless the lake holds it already in the same version and its receipt says so: a file that was
+    /// copied into the lake by hand, or whose receipt was removed, is landed once more.
+    pub(crate) async fn upload(self, lake: &Lake) -> Result<(), BoxError> {
         let body = match self.content {
             Content::InMemory(bytes) => bytes,
             Content::OnDisk(path) => std::fs::read(&path).map_err(|error| LandingError::Unreadable(path, error))?,
         };
+        let source = self.source;
         let place = lake.at(self.key);
         let body = bytes::Bytes::from(body);
         loop {
             let version = lake.store.version(&place).await?;
-            if matches!(&version, Version::Etag(held) if *held == etag(&body)) {
-                return Ok(false);
+            if let Version::Etag(held) = &version
+                && *held == etag(&body)
+                && receipted(lake, source, &place).await?.as_ref() == Some(held)
+            {
+                return Ok(());
             }
             if lake.store.put(&place, body.clone(), &version).await? == Put::Done {
-                return Ok(true);
+                return Ok(());
             }
         }
+    }
+}
+
+/// The version of the landing file that its receipt is of.
+async fn receipted(lake: &Lake, source: Source, place: &Place) -> Result<Option<String>, BoxError> {
+    let receipt = lake.at(layout::receipt(source, &FileName::of(place)));
+    match lake.store.read(&receipt, None).await? {
+        Read::Found { body, .. } => Ok(Some(Receipt::decode(&body)?.landing.etag)),
+        Read::Absent | Read::Unchanged => Ok(None),
     }
 }
 

@@ -37,7 +37,7 @@ async fn main() -> ExitCode {
     let command = async {
         match args.command {
             Command::Run(run) => run::run(run).await,
-            Command::Tables(tables) => tables::print(tables).await,
+            Command::Tables(tables) => tables::show(tables).await,
             Command::Generate(generate) => generate::generate(generate),
         }
     };

@@ -1,10 +1,12 @@
 //! What a run did, as JSON and as text.
 
+use aws::BoxError;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table as TextTable};
 use lake::table::Table;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 /// What a run did, and what is in the lake now. Its JSON is part of the command line's contract.
@@ -81,6 +83,16 @@ impl Report {
     }
 }
 
+/// Prints to standard output. Whoever closed it has seen enough.
+pub(crate) fn print(text: &str) -> Result<(), BoxError> {
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(format!("cannot write to standard output: {error}").into())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The landing files and the tables for people.
 pub(crate) fn tables_text(
     tables: &BTreeMap<&'static str, TableCount>,
@@ -115,7 +127,7 @@ fn text<const H: usize, const N: usize>(
 }
 
 /// 40981 → 40,981.
-fn grouped(n: u64) -> String {
+pub(crate) fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {

@@ -2,7 +2,7 @@
 
 use crate::args::Run;
 use crate::landing;
-use crate::report::{Report, Requests};
+use crate::report::{self, Report, Requests};
 use crate::stack::Stack;
 use crate::tables;
 use aws::BoxError;
@@ -11,7 +11,7 @@ use lake::hash::ShardCount;
 use lake::layout::{Place, Source};
 use lake::policy::Charter;
 use local::{DeadLetter, Dispatcher, Options};
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -64,7 +64,7 @@ pub(crate) async fn run(args: Run) -> Result<(), BoxError> {
         seconds: started.elapsed().as_secs_f64(),
     };
     let text = if args.json { serde_json::to_string(&report)? } else { report.to_text(&args.lake, &args.bucket) };
-    Ok(writeln!(std::io::stdout(), "{text}")?)
+    report::print(&text)
 }
 
 /// Counts the puts of derived objects: whatever is stored and is no landing file.

@@ -7,7 +7,7 @@ use aws::lake::Lake;
 use aws::settings::{DATABASE, Settings};
 use customer_curated::CustomerCurated;
 use customer_trusted::CustomerTrusted;
-use lake::layout::Place;
+use lake::layout::{CHARTER, Place};
 use lake::policy::Charter;
 use lake::topology;
 use local::{Cloud, Dispatcher, Handler, Options, Subscription};
@@ -27,9 +27,26 @@ pub(crate) struct Stack {
     reasons: Reasons,
 }
 
+/// A folder has one catalog, and a catalog one set of tables.
+#[derive(Debug, thiserror::Error)]
+#[error("{directory} holds the lake of bucket {other}; name that with --bucket, or take another folder with --lake")]
+struct OtherLake {
+    directory: String,
+    other: String,
+}
+
+/// The bucket of another lake in this folder.
+fn other_lake(directory: &Path, bucket: &str) -> Option<String> {
+    let mut buckets = std::fs::read_dir(directory).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    buckets.find(|other| other != bucket && directory.join(other).join(CHARTER).exists())
+}
+
 impl Stack {
     /// Opens the lake in the folder `directory`.
     pub(crate) fn open(directory: &Path, bucket: &str, charter: Charter) -> Result<Self, BoxError> {
+        if let Some(other) = other_lake(directory, bucket) {
+            return Err(OtherLake { directory: directory.display().to_string(), other }.into());
+        }
         let cloud = Cloud::open(directory)?;
         let settings = Settings { lake_bucket: bucket.to_owned(), charter, database: DATABASE.to_owned() };
         let lake = aws::connect::over(cloud.http_client(), local::REGION, &settings);

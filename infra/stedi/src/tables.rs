@@ -1,19 +1,20 @@
 //! Counts what is in the lake.
 
 use crate::args::Tables;
-use crate::report::{LandingCount, TableCount, tables_text};
+use crate::report::{LandingCount, TableCount, grouped, print, tables_text};
 use crate::stack::Stack;
 use aws::BoxError;
 use aws::lake::Lake;
 use aws::store::Read;
+use bytes::Bytes;
+use derivation::Error;
 use futures::future::try_join_all;
 use lake::columnar::Decoder;
-use lake::layout::Source;
+use lake::layout::{Place, Source};
 use lake::policy::Charter;
 use lake::receipt::Receipt;
 use lake::table::Table;
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::PathBuf;
 
 /// The tables and the landing files, counted.
@@ -28,23 +29,22 @@ const READS_MAX: usize = 32;
 struct NoLake(PathBuf);
 
 /// Runs `stedi tables`.
-pub(crate) async fn print(args: Tables) -> Result<(), BoxError> {
+pub(crate) async fn show(args: Tables) -> Result<(), BoxError> {
     if !args.lake.join(&args.bucket).is_dir() {
         return Err(NoLake(args.lake.join(&args.bucket)).into());
     }
     // What the lake was made with matters only to those who write.
     let stack = Stack::open(&args.lake, &args.bucket, Charter::default())?;
     let (tables, landing) = count_all(&stack.lake).await?;
-    let mut stdout = std::io::stdout();
-    writeln!(stdout, "{}", tables_text(&tables, &landing))?;
+    let mut text = tables_text(&tables, &landing);
     for table in Table::DERIVED {
         for partition in stack.lake.catalog.partitions(table).await? {
             let prefix = lake::layout::partition_prefix(table, partition);
             let count = count(&stack.lake, &prefix, table).await?;
-            writeln!(stdout, "{table}/{partition}: {} rows in {} objects", count.rows, count.objects)?;
+            text += &format!("\n{table}/{partition}: {} rows, {} objects", grouped(count.rows), count.objects);
         }
     }
-    Ok(())
+    print(&text)
 }
 
 /// Counts the five derived tables, and the landing files by their receipts.
@@ -58,8 +58,8 @@ pub(crate) async fn count_all(lake: &Lake) -> Result<Counts, BoxError> {
     let mut landing = BTreeMap::new();
     for source in Source::ALL {
         let mut counted = LandingCount::default();
-        for body in objects(lake, &format!("receipts/{source}/")).await? {
-            let receipt = Receipt::decode(&body)?;
+        for (place, body) in objects(lake, &format!("receipts/{source}/"), ".json").await? {
+            let receipt = Receipt::decode(&body).map_err(Error::corrupt(place))?;
             counted.files += 1;
             counted.rows += receipt.rows;
             counted.kept += receipt.kept;
@@ -73,23 +73,25 @@ pub(crate) async fn count_all(lake: &Lake) -> Result<Counts, BoxError> {
 
 async fn count(lake: &Lake, prefix: &str, table: Table) -> Result<TableCount, BoxError> {
     let mut count = TableCount::default();
-    for body in objects(lake, prefix).await? {
+    for (place, body) in objects(lake, prefix, ".parquet").await? {
         count.objects += 1;
-        count.rows += Decoder::new(body, table.name())?.rows();
+        count.rows += Decoder::new(body, table.name()).map_err(Error::corrupt(place))?.rows();
     }
     Ok(count)
 }
 
-async fn objects(lake: &Lake, prefix: &str) -> Result<Vec<bytes::Bytes>, BoxError> {
-    let keys: Vec<String> = lake.store.list(lake.bucket(), prefix, true).await?.objects.into_keys().collect();
-    let mut bodies = Vec::new();
-    for keys in keys.chunks(READS_MAX) {
-        let reads = keys.iter().map(async |key| lake.store.read(&lake.at(key.as_str()), None).await);
-        for read in try_join_all(reads).await? {
+/// The objects below `prefix` whose keys end so; others are none of ours.
+async fn objects(lake: &Lake, prefix: &str, end: &str) -> Result<Vec<(Place, Bytes)>, BoxError> {
+    let keys = lake.store.list(lake.bucket(), prefix, true).await?.objects.into_keys();
+    let places: Vec<Place> = keys.filter(|key| key.ends_with(end)).map(|key| lake.at(key)).collect();
+    let mut objects = Vec::new();
+    for places in places.chunks(READS_MAX) {
+        let reads = try_join_all(places.iter().map(|place| lake.store.read(place, None))).await?;
+        for (place, read) in places.iter().zip(reads) {
             if let Read::Found { body, .. } = read {
-                bodies.push(body);
+                objects.push((place.clone(), body));
             }
         }
     }
-    Ok(bodies)
+    Ok(objects)
 }

@@ -3,7 +3,7 @@
 use crate::store::{Store, StoreError};
 use lake::landing::{Collect, LandingReader, Undecodable};
 use lake::layout::Place;
-use lake::quarantine::{ORIGINAL_BYTES_MAX, Quarantine};
+use lake::quarantine::{HEAD_BYTES_MAX, Quarantine};
 
 /// A landing file in one version.
 pub struct Landed<C> {
@@ -24,7 +24,7 @@ pub async fn read<C: Collect + Default>(store: &Store, place: &Place) -> Result<
     let mut head = Vec::new();
     let mut bytes = 0;
     while let Some(chunk) = body.chunk().await? {
-        let room = ORIGINAL_BYTES_MAX - head.len();
+        let room = HEAD_BYTES_MAX - head.len();
         head.extend_from_slice(&chunk[..chunk.len().min(room)]);
         bytes += chunk.len() as u64;
         // Once it cannot be decoded, only its size still matters.

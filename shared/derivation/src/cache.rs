@@ -8,16 +8,21 @@ use lake::layout::Place;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// What a function may keep of each kind of object, as stored. Decoded they take several times as much.
+pub const CACHE_BYTES_MAX: usize = 32 << 20;
+
 /// Decoded objects by place and ETag. A cached object is only ever used after S3 has said that it is unchanged.
 #[derive(Debug)]
 pub struct Cache<T> {
-    objects_max: usize,
+    bytes_max: usize,
     entries: Mutex<Entries<T>>,
 }
 
 #[derive(Debug)]
 struct Entries<T> {
     objects: HashMap<Place, Entry<T>>,
+    /// The stored bytes of all objects together.
+    bytes: usize,
     /// Counts the uses, so that the object that was not used for longest can be dropped.
     uses: u64,
 }
@@ -26,13 +31,14 @@ struct Entries<T> {
 struct Entry<T> {
     etag: String,
     value: Arc<T>,
+    bytes: usize,
     used: u64,
 }
 
 impl<T> Cache<T> {
-    /// A cache of at most `objects_max` objects.
-    pub fn new(objects_max: usize) -> Self {
-        Self { objects_max, entries: Mutex::new(Entries { objects: HashMap::new(), uses: 0 }) }
+    /// A cache of objects that have at most `bytes_max` bytes together, as they are stored.
+    pub fn new(bytes_max: usize) -> Self {
+        Self { bytes_max, entries: Mutex::new(Entries { objects: HashMap::new(), bytes: 0, uses: 0 }) }
     }
 
     /// Reads an object, decoding it only if it is not the version at hand: its ETag and what it holds; none if there is
@@ -48,8 +54,9 @@ impl<T> Cache<T> {
             Read::Unchanged => Ok(known),
             Read::Absent => Ok(None),
             Read::Found { etag, body } => {
+                let bytes = body.len();
                 let value = Arc::new(decode(body).map_err(Error::corrupt(place.clone()))?);
-                self.put(place.clone(), etag.clone(), value.clone());
+                self.put(place.clone(), etag.clone(), value.clone(), bytes);
                 Ok(Some((etag, value)))
             }
         }
@@ -65,15 +72,18 @@ impl<T> Cache<T> {
         Some((entry.etag.clone(), entry.value.clone()))
     }
 
-    fn put(&self, place: Place, etag: String, value: Arc<T>) {
+    fn put(&self, place: Place, etag: String, value: Arc<T>, bytes: usize) {
         let mut entries = self.entries();
         entries.uses += 1;
         let used = entries.uses;
-        if entries.objects.len() >= self.objects_max && !entries.objects.contains_key(&place) {
+        entries.bytes += bytes;
+        let before = entries.objects.insert(place, Entry { etag, value, bytes, used });
+        entries.bytes -= before.map_or(0, |before| before.bytes);
+        while entries.bytes > self.bytes_max {
             let oldest = entries.objects.iter().min_by_key(|(_, entry)| entry.used).map(|(place, _)| place.clone());
-            oldest.and_then(|oldest| entries.objects.remove(&oldest));
+            let Some(oldest) = oldest.and_then(|oldest| entries.objects.remove(&oldest)) else { break };
+            entries.bytes -= oldest.bytes;
         }
-        entries.objects.insert(place, Entry { etag, value, used });
     }
 
     fn entries(&self) -> MutexGuard<'_, Entries<T>> {
@@ -88,12 +98,16 @@ mod tests {
     #[test]
     fn the_object_not_used_for_longest_is_dropped() {
         let place = |key: &str| Place { bucket: "b".into(), key: key.into() };
-        let cache = Cache::new(2);
-        cache.put(place("a"), "1".into(), Arc::new(1));
-        cache.put(place("b"), "1".into(), Arc::new(2));
+        let cache = Cache::new(20);
+        cache.put(place("a"), "1".into(), Arc::new(1), 9);
+        cache.put(place("b"), "1".into(), Arc::new(2), 9);
         assert!(cache.get(&place("a")).is_some());
-        cache.put(place("c"), "1".into(), Arc::new(3));
+        cache.put(place("c"), "1".into(), Arc::new(3), 9);
         assert!(cache.get(&place("b")).is_none());
         assert_eq!(cache.get(&place("a")).map(|(_, value)| *value), Some(1));
+        cache.put(place("a"), "2".into(), Arc::new(4), 21);
+        assert!(cache.get(&place("a")).is_none(), "larger than the cache");
+        cache.put(place("d"), "1".into(), Arc::new(5), 20);
+        assert!(cache.get(&place("d")).is_some());
     }
 }

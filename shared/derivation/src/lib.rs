@@ -27,7 +27,7 @@ mod cache;
 mod cursor;
 mod inputs;
 
-pub use cache::Cache;
+pub use cache::{CACHE_BYTES_MAX, Cache};
 pub use cursor::Cursor;
 pub use inputs::Inputs;
 

@@ -1,5 +1,6 @@
 //! What was rejected of a landing file: JSON lines that a person can read, mend and land again.
 
+use crate::landing::RECORD_BYTES_MAX;
 use crate::landing::fields::Rejection;
 use crate::layout::Place;
 use base64::Engine as _;
@@ -7,8 +8,10 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// The most bytes of one rejected line that are kept; the landing file has the rest.
-pub const ORIGINAL_BYTES_MAX: usize = 64 << 10;
+/// The most bytes of one rejected piece that are kept: all of it, unless it is longer than any record may be.
+pub const ORIGINAL_BYTES_MAX: usize = RECORD_BYTES_MAX;
+/// The most bytes that are kept of a file that is rejected as a whole; the landing file has the rest.
+pub const HEAD_BYTES_MAX: usize = 64 << 10;
 /// The most bytes that one landing file may leave in quarantine before only numbers and reasons are kept.
 pub const QUARANTINE_BYTES_MAX: usize = 256 << 20;
 
@@ -47,7 +50,7 @@ impl Quarantine {
     /// A whole file that could not be decoded: one rejection, with its first bytes.
     pub fn whole_file(reason: &str, detail: String, landing: &Place, head: &[u8], file_bytes: u64) -> Self {
         let mut quarantine = Self::default();
-        let kept = &head[..head.len().min(ORIGINAL_BYTES_MAX)];
+        let kept = &head[..head.len().min(HEAD_BYTES_MAX)];
         quarantine.push(Line {
             line: 0,
             reason,
@@ -63,6 +66,11 @@ impl Quarantine {
 
     /// Adds a rejected piece of text that begins at `line` (from 1).
     pub fn reject(&mut self, line: u64, rejection: &Rejection, original: &[u8]) {
+        self.reject_cut(line, rejection, original, 0);
+    }
+
+    /// As [`Self::reject`], for a piece that went on for `omitted_bytes` more.
+    pub fn reject_cut(&mut self, line: u64, rejection: &Rejection, original: &[u8], omitted_bytes: usize) {
         let room = if self.lines.len() < QUARANTINE_BYTES_MAX { ORIGINAL_BYTES_MAX } else { 0 };
         let kept = &original[..original.len().min(room)];
         let text = std::str::from_utf8(kept).ok();
@@ -73,7 +81,7 @@ impl Quarantine {
             detail: None,
             original: text,
             original_base64: if text.is_none() { Some(BASE64.encode(kept)) } else { None },
-            omitted_bytes: original.len() - kept.len(),
+            omitted_bytes: original.len() - kept.len() + omitted_bytes,
             landing: None,
         });
     }

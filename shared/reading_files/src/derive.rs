@@ -35,7 +35,8 @@ pub(crate) struct FileDerivation<'a, R: Rule> {
 
 /// What a derivation found.
 pub(crate) struct FileReport {
-    pub(crate) receipt: Receipt,
+    /// Its account; none if there is none yet and this is not the place to write it.
+    pub(crate) receipt: Option<Receipt>,
     /// The partitions that have, or ever had, rows of the file.
     pub(crate) partitions: BTreeSet<Partition>,
 }
@@ -60,17 +61,21 @@ impl<R: Rule> Derivation for FileDerivation<'_, R> {
         let version = inputs.version(self.place).await?;
         let customers = self.customers(inputs).await?;
         let left;
-        let (readings, mut receipt, quarantine) = match self.content {
-            Content::Landed(landed) => {
-                if version != Version::Etag(landed.etag.clone()) {
-                    return Err(Error::Outdated);
-                }
-                (&landed.readings, self.receipt_of(landed), Some(landed.quarantine.lines()))
-            }
+        let readings = match self.content {
+            Content::Landed(landed) if version != Version::Etag(landed.etag.clone()) => return Err(Error::Outdated),
+            Content::Landed(landed) => &landed.readings,
             Content::Gone => {
                 left = self.left_of(stored)?;
-                (&left, self.receipt_of_gone(&stored[RECEIPT])?, None)
+                &left
             }
+        };
+        let known = match self.content {
+            Content::Landed(landed) if landed.etag == self.announcement.etag => Some(landed),
+            _ => None,
+        };
+        let mut receipt = match known {
+            Some(landed) => Some(self.receipt_of(landed)),
+            None => self.receipt_so_far(&stored[RECEIPT])?,
         };
         let owners: Vec<Option<&Customer>> = readings.keys().iter().map(|key| R::owner(&customers, key)).collect();
         let policy = self.files.lake().charter().consent_policy;
@@ -95,16 +100,17 @@ impl<R: Rule> Derivation for FileDerivation<'_, R> {
                     }
                 }
             }
-            match self.content {
-                Content::Landed(_) => {
+            match (self.content, &mut receipt) {
+                (Content::Landed(_), Some(receipt)) if known.is_some() => {
                     receipt.exclude(R::NOT_TRUSTED, not_trusted);
                     receipt.exclude(BEFORE_CONSENT, before_consent);
                     receipt.keep(stored.place.key.clone(), rows.len() as u64);
                 }
-                Content::Gone => {
+                (Content::Gone, Some(receipt)) => {
                     let reason = if not_trusted > 0 { R::NOT_TRUSTED } else { BEFORE_CONSENT };
                     receipt.withdraw(&stored.place.key, rows.len() as u64, reason);
                 }
+                _ => {}
             }
             let changed = self.needed(&customers, &mut self.announcement.keys_in(i));
             let (body, had_rows) = self.partition(stored, &rows, &seen, &changed)?;
@@ -114,9 +120,12 @@ impl<R: Rule> Derivation for FileDerivation<'_, R> {
             bodies[PARTITIONS + i] = body;
         }
         let changed = self.needed(&customers, &mut self.announcement.keys.keys().copied());
-        receipt.derived_from = seen;
-        bodies[RECEIPT] = self.receipt(&stored[RECEIPT], &receipt, &changed)?;
-        bodies[QUARANTINE] = quarantine.and_then(|lines| changed_quarantine(&stored[QUARANTINE], lines));
+        if let Some(receipt) = &mut receipt {
+            receipt.derived_from = seen;
+            bodies[RECEIPT] = self.receipt(&stored[RECEIPT], receipt, &changed)?;
+        }
+        bodies[QUARANTINE] =
+            known.and_then(|landed| changed_quarantine(&stored[QUARANTINE], landed.quarantine.lines()));
         Ok(Derived { bodies, report: FileReport { receipt, partitions } })
     }
 }
@@ -190,13 +199,11 @@ impl<R: Rule> FileDerivation<'_, R> {
         receipt
     }
 
-    /// Of a file that is gone, its receipt is what is known.
-    fn receipt_of_gone(&self, stored: &Stored) -> Result<Receipt, Error> {
-        if let Some(body) = &stored.body {
-            return Receipt::decode(body).map_err(Error::corrupt(stored.place.clone()));
-        }
-        let version = LandingVersion { place: self.place.clone(), etag: self.announcement.etag.clone() };
-        Ok(Receipt::new(R::Reading::SOURCE, self.file, version, &Default::default()))
+    /// Of a file that is gone, its receipt is what is known. So it is of a version that is not announced yet: its own
+    /// event will write the receipt anew, and announce the partitions that are not known here.
+    fn receipt_so_far(&self, stored: &Stored) -> Result<Option<Receipt>, Error> {
+        let receipt = stored.body.as_ref().map(Receipt::decode).transpose();
+        receipt.map_err(Error::corrupt(stored.place.clone()))
     }
 
     /// Of a file that is gone, the rows that were let through are left: they can be withdrawn, but none can come back.

@@ -8,7 +8,7 @@
 //! | [`content`] | reads a landing file, in bounded memory |
 //! | [`announce`] | says what the file may touch, before anything is touched |
 //! | [`index`] | finds the files that have a key |
-//! | [`derive`] | the file's outputs, its quarantine and its receipt, as one derivation |
+//! | [`mod@derive`] | the file's outputs, its quarantine and its receipt, as one derivation |
 //! | [`propagate`] | carries changes of trust to the files they concern |
 //!
 //! "Announce, then read": either a change of trust finds the announcement, or the function that announced sees the
@@ -22,9 +22,10 @@ pub mod propagate;
 
 use aws::function::{Failures, Input};
 use aws::lake::Lake;
+use aws::logging::{self, Timer};
 use bytes::Bytes;
 use content::Content;
-use derivation::{ATTEMPTS_MAX, Cache, Error, publish};
+use derivation::{ATTEMPTS_MAX, CACHE_BYTES_MAX, Cache, Error, publish};
 use derive::FileDerivation;
 use index::BulkEntry;
 use lake::Corrupt;
@@ -37,11 +38,6 @@ use lake::table::Table;
 use lake::trust::Versions;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use tracing::field::Empty;
-use tracing::{Instrument, info_span};
-
-/// How many decoded bulk index entries a warm function keeps.
-const BULK_ENTRIES_MAX: usize = 4096;
 
 /// Whose readings are let through.
 pub trait Rule: Send + Sync + 'static {
@@ -97,8 +93,7 @@ impl<R: Rule> ReadingFiles<R> {
 
     /// The landing files of `lake`.
     pub fn new(lake: Lake) -> Self {
-        let shards = Cache::new(usize::from(lake.charter().customer_shards.get()));
-        Self { lake, shards, bulk: Cache::new(BULK_ENTRIES_MAX) }
+        Self { lake, shards: Cache::new(CACHE_BYTES_MAX), bulk: Cache::new(CACHE_BYTES_MAX) }
     }
 
     /// The lake.
@@ -151,21 +146,13 @@ impl<R: Rule> ReadingFiles<R> {
         announced: Option<&Announcement>,
     ) -> Result<Option<Announcement>, Error> {
         let file = FileName::of(place);
-        let span = info_span!(
-            "landing_file", source = %Self::SOURCE, object = %place, %file, propagated = announced.is_some(),
-            rows = Empty, kept = Empty, excluded = Empty, quarantined = Empty, writes = Empty, gone = Empty
-        );
-        async {
-            for _ in 0..ATTEMPTS_MAX {
-                match self.attempt(place, &file, announced).await {
-                    Err(Error::Outdated) => {}
-                    result => return result,
-                }
+        for _ in 0..ATTEMPTS_MAX {
+            match self.attempt(place, &file, announced).await {
+                Err(Error::Outdated) => {}
+                result => return result,
             }
-            Err(Error::Contended { place: place.clone() })
         }
-        .instrument(span)
-        .await
+        Err(Error::Contended { place: place.clone() })
     }
 
     async fn attempt(
@@ -174,12 +161,15 @@ impl<R: Rule> ReadingFiles<R> {
         file: &FileName,
         announced: Option<&Announcement>,
     ) -> Result<Option<Announcement>, Error> {
+        let timer = Timer::start();
         let content = content::read::<R::Reading>(&self.lake.store, place).await?;
         let announcement = match (&content, announced) {
-            (Content::Landed(landed), _) => announce::announce(&self.lake, place, file, landed).await?,
-            (Content::Gone, Some(announced)) => announced.clone(),
+            // Only a file's own event announces it. A propagation that was killed behind an announcement of a version
+            // that is replaced meanwhile would leave it wrong, and nobody would come back to it.
+            (_, Some(announced)) => announced.clone(),
+            (Content::Landed(landed), None) => announce::announce(&self.lake, place, file, landed).await?,
             (Content::Gone, None) => {
-                tracing::Span::current().record("gone", true);
+                tracing::info!(object = %place, "landing file is gone: nothing to do");
                 return Ok(None);
             }
         };
@@ -187,15 +177,10 @@ impl<R: Rule> ReadingFiles<R> {
         let derivation =
             FileDerivation { files: self, place, file, content: &content, announcement: &announcement, mark };
         let published = publish(&self.lake, &derivation).await?;
-        let receipt = published.report.receipt;
-        tracing::Span::current()
-            .record("rows", receipt.rows)
-            .record("kept", receipt.kept)
-            .record("excluded", tracing::field::debug(&receipt.excluded))
-            .record("quarantined", receipt.quarantined)
-            .record("writes", published.writes)
-            .record("gone", matches!(content, Content::Gone));
         self.lake.catalog.register(R::Reading::TRUSTED, &published.report.partitions).await?;
+        if let Some(receipt) = &published.report.receipt {
+            logging::landing_file(place, receipt, mark, published.writes, &timer);
+        }
         Ok(Some(announcement))
     }
 }

@@ -3,19 +3,29 @@
 //!
 //! A record that is no JSON must not take its neighbours with it. What is rejected then ends at the next newline, or
 //! at the next `}` `{` on the same line, whichever comes first. (A broken record that is spread over several lines is
-//! therefore rejected line by line.)
+//! therefore rejected line by line; and one that is cut short, with others on its line, takes the next one with it.)
+//!
+//! How the file is cut into chunks never decides: a record is looked at in a window of fixed length.
 
 use super::fields::{Fields, Reason, Rejection};
 use super::{Collect, RECORD_BYTES_MAX};
 use crate::quarantine::Quarantine;
+
+const UTF_8_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
 
 pub(super) struct Framer {
     /// What earlier chunks left: the beginning of a record.
     rest: Vec<u8>,
     line: u64,
     in_array: bool,
-    /// Within a line that was rejected as too long: dropped up to the next newline.
-    skipping: bool,
+    /// The rest of a record that is too long is passed over.
+    long: Option<LongRecord>,
+}
+
+struct LongRecord {
+    start: Vec<u8>,
+    omitted_bytes: usize,
+    end: BrokenEnd,
 }
 
 enum Step {
@@ -27,7 +37,7 @@ enum Step {
 
 impl Framer {
     pub(super) fn new() -> Self {
-        Self { rest: Vec::new(), line: 1, in_array: false, skipping: false }
+        Self { rest: Vec::new(), line: 1, in_array: false, long: None }
     }
 
     pub(super) fn push<C: Collect>(&mut self, chunk: &[u8], to: &mut C, quarantine: &mut Quarantine) {
@@ -46,6 +56,7 @@ impl Framer {
     pub(super) fn finish<C: Collect>(&mut self, to: &mut C, quarantine: &mut Quarantine) {
         let text = std::mem::take(&mut self.rest);
         self.records(&text, true, to, quarantine);
+        self.end_long_record(quarantine);
         if self.in_array {
             quarantine.reject(self.line, &Rejection::of(Reason::ArrayNotClosed), b"");
         }
@@ -55,26 +66,41 @@ impl Framer {
     fn records<C: Collect>(&mut self, text: &[u8], last: bool, to: &mut C, quarantine: &mut Quarantine) -> usize {
         let mut at = 0;
         while at < text.len() {
-            if self.skipping {
-                let Some(newline) = newline(&text[at..]) else { return text.len() };
-                at += newline;
-                self.skipping = false;
+            if let Some(long) = &mut self.long {
+                let end = long.end.find(&text[at..]);
+                let passed = end.unwrap_or(text.len() - at);
+                long.omitted_bytes += passed;
+                at += passed;
+                if end.is_some() {
+                    self.end_long_record(quarantine);
+                }
+                continue;
             }
             match text[at] {
                 b'\n' => {
                     self.line += 1;
                     at += 1;
                 }
-                b' ' | b'\t' | b'\r' => at += 1,
-                b'[' if !self.in_array => {
-                    self.in_array = true;
-                    at += 1;
-                }
-                b',' if self.in_array => at += 1,
+                // A comma between records, in an array or not, separates them like white space.
+                b' ' | b'\t' | b'\r' | b',' => at += 1,
                 b']' if self.in_array => {
                     self.in_array = false;
                     at += 1;
                 }
+                b'[' if !self.in_array => match opens_array(&text[at + 1..], last) {
+                    Some(true) => {
+                        self.in_array = true;
+                        at += 1;
+                    }
+                    Some(false) => match self.broken(&text[at..], last, quarantine) {
+                        Step::Consumed(bytes) => at += bytes,
+                        Step::More => return at,
+                    },
+                    None => return at,
+                },
+                // Where files with a byte order mark were put together.
+                byte if byte == UTF_8_MARK[0] && text[at..].starts_with(UTF_8_MARK) => at += UTF_8_MARK.len(),
+                byte if byte == UTF_8_MARK[0] && !last && UTF_8_MARK.starts_with(&text[at..]) => return at,
                 _ => match self.record(&text[at..], last, to, quarantine) {
                     Step::Consumed(bytes) => at += bytes,
                     Step::More => return at,
@@ -85,59 +111,89 @@ impl Framer {
     }
 
     fn record<C: Collect>(&mut self, text: &[u8], last: bool, to: &mut C, quarantine: &mut Quarantine) -> Step {
-        let (parsed, bytes) = Fields::parse::<C>(text);
+        // One byte more than a record may have, so that what is cut here is seen to be too long. Without the cut, every
+        // broken record of a file on one line could be looked for to the file's end.
+        let window = &text[..text.len().min(RECORD_BYTES_MAX + 1)];
+        let full = window.len() > RECORD_BYTES_MAX;
+        let open = !full && !last;
+        let (parsed, bytes) = Fields::parse::<C>(window);
         match parsed {
+            Ok(_) if bytes > RECORD_BYTES_MAX => self.too_long(window, quarantine),
             // A number or a word that ends where the chunk ends may go on in the next one; an object ends by itself.
-            Ok(fields) if !last && bytes == text.len() && !fields.is_object() => self.more(text, quarantine),
+            Ok(fields) if open && bytes == window.len() && !fields.is_object() => Step::More,
             Ok(fields) => {
                 if let Err(rejection) = fields.flaw().map_or_else(|| to.collect(&fields), Err) {
-                    quarantine.reject(self.line, &rejection, &text[..bytes]);
+                    quarantine.reject(self.line, &rejection, &window[..bytes]);
                 }
-                self.line += text[..bytes].iter().filter(|b| **b == b'\n').count() as u64;
+                self.line += window[..bytes].iter().filter(|b| **b == b'\n').count() as u64;
                 Step::Consumed(bytes)
             }
+            Err(error) if error.is_eof() && full => self.too_long(window, quarantine),
             // A number that is cut behind its sign, point or exponent is an error, and not the end of the input.
-            Err(error) if !last && (error.is_eof() || text.last().is_some_and(|end| b"+-.eE".contains(end))) => {
-                self.more(text, quarantine)
+            Err(error) if open && (error.is_eof() || window.last().is_some_and(|end| b"+-.eE".contains(end))) => {
+                Step::More
             }
-            Err(_) => match end_of_broken(text).or(last.then_some(text.len())) {
-                Some(end) => {
-                    let original = text[..end].strip_suffix(b"\r").unwrap_or(&text[..end]);
-                    quarantine.reject(self.line, &Rejection::of(Reason::NotJson), original);
-                    Step::Consumed(end)
-                }
-                None => self.more(text, quarantine),
-            },
+            Err(_) => self.broken(text, last, quarantine),
         }
     }
 
-    /// Waits for more of this record, unless it is too long already.
-    fn more(&mut self, text: &[u8], quarantine: &mut Quarantine) -> Step {
-        if text.len() <= RECORD_BYTES_MAX {
-            return Step::More;
+    /// Rejects what is no JSON.
+    fn broken(&mut self, text: &[u8], last: bool, quarantine: &mut Quarantine) -> Step {
+        let window = &text[..text.len().min(RECORD_BYTES_MAX + 1)];
+        let end = BrokenEnd::default().find(window);
+        match end.or((last && window.len() == text.len()).then_some(window.len())) {
+            Some(end) => {
+                let original = window[..end].strip_suffix(b"\r").unwrap_or(&window[..end]);
+                quarantine.reject(self.line, &Rejection::of(Reason::NotJson), original);
+                Step::Consumed(end)
+            }
+            None if window.len() > RECORD_BYTES_MAX => self.too_long(window, quarantine),
+            None => Step::More,
         }
-        let end = newline(text).unwrap_or(text.len());
-        self.skipping = end == text.len();
-        quarantine.reject(self.line, &Rejection::of(Reason::RecordTooLong), &text[..end]);
-        Step::Consumed(end)
+    }
+
+    /// Begins to pass over a record whose first bytes fill the window.
+    fn too_long(&mut self, window: &[u8], quarantine: &mut Quarantine) -> Step {
+        let mut end = BrokenEnd::default();
+        let found = end.find(window);
+        let bytes = found.unwrap_or(window.len());
+        self.long = Some(LongRecord { start: window[..bytes].to_vec(), omitted_bytes: 0, end });
+        if found.is_some() {
+            self.end_long_record(quarantine);
+        }
+        Step::Consumed(bytes)
+    }
+
+    fn end_long_record(&mut self, quarantine: &mut Quarantine) {
+        if let Some(LongRecord { start, omitted_bytes, .. }) = self.long.take() {
+            quarantine.reject_cut(self.line, &Rejection::of(Reason::RecordTooLong), &start, omitted_bytes);
+        }
     }
 }
 
-fn newline(text: &[u8]) -> Option<usize> {
-    text.iter().position(|b| *b == b'\n')
+/// Whether what follows a `[` shows that it opens an array of records; none if that is still to come.
+fn opens_array(text: &[u8], last: bool) -> Option<bool> {
+    let next = text.iter().find(|byte| !byte.is_ascii_whitespace());
+    next.map(|next| matches!(next, b'{' | b']')).or(last.then_some(false))
 }
 
-/// Where something that is no JSON ends: at its newline, or before the `{` of a `}` `{` or `}` `,` `{`.
-fn end_of_broken(text: &[u8]) -> Option<usize> {
-    let line = &text[..newline(text).unwrap_or(text.len())];
-    let mut closed = false;
-    for (i, byte) in line.iter().enumerate() {
-        match byte {
-            b'}' => closed = true,
-            b' ' | b'\t' | b'\r' | b',' => {}
-            b'{' if closed => return Some(i),
-            _ => closed = false,
+/// Looks for the end of something that is no JSON: its newline, or the `{` of a `}` `{` or `}` `,` `{`.
+#[derive(Default)]
+struct BrokenEnd {
+    closed: bool,
+}
+
+impl BrokenEnd {
+    fn find(&mut self, text: &[u8]) -> Option<usize> {
+        for (i, byte) in text.iter().enumerate() {
+            match byte {
+                b'\n' => return Some(i),
+                b'}' => self.closed = true,
+                b' ' | b'\t' | b'\r' | b',' => {}
+                b'{' if self.closed => return Some(i),
+                _ => self.closed = false,
+            }
         }
+        None
     }
-    (line.len() < text.len()).then_some(line.len())
 }

@@ -1,6 +1,6 @@
 //! The bytes of a landing file → its records and what was rejected of it.
 //!
-//! [`LandingReader`] takes the file chunk by chunk, in bounded memory: [`decode`] undoes compression, [`framing`]
+//! [`LandingReader`] takes the file chunk by chunk, in bounded memory: `decode` undoes compression, `framing`
 //! finds one record after the other however they are strung together, [`fields`] reads a record's fields, and a
 //! [`Collect`] turns them into a row or says why not. Every byte of the file ends as a record, as a rejection with its
 //! line number, or is blank.

@@ -91,7 +91,7 @@ fn what_is_no_record_is_rejected_with_its_line_and_nothing_else_is() {
     check(broken(&a.replace("\"a\"", "[1]")), &["a", "b"], &[(2, Reason::NotText)]);
     check(broken(&a.replace("4103,", "4103.5,")), &["a", "b"], &[(2, Reason::NotAnInteger)]);
     check(broken(&a.replace("4444103,", "4444,")), &["a", "b"], &[(2, Reason::TimeInSeconds)]);
-    check(broken(&a.replace("4103,", "4,")), &["a", "b"], &[(2, Reason::TimeOutOfRange)]);
+    check(broken(&a.replace("4103,", "41,")), &["a", "b"], &[(2, Reason::TimeOutOfRange)]);
     check(broken(&a.replace(&T.to_string(), "-1")), &["a", "b"], &[(2, Reason::TimeOutOfRange)]);
     check(broken(&a.replace(&T.to_string(), "99999999999999999999")), &["a", "b"], &[(2, Reason::NotAnInteger)]);
 }
@@ -121,13 +121,51 @@ fn invalid_utf_8_is_kept_as_base64() {
 }
 
 #[test]
-fn a_record_too_long_is_rejected_and_the_next_line_is_read() {
-    let long = json("a").replace("\"x\"", &format!("\"extra\":\"{}\",\"x\"", "e".repeat(3 * RECORD_BYTES_MAX)));
-    let file = format!("{long}\n{}\n", json("b"));
-    let expected = (vec![row("b")], vec![(1, Reason::RecordTooLong.name().to_owned())]);
-    for chunk in [100_000, 1 << 19] {
-        assert_eq!(read_in(chunk, file.as_bytes()).unwrap(), expected);
+fn a_record_too_long_is_rejected_and_its_neighbours_are_read() {
+    for (extra, rejected) in [(RECORD_BYTES_MAX - 1000, 0), (RECORD_BYTES_MAX, 1), (3 * RECORD_BYTES_MAX, 1)] {
+        let long = json("long").replace("\"x\"", &format!("\"extra\":\"{}\",\"x\"", "e".repeat(extra)));
+        for between in ["\n", "", ",\n"] {
+            let file = [json("a"), long.clone(), json("b"), json("c")].join(between);
+            let mut reads = [usize::MAX, 1 << 20, 300_000, 70_001].map(|chunk| {
+                let mut reader = LandingReader::new(ReadingsCollector::<Accelerometer>::default());
+                file.as_bytes().chunks(chunk).for_each(|chunk| reader.push(chunk).unwrap());
+                let (rows, quarantine) = reader.finish().unwrap();
+                (rows.finish().rows().len(), quarantine.lines().to_vec())
+            });
+            let (rows, lines) = &reads[0];
+            assert_eq!(
+                (*rows, lines.iter().filter(|b| **b == b'\n').count()),
+                (4 - rejected, rejected),
+                "{extra} {between:?}"
+            );
+            if rejected > 0 {
+                let line: serde_json::Value = serde_json::from_slice(lines).unwrap();
+                assert_eq!(line["reason"], "record_too_long");
+                let kept = line["original"].as_str().unwrap().len();
+                let comma = usize::from(between.starts_with(','));
+                assert_eq!(kept + line["omitted_bytes"].as_u64().unwrap() as usize, long.len() + comma);
+            }
+            reads.sort();
+            assert!(reads.first() == reads.last(), "the cut into chunks decides: {extra} {between:?}");
+        }
     }
+}
+
+#[test]
+fn what_only_looks_like_an_array_is_rejected_whole() {
+    check(format!("[ERROR] disk full\n{}\n", json("a")), &["a"], &[(1, Reason::NotJson)]);
+    check(format!("{},\n{},\n", json("a"), json("b")), &["a", "b"], &[]);
+    check(format!("{}\n\u{feff}{}\n", json("a"), json("b")), &["a", "b"], &[]);
+    check("[]", &[], &[]);
+    check("[1]", &[], &[(1, Reason::NotJson)]);
+}
+
+#[test]
+fn a_long_line_of_broken_records_costs_by_its_length() {
+    // Looking for the end of each broken record as far as the line goes would take minutes.
+    let pair = format!("{}{}", json("a").replace(":1.0", ":NaN"), json("b"));
+    let (rows, rejected) = read_in(usize::MAX, pair.repeat(100_000).as_bytes()).unwrap();
+    assert_eq!((rows.len(), rejected.len()), (100_000, 100_000));
 }
 
 fn gzip(text: &str) -> Vec<u8> {

@@ -1,0 +1,98 @@
+"""Random histories: files land, are replaced and land again, in any order, several times, and the process is killed.
+
+After each run the tables are those of the SQL and the accounts add up. The same number gives the same history, but for
+the moments of the kills. More of them: HISTORIES=200 tests/run end_to_end -k histories
+"""
+
+import os
+import random
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from comparison import assert_tables
+from conftest import POLICIES
+from lake import Lake
+from landing import BEGIN, MINUTE, SOURCES, Landing, customer, motion, serial_number, step
+
+HISTORIES = int(os.environ.get("HISTORIES", "12"))
+MINUTES = 240
+ROUNDS_MAX = 6
+FILES_MAX = 6
+
+
+class History:
+    """Draws what happens next. Few people, devices, files and moments, so that much of it meets."""
+
+    def __init__(self, seed: int, folder: Path):
+        self.random = random.Random(seed)
+        self.landing = Landing(folder)
+        self.people = self.random.choice([3, 6, 12])
+        # No two records of equal date: which of them counts is not the SQL's to say.
+        self.dates = self.random.sample(range(BEGIN, BEGIN + 10**9), 1000)
+
+    def land(self, files: int) -> None:
+        """Writes files of each kind, some of them over older ones."""
+        for source in SOURCES:
+            for _ in range(files):
+                name = f"file-{self.random.randrange(FILES_MAX)}.json"
+                draw = {"customer": self.customer, "accelerometer": self.motion, "step_trainer": self.step}[source]
+                self.landing.write(source, name, [draw() for _ in range(self.random.choice([0, 1, 3, 10, 20]))])
+
+    def customer(self) -> dict:
+        person = self.random.randrange(self.people)
+        consent = self.random.choice([None, self.moment(), self.moment()])
+        device = serial_number(self.random.choice([person, person, self.random.randrange(self.people)]))
+        date = self.dates.pop()
+        record = customer(person, date, consent, serialNumber=self.random.choice([device] * 9 + [None]))
+        if self.random.random() < 0.15:
+            del record["lastUpdateDate"]
+            record["registrationDate"] = date
+        return record
+
+    def motion(self) -> dict:
+        return motion(self.random.randrange(self.people), self.moment(), self.random.choice([-1.0, 0.0, 1.0]))
+
+    def step(self) -> dict:
+        return step(self.random.randrange(self.people), self.moment(), self.random.choice([200, 201]))
+
+    def moment(self) -> int:
+        return BEGIN + self.random.randrange(MINUTES) // self.random.choice([1, 20]) * MINUTE
+
+    def options(self) -> list[object]:
+        """Of a run."""
+        shuffle = ["--shuffle", self.random.randrange(1000)] if self.random.random() < 0.7 else []
+        return shuffle + (["--duplicate", self.random.randint(2, 4)] if self.random.random() < 0.4 else [])
+
+
+def kill_soon(lake: Lake, history: History, options: list[object]) -> None:
+    command = lake.command(history.landing.folder, *options)
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        time.sleep(history.random.random() / 8)
+        process.kill()
+
+
+def assert_accounts(lake: Lake, landing: Landing) -> None:
+    for source in SOURCES:
+        for receipt in lake.receipts(source):
+            landed = (landing.folder / receipt["landing"]["key"]).read_text()
+            assert receipt["rows"] == len(landed.splitlines()), receipt
+            assert receipt["rows"] == receipt["kept"] + sum(receipt["excluded"].values()), receipt
+            assert receipt["kept"] == sum(output["rows"] for output in receipt["outputs"]), receipt
+
+
+@pytest.mark.parametrize("seed", range(HISTORIES))
+def test_tables_follow_any_history(seed: int, binary: Path, tmp_path: Path) -> None:
+    history = History(seed, tmp_path / "landing")
+    lake = Lake(binary, tmp_path / "lake", POLICIES[seed % 2])
+    for number in range(history.random.randint(2, ROUNDS_MAX)):
+        history.land(history.random.randint(0 if number else 1, 3))
+        options = history.options()
+        for _ in range(history.random.choice([0, 0, 1, 3])):
+            kill_soon(lake, history, options)
+        lake.run(history.landing.folder, *options)
+        assert_tables(lake, history.landing.folder)
+        assert_accounts(lake, history.landing)
+    assert lake.run(history.landing.folder).report["writes"] == 0
