@@ -57,9 +57,12 @@ impl CustomerTrusted {
 
     /// Lands files together; if that fails, each by itself, so that one bad file does not hold up the others.
     async fn land_together(&self, files: Vec<File>, failures: &mut Failures) {
-        if self.derive(&files).await.is_ok() {
-            return;
-        }
+        let Err(error) = self.derive(&files).await else { return };
+        tracing::warn!(
+            files = files.len(),
+            error = aws::with_causes(&error),
+            "landing files together failed; now one by one"
+        );
         for File { place, .. } in files {
             if let Err(error) = self.land(&place).await {
                 failures.insert(place, error.into());

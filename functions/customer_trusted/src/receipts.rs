@@ -10,7 +10,6 @@ use aws::landing::Landed;
 use aws::logging::{self, Timer};
 use aws::store::{Read, Version};
 use derivation::{ATTEMPTS_MAX, Cursor, Derivation, Derived, Error, Inputs, Stored, publish};
-use futures::future::try_join_all;
 use lake::announcement::CustomerAnnouncement;
 use lake::customer::Customers;
 use lake::hash::Shard;
@@ -107,9 +106,9 @@ impl Derivation for Account<'_> {
         let says_the_same = |was: &Receipt| was.says_the_same(&receipt) && !is_older(&was.derived_from, &changed);
         let body =
             if was.as_ref().is_some_and(says_the_same) { None } else { Some(receipt.encode().map_err(corrupt())?) };
-        let lines = self.landed.map(|landed| landed.quarantine.lines());
+        let quarantine = self.landed.map(|landed| landed.quarantine.file());
         let was = stored_quarantine.body.as_deref().unwrap_or_default();
-        let quarantine = lines.filter(|lines| *lines != was).map(|lines| lines.to_vec().into());
+        let quarantine = quarantine.filter(|file| *file != was);
         Ok(Derived { bodies: vec![body, quarantine], report: receipt })
     }
 }
@@ -125,7 +124,7 @@ impl Account<'_> {
             let customers = inputs.read(&place).await?.map(CustomerShard::decode).transpose();
             Ok::<_, Error>(customers.map_err(Error::corrupt(place))?.map(|customers| (shard, customers)))
         });
-        Ok(try_join_all(read).await?.into_iter().flatten().collect())
+        Ok(aws::all(read).await?.into_iter().flatten().collect())
     }
 
     fn receipt_of(&self, landed: &Landed<Customers>) -> Receipt {

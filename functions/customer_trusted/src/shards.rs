@@ -4,7 +4,6 @@ use aws::lake::Lake;
 use aws::landing::{self, Landed};
 use aws::store::{Put, Read, Version};
 use derivation::{ATTEMPTS_MAX, Derivation, Derived, Error, Inputs, Stored};
-use futures::future::try_join_all;
 use lake::announcement::CustomerAnnouncement;
 use lake::customer::{Customer, Customers};
 use lake::hash::Shard;
@@ -73,13 +72,14 @@ impl Derivation for Shards<'_> {
     /// A shard is a function of the customer files' records, which it remembers: each file of the batch replaces what
     /// the shard remembers of it.
     async fn derive(&self, stored: &[Stored], inputs: &Inputs<'_>) -> Result<Derived<()>, Error> {
-        let versions = try_join_all(self.files.iter().map(|file| inputs.version(&file.place))).await?;
+        let versions = aws::all(self.files.iter().map(|file| inputs.version(&file.place))).await?;
         let current = |(file, version): (&File, Version)| version == Version::Etag(file.landed.etag.clone());
         if !self.files.iter().zip(versions).all(current) {
             return Err(Error::Outdated);
         }
         let customers = self.customers_by_shard();
-        let mut bodies = Vec::new();
+        let mut updates = Vec::new();
+        let mut wanted = BTreeSet::new();
         for (shard, stored) in self.touched.iter().zip(stored) {
             let before = stored.body.clone().map(CustomerShard::decode).transpose();
             let mut update = before.map_err(Error::corrupt(stored.place.clone()))?.unwrap_or_default().update();
@@ -87,14 +87,19 @@ impl Derivation for Shards<'_> {
                 let customers = customers.get(&(i, *shard)).map(Vec::as_slice).unwrap_or_default();
                 update.land(&file.name, &file.place, customers.iter().copied());
             }
-            for place in update.wanted() {
-                if let Some(landed) = landing::read::<Customers>(&self.lake.store, &place).await? {
-                    inputs.note(&place, Version::Etag(landed.etag));
-                    update.supply(landed.records.latest());
-                } else {
-                    tracing::warn!(object = %place, "landing file of a record that counts again is gone: not trusted");
-                }
-            }
+            wanted.extend(update.wanted());
+            updates.push((update, stored));
+        }
+        for place in wanted {
+            let Some(landed) = landing::read::<Customers>(&self.lake.store, &place).await? else {
+                tracing::warn!(object = %place, "landing file of a record that counts again is gone: not trusted");
+                continue;
+            };
+            inputs.note(&place, Version::Etag(landed.etag));
+            updates.iter_mut().for_each(|(update, _)| update.supply(landed.records.latest()));
+        }
+        let mut bodies = Vec::new();
+        for (update, stored) in updates {
             let body = update.settle().map(|shard| shard.encode()).transpose();
             bodies.push(body.map_err(Error::corrupt(stored.place.clone()))?);
         }

@@ -15,7 +15,6 @@ use arrow_array::RecordBatch;
 use aws::function::{Failures, Function, Input};
 use aws::lake::Lake;
 use derivation::{CACHE_BYTES_MAX, Cache, Derivation, Derived, Error, Inputs, Stored, publish};
-use futures::future::try_join_all;
 use lake::layout::{self, Object, Place};
 use lake::output::Output;
 use lake::table::Table;
@@ -113,11 +112,11 @@ impl Join<'_> {
     async fn rows_of(&self, table: Table, inputs: &Inputs<'_>) -> Result<Vec<RecordBatch>, Error> {
         let MachineLearningCurated { lake, files } = self.function;
         let listing = inputs.list(&layout::partition_prefix(table, self.partition)).await?;
-        let read = listing.objects.into_keys().map(async |key| {
+        let read = listing.objects.into_iter().map(async |(key, etag)| {
             let decode = |bytes| Output::decode(table, bytes)?.batches();
-            inputs.decoded(files, &lake.at(key), decode).await
+            inputs.listed(files, &lake.at(key), &etag, decode).await
         });
-        let batches = try_join_all(read).await?;
+        let batches = aws::all(read).await?;
         Ok(batches.into_iter().flatten().flat_map(|batches| batches.iter().cloned().collect::<Vec<_>>()).collect())
     }
 }

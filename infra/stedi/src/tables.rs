@@ -8,7 +8,6 @@ use aws::lake::Lake;
 use aws::store::Read;
 use bytes::Bytes;
 use derivation::Error;
-use futures::future::try_join_all;
 use lake::columnar::Decoder;
 use lake::layout::{Place, Source};
 use lake::policy::Charter;
@@ -19,9 +18,6 @@ use std::path::PathBuf;
 
 /// The tables and the landing files, counted.
 pub(crate) type Counts = (BTreeMap<&'static str, TableCount>, BTreeMap<&'static str, LandingCount>);
-
-/// How many objects are read at once.
-const READS_MAX: usize = 32;
 
 /// There is no lake.
 #[derive(Debug, thiserror::Error)]
@@ -84,14 +80,10 @@ async fn count(lake: &Lake, prefix: &str, table: Table) -> Result<TableCount, Bo
 async fn objects(lake: &Lake, prefix: &str, end: &str) -> Result<Vec<(Place, Bytes)>, BoxError> {
     let keys = lake.store.list(lake.bucket(), prefix, true).await?.objects.into_keys();
     let places: Vec<Place> = keys.filter(|key| key.ends_with(end)).map(|key| lake.at(key)).collect();
-    let mut objects = Vec::new();
-    for places in places.chunks(READS_MAX) {
-        let reads = try_join_all(places.iter().map(|place| lake.store.read(place, None))).await?;
-        for (place, read) in places.iter().zip(reads) {
-            if let Read::Found { body, .. } = read {
-                objects.push((place.clone(), body));
-            }
-        }
-    }
-    Ok(objects)
+    let reads = aws::all(places.iter().map(|place| lake.store.read(place, None))).await?;
+    let found = places.into_iter().zip(reads).filter_map(|(place, read)| match read {
+        Read::Found { body, .. } => Some((place, body)),
+        Read::Absent | Read::Unchanged => None,
+    });
+    Ok(found.collect())
 }

@@ -13,6 +13,8 @@
 //! | [`lambda`] | the bootstrap of a Lambda binary |
 //! | [`logging`] | JSON logs |
 
+use futures::stream::{Buffered, Iter, StreamExt, TryCollect, TryStreamExt};
+
 pub mod catalog;
 pub mod connect;
 pub mod events;
@@ -31,4 +33,20 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// How many requests of one step are under way at once.
+pub const REQUESTS_MAX: usize = 32;
+
+/// Requests under way, and then their results in order.
+pub type All<F, T> = TryCollect<Buffered<Iter<std::vec::IntoIter<F>>>, Vec<T>>;
+
+/// Awaits futures that each make a request, some of them at a time, and gives their results in order.
+// A named type, since the closures of `requests` may be no part of the future: the compiler stumbles over them there.
+pub fn all<F, T, E>(requests: impl IntoIterator<Item = F>) -> All<F, T>
+where
+    F: Future<Output = Result<T, E>>,
+{
+    let requests: Vec<F> = requests.into_iter().collect();
+    futures::stream::iter(requests).buffered(REQUESTS_MAX).try_collect()
 }

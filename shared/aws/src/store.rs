@@ -112,6 +112,7 @@ impl Store {
             Ok(GetObjectOutput { e_tag: Some(etag), body, .. }) => Ok(Some(Some((etag, body)))),
             Ok(_) => Err(failed("get", place, &NoEtag)),
             Err(error) if status(&error) == Some(304) => Ok(Some(None)),
+            Err(error) if error.code() == Some("NoSuchBucket") => Err(failed("get", place, &error)),
             // An archived object is as good as gone until it is restored.
             Err(error) if status(&error) == Some(404) || error.code() == Some("InvalidObjectState") => Ok(None),
             Err(error) => Err(failed("get", place, &error)),

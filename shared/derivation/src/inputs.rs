@@ -3,7 +3,6 @@
 use crate::{Cache, Error};
 use aws::store::{Listing, Read, Store, Version};
 use bytes::Bytes;
-use futures::future::try_join_all;
 use lake::Corrupt;
 use lake::layout::Place;
 use std::collections::BTreeMap;
@@ -55,6 +54,24 @@ impl<'a> Inputs<'a> {
         Ok(found.map(|(_, value)| value))
     }
 
+    /// Reads an object that a noted list gave with this ETag. The list is what is checked again, not the object.
+    pub async fn listed<T: Send + Sync>(
+        &self,
+        cache: &Cache<T>,
+        place: &Place,
+        etag: &str,
+        decode: impl FnOnce(Bytes) -> Result<T, Corrupt>,
+    ) -> Result<Option<Arc<T>>, Error> {
+        if let Some((_, value)) = cache.get(place).filter(|(known, _)| known == etag) {
+            return Ok(Some(value));
+        }
+        let found = cache.read(self.store, place, decode).await?;
+        if found.as_ref().is_none_or(|(now, _)| now != etag) {
+            self.seen().torn = true;
+        }
+        Ok(found.map(|(_, value)| value))
+    }
+
     /// The version of an object whose content the caller has.
     pub async fn version(&self, place: &Place) -> Result<Version, Error> {
         let version = self.store.version(place).await?;
@@ -92,15 +109,15 @@ impl<'a> Inputs<'a> {
             let seen = self.seen();
             (seen.objects.clone(), seen.lists.clone())
         };
-        let objects = try_join_all(objects.iter().map(async |(place, version)| {
+        let objects = aws::all(objects.iter().map(async |(place, version)| {
             let now = self.store.version(place).await?;
             Ok::<bool, Error>(now == *version)
         }));
-        let lists = try_join_all(lists.iter().map(async |(prefix, listing)| {
+        let lists = aws::all(lists.iter().map(async |(prefix, listing)| {
             let now = self.store.list(self.bucket, prefix, true).await?;
             Ok::<bool, Error>(now == *listing)
         }));
-        let (objects, lists) = futures::future::try_join(objects, lists).await?;
+        let (objects, lists) = (objects.await?, lists.await?);
         Ok(objects.into_iter().chain(lists).all(|same| same))
     }
 

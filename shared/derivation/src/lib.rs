@@ -34,12 +34,14 @@ pub use inputs::Inputs;
 use aws::lake::Lake;
 use aws::store::{Put, Read, StoreError, Version};
 use bytes::Bytes;
-use futures::future::try_join_all;
 use lake::Corrupt;
 use lake::layout::Place;
+use std::time::Duration;
 
 /// How often outputs are derived anew before the event is given back.
 pub const ATTEMPTS_MAX: u32 = 10;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
 
 /// Why outputs could not be published.
 #[derive(Debug, thiserror::Error)]
@@ -125,9 +127,13 @@ pub struct Published<T> {
 pub async fn publish<D: Derivation>(lake: &Lake, derivation: &D) -> Result<Published<D::Report>, Error> {
     let outputs: Vec<Place> = derivation.outputs().into_iter().map(|key| lake.at(key)).collect();
     let mut writes = 0;
-    for _ in 0..ATTEMPTS_MAX {
+    for attempt in 0..ATTEMPTS_MAX {
+        if attempt > 0 {
+            // Whoever got ahead is to finish first.
+            tokio::time::sleep(FIRST_PAUSE * 2_u32.pow(attempt)).await;
+        }
         // 1. Outputs before inputs.
-        let stored = try_join_all(outputs.iter().map(|place| stored(lake, place))).await?;
+        let stored = aws::all(outputs.iter().map(|place| stored(lake, place))).await?;
         // 2. and 3.
         let inputs = Inputs::new(&lake.store, lake.bucket());
         let Derived { bodies, report } = derivation.derive(&stored, &inputs).await?;
@@ -135,7 +141,7 @@ pub async fn publish<D: Derivation>(lake: &Lake, derivation: &D) -> Result<Publi
         let changed = stored.iter().zip(bodies).filter_map(|(stored, body)| Some((stored, body?)));
         // 5.
         let puts = changed.map(|(stored, body)| lake.store.put(&stored.place, body, &stored.version));
-        let puts = try_join_all(puts).await?;
+        let puts = aws::all(puts).await?;
         writes += puts.iter().filter(|put| **put == Put::Done).count() as u32;
         if puts.contains(&Put::Lost) || inputs.torn() {
             continue;

@@ -5,6 +5,7 @@ use crate::landing::fields::Rejection;
 use crate::layout::Place;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -12,14 +13,16 @@ use std::collections::BTreeMap;
 pub const ORIGINAL_BYTES_MAX: usize = RECORD_BYTES_MAX;
 /// The most bytes that are kept of a file that is rejected as a whole; the landing file has the rest.
 pub const HEAD_BYTES_MAX: usize = 64 << 10;
-/// The most bytes that one landing file may leave in quarantine before only numbers and reasons are kept.
-pub const QUARANTINE_BYTES_MAX: usize = 256 << 20;
+/// Once the quarantine of a file has this many bytes, what else is rejected is only counted.
+pub const QUARANTINE_BYTES_MAX: usize = 32 << 20;
 
 /// The rejections of one landing file.
 #[derive(Clone, Debug, Default)]
 pub struct Quarantine {
     lines: Vec<u8>,
     reasons: BTreeMap<String, u64>,
+    /// What is only counted: the line of the first piece, and how many.
+    more: Option<(u64, u64)>,
 }
 
 #[derive(Serialize)]
@@ -71,8 +74,12 @@ impl Quarantine {
 
     /// As [`Self::reject`], for a piece that went on for `omitted_bytes` more.
     pub fn reject_cut(&mut self, line: u64, rejection: &Rejection, original: &[u8], omitted_bytes: usize) {
-        let room = if self.lines.len() < QUARANTINE_BYTES_MAX { ORIGINAL_BYTES_MAX } else { 0 };
-        let kept = &original[..original.len().min(room)];
+        if self.lines.len() >= QUARANTINE_BYTES_MAX {
+            *self.reasons.entry(rejection.reason.name().to_owned()).or_default() += 1;
+            self.more.get_or_insert((line, 0)).1 += 1;
+            return;
+        }
+        let kept = &original[..original.len().min(ORIGINAL_BYTES_MAX)];
         let text = std::str::from_utf8(kept).ok();
         self.push(Line {
             line,
@@ -104,8 +111,12 @@ impl Quarantine {
         &self.reasons
     }
 
-    /// The quarantine file: one JSON object a line.
-    pub fn lines(&self) -> &[u8] {
-        &self.lines
+    /// The quarantine file: one JSON object a line. If there is more than it may hold, the last line says how much.
+    pub fn file(&self) -> Bytes {
+        let mut file = self.lines.clone();
+        if let Some((line, more)) = self.more {
+            file.extend(format!("{{\"line\":{line},\"reason\":\"quarantine_full\",\"more\":{more}}}\n").bytes());
+        }
+        file.into()
     }
 }

@@ -5,7 +5,6 @@ use crate::{Customers, ReadingFiles, Rule};
 use aws::store::Version;
 use bytes::Bytes;
 use derivation::{Derivation, Derived, Error, Inputs, Stored};
-use futures::future::try_join_all;
 use lake::announcement::Announcement;
 use lake::customer::Customer;
 use lake::hash::KeyHash;
@@ -26,11 +25,11 @@ pub(crate) struct FileDerivation<'a, R: Rule> {
     pub(crate) file: &'a FileName,
     pub(crate) content: &'a Content<R::Reading>,
     pub(crate) announcement: &'a Announcement,
-    /// Leave a new version of what was derived from older shards, even if the rows are the same.
+    /// Whether the trust in somebody changed: then leave a new version of what was derived from older shards, even if the rows are the same.
     ///
     /// A slow function that still wants to write what it derived from those older shards then loses its
     /// compare-and-swap. Were it killed after such a write, nobody would repair it: the cursor has moved on.
-    pub(crate) mark: bool,
+    pub(crate) propagated: bool,
 }
 
 /// What a derivation found.
@@ -59,6 +58,12 @@ impl<R: Rule> Derivation for FileDerivation<'_, R> {
 
     async fn derive(&self, stored: &[Stored], inputs: &Inputs<'_>) -> Result<Derived<FileReport>, Error> {
         let version = inputs.version(self.place).await?;
+        let announced = self.files.lake().at(layout::announcement(R::Reading::SOURCE, self.file));
+        let announced_now = inputs.read(&announced).await?.as_ref().map(Announcement::decode).transpose();
+        // The outputs were told by what was announced; if that is out of date, so are they.
+        if announced_now.map_err(Error::corrupt(announced))?.as_ref() != Some(self.announcement) {
+            return Err(Error::Outdated);
+        }
         let customers = self.customers(inputs).await?;
         let left;
         let readings = match self.content {
@@ -124,8 +129,7 @@ impl<R: Rule> Derivation for FileDerivation<'_, R> {
             receipt.derived_from = seen;
             bodies[RECEIPT] = self.receipt(&stored[RECEIPT], receipt, &changed)?;
         }
-        bodies[QUARANTINE] =
-            known.and_then(|landed| changed_quarantine(&stored[QUARANTINE], landed.quarantine.lines()));
+        bodies[QUARANTINE] = known.and_then(|landed| changed_quarantine(&stored[QUARANTINE], landed.quarantine.file()));
         Ok(Derived { bodies, report: FileReport { receipt, partitions } })
     }
 }
@@ -134,20 +138,26 @@ impl<R: Rule> FileDerivation<'_, R> {
     /// The customers that decide.
     async fn customers(&self, inputs: &Inputs<'_>) -> Result<Customers<R::Shard>, Error> {
         let count = self.files.lake().charter().customer_shards;
-        let shards = R::shards_of(&mut self.announcement.keys.keys().copied(), count);
+        let landed = match self.content {
+            Content::Landed(landed) => landed.readings.keys(),
+            Content::Gone => &[],
+        };
+        let announced = self.announcement.keys.keys().copied();
+        // A version that is not announced yet may have keys of its own.
+        let shards = R::shards_of(&mut announced.chain(landed.iter().map(|key| key.hash)), count);
         let read = shards.into_iter().map(async |shard| {
             let place = self.files.lake().at(layout::customers(R::TRUST, shard));
             let customers = inputs.decoded(&self.files.shards, &place, R::decode).await?;
             Ok::<_, Error>(customers.map(|customers| (shard, customers)))
         });
-        Ok(Customers { count, shards: try_join_all(read).await?.into_iter().flatten().collect() })
+        Ok(Customers { count, shards: aws::all(read).await?.into_iter().flatten().collect() })
     }
 
     /// The versions of the shards in which the trust in one of `keys` last changed; nothing unless this is a
     /// propagation.
     fn needed(&self, customers: &Customers<R::Shard>, keys: &mut dyn Iterator<Item = KeyHash>) -> ShardVersions {
         let mut needed = ShardVersions::new();
-        if self.mark {
+        if self.propagated {
             for key in keys {
                 for (shard, customers) in &customers.shards {
                     let changed = R::versions(customers).changed(key);
@@ -225,7 +235,6 @@ impl<R: Rule> FileDerivation<'_, R> {
 }
 
 /// A quarantine that loses all its lines is replaced by an empty one; one that never had any is not made.
-fn changed_quarantine(stored: &Stored, lines: &[u8]) -> Option<Bytes> {
-    let was = stored.body.as_deref().unwrap_or_default();
-    (was != lines).then(|| Bytes::copy_from_slice(lines))
+fn changed_quarantine(stored: &Stored, file: Bytes) -> Option<Bytes> {
+    (stored.body.as_deref().unwrap_or_default() != file).then_some(file)
 }

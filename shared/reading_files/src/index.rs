@@ -9,7 +9,6 @@ use aws::lake::Lake;
 use aws::store::{Put, Read, Version};
 use bytes::Bytes;
 use derivation::{ATTEMPTS_MAX, Cache, Error, Inputs};
-use futures::future::try_join_all;
 use lake::Corrupt;
 use lake::announcement::Announcement;
 use lake::hash::KeyHash;
@@ -19,9 +18,6 @@ use std::sync::Arc;
 
 /// The keys that a bulk entry lists.
 pub type BulkEntry = BTreeSet<KeyHash>;
-
-/// How many requests are under way at once.
-const REQUESTS_MAX: usize = 32;
 
 /// Enters a file's keys, before they are announced.
 pub(crate) async fn enter(
@@ -36,14 +32,12 @@ pub(crate) async fn enter(
     }
     let known = |key: &&KeyHash| before.is_some_and(|before| before.keys.contains_key(key));
     let new: Vec<&KeyHash> = announcement.keys.keys().filter(|key| !known(key)).collect();
-    for keys in new.chunks(REQUESTS_MAX) {
-        let puts = keys.iter().map(async |key| {
-            let entry = lake.at(layout::index_entry(source, **key, file));
-            // Lost: it is there already.
-            lake.store.put(&entry, Bytes::new(), &Version::Absent).await
-        });
-        try_join_all(puts).await?;
-    }
+    let puts = new.into_iter().map(async |key| {
+        let entry = lake.at(layout::index_entry(source, *key, file));
+        // Lost: it is there already.
+        lake.store.put(&entry, Bytes::new(), &Version::Absent).await
+    });
+    aws::all(puts).await?;
     Ok(())
 }
 
@@ -83,10 +77,8 @@ impl<R: Rule> ReadingFiles<R> {
             entries.extend(all.objects.into_keys());
         } else {
             let prefixes: Vec<String> = keys.iter().map(|key| layout::index_of_key(Self::SOURCE, *key)).collect();
-            for prefixes in prefixes.chunks(REQUESTS_MAX) {
-                let lists = prefixes.iter().map(|prefix| lake.store.list(bucket, prefix, true));
-                entries.extend(try_join_all(lists).await?.into_iter().flat_map(|listing| listing.objects.into_keys()));
-            }
+            let lists = prefixes.iter().map(|prefix| lake.store.list(bucket, prefix, true));
+            entries.extend(aws::all(lists).await?.into_iter().flat_map(|listing| listing.objects.into_keys()));
         }
         let entries = entries.iter().filter_map(|entry| layout::parse_index_entry(Self::SOURCE, entry));
         let mut files: BTreeSet<FileName> =
@@ -94,13 +86,11 @@ impl<R: Rule> ReadingFiles<R> {
 
         let bulk = lake.store.list(bucket, &layout::bulk_index(Self::SOURCE), true).await?;
         let bulk: Vec<(Place, String)> = bulk.objects.into_iter().map(|(key, etag)| (lake.at(key), etag)).collect();
-        for entries in bulk.chunks(REQUESTS_MAX) {
-            let read = entries.iter().map(|(place, etag)| bulk_entry(lake, &self.bulk, place, etag));
-            for ((place, _), entry) in entries.iter().zip(try_join_all(read).await?) {
-                let (few, many) = if keys.len() < entry.len() { (keys, &*entry) } else { (&*entry, keys) };
-                if few.iter().any(|key| many.contains(key)) {
-                    files.extend(layout::parse_bulk_entry(Self::SOURCE, &place.key));
-                }
+        let read = bulk.iter().map(|(place, etag)| bulk_entry(lake, &self.bulk, place, etag));
+        for ((place, _), entry) in bulk.iter().zip(aws::all(read).await?) {
+            let (few, many) = if keys.len() < entry.len() { (keys, &*entry) } else { (&*entry, keys) };
+            if few.iter().any(|key| many.contains(key)) {
+                files.extend(layout::parse_bulk_entry(Self::SOURCE, &place.key));
             }
         }
         Ok(files)

@@ -32,7 +32,7 @@ use lake::Corrupt;
 use lake::announcement::Announcement;
 use lake::customer::Customer;
 use lake::hash::{KeyHash, Shard, ShardCount};
-use lake::layout::{FileName, Object, Place, Source};
+use lake::layout::{self, FileName, Object, Place, Source};
 use lake::reading::{Key, Reading};
 use lake::table::Table;
 use lake::trust::Versions;
@@ -134,20 +134,15 @@ impl<R: Rule> ReadingFiles<R> {
     /// Brings everything that follows from the file at `place` up to date, and registers its partitions. What is now
     /// announced of it; none if there is no such file.
     pub async fn land(&self, place: &Place) -> Result<Option<Announcement>, Error> {
-        self.bring_up_to_date(place, None).await
+        self.bring_up_to_date(place, false).await
     }
 
-    /// `announced` is what was announced of the file if this is a propagation: then outputs that were derived from
-    /// older versions of the shards get a new version even if their rows stay the same, and a file that is gone is
-    /// derived from what is left of it.
-    async fn bring_up_to_date(
-        &self,
-        place: &Place,
-        announced: Option<&Announcement>,
-    ) -> Result<Option<Announcement>, Error> {
+    /// If this is a propagation, outputs that were derived from older versions of the shards get a new version even if
+    /// their rows stay the same.
+    async fn bring_up_to_date(&self, place: &Place, propagated: bool) -> Result<Option<Announcement>, Error> {
         let file = FileName::of(place);
         for _ in 0..ATTEMPTS_MAX {
-            match self.attempt(place, &file, announced).await {
+            match self.attempt(place, &file, propagated).await {
                 Err(Error::Outdated) => {}
                 result => return result,
             }
@@ -155,31 +150,29 @@ impl<R: Rule> ReadingFiles<R> {
         Err(Error::Contended { place: place.clone() })
     }
 
-    async fn attempt(
-        &self,
-        place: &Place,
-        file: &FileName,
-        announced: Option<&Announcement>,
-    ) -> Result<Option<Announcement>, Error> {
+    async fn attempt(&self, place: &Place, file: &FileName, propagated: bool) -> Result<Option<Announcement>, Error> {
         let timer = Timer::start();
         let content = content::read::<R::Reading>(&self.lake.store, place).await?;
-        let announcement = match (&content, announced) {
+        let announcement = match &content {
             // Only a file's own event announces it. A propagation that was killed behind an announcement of a version
             // that is replaced meanwhile would leave it wrong, and nobody would come back to it.
-            (_, Some(announced)) => announced.clone(),
-            (Content::Landed(landed), None) => announce::announce(&self.lake, place, file, landed).await?,
-            (Content::Gone, None) => {
-                tracing::info!(object = %place, "landing file is gone: nothing to do");
-                return Ok(None);
+            Content::Landed(landed) if !propagated => announce::announce(&self.lake, place, file, landed).await?,
+            // A file that is gone is derived from what is left of it: its own event may have been cut short.
+            Content::Landed(_) | Content::Gone => {
+                let key = layout::announcement(Self::SOURCE, file);
+                let Some(announcement) = announce::read(&self.lake, &key).await?.1 else {
+                    tracing::info!(object = %place, "landing file is gone: nothing to do");
+                    return Ok(None);
+                };
+                announcement
             }
         };
-        let mark = announced.is_some();
         let derivation =
-            FileDerivation { files: self, place, file, content: &content, announcement: &announcement, mark };
+            FileDerivation { files: self, place, file, content: &content, announcement: &announcement, propagated };
         let published = publish(&self.lake, &derivation).await?;
         self.lake.catalog.register(R::Reading::TRUSTED, &published.report.partitions).await?;
         if let Some(receipt) = &published.report.receipt {
-            logging::landing_file(place, receipt, mark, published.writes, &timer);
+            logging::landing_file(place, receipt, propagated, published.writes, &timer);
         }
         Ok(Some(announcement))
     }

@@ -48,7 +48,7 @@ impl<R: Rule> ReadingFiles<R> {
             let (_, announcement) = announce::read(self.lake(), &key).await?;
             // A file that is in the index but not announced has no outputs; whoever announces it sees the change.
             if let Some(announcement) = announcement {
-                self.bring_up_to_date(&announcement.landing, Some(&announcement)).await?;
+                self.bring_up_to_date(&announcement.landing, true).await?;
             }
         }
         Ok(())

@@ -10,6 +10,7 @@ use aws::function::{Function, invoke};
 use aws::lake::Lake;
 use aws::settings::{DATABASE, Settings};
 use aws::store::{Put, Read, Version};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use bytes::Bytes;
 use customer_curated::CustomerCurated;
 use customer_trusted::CustomerTrusted;
@@ -36,13 +37,46 @@ pub const HOUR_MS: i64 = 3_600_000;
 pub struct World {
     /// The lake.
     pub lake: Lake,
+    functions: Functions,
     cloud: Cloud,
+    folder: TempDir,
+}
+
+/// The five functions, over one HTTP client.
+pub struct Functions {
     customer_trusted: CustomerTrusted,
     accelerometer_trusted: AccelerometerTrusted,
     customer_curated: CustomerCurated,
     step_trainer_trusted: StepTrainerTrusted,
     machine_learning_curated: MachineLearningCurated,
-    folder: TempDir,
+}
+
+impl Functions {
+    fn new(lake: &Lake) -> Self {
+        Self {
+            customer_trusted: CustomerTrusted::new(lake.clone()),
+            accelerometer_trusted: AccelerometerTrusted::new(lake.clone()),
+            customer_curated: CustomerCurated::new(lake.clone()),
+            step_trainer_trusted: StepTrainerTrusted::new(lake.clone()),
+            machine_learning_curated: MachineLearningCurated::new(lake.clone()),
+        }
+    }
+
+    /// Invokes a function.
+    pub async fn invoke(&self, function: Table, payload: &Value) -> Result<Value, String> {
+        async fn response<F: Function>(function: &F, payload: &Value) -> Result<Value, String> {
+            let answer = invoke(function, payload).await;
+            answer.map(|answer| answer.response).map_err(|error| aws::with_causes(error.as_ref()))
+        }
+        match function {
+            Table::CustomerTrusted => response(&self.customer_trusted, payload).await,
+            Table::AccelerometerTrusted => response(&self.accelerometer_trusted, payload).await,
+            Table::CustomerCurated => response(&self.customer_curated, payload).await,
+            Table::StepTrainerTrusted => response(&self.step_trainer_trusted, payload).await,
+            Table::MachineLearningCurated => response(&self.machine_learning_curated, payload).await,
+            other => panic!("{other} has no function"),
+        }
+    }
 }
 
 impl World {
@@ -51,24 +85,50 @@ impl World {
         let folder = TempDir::new().unwrap();
         let cloud = Cloud::open(folder.path()).unwrap();
         let charter = Charter { consent_policy, ..Charter::default() };
-        let lake = lake_over(&cloud, charter);
+        let lake = lake_over(cloud.http_client(), charter);
         lake.store.create_bucket(lake.bucket()).await.unwrap();
         lake.catalog.create_tables().await.unwrap();
-        Self {
-            customer_trusted: CustomerTrusted::new(lake.clone()),
-            accelerometer_trusted: AccelerometerTrusted::new(lake.clone()),
-            customer_curated: CustomerCurated::new(lake.clone()),
-            step_trainer_trusted: StepTrainerTrusted::new(lake.clone()),
-            machine_learning_curated: MachineLearningCurated::new(lake.clone()),
-            lake,
-            cloud,
-            folder,
+        Self { functions: Functions::new(&lake), lake, cloud, folder }
+    }
+
+    /// The client that reaches the lake.
+    pub fn http_client(&self) -> SharedHttpClient {
+        self.cloud.http_client()
+    }
+
+    /// Other instances of the functions, on the same lake through another client.
+    pub fn over(&self, http_client: SharedHttpClient) -> Functions {
+        Functions::new(&lake_over(http_client, self.lake.charter()))
+    }
+
+    /// The objects that were written while `work` was done.
+    pub async fn written_by(&self, work: impl AsyncFnOnce()) -> BTreeSet<String> {
+        let before = self.objects().await;
+        work().await;
+        let after = self.objects().await.into_iter();
+        after.filter(|(key, etag)| before.get(key) != Some(etag)).map(|(key, _)| key).collect()
+    }
+
+    /// The accounts of all landing files add up, and say what is in their outputs.
+    pub async fn assert_accounts(&self, what: &str) {
+        for key in self.objects().await.into_keys().filter(|key| key.starts_with("receipts/")) {
+            let receipt = Receipt::decode(&self.body(&key).await.unwrap()).unwrap();
+            let excluded: u64 = receipt.excluded.values().sum();
+            assert_eq!(receipt.rows, receipt.kept + excluded + receipt.quarantined, "{what}: {key}");
+            assert_eq!(receipt.kept, receipt.outputs.iter().map(|output| output.rows).sum::<u64>(), "{what}: {key}");
+            for output in receipt.outputs.iter().filter(|_| receipt.source != Source::Customer) {
+                let rows = match self.body(&output.key).await {
+                    Some(body) => Decoder::new(body, "output").unwrap().rows(),
+                    None => 0,
+                };
+                assert_eq!(rows, output.rows, "{what}: {key} on {}", output.key);
+            }
         }
     }
 
     /// The same lake, looked at with other settings.
     pub fn with_settings(&self, charter: Charter) -> Lake {
-        lake_over(&self.cloud, charter)
+        lake_over(self.cloud.http_client(), charter)
     }
 
     /// Puts an object, whatever was there.
@@ -98,14 +158,14 @@ impl World {
     pub async fn deliver_all(&self, keys: impl IntoIterator<Item = String>) {
         let mut due: BTreeSet<String> = keys.into_iter().collect();
         while let Some(key) = due.pop_first() {
-            let before = self.objects().await;
-            for trigger in topology::TRIGGERS.iter().filter(|trigger| key.starts_with(trigger.prefix)) {
-                for function in trigger.wakes {
-                    self.deliver(*function, &key).await.unwrap();
+            let written = self.written_by(async || {
+                for trigger in topology::TRIGGERS.iter().filter(|trigger| key.starts_with(trigger.prefix)) {
+                    for function in trigger.wakes {
+                        self.deliver(*function, &key).await.unwrap();
+                    }
                 }
-            }
-            let after = self.objects().await;
-            due.extend(after.into_iter().filter(|(key, etag)| before.get(key) != Some(etag)).map(|(key, _)| key));
+            });
+            due.extend(written.await);
         }
     }
 
@@ -116,18 +176,7 @@ impl World {
 
     /// Invokes a function.
     pub async fn invoke(&self, function: Table, payload: &Value) -> Result<Value, String> {
-        async fn response<F: Function>(function: &F, payload: &Value) -> Result<Value, String> {
-            let answer = invoke(function, payload).await;
-            answer.map(|answer| answer.response).map_err(|error| aws::with_causes(error.as_ref()))
-        }
-        match function {
-            Table::CustomerTrusted => response(&self.customer_trusted, payload).await,
-            Table::AccelerometerTrusted => response(&self.accelerometer_trusted, payload).await,
-            Table::CustomerCurated => response(&self.customer_curated, payload).await,
-            Table::StepTrainerTrusted => response(&self.step_trainer_trusted, payload).await,
-            Table::MachineLearningCurated => response(&self.machine_learning_curated, payload).await,
-            other => panic!("{other} has no function"),
-        }
+        self.functions.invoke(function, payload).await
     }
 
     /// All objects of the lake: key and ETag.
@@ -194,9 +243,9 @@ impl World {
     }
 }
 
-fn lake_over(cloud: &Cloud, charter: Charter) -> Lake {
+fn lake_over(http_client: SharedHttpClient, charter: Charter) -> Lake {
     let settings = Settings { lake_bucket: "stedi".into(), charter, database: DATABASE.into() };
-    aws::connect::over(cloud.http_client(), local::REGION, &settings)
+    aws::connect::over(http_client, local::REGION, &settings)
 }
 
 /// An S3 event as Lambda gets it directly.

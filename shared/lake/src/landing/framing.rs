@@ -11,6 +11,8 @@ use super::fields::{Fields, Reason, Rejection};
 use super::{Collect, RECORD_BYTES_MAX};
 use crate::quarantine::Quarantine;
 
+/// The most levels of objects and arrays that a record may have.
+const LEVELS_MAX: usize = 64;
 const UTF_8_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
 
 pub(super) struct Framer {
@@ -116,6 +118,9 @@ impl Framer {
         let window = &text[..text.len().min(RECORD_BYTES_MAX + 1)];
         let full = window.len() > RECORD_BYTES_MAX;
         let open = !full && !last;
+        if nested_too_deep(window) {
+            return self.broken(text, last, quarantine);
+        }
         let (parsed, bytes) = Fields::parse::<C>(window);
         match parsed {
             Ok(_) if bytes > RECORD_BYTES_MAX => self.too_long(window, quarantine),
@@ -169,6 +174,31 @@ impl Framer {
             quarantine.reject_cut(self.line, &Rejection::of(Reason::RecordTooLong), &start, omitted_bytes);
         }
     }
+}
+
+/// Whether the value that begins here has more levels than any record needs.
+///
+/// Only by nesting can line after line begin a value that is not closed; without this limit each of them would be read
+/// as far as a record may go.
+fn nested_too_deep(text: &[u8]) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for byte in text {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            // No string goes over the end of a line: this is broken, and the parser will say so here.
+            b'\n' if in_string => return false,
+            _ if in_string => {}
+            b'{' | b'[' if depth == LEVELS_MAX => return true,
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' if depth <= 1 => return false,
+            b'}' | b']' => depth -= 1,
+            _ if depth == 0 => return false,
+            _ => {}
+        }
+    }
+    false
 }
 
 /// Whether what follows a `[` shows that it opens an array of records; none if that is still to come.

@@ -14,7 +14,8 @@ fn read_in(chunk: usize, file: &[u8]) -> Result<(Rows, Vec<(u64, String)>), Unde
     let (rows, quarantine) = reader.finish()?;
     let rows = rows.finish();
     let values = rows.rows().iter().map(|r| (rows.keys()[r.key as usize].text.clone(), r.time_ms, r.value));
-    let lines = quarantine.lines().split(|b| *b == b'\n').filter(|line| !line.is_empty());
+    let lines = quarantine.file();
+    let lines = lines.split(|b| *b == b'\n').filter(|line| !line.is_empty());
     let rejected = lines.map(|line| {
         let line: serde_json::Value = serde_json::from_slice(line).unwrap();
         (line["line"].as_u64().unwrap(), line["reason"].as_str().unwrap().to_owned())
@@ -115,7 +116,7 @@ fn invalid_utf_8_is_kept_as_base64() {
     let mut reader = LandingReader::new(ReadingsCollector::<Accelerometer>::default());
     reader.push(&file).unwrap();
     let (_, quarantine) = reader.finish().unwrap();
-    let line: serde_json::Value = serde_json::from_slice(quarantine.lines()).unwrap();
+    let line: serde_json::Value = serde_json::from_slice(&quarantine.file()).unwrap();
     assert_eq!((&line["line"], &line["reason"]), (&2.into(), &"not_json".into()));
     assert!(line["original_base64"].as_str().unwrap().starts_with("eyJ1c2VyIjoi"));
 }
@@ -130,7 +131,7 @@ fn a_record_too_long_is_rejected_and_its_neighbours_are_read() {
                 let mut reader = LandingReader::new(ReadingsCollector::<Accelerometer>::default());
                 file.as_bytes().chunks(chunk).for_each(|chunk| reader.push(chunk).unwrap());
                 let (rows, quarantine) = reader.finish().unwrap();
-                (rows.finish().rows().len(), quarantine.lines().to_vec())
+                (rows.finish().rows().len(), quarantine.file().to_vec())
             });
             let (rows, lines) = &reads[0];
             assert_eq!(
@@ -166,6 +167,35 @@ fn a_long_line_of_broken_records_costs_by_its_length() {
     let pair = format!("{}{}", json("a").replace(":1.0", ":NaN"), json("b"));
     let (rows, rejected) = read_in(usize::MAX, pair.repeat(100_000).as_bytes()).unwrap();
     assert_eq!((rows.len(), rejected.len()), (100_000, 100_000));
+}
+
+#[test]
+fn lines_that_open_and_never_close_cost_by_their_length() {
+    for line in ["[\n", "{\"a\":\n", "{\"user\":[\n"] {
+        let (rows, rejected) = read_in(1 << 20, line.repeat(200_000).as_bytes()).unwrap();
+        assert_eq!((rows.len(), rejected.len()), (0, 200_000), "{line}");
+    }
+    let deep = |levels: usize| {
+        json("a").replace("\"x\"", &format!("\"e\":{}{},\"x\"", "[".repeat(levels), "]".repeat(levels)))
+    };
+    check(deep(63), &["a"], &[]);
+    check(deep(64), &[], &[(1, Reason::NotJson)]);
+}
+
+#[test]
+fn a_quarantine_that_is_full_only_counts() {
+    let mut reader = LandingReader::new(ReadingsCollector::<Accelerometer>::default());
+    let lines = crate::quarantine::QUARANTINE_BYTES_MAX / 40;
+    reader.push("1\n".repeat(lines).as_bytes()).unwrap();
+    let (_, quarantine) = reader.finish().unwrap();
+    let file = quarantine.file();
+    assert_eq!(quarantine.count(), lines as u64);
+    assert!(file.len() < crate::quarantine::QUARANTINE_BYTES_MAX + 1000);
+    let last: serde_json::Value =
+        serde_json::from_slice(file.trim_ascii().rsplit(|b| *b == b'\n').next().unwrap()).unwrap();
+    let kept = file.iter().filter(|b| **b == b'\n').count() as u64 - 1;
+    assert_eq!((last["reason"].as_str(), last["line"].as_u64()), (Some("quarantine_full"), Some(kept + 1)));
+    assert_eq!(last["more"].as_u64(), Some(lines as u64 - kept));
 }
 
 fn gzip(text: &str) -> Vec<u8> {

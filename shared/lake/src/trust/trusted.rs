@@ -111,7 +111,13 @@ impl Update {
         landing: &Place,
         customers: impl Iterator<Item = &'a Customer> + Clone,
     ) {
-        let changed = self.records.replace(file, landing, customers.clone());
+        let mut changed = self.records.replace(file, landing, customers.clone());
+        // A record that counts, but could not be had when it came to count, is at hand again.
+        let back = customers.clone().filter(|customer| {
+            let counts = || self.records.candidates(customer.key()).contains_key(customer.digest().as_str());
+            self.before.shard.customer(&customer.email).is_none() && customer.since_ms().is_some() && counts()
+        });
+        changed.extend(back.map(Customer::key).collect::<Vec<_>>());
         self.supply(customers.filter(|customer| changed.contains(&customer.key())));
         if self.touched.is_empty() && !changed.is_empty() {
             let rows: Vec<Customer> = self.before.shard.rows.values().cloned().collect();
@@ -243,7 +249,11 @@ mod tests {
 
         let mut gone = shard.update();
         gone.land(&FileName::of(&place("g")), &place("g"), [].iter());
-        assert!(emails(&gone.settle().unwrap()).is_empty(), "a record that cannot be read again is not trusted");
+        let gone = gone.settle().unwrap();
+        assert!(emails(&gone).is_empty(), "a record that cannot be read again is not trusted");
+        let back = land(gone, "f", &consent).unwrap();
+        assert_eq!(emails(&back), ["a"], "until it lands again");
+        assert!(land(back, "f", &consent).is_none());
     }
 
     #[test]

@@ -1,0 +1,238 @@
+//! A function is stopped before any of its requests, another change runs through meanwhile, and then the function goes
+//! on, or is killed and its event delivered again. The tables must be those of the landing files as they are at the end.
+
+// What fails here fails a test.
+#![allow(clippy::unwrap_used)]
+
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use functions::{World, customer, event, motion, step};
+use lake::policy::ConsentPolicy::{self, AtReading, Ever};
+use lake::table::Table;
+use lake::topology;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::{Notify, Semaphore};
+
+/// Stops the requests of one function before number `stop_before`.
+#[derive(Clone, Debug)]
+struct Gate {
+    inner: SharedHttpClient,
+    state: Arc<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    requests: AtomicUsize,
+    stop_before: usize,
+    stopped: Notify,
+    go_on: Semaphore,
+}
+
+#[derive(Debug)]
+struct GateConnector {
+    inner: SharedHttpConnector,
+    state: Arc<State>,
+}
+
+impl HttpClient for Gate {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        let inner = self.inner.http_connector(settings, components);
+        SharedHttpConnector::new(GateConnector { inner, state: self.state.clone() })
+    }
+}
+
+impl HttpConnector for GateConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let (inner, state) = (self.inner.clone(), self.state.clone());
+        HttpConnectorFuture::new(async move {
+            if state.requests.fetch_add(1, Ordering::SeqCst) == state.stop_before {
+                state.stopped.notify_one();
+                // Never closed, so this can only be a permit.
+                let _ = state.go_on.acquire().await;
+            }
+            inner.call(request).await
+        })
+    }
+}
+
+type Files = &'static [(&'static str, fn() -> String)];
+
+struct Scenario {
+    policy: ConsentPolicy,
+    /// Landed and delivered first.
+    before: Files,
+    /// Put next; each function that it wakes, directly or not, is stopped in turn.
+    stopped: Files,
+    /// Lands while the function is stopped.
+    meanwhile: Files,
+}
+
+impl Scenario {
+    /// The landing files as they are at the end.
+    fn files(&self) -> BTreeMap<&'static str, String> {
+        [self.before, self.stopped, self.meanwhile].concat().into_iter().map(|(key, body)| (key, body())).collect()
+    }
+
+    /// The tables that a lake has in which nothing was ever replaced.
+    async fn expected(&self) -> Vec<Vec<String>> {
+        let world = World::new(self.policy).await;
+        for (key, body) in self.files() {
+            world.land(key, body).await;
+        }
+        tables(&world).await
+    }
+
+    /// Stops the `victim`th invocation before its request `stop_before`; false if there is no such invocation or
+    /// request.
+    async fn run(&self, victim: usize, stop_before: usize, killed: bool, expected: &[Vec<String>]) -> Option<bool> {
+        let world = World::new(self.policy).await;
+        for (key, body) in self.before {
+            world.land(key, body()).await;
+        }
+        for (key, body) in self.stopped {
+            world.put(key, body()).await;
+        }
+        let mut due: BTreeSet<String> = self.stopped.iter().map(|(key, _)| (*key).to_owned()).collect();
+        let mut invocation = 0;
+        while let Some(key) = due.pop_first() {
+            for function in woken_by(&key) {
+                if invocation < victim {
+                    due.extend(world.written_by(async || drop(world.deliver(function, &key).await.unwrap())).await);
+                    invocation += 1;
+                    continue;
+                }
+                let state = State {
+                    requests: AtomicUsize::new(0),
+                    stop_before,
+                    stopped: Notify::new(),
+                    go_on: Semaphore::new(0),
+                };
+                let state = Arc::new(state);
+                let gate = Gate { inner: world.http_client(), state: state.clone() };
+                let slow = world.over(SharedHttpClient::new(gate));
+                let payload = event(world.lake.bucket(), &key);
+                // Whatever is written, before the stop or behind it, has an event of its own.
+                let mut finished = false;
+                let written = world.written_by(async || {
+                    let mut invocation = Box::pin(slow.invoke(function, &payload));
+                    tokio::select! {
+                        biased;
+                        _ = &mut invocation => finished = true,
+                        () = state.stopped.notified() => {
+                            for (key, body) in self.meanwhile {
+                                world.land(key, body()).await;
+                            }
+                            if !killed {
+                                state.go_on.add_permits(1);
+                                invocation.await.unwrap();
+                            }
+                        }
+                    }
+                });
+                due.extend(written.await);
+                if finished {
+                    return Some(false);
+                }
+                due.insert(key.clone());
+                world.deliver_all(due).await;
+                let what = format!("{function} on {key}, stopped before request {stop_before}, killed: {killed}");
+                assert_eq!(tables(&world).await, expected, "{what}");
+                world.assert_accounts(&what).await;
+                return Some(true);
+            }
+        }
+        None
+    }
+
+    /// All invocations, all requests, both ends.
+    async fn check(&self) {
+        let expected = self.expected().await;
+        let mut runs = 0;
+        for victim in 0.. {
+            for stop_before in 0.. {
+                let went_on = self.run(victim, stop_before, false, &expected).await;
+                if went_on != Some(true) {
+                    if went_on.is_none() {
+                        assert!(runs > 20, "only {runs} runs");
+                        return;
+                    }
+                    break;
+                }
+                self.run(victim, stop_before, true, &expected).await;
+                runs += 2;
+            }
+        }
+    }
+}
+
+fn woken_by(key: &str) -> Vec<Table> {
+    let triggers = topology::TRIGGERS.iter().filter(|trigger| key.starts_with(trigger.prefix));
+    triggers.flat_map(|trigger| trigger.wakes.iter().copied()).collect()
+}
+
+async fn tables(world: &World) -> Vec<Vec<String>> {
+    let mut tables = Vec::new();
+    for table in Table::DERIVED {
+        tables.push(world.rows(table).await);
+    }
+    tables
+}
+
+const CUSTOMERS: &str = "customer/landing/c.json";
+const LATER: &str = "customer/landing/later.json";
+const MOTIONS: &str = "accelerometer/landing/a.json";
+const STEPS: &str = "step_trainer/landing/s.json";
+
+/// Customers of three shards.
+fn all_consent() -> String {
+    ["ann", "bob", "eve"].map(|name| customer(name, 0, Some(0))).join("\n")
+}
+
+#[tokio::test]
+async fn a_file_is_replaced_while_a_change_of_trust_reaches_it() {
+    let scenario = Scenario {
+        policy: AtReading,
+        before: &[(CUSTOMERS, all_consent), (MOTIONS, || motion("ann", 5)), (STEPS, || step("ann", 5))],
+        stopped: &[(LATER, || customer("ann", 1, Some(1)))],
+        meanwhile: &[(MOTIONS, || [motion("ann", 5), motion("bob", 5)].join("\n"))],
+    };
+    scenario.check().await;
+}
+
+#[tokio::test]
+async fn consent_is_withdrawn_while_a_file_lands() {
+    let scenario = Scenario {
+        policy: Ever,
+        before: &[(CUSTOMERS, all_consent), (STEPS, || [step("ann", 5), step("bob", 5)].join("\n"))],
+        stopped: &[(MOTIONS, || [motion("ann", 5), motion("bob", 5)].join("\n"))],
+        meanwhile: &[(LATER, || customer("ann", 1, None))],
+    };
+    scenario.check().await;
+}
+
+#[tokio::test]
+async fn a_file_is_corrected_while_it_lands() {
+    let scenario = Scenario {
+        policy: AtReading,
+        before: &[(CUSTOMERS, || customer("ann", 0, Some(3))), (MOTIONS, || motion("ann", 9))],
+        stopped: &[(MOTIONS, || motion("ann", 2))],
+        meanwhile: &[(MOTIONS, || motion("ann", 4 + functions::HOUR_MS))],
+    };
+    scenario.check().await;
+}
+
+#[tokio::test]
+async fn a_device_changes_hands_while_its_readings_land() {
+    let scenario = Scenario {
+        policy: Ever,
+        before: &[(CUSTOMERS, all_consent), (MOTIONS, || [motion("ann", 5), motion("bob", 5)].join("\n"))],
+        stopped: &[(STEPS, || step("ann", 5))],
+        meanwhile: &[(LATER, || customer("bob", 1, Some(0)).replace("serial-bob", "serial-ann"))],
+    };
+    scenario.check().await;
+}
