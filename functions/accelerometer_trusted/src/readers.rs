@@ -59,10 +59,11 @@ impl Derivation for Registers<'_> {
                 }
             }
         }
-        for key in lowered {
-            let latest_ms = self.latest_ms(key, inputs).await?;
-            if let Some((_, register)) = registers.get_mut(&key.shard(count)) {
-                register.set(key, latest_ms);
+        if !lowered.is_empty() {
+            for (key, latest_ms) in self.latest_ms(lowered, inputs).await? {
+                if let Some((_, register)) = registers.get_mut(&key.shard(count)) {
+                    register.set(key, latest_ms);
+                }
             }
         }
         let bodies = stored.iter().zip(registers.values()).map(|(stored, (was, is))| {
@@ -74,12 +75,18 @@ impl Derivation for Registers<'_> {
 }
 
 impl Registers<'_> {
-    /// The latest reading of a customer in all files.
-    async fn latest_ms(&self, key: KeyHash, inputs: &Inputs<'_>) -> Result<Option<i64>, Error> {
-        let mut latest_ms = None;
-        for file in self.files.files_with_among(key, inputs).await? {
-            let announced = self.announcement(&file, inputs).await?.keys.remove(&key);
-            latest_ms = latest_ms.max(announced.and_then(|announced| announced.latest_ms));
+    /// The latest reading of each of these customers in all files.
+    async fn latest_ms(
+        &self,
+        keys: BTreeSet<KeyHash>,
+        inputs: &Inputs<'_>,
+    ) -> Result<BTreeMap<KeyHash, Option<i64>>, Error> {
+        let files = self.files.files_with_among(&keys, inputs).await?;
+        let mut latest_ms: BTreeMap<KeyHash, Option<i64>> = keys.into_iter().map(|key| (key, None)).collect();
+        for announced in aws::all(files.iter().map(|file| self.announcement(file, inputs))).await? {
+            for (key, latest_ms) in &mut latest_ms {
+                *latest_ms = announced.keys.get(key).and_then(|announced| announced.latest_ms).max(*latest_ms);
+            }
         }
         Ok(latest_ms)
     }

@@ -86,7 +86,7 @@ pub mod excluded {
     pub const CONSENT_WITHDRAWN: &str = "consent_withdrawn";
     /// A later record of the customer counts.
     pub const SUPERSEDED: &str = "superseded";
-    /// The very same record counts already.
+    /// Another file has the very same record and answers for it.
     pub const DUPLICATE: &str = "duplicate";
 }
 

@@ -96,15 +96,21 @@ impl<R: Rule> ReadingFiles<R> {
         Ok(files)
     }
 
-    /// As [`Self::files_with`] for one key, with everything that was looked at among the `inputs`.
-    pub async fn files_with_among(&self, key: KeyHash, inputs: &Inputs<'_>) -> Result<BTreeSet<FileName>, Error> {
-        let listing = inputs.list(&layout::index_of_key(Self::SOURCE, key)).await?;
-        let entries = listing.objects.keys().filter_map(|entry| layout::parse_index_entry(Self::SOURCE, entry));
+    /// As [`Self::files_with`], with everything that was looked at among the `inputs`.
+    pub async fn files_with_among(
+        &self,
+        keys: &BTreeSet<KeyHash>,
+        inputs: &Inputs<'_>,
+    ) -> Result<BTreeSet<FileName>, Error> {
+        let prefixes: Vec<String> = keys.iter().map(|key| layout::index_of_key(Self::SOURCE, *key)).collect();
+        let listings = aws::all(prefixes.iter().map(|prefix| inputs.list(prefix))).await?;
+        let entries = listings.iter().flat_map(|listing| listing.objects.keys());
+        let entries = entries.filter_map(|entry| layout::parse_index_entry(Self::SOURCE, entry));
         let mut files: BTreeSet<FileName> = entries.map(|(_, file)| file).collect();
-        for place in inputs.list(&layout::bulk_index(Self::SOURCE)).await?.objects.into_keys() {
-            let place = self.lake().at(place);
-            let entry = inputs.decoded(&self.bulk, &place, decode).await?;
-            if entry.is_some_and(|entry| entry.contains(&key)) {
+        for (key, etag) in inputs.list(&layout::bulk_index(Self::SOURCE)).await?.objects {
+            let place = self.lake().at(key);
+            let entry = inputs.listed(&self.bulk, &place, &etag, decode).await?;
+            if entry.is_some_and(|entry| keys.iter().any(|key| entry.contains(key))) {
                 files.extend(layout::parse_bulk_entry(Self::SOURCE, &place.key));
             }
         }

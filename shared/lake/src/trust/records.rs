@@ -135,21 +135,25 @@ impl Records {
             for record in records {
                 let counts =
                     digest.is_some() && record.consent.as_ref().map(|consent| consent.digest.as_str()) == digest;
-                // Of several files with the very record, the first by name keeps it: the order of arrival never decides.
-                let keeper = record.files.iter().filter(|_| counts).min_by_key(|id| &self.files[*id as usize].file);
+                // Of several files with the very record, the first by name answers for it: the order of arrival never
+                // decides, and when the record no longer counts, only that file's account changes.
+                let keeper = record.files.iter().min_by_key(|id| &self.files[*id as usize].file);
                 let reason = match (&record.consent, digest) {
                     (None, _) => excluded::NO_CONSENT,
                     (Some(_), None) => excluded::CONSENT_WITHDRAWN,
-                    (Some(_), Some(_)) if counts => excluded::DUPLICATE,
                     (Some(_), Some(_)) => excluded::SUPERSEDED,
                 };
                 for id in record.files.iter() {
                     let account = &mut accounts[id as usize];
-                    if Some(id) == keeper {
-                        account.kept += 1;
-                    } else {
-                        *account.excluded.entry(reason.to_owned()).or_default() += 1;
-                    }
+                    let reason = match &record.consent {
+                        Some(_) if Some(id) != keeper => excluded::DUPLICATE,
+                        Some(_) if counts => {
+                            account.kept += 1;
+                            continue;
+                        }
+                        _ => reason,
+                    };
+                    *account.excluded.entry(reason.to_owned()).or_default() += 1;
                 }
             }
         }
@@ -241,6 +245,22 @@ mod tests {
             assert_eq!(runs.iter().collect::<Vec<_>>(), set.iter().copied().collect::<Vec<_>>());
             assert!(runs.0.windows(2).all(|w| w[0].1 + 1 < w[1].0), "{runs:?}");
         }
+    }
+
+    #[test]
+    fn when_a_record_no_longer_counts_only_the_first_file_that_has_it_changes_its_account() {
+        let mut records = Records::default();
+        let place = |day: u32| Place { bucket: "b".into(), key: format!("customer/landing/{day}.json") };
+        let customer = |date| crate::customer::tests::customer("a", date, Some(1));
+        for day in 0..5 {
+            records.replace(&FileName::of(&place(day)), &place(day), [&customer(1)].into_iter());
+        }
+        records.recount(&BTreeMap::from([(customer(1).key(), customer(1).digest())]), 1);
+        records.replace(&FileName::of(&place(5)), &place(5), [&customer(2)].into_iter());
+        records.recount(&BTreeMap::from([(customer(2).key(), customer(2).digest())]), 2);
+        assert_eq!(records.accounts_changed_since(1).count(), 2);
+        let kept: u64 = (0..6).filter_map(|day| records.account(&FileName::of(&place(day)))).map(|(a, _)| a.kept).sum();
+        assert_eq!(kept, 1);
     }
 
     #[test]
