@@ -16,6 +16,7 @@ use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// How many rows are turned into columns at a time.
@@ -85,8 +86,8 @@ pub struct Decoder {
 impl Decoder {
     /// Reads the footer of a file that should be `expected`.
     pub fn new(bytes: Bytes, expected: &'static str) -> Result<Self, Corrupt> {
-        let footer = ArrowReaderMetadata::load(&bytes, ArrowReaderOptions::new());
-        Ok(Self { footer: footer.map_err(|error| Corrupt::new(expected, error))?, bytes })
+        let footer = undamaged(expected, || ArrowReaderMetadata::load(&bytes, ArrowReaderOptions::new()))?;
+        Ok(Self { footer, bytes })
     }
 
     /// The number of rows.
@@ -102,14 +103,31 @@ impl Decoder {
 
     /// The rows, in batches of [`BATCH_ROWS`].
     pub fn batches(self, table: Table) -> Result<impl Iterator<Item = Result<RecordBatch, Corrupt>>, Corrupt> {
-        let corrupt = move |error: &dyn std::fmt::Display| Corrupt::new(table.name(), error);
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.bytes, self.footer);
-        let reader = builder.with_batch_size(BATCH_ROWS).build().map_err(|error| corrupt(&error))?;
+        let mut reader = undamaged(table.name(), || builder.with_batch_size(BATCH_ROWS).build())?;
         let schema = schema(table);
-        Ok(reader.map(move |batch| {
-            let batch = batch.map_err(|error| corrupt(&error))?;
-            RecordBatch::try_new(schema.clone(), batch.columns().to_vec()).map_err(|error| corrupt(&error))
+        let mut next = move || {
+            let Some(batch) = reader.next().transpose()? else { return Ok(None) };
+            RecordBatch::try_new(schema.clone(), batch.columns().to_vec()).map(Some)
+        };
+        let mut sound = true;
+        Ok(std::iter::from_fn(move || {
+            let batch = sound.then(|| undamaged(table.name(), &mut next))?;
+            sound = batch.is_ok();
+            batch.transpose()
         }))
+    }
+}
+
+/// What is read of an object. The parquet crate meets some damage with a panic rather than with an error; what it was
+/// reading with is not used again after either.
+fn undamaged<T, E: std::fmt::Display>(
+    expected: &'static str,
+    read: impl FnOnce() -> Result<T, E>,
+) -> Result<T, Corrupt> {
+    match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(read) => read.map_err(|error| Corrupt::new(expected, error)),
+        Err(_) => Err(Corrupt::new(expected, "it is damaged")),
     }
 }
 

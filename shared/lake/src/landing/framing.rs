@@ -18,6 +18,8 @@ const UTF_8_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
 pub(super) struct Framer {
     /// What earlier chunks left: the beginning of a record.
     rest: Vec<u8>,
+    /// How long the rest must be to be looked at again. Looked at with every chunk, a record would cost by its chunks.
+    enough_bytes: usize,
     line: u64,
     in_array: bool,
     /// The rest of a record that is too long is passed over.
@@ -39,7 +41,7 @@ enum Step {
 
 impl Framer {
     pub(super) fn new() -> Self {
-        Self { rest: Vec::new(), line: 1, in_array: false, long: None }
+        Self { rest: Vec::new(), enough_bytes: 0, line: 1, in_array: false, long: None }
     }
 
     pub(super) fn push<C: Collect>(&mut self, chunk: &[u8], to: &mut C, quarantine: &mut Quarantine) {
@@ -47,12 +49,16 @@ impl Framer {
             let consumed = self.records(chunk, false, to, quarantine);
             self.rest.extend_from_slice(&chunk[consumed..]);
         } else {
+            self.rest.extend_from_slice(chunk);
+            if self.rest.len() < self.enough_bytes {
+                return;
+            }
             let mut text = std::mem::take(&mut self.rest);
-            text.extend_from_slice(chunk);
             let consumed = self.records(&text, false, to, quarantine);
             text.drain(..consumed);
             self.rest = text;
         }
+        self.enough_bytes = 2 * self.rest.len();
     }
 
     pub(super) fn finish<C: Collect>(&mut self, to: &mut C, quarantine: &mut Quarantine) {
@@ -181,6 +187,10 @@ impl Framer {
 /// Only by nesting can line after line begin a value that is not closed; without this limit each of them would be read
 /// as far as a record may go.
 fn nested_too_deep(text: &[u8]) -> bool {
+    // Of strings without space between them, each would otherwise be looked for levels up to the end of the last.
+    if !matches!(text, [b'{' | b'[', ..]) {
+        return false;
+    }
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
     for byte in text {
         match byte {
@@ -194,7 +204,6 @@ fn nested_too_deep(text: &[u8]) -> bool {
             b'{' | b'[' => depth += 1,
             b'}' | b']' if depth <= 1 => return false,
             b'}' | b']' => depth -= 1,
-            _ if depth == 0 => return false,
             _ => {}
         }
     }
@@ -203,8 +212,11 @@ fn nested_too_deep(text: &[u8]) -> bool {
 
 /// Whether what follows a `[` shows that it opens an array of records; none if that is still to come.
 fn opens_array(text: &[u8], last: bool) -> Option<bool> {
-    let next = text.iter().find(|byte| !byte.is_ascii_whitespace());
-    next.map(|next| matches!(next, b'{' | b']')).or(last.then_some(false))
+    // Without the cut, white space up to the end of the file would have to be kept.
+    let window = &text[..text.len().min(RECORD_BYTES_MAX)];
+    let next = window.iter().find(|byte| !byte.is_ascii_whitespace());
+    let all = last || window.len() == RECORD_BYTES_MAX;
+    next.map(|next| matches!(next, b'{' | b']')).or(all.then_some(false))
 }
 
 /// Looks for the end of something that is no JSON: its newline, or the `{` of a `}` `{` or `}` `,` `{`.

@@ -183,6 +183,35 @@ fn lines_that_open_and_never_close_cost_by_their_length() {
 }
 
 #[test]
+fn strings_without_space_between_them_cost_by_their_length() {
+    let (rows, rejected) = read_in(usize::MAX, &b"\"\"".repeat(500_000)).unwrap();
+    assert_eq!((rows.len(), rejected.len()), (0, 500_000));
+}
+
+#[test]
+fn white_space_behind_a_bracket_costs_by_its_length() {
+    for (space, rejected) in [(RECORD_BYTES_MAX - 1, 0), (RECORD_BYTES_MAX, 1), (100 << 20, 1)] {
+        let mut file = vec![b'\n'; 1 + space];
+        file[0] = b'[';
+        file.extend(json("a").bytes());
+        file.extend(b"]".repeat(1 - rejected));
+        // More than a record's length behind it, nobody remembers whether there was a bracket.
+        let reason = vec![(1, Reason::NotJson.name().to_owned()); rejected];
+        for chunk in [100_000, usize::MAX] {
+            assert_eq!(read_in(chunk, &file), Ok((vec![row("a")], reason.clone())), "{space} in chunks of {chunk}");
+        }
+    }
+}
+
+#[test]
+fn a_record_in_many_chunks_costs_by_its_length() {
+    let long = "e".repeat(RECORD_BYTES_MAX / 2);
+    let record = json("a").replace("\"x\"", &format!("\"extra\":\"{long}\",\"x\""));
+    assert_eq!(read_in(1, record.as_bytes()).unwrap().0, [row("a")]);
+    assert_eq!(read_in(1, long.as_bytes()).unwrap().1, [(1, Reason::NotJson.name().to_owned())]);
+}
+
+#[test]
 fn a_quarantine_that_is_full_only_counts() {
     let mut reader = LandingReader::new(ReadingsCollector::<Accelerometer>::default());
     let lines = crate::quarantine::QUARANTINE_BYTES_MAX / 40;

@@ -57,6 +57,13 @@ struct Consent {
 }
 
 impl Records {
+    /// Whether each record stands in files that are listed, as of all that was written here.
+    pub(super) fn is_sound(&self) -> bool {
+        let files = self.files.len();
+        let listed = |(first, last): &(u32, u32)| first <= last && (*last as usize) < files;
+        self.customers.values().flatten().all(|record| record.files.0.iter().all(listed))
+    }
+
     /// Replaces what `file` says of this shard's customers by `customers`; the keys for which that is a change.
     pub fn replace<'a>(
         &mut self,

@@ -61,7 +61,10 @@ impl CustomerShard {
         let corrupt = |error: &dyn std::fmt::Display| Corrupt::new(TABLE.name(), error);
         let packed = BASE64.decode(packed).map_err(|error| corrupt(&error))?;
         let unpacked = zstd::decode_all(packed.as_slice()).map_err(|error| corrupt(&error))?;
-        let records = serde_json::from_slice(&unpacked).map_err(|error| corrupt(&error))?;
+        let records: Records = serde_json::from_slice(&unpacked).map_err(|error| corrupt(&error))?;
+        if !records.is_sound() {
+            return Err(corrupt(&"it remembers records of files that it does not list"));
+        }
         Ok(Self { shard: TrustedShard { rows, versions }, records })
     }
 
@@ -222,6 +225,18 @@ mod tests {
         assert_eq!(again.encode().unwrap(), bytes);
         assert_eq!(TrustedShard::decode(bytes).unwrap().versions(), &shard.shard.versions);
         assert!(!json(&shard.records).unwrap().contains("refusing"));
+    }
+
+    #[test]
+    fn a_shard_with_records_of_unknown_files_is_refused() {
+        let mut shard = land(CustomerShard::default(), "f", &[customer("a", 1, Some(1))]).unwrap();
+        for runs in ["[[0,1]]", "[[1,1]]", "[[1,0]]", "[[0,4294967295]]"] {
+            let records = json(&shard.records).unwrap().replace("\"files\":[[0,0]]", &format!("\"files\":{runs}"));
+            let before = std::mem::replace(&mut shard.records, serde_json::from_str(&records).unwrap());
+            assert!(CustomerShard::decode(shard.encode().unwrap()).is_err(), "{records}");
+            shard.records = before;
+        }
+        assert!(CustomerShard::decode(shard.encode().unwrap()).is_ok());
     }
 
     #[test]
