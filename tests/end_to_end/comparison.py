@@ -1,4 +1,4 @@
-"""Comparing tables as multisets of rows."""
+"""Comparing tables as multisets of rows, and accounts with what landed."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import duckdb
 
 import oracle
 from lake import TABLES, Lake
+from landing import SOURCES
 
 SHOWN_MAX = 5
 
@@ -43,3 +44,17 @@ def assert_equal_lakes(one: Lake, other: Lake) -> None:
         one.load(con, "one")
         other.load(con, "other")
         assert_same(con, "one", "other")
+
+
+def assert_accounts(lake: Lake, landing: Path) -> None:
+    """Every file of the landing folder (one record a line) has a receipt, and the sums of each agree."""
+    accounted = set()
+    for source in SOURCES:
+        for receipt in lake.receipts(source):
+            path = landing / receipt["landing"]["key"]
+            accounted.add(path)
+            assert receipt["rows"] == len(path.read_text().splitlines()), receipt
+            assert receipt["rows"] == receipt["kept"] + sum(receipt["excluded"].values()) + receipt["quarantined"], receipt
+            assert receipt["kept"] == sum(output["rows"] for output in receipt["outputs"]), receipt
+    landed = {path for source in SOURCES for path in (landing / source / "landing").rglob("*") if path.is_file()}
+    assert accounted == landed

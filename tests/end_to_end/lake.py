@@ -159,6 +159,23 @@ class Lake:
         for path in sorted((self.bucket / "receipts" / source).rglob("*.json")):
             yield json.loads(path.read_text())
 
+    def landed(self) -> int:
+        """How many landing files it holds."""
+        return sum(path.is_file() for path in self.bucket.glob("*/landing/**/*"))
+
+    def owed(self) -> set[int]:
+        """The events that its journal says are still to be delivered, by number."""
+        journal = self.folder / ".stedi" / "events"
+        owed: set[int] = set()
+        # A killed process may have left half a line.
+        for line in journal.read_text().split("\n")[:-1] if journal.exists() else ():
+            match json.loads(line):
+                case {"Owed": [number, _, _]}:
+                    owed.add(number)
+                case {"Done": number}:
+                    owed.discard(number)
+        return owed
+
     def quarantined(self, source: str) -> dict[str, list[dict]]:
         """The rejected lines of each landing file of a source, by the path of the quarantine file."""
         return {

@@ -1,8 +1,6 @@
 """Events come in any order, more than once, and in several runs: the tables do not depend on it."""
 
 import shutil
-import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -71,27 +69,6 @@ def test_running_again_writes_nothing(generated: Path, land: Callable[..., Lande
     assert again.report["writes"] == 0
     assert not changed(before, landed.lake.versions())
     assert again.report["tables"] == landed.run.report["tables"]
-
-
-@pytest.mark.parametrize("consent", POLICIES)
-def test_killed_run_is_finished_by_the_next(
-    expected: duckdb.DuckDBPyConnection,
-    generated: Path,
-    landed_once: Callable[..., Landed],
-    binary: Path,
-    tmp_path: Path,
-    consent: str,
-) -> None:
-    """Killed several times, each time later: what was under way is delivered again."""
-    lake = Lake(binary, tmp_path / "lake", consent)
-    seconds = landed_once(generated, consent).run.report["seconds"]
-    for part in (0.15, 0.3, 0.45, 0.6, 0.75):
-        with subprocess.Popen(lake.command(generated, "--json"), stdout=subprocess.DEVNULL) as process:
-            time.sleep(part * seconds)
-            process.kill()
-    lake.run(generated)
-    assert_expected(expected, lake)
-    assert lake.run(generated).report["writes"] == 0
 
 
 @pytest.mark.parametrize("consent", POLICIES)
