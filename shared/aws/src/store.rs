@@ -10,6 +10,7 @@ use bytes::Bytes;
 use lake::layout::Place;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 /// Versioned objects in S3.
 #[derive(Clone, Debug)]
@@ -47,8 +48,8 @@ pub enum Read {
 pub enum Put {
     /// The object was written.
     Done,
-    /// The object no longer has the expected version, or somebody is writing it. This may also be the answer to our
-    /// own put whose first response was lost and which the SDK sent again: look at the object before you conclude.
+    /// The object no longer has the expected version. This may also be the answer to our own put whose first response
+    /// was lost and which the SDK sent again: look at the object before you conclude.
     Lost,
 }
 
@@ -77,6 +78,9 @@ impl fmt::Display for StoreError {
 
 impl std::error::Error for StoreError {}
 
+/// How often a put is sent that meets another request for the same object.
+const CONFLICT_ATTEMPTS_MAX: u32 = 6;
+const CONFLICT_FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// The most objects S3 lists in one answer.
 const LIST_OBJECTS_MAX: usize = 1000;
 
@@ -131,18 +135,29 @@ impl Store {
 
     /// Writes an object on condition that it still has the version `expected`.
     pub async fn put(&self, place: &Place, body: Bytes, expected: &Version) -> Result<Put, StoreError> {
-        let call = self.client.put_object().bucket(&place.bucket).key(&place.key).body(ByteStream::from(body));
-        let call = match expected {
-            Version::Absent => call.if_none_match("*"),
-            Version::Etag(etag) => call.if_match(etag),
-        };
-        match call.send().await {
-            Ok(_) => Ok(Put::Done),
-            // 412: another version is there; 409: another put is under way; 404: the version we read is gone.
-            Err(error) if matches!(status(&error), Some(412 | 409)) => Ok(Put::Lost),
-            Err(error) if error.code() == Some("NoSuchKey") => Ok(Put::Lost),
-            Err(error) => Err(failed("put", place, &error)),
+        let mut pause = CONFLICT_FIRST_PAUSE;
+        for attempt in 1.. {
+            let body = ByteStream::from(body.clone());
+            let call = self.client.put_object().bucket(&place.bucket).key(&place.key).body(body);
+            let call = match expected {
+                Version::Absent => call.if_none_match("*"),
+                Version::Etag(etag) => call.if_match(etag),
+            };
+            match call.send().await {
+                Ok(_) => break,
+                // 412: another version is there; 404: the version we read is gone.
+                Err(error) if status(&error) == Some(412) => return Ok(Put::Lost),
+                Err(error) if error.code() == Some("NoSuchKey") => return Ok(Put::Lost),
+                // 409: another request for the object is under way, which may yet fail. So nothing is known of what is
+                // there: least of all that the condition does not hold. The SDK does not send such a put again.
+                Err(error) if status(&error) == Some(409) && attempt < CONFLICT_ATTEMPTS_MAX => {
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                }
+                Err(error) => return Err(failed("put", place, &error)),
+            }
         }
+        Ok(Put::Done)
     }
 
     /// Makes a bucket, unless it is there already. On AWS, Terraform does this.
