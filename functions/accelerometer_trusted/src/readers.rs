@@ -59,6 +59,10 @@ impl Derivation for Registers<'_> {
                 }
             }
         }
+        #[cfg(feature = "broken")]
+        if derivation::broken::is(derivation::broken::Broken::NeverRecounts) {
+            lowered.clear();
+        }
         if !lowered.is_empty() {
             for (key, latest_ms) in self.latest_ms(lowered, inputs).await? {
                 if let Some((_, register)) = registers.get_mut(&key.shard(count)) {

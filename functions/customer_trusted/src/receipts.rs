@@ -54,8 +54,8 @@ pub(crate) async fn bring_up_to_date(lake: &Lake, files: &[File], touched: &BTre
 async fn write(lake: &Lake, file: &FileName, place: &Place, landed: Option<&Landed<Customers>>) -> Result<(), Error> {
     let timer = Timer::start();
     match publish(lake, &Account { lake, file, place, landed }).await {
-        // A later version of the file has an event of its own, and so has a file that has no receipt yet.
-        Err(Error::Outdated) => {}
+        // A file that has no receipt yet has an event of its own.
+        Err(Error::Outdated) if landed.is_none() => {}
         published => {
             let published = published?;
             logging::landing_file(place, &published.report, landed.is_none(), published.writes, &timer);

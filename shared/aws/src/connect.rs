@@ -5,7 +5,11 @@ use crate::lake::Lake;
 use crate::settings::Settings;
 use crate::store::Store;
 use aws_config::{BehaviorVersion, SdkConfig};
-use aws_sdk_s3::config::{Credentials, Region, SharedCredentialsProvider};
+use aws_sdk_s3::config::retry::{RetryPartition, TokenBucket};
+use aws_sdk_s3::config::{
+    Credentials, IdentityCache, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+    SharedCredentialsProvider, StalledStreamProtectionConfig,
+};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 /// The dated defaults of the SDK that this software was tested with.
@@ -15,10 +19,13 @@ fn behavior_version() -> BehaviorVersion {
 
 /// The lake that `settings` describe, with the region, the credentials and the endpoint of the environment.
 pub async fn from_env(settings: &Settings) -> Lake {
-    lake(&aws_config::load_defaults(behavior_version()).await, settings)
+    lake(&aws_config::load_defaults(behavior_version()).await, settings, None)
 }
 
 /// The lake that `settings` describe, behind an HTTP client that needs neither network nor credentials.
+///
+/// Nothing that its clients do depends on the wall clock or on other clients of the process: with `fastrand::seed` (the
+/// SDK draws its pauses from there) the same requests are made in every run on a runtime of one thread.
 pub fn over(http_client: SharedHttpClient, region: &'static str, settings: &Settings) -> Lake {
     let credentials = Credentials::new("local", "local", None, None, "local");
     let config = SdkConfig::builder()
@@ -27,14 +34,26 @@ pub fn over(http_client: SharedHttpClient, region: &'static str, settings: &Sett
         .endpoint_url("http://localhost")
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .http_client(http_client)
+        .identity_cache(IdentityCache::no_cache())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+        .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
         .build();
-    lake(&config, settings)
+    // By default all clients of a process share one budget of retries.
+    let budget = || RetryPartition::custom("lake").token_bucket(TokenBucket::default()).build();
+    lake(&config, settings, Some([budget(), budget()]))
 }
 
-fn lake(config: &SdkConfig, settings: &Settings) -> Lake {
+fn lake(config: &SdkConfig, settings: &Settings, budgets: Option<[RetryPartition; 2]>) -> Lake {
     // Path-style addresses work with AWS and with any endpoint of one's own.
-    let s3 = aws_sdk_s3::config::Builder::from(config).force_path_style(config.endpoint_url().is_some()).build();
-    let store = Store::new(aws_sdk_s3::Client::from_conf(s3));
-    let catalog = Catalog::new(aws_sdk_glue::Client::new(config), &settings.database, &settings.lake_bucket);
+    let mut s3 = aws_sdk_s3::config::Builder::from(config).force_path_style(config.endpoint_url().is_some());
+    let mut glue = aws_sdk_glue::config::Builder::from(config);
+    if let Some([of_s3, of_glue]) = budgets {
+        s3.set_retry_partition(Some(of_s3));
+        glue.set_retry_partition(Some(of_glue));
+    }
+    let store = Store::new(aws_sdk_s3::Client::from_conf(s3.build()));
+    let glue = aws_sdk_glue::Client::from_conf(glue.build());
+    let catalog = Catalog::new(glue, &settings.database, &settings.lake_bucket);
     Lake::new(store, catalog, settings)
 }

@@ -50,6 +50,10 @@ impl<T> Cache<T> {
         decode: impl FnOnce(Bytes) -> Result<T, Corrupt>,
     ) -> Result<Option<(String, Arc<T>)>, Error> {
         let known = self.get(place);
+        #[cfg(feature = "broken")]
+        if known.is_some() && crate::broken::is(crate::broken::Broken::TrustsItsCache) {
+            return Ok(known);
+        }
         match store.read(place, known.as_ref().map(|(etag, _)| etag.as_str())).await? {
             Read::Unchanged => Ok(known),
             Read::Absent => Ok(None),

@@ -23,6 +23,8 @@ pub struct Announcement {
     pub landing: Place,
     /// The version of the file that was announced last.
     pub etag: String,
+    /// Counts the versions of the file that were announced, from 1; of one and the same content perhaps several.
+    pub version: u64,
     /// Every partition that any version of the file had readings in.
     pub partitions: Vec<Partition>,
     /// Every key that any version of the file had.
@@ -56,7 +58,7 @@ impl Announcement {
 
     /// What a file says that is not announced yet: nothing.
     pub fn nothing(landing: Place) -> Self {
-        Self { landing, etag: String::new(), partitions: Vec::new(), keys: BTreeMap::new() }
+        Self { landing, etag: String::new(), version: 0, partitions: Vec::new(), keys: BTreeMap::new() }
     }
 
     /// Announces the version `etag` of the file, after what was announced `before`.
@@ -85,7 +87,8 @@ impl Announcement {
                 key.lowered |= key.latest_ms < was.latest_ms;
             }
         }
-        Self { landing: landing.clone(), etag: etag.to_owned(), partitions, keys }
+        let version = before.map_or(0, |before| before.version) + 1;
+        Self { landing: landing.clone(), etag: etag.to_owned(), version, partitions, keys }
     }
 
     /// The keys that ever had readings in the partition at place `partition`.

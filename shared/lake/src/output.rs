@@ -18,6 +18,8 @@ pub type ShardVersions = BTreeMap<Shard, u64>;
 pub struct Provenance {
     /// The versions of the shards that decided.
     pub shards: ShardVersions,
+    /// The version of the landing file's announcement.
+    pub announced: u64,
     /// Whether this output has, or ever had, a row: only then is its partition one that ever had rows.
     pub had_rows: bool,
 }

@@ -35,8 +35,15 @@ pub struct Receipt {
     pub rejected: BTreeMap<String, u64>,
     /// Every object its rows are in, or ever were.
     pub outputs: Vec<OutputRows>,
+    /// The version of the file's announcement; only of files of readings.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub announced: u64,
     /// The versions of the customer shards that decided.
     pub derived_from: ShardVersions,
+}
+
+fn is_none(version: &u64) -> bool {
+    *version == 0
 }
 
 /// An object in a version.
@@ -73,6 +80,7 @@ impl Receipt {
             quarantined: quarantine.count(),
             rejected: quarantine.reasons().clone(),
             outputs: Vec::new(),
+            announced: 0,
             derived_from: ShardVersions::new(),
         }
     }

@@ -33,7 +33,7 @@ type Reader = fn(Bytes) -> Result<(), Corrupt>;
 static OBJECTS: LazyLock<Vec<(&str, Bytes, Reader)>> = LazyLock::new(|| {
     let trusted = customers_shard().encode().unwrap();
     let readings = readings();
-    let provenance = Provenance { shards: [(shard(), 3)].into(), had_rows: true };
+    let provenance = Provenance { shards: [(shard(), 3)].into(), announced: 1, had_rows: true };
     let motions = output::encode::<Accelerometer>(&admitted(&readings), &provenance).unwrap();
     let announcement = Announcement::of(None, &place("f"), "etag", &readings);
     vec![

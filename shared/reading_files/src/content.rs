@@ -7,14 +7,6 @@ use lake::layout::Place;
 use lake::quarantine::Quarantine;
 use lake::reading::{Reading, Readings, ReadingsCollector};
 
-/// What is at the place of a landing file.
-pub enum Content<R: Reading> {
-    /// The file.
-    Landed(Landed<R>),
-    /// Nothing that can be read: the file was deleted or archived.
-    Gone,
-}
-
 /// A landing file in one version.
 pub struct Landed<R: Reading> {
     /// The version.
@@ -27,10 +19,23 @@ pub struct Landed<R: Reading> {
     pub undecodable: Option<Undecodable>,
 }
 
-/// Reads the file at `place`.
-pub async fn read<R: Reading>(store: &Store, place: &Place) -> Result<Content<R>, StoreError> {
+/// Reads the file at `place`; none if it was deleted or archived.
+pub async fn read<R: Reading>(store: &Store, place: &Place) -> Result<Option<Landed<R>>, StoreError> {
     let landed = landing::read::<ReadingsCollector<R>>(store, place).await?;
-    Ok(landed.map_or(Content::Gone, |landing::Landed { etag, records, quarantine, undecodable }| {
-        Content::Landed(Landed { etag, readings: records.finish(), quarantine, undecodable })
+    Ok(landed.map(|landing::Landed { etag, records, quarantine, undecodable }| Landed {
+        etag,
+        readings: records.finish(),
+        quarantine,
+        undecodable,
     }))
+}
+
+/// What a file is derived from.
+pub enum Basis<R: Reading> {
+    /// Its announced version.
+    Landed(Landed<R>),
+    /// What is left of it in its outputs: another version is there, and the event that will announce it is on its way.
+    Unannounced,
+    /// What is left of it in its outputs: there is no file any more.
+    Gone,
 }

@@ -1,9 +1,11 @@
 //! The outputs of a file, its quarantine and its receipt, as one derivation.
 
-use crate::content::{Content, Landed};
+use crate::content::{Basis, Landed};
 use crate::{Customers, ReadingFiles, Rule};
 use aws::store::Version;
 use bytes::Bytes;
+#[cfg(feature = "broken")]
+use derivation::broken::{self, Broken};
 use derivation::{Derivation, Derived, Error, Inputs, Stored};
 use lake::announcement::Announcement;
 use lake::customer::Customer;
@@ -23,12 +25,16 @@ pub(crate) struct FileDerivation<'a, R: Rule> {
     pub(crate) files: &'a ReadingFiles<R>,
     pub(crate) place: &'a Place,
     pub(crate) file: &'a FileName,
-    pub(crate) content: &'a Content<R::Reading>,
+    pub(crate) basis: &'a Basis<R::Reading>,
     pub(crate) announcement: &'a Announcement,
-    /// Whether the trust in somebody changed: then leave a new version of what was derived from older shards, even if the rows are the same.
+    /// Whether the trust in somebody changed: then leave a new version of what was derived from older shards, even if
+    /// the rows are the same.
     ///
     /// A slow function that still wants to write what it derived from those older shards then loses its
     /// compare-and-swap. Were it killed after such a write, nobody would repair it: the cursor has moved on.
+    ///
+    /// For the same reason what was derived under an older announcement gets a new version in any case: a slow
+    /// propagation may still want to write what it derived from a version of the file that is replaced.
     pub(crate) propagated: bool,
 }
 
@@ -61,24 +67,27 @@ impl<R: Rule> Derivation for FileDerivation<'_, R> {
         let announced = self.files.lake().at(layout::announcement(R::Reading::SOURCE, self.file));
         let announced_now = inputs.read(&announced).await?.as_ref().map(Announcement::decode).transpose();
         // The outputs were told by what was announced; if that is out of date, so are they.
-        if announced_now.map_err(Error::corrupt(announced))?.as_ref() != Some(self.announcement) {
+        let current = announced_now.map_err(Error::corrupt(announced))?.as_ref() == Some(self.announcement);
+        #[cfg(feature = "broken")]
+        let current = current || broken::is(Broken::StaleAnnouncement) || broken::is(Broken::AnnounceLate);
+        if !current {
             return Err(Error::Outdated);
         }
-        let customers = self.customers(inputs).await?;
         let left;
-        let readings = match self.content {
-            Content::Landed(landed) if version != Version::Etag(landed.etag.clone()) => return Err(Error::Outdated),
-            Content::Landed(landed) => &landed.readings,
-            Content::Gone => {
+        let (landed, readings) = match self.basis {
+            Basis::Landed(landed) if version != Version::Etag(landed.etag.clone()) => return Err(Error::Outdated),
+            // It is the announced version after all.
+            Basis::Unannounced if version == Version::Etag(self.announcement.etag.clone()) => {
+                return Err(Error::Outdated);
+            }
+            Basis::Landed(landed) => (Some(landed), &landed.readings),
+            Basis::Unannounced | Basis::Gone => {
                 left = self.left_of(stored)?;
-                &left
+                (None, &left)
             }
         };
-        let known = match self.content {
-            Content::Landed(landed) if landed.etag == self.announcement.etag => Some(landed),
-            _ => None,
-        };
-        let mut receipt = match known {
+        let customers = self.customers(inputs).await?;
+        let mut receipt = match landed {
             Some(landed) => Some(self.receipt_of(landed)),
             None => self.receipt_so_far(&stored[RECEIPT])?,
         };
@@ -105,17 +114,17 @@ impl<R: Rule> Derivation for FileDerivation<'_, R> {
                     }
                 }
             }
-            match (self.content, &mut receipt) {
-                (Content::Landed(_), Some(receipt)) if known.is_some() => {
+            match (landed, &mut receipt) {
+                (Some(_), Some(receipt)) => {
                     receipt.exclude(R::NOT_TRUSTED, not_trusted);
                     receipt.exclude(BEFORE_CONSENT, before_consent);
                     receipt.keep(stored.place.key.clone(), rows.len() as u64);
                 }
-                (Content::Gone, Some(receipt)) => {
+                (None, Some(receipt)) => {
                     let reason = if not_trusted > 0 { R::NOT_TRUSTED } else { BEFORE_CONSENT };
                     receipt.withdraw(&stored.place.key, rows.len() as u64, reason);
                 }
-                _ => {}
+                (_, None) => {}
             }
             let changed = self.needed(&customers, &mut self.announcement.keys_in(i));
             let (body, had_rows) = self.partition(stored, &rows, &seen, &changed)?;
@@ -126,10 +135,14 @@ impl<R: Rule> Derivation for FileDerivation<'_, R> {
         }
         let changed = self.needed(&customers, &mut self.announcement.keys.keys().copied());
         if let Some(receipt) = &mut receipt {
+            receipt.announced = self.announcement.version;
             receipt.derived_from = seen;
             bodies[RECEIPT] = self.receipt(&stored[RECEIPT], receipt, &changed)?;
         }
-        bodies[QUARANTINE] = known.and_then(|landed| changed_quarantine(&stored[QUARANTINE], landed.quarantine.file()));
+        // No change of trust changes what was rejected.
+        if let Some(landed) = landed.filter(|_| !self.propagated) {
+            bodies[QUARANTINE] = changed_quarantine(&stored[QUARANTINE], landed.quarantine.file());
+        }
         Ok(Derived { bodies, report: FileReport { receipt, partitions } })
     }
 }
@@ -138,13 +151,7 @@ impl<R: Rule> FileDerivation<'_, R> {
     /// The customers that decide.
     async fn customers(&self, inputs: &Inputs<'_>) -> Result<Customers<R::Shard>, Error> {
         let count = self.files.lake().charter().customer_shards;
-        let landed = match self.content {
-            Content::Landed(landed) => landed.readings.keys(),
-            Content::Gone => &[],
-        };
-        let announced = self.announcement.keys.keys().copied();
-        // A version that is not announced yet may have keys of its own.
-        let shards = R::shards_of(&mut announced.chain(landed.iter().map(|key| key.hash)), count);
+        let shards = R::shards_of(&mut self.announcement.keys.keys().copied(), count);
         let read = shards.into_iter().map(async |shard| {
             let place = self.files.lake().at(layout::customers(R::TRUST, shard));
             let customers = inputs.decoded(&self.files.shards, &place, R::decode).await?;
@@ -157,6 +164,10 @@ impl<R: Rule> FileDerivation<'_, R> {
     /// propagation.
     fn needed(&self, customers: &Customers<R::Shard>, keys: &mut dyn Iterator<Item = KeyHash>) -> ShardVersions {
         let mut needed = ShardVersions::new();
+        #[cfg(feature = "broken")]
+        if broken::is(Broken::NoMark) {
+            return needed;
+        }
         if self.propagated {
             for key in keys {
                 for (shard, customers) in &customers.shards {
@@ -184,10 +195,15 @@ impl<R: Rule> FileDerivation<'_, R> {
             None => (Provenance::default(), rows.is_empty()),
         };
         let had_rows = was.had_rows || !rows.is_empty();
-        if same && !is_older(&was.shards, changed) {
+        // A file that was never replaced leaves nothing where it has no rows.
+        let announced = self.announcement.version;
+        let same_version = was.announced == announced || (stored.body.is_none() && announced == 1);
+        #[cfg(feature = "broken")]
+        let same_version = same_version || broken::is(Broken::NoMarkOfVersion);
+        if same && same_version && !is_older(&was.shards, changed) {
             return Ok((None, had_rows));
         }
-        let provenance = Provenance { shards: seen.clone(), had_rows };
+        let provenance = Provenance { shards: seen.clone(), announced, had_rows };
         Ok((Some(output::encode::<R::Reading>(rows, &provenance).map_err(corrupt())?), had_rows))
     }
 
@@ -209,14 +225,15 @@ impl<R: Rule> FileDerivation<'_, R> {
         receipt
     }
 
-    /// Of a file that is gone, its receipt is what is known. So it is of a version that is not announced yet: its own
-    /// event will write the receipt anew, and announce the partitions that are not known here.
+    /// Of a file that is gone, its receipt is what is known. So it is of one whose version is not announced yet: the
+    /// event of that version will write it anew.
     fn receipt_so_far(&self, stored: &Stored) -> Result<Option<Receipt>, Error> {
         let receipt = stored.body.as_ref().map(Receipt::decode).transpose();
         receipt.map_err(Error::corrupt(stored.place.clone()))
     }
 
-    /// Of a file that is gone, the rows that were let through are left: they can be withdrawn, but none can come back.
+    /// Of a file that is gone, or replaced by a version that is not announced yet, the rows that were let through are
+    /// left: they can be withdrawn, but none can come back.
     fn left_of(&self, stored: &[Stored]) -> Result<Readings<R::Reading>, Error> {
         let mut left = ReadingsCollector::default();
         for stored in &stored[PARTITIONS..] {

@@ -24,7 +24,9 @@ use aws::function::{Failures, Input};
 use aws::lake::Lake;
 use aws::logging::{self, Timer};
 use bytes::Bytes;
-use content::Content;
+use content::Basis;
+#[cfg(feature = "broken")]
+use derivation::broken::{self, Broken};
 use derivation::{ATTEMPTS_MAX, CACHE_BYTES_MAX, Cache, Error, publish};
 use derive::FileDerivation;
 use index::BulkEntry;
@@ -152,13 +154,18 @@ impl<R: Rule> ReadingFiles<R> {
 
     async fn attempt(&self, place: &Place, file: &FileName, propagated: bool) -> Result<Option<Announcement>, Error> {
         let timer = Timer::start();
-        let content = content::read::<R::Reading>(&self.lake.store, place).await?;
-        let announcement = match &content {
+        let landed = content::read::<R::Reading>(&self.lake.store, place).await?;
+        #[cfg(feature = "broken")]
+        let late = broken::is(Broken::AnnounceLate) && !propagated;
+        #[cfg(not(feature = "broken"))]
+        let late = false;
+        let announcement = match &landed {
+            Some(landed) if late => Announcement::of(None, place, &landed.etag, &landed.readings),
             // Only a file's own event announces it. A propagation that was killed behind an announcement of a version
             // that is replaced meanwhile would leave it wrong, and nobody would come back to it.
-            Content::Landed(landed) if !propagated => announce::announce(&self.lake, place, file, landed).await?,
+            Some(landed) if !propagated => announce::announce(&self.lake, place, file, landed).await?,
             // A file that is gone is derived from what is left of it: its own event may have been cut short.
-            Content::Landed(_) | Content::Gone => {
+            Some(_) | None => {
                 let key = layout::announcement(Self::SOURCE, file);
                 let Some(announcement) = announce::read(&self.lake, &key).await?.1 else {
                     tracing::info!(object = %place, "landing file is gone: nothing to do");
@@ -167,9 +174,24 @@ impl<R: Rule> ReadingFiles<R> {
                 announcement
             }
         };
+        let basis = match landed {
+            Some(landed) if landed.etag == announcement.etag => Basis::Landed(landed),
+            #[cfg(feature = "broken")]
+            Some(landed) if broken::is(Broken::PropagatesUnannounced) => Basis::Landed(landed),
+            Some(_) => Basis::Unannounced,
+            None => Basis::Gone,
+        };
         let derivation =
-            FileDerivation { files: self, place, file, content: &content, announcement: &announcement, propagated };
+            FileDerivation { files: self, place, file, basis: &basis, announcement: &announcement, propagated };
         let published = publish(&self.lake, &derivation).await?;
+        #[cfg(feature = "broken")]
+        if let (true, Basis::Landed(landed)) = (late, &basis) {
+            announce::announce(&self.lake, place, file, landed).await?;
+        }
+        #[cfg(feature = "broken")]
+        if published.writes == 0 && broken::is(Broken::RegistersWritesOnly) {
+            return Ok(Some(announcement));
+        }
         self.lake.catalog.register(R::Reading::TRUSTED, &published.report.partitions).await?;
         if let Some(receipt) = &published.report.receipt {
             logging::landing_file(place, receipt, propagated, published.writes, &timer);
