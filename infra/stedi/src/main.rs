@@ -8,13 +8,17 @@
 //! | `run` | the main job |
 //! | `tables` | counts what is in the lake |
 //! | `generate` | writes sample landing files |
+//! | `simulate` | the deterministic simulation: many seeds, or one case again |
 //! | `report` | prints what a run did |
+//! | `progress` | shows how far it is |
 
 mod args;
 mod generate;
 mod landing;
+mod progress;
 mod report;
 mod run;
+mod simulate;
 mod stack;
 mod tables;
 
@@ -34,11 +38,16 @@ async fn main() -> ExitCode {
         // The embedded S3's library calls every answer that is no success an error: each object that is not there yet.
         aws::logging::init(&format!("{filter},s3s=off"), std::io::stderr);
     }
+    let after_interruption = match args.command {
+        Command::Simulate(_) => "nothing is left behind",
+        _ => "nothing is lost, run it again to go on",
+    };
     let command = async {
         match args.command {
             Command::Run(run) => run::run(run).await,
             Command::Tables(tables) => tables::show(tables).await,
             Command::Generate(generate) => generate::generate(generate),
+            Command::Simulate(simulate) => simulate::simulate(simulate).await,
         }
     };
     let mut stderr = std::io::stderr();
@@ -48,7 +57,7 @@ async fn main() -> ExitCode {
             Err(error) => (writeln!(stderr, "stedi: {}", aws::with_causes(error.as_ref())), ExitCode::FAILURE),
         },
         _ = tokio::signal::ctrl_c() => (
-            writeln!(stderr, "\nstedi: interrupted; nothing is lost, run it again to go on"),
+            writeln!(stderr, "\nstedi: interrupted; {after_interruption}"),
             ExitCode::from(INTERRUPTED),
         ),
     };

@@ -2,16 +2,16 @@
 
 use crate::args::Run;
 use crate::landing;
+use crate::progress;
 use crate::report::{self, Report, Requests};
 use crate::stack::Stack;
 use crate::tables;
 use aws::BoxError;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use lake::hash::ShardCount;
 use lake::layout::{Place, Source};
 use lake::policy::Charter;
 use local::{DeadLetter, Dispatcher, Options};
-use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -43,7 +43,7 @@ pub(crate) async fn run(args: Run) -> Result<(), BoxError> {
     let options = Options { duplicate: args.duplicate.into(), shuffle: args.shuffle, ..Options::default() };
     let dispatcher = stack.start(options)?;
 
-    let progress = progress_bar();
+    let progress = progress::bar(0, "events");
     let follower = tokio::spawn(follow(progress.clone(), dispatcher.progress()));
     for file in files {
         file.upload(&stack.lake).await?;
@@ -90,17 +90,6 @@ async fn stop(stack: &Stack, dispatcher: Dispatcher, dead_letters: Vec<DeadLette
         format!("\n  {function} on {place}, {receives} times: {why}")
     });
     Err(Failed(told.collect()).into())
-}
-
-/// On a terminal, shows how far the work is; elsewhere nothing.
-fn progress_bar() -> ProgressBar {
-    let target =
-        if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let bar = ProgressBar::with_draw_target(Some(0), target);
-    match ProgressStyle::with_template("{elapsed_precise} {wide_bar} {pos}/{len} events") {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
 }
 
 async fn follow(bar: ProgressBar, mut progress: tokio::sync::watch::Receiver<local::Progress>) {

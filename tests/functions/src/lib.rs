@@ -5,28 +5,26 @@
 // Only tests use this crate: what fails here fails a test.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use accelerometer_trusted::AccelerometerTrusted;
-use aws::function::{Function, invoke};
 use aws::lake::Lake;
 use aws::settings::{DATABASE, Settings};
 use aws::store::{Put, Read, Version};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use bytes::Bytes;
-use customer_curated::CustomerCurated;
-use customer_trusted::CustomerTrusted;
-use lake::columnar::{self, Decoder};
+use lake::columnar::Decoder;
 use lake::layout::{FileName, Place, Source};
 use lake::policy::{Charter, ConsentPolicy};
 use lake::receipt::Receipt;
-use lake::table::{ColumnType, Table};
+use lake::table::Table;
 use lake::time::Partition;
-use lake::topology;
 use local::Cloud;
-use machine_learning_curated::MachineLearningCurated;
-use serde_json::{Value, json};
+use serde_json::Value;
+use simulation::events::woken_by;
+use simulation::functions::AnyFunction;
+use simulation::tables::rows_of;
 use std::collections::{BTreeMap, BTreeSet};
-use step_trainer_trusted::StepTrainerTrusted;
 use tempfile::TempDir;
+
+pub use simulation::events::event;
 
 /// A time in the hour `dt=2022-06-18/hour=15`.
 pub const T: i64 = 1_655_564_444_103;
@@ -43,39 +41,17 @@ pub struct World {
 }
 
 /// The five functions, over one HTTP client.
-pub struct Functions {
-    customer_trusted: CustomerTrusted,
-    accelerometer_trusted: AccelerometerTrusted,
-    customer_curated: CustomerCurated,
-    step_trainer_trusted: StepTrainerTrusted,
-    machine_learning_curated: MachineLearningCurated,
-}
+pub struct Functions(BTreeMap<Table, AnyFunction>);
 
 impl Functions {
     fn new(lake: &Lake) -> Self {
-        Self {
-            customer_trusted: CustomerTrusted::new(lake.clone()),
-            accelerometer_trusted: AccelerometerTrusted::new(lake.clone()),
-            customer_curated: CustomerCurated::new(lake.clone()),
-            step_trainer_trusted: StepTrainerTrusted::new(lake.clone()),
-            machine_learning_curated: MachineLearningCurated::new(lake.clone()),
-        }
+        Self(Table::DERIVED.map(|table| (table, AnyFunction::new(table, lake.clone()).unwrap())).into())
     }
 
     /// Invokes a function.
     pub async fn invoke(&self, function: Table, payload: &Value) -> Result<Value, String> {
-        async fn response<F: Function>(function: &F, payload: &Value) -> Result<Value, String> {
-            let answer = invoke(function, payload).await;
-            answer.map(|answer| answer.response).map_err(|error| aws::with_causes(error.as_ref()))
-        }
-        match function {
-            Table::CustomerTrusted => response(&self.customer_trusted, payload).await,
-            Table::AccelerometerTrusted => response(&self.accelerometer_trusted, payload).await,
-            Table::CustomerCurated => response(&self.customer_curated, payload).await,
-            Table::StepTrainerTrusted => response(&self.step_trainer_trusted, payload).await,
-            Table::MachineLearningCurated => response(&self.machine_learning_curated, payload).await,
-            other => panic!("{other} has no function"),
-        }
+        let answer = self.0[&function].invoke(payload).await;
+        answer.map(|answer| answer.response).map_err(|error| aws::with_causes(error.as_ref()))
     }
 }
 
@@ -159,10 +135,8 @@ impl World {
         let mut due: BTreeSet<String> = keys.into_iter().collect();
         while let Some(key) = due.pop_first() {
             let written = self.written_by(async || {
-                for trigger in topology::TRIGGERS.iter().filter(|trigger| key.starts_with(trigger.prefix)) {
-                    for function in trigger.wakes {
-                        self.deliver(*function, &key).await.unwrap();
-                    }
+                for function in woken_by(&key) {
+                    self.deliver(function, &key).await.unwrap();
                 }
             });
             due.extend(written.await);
@@ -201,22 +175,7 @@ impl World {
     pub async fn rows(&self, table: Table) -> Vec<String> {
         let mut rows = Vec::new();
         for key in self.objects().await.into_keys().filter(|key| key.starts_with(table.prefix())) {
-            let partition = key[table.prefix().len()..].rsplit_once('/').map(|(partition, _)| partition);
-            let decoder = Decoder::new(self.body(&key).await.unwrap(), table.name()).unwrap();
-            for batch in decoder.batches(table).unwrap().map(Result::unwrap) {
-                for row in 0..batch.num_rows() {
-                    let cells = table.columns().iter().enumerate().map(|(i, column)| match column.kind {
-                        ColumnType::String => columnar::text_at(&batch, i, row).unwrap_or("-").to_owned(),
-                        ColumnType::BigInt => {
-                            columnar::bigint_at(&batch, i, row).map_or("-".to_owned(), |n| n.to_string())
-                        }
-                        ColumnType::Int => columnar::int_at(&batch, i, row).to_string(),
-                        ColumnType::Double => columnar::double_at(&batch, i, row).to_string(),
-                        ColumnType::Boolean => columnar::boolean_at(&batch, i, row).to_string(),
-                    });
-                    rows.push(partition.map(str::to_owned).into_iter().chain(cells).collect::<Vec<_>>().join(" "));
-                }
-            }
+            rows.extend(rows_of(table, &key, self.body(&key).await.unwrap()).unwrap());
         }
         rows.sort();
         rows
@@ -246,19 +205,6 @@ impl World {
 fn lake_over(http_client: SharedHttpClient, charter: Charter) -> Lake {
     let settings = Settings { lake_bucket: "stedi".into(), charter, database: DATABASE.into() };
     aws::connect::over(http_client, local::REGION, &settings)
-}
-
-/// An S3 event as Lambda gets it directly.
-pub fn event(bucket: &str, key: &str) -> Value {
-    json!({"Records": [{
-        "eventVersion": "2.1", "eventSource": "aws:s3", "awsRegion": "us-east-1", "eventName": "ObjectCreated:Put",
-        "eventTime": "2022-06-18T15:00:00.000Z", "userIdentity": {"principalId": "A"},
-        "requestParameters": {"sourceIPAddress": "127.0.0.1"}, "responseElements": {},
-        "s3": {
-            "bucket": {"name": bucket, "ownerIdentity": {"principalId": "A"}, "arn": format!("arn:aws:s3:::{bucket}")},
-            "object": {"key": key.replace('=', "%3D"), "size": 1, "eTag": "e", "sequencer": "0"}
-        }
-    }]})
 }
 
 /// A customer record: `date` is its lastUpdateDate, `since` its research consent, both relative to [`T`].

@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use functions::{World, customer, event, motion, step};
 use lake::policy::ConsentPolicy::{self, AtReading, Ever};
 use lake::table::Table;
-use lake::topology;
+use simulation::events::woken_by;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -168,11 +168,6 @@ impl Scenario {
             }
         }
     }
-}
-
-fn woken_by(key: &str) -> Vec<Table> {
-    let triggers = topology::TRIGGERS.iter().filter(|trigger| key.starts_with(trigger.prefix));
-    triggers.flat_map(|trigger| trigger.wakes.iter().copied()).collect()
 }
 
 async fn tables(world: &World) -> Vec<Vec<String>> {

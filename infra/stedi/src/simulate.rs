@@ -1,0 +1,203 @@
+//! The deterministic simulation: many seeds, or one case again.
+
+mod crew;
+mod report;
+mod story;
+
+use crate::args::Simulate;
+use crate::progress;
+use crate::report::print;
+use aws::BoxError;
+use crew::{Crew, in_thread};
+use report::{Broken, Report};
+use simulation::checks::Violation;
+use simulation::faults::{Faults, Figures};
+use simulation::shrink::{self, Shrunk};
+use simulation::trace::Trace;
+use simulation::{Case, Outcome};
+use std::collections::BTreeMap;
+use std::io;
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+use tokio::sync::mpsc;
+
+/// Of a long trace the end tells most.
+const LINES_SHOWN: usize = 60;
+
+/// Why a simulation does not end well.
+#[derive(Debug, thiserror::Error)]
+enum SimulateError {
+    #[error("seed {seed} breaks a law: {violation}")]
+    SeedBreaks { seed: u64, violation: Violation },
+    #[error("{} breaks a law: {violation}", file.display())]
+    FileBreaks { file: PathBuf, violation: Violation },
+    #[error("{what} cannot be run")]
+    Unrunnable { what: String, source: BoxError },
+    #[error("a thread ended with a panic")]
+    Panicked,
+    #[error("cannot read {}", .0.display())]
+    Unreadable(PathBuf, #[source] io::Error),
+    #[error("{} is no case of the simulation; expected a file that `stedi simulate` wrote", .0.display())]
+    NoCase(PathBuf, #[source] serde_json::Error),
+    #[error("cannot write {}", .0.display())]
+    Unwritable(PathBuf, #[source] io::Error),
+}
+
+/// Runs `stedi simulate`.
+pub(crate) async fn simulate(args: Simulate) -> Result<(), BoxError> {
+    match &args.replay {
+        Some(file) => replay(file).await,
+        None => seeds(&args).await,
+    }
+}
+
+/// Runs many seeds.
+#[expect(clippy::disallowed_methods, reason = "how long the runs took is told to the user, and decides nothing")]
+async fn seeds(args: &Simulate) -> Result<(), BoxError> {
+    let started = Instant::now();
+    let mut figures = Figures::default();
+    let (runs, violation) = run_all(args, &mut figures).await?;
+    let report = |seconds| Report::new(args.seed, runs, &args.faults, &figures, seconds);
+    let Some((seed, violation)) = violation else {
+        let report = report(started.elapsed().as_secs_f64());
+        return match args {
+            Simulate { json: true, .. } => print(&serde_json::to_string(&report)?),
+            // Two processes are to print the very same.
+            Simulate { trace: true, .. } => Ok(()),
+            _ => print(&report.to_text()),
+        };
+    };
+    let mut report = report(started.elapsed().as_secs_f64());
+    let broken = Broken::new(seed, &args.faults, &violation);
+    if !args.json {
+        print(&format!("seed {seed} breaks a law: {violation}\nsee it again: {}", broken.command))?;
+    }
+    let shrunk = shrink(Case::of(seed, &args.faults), violation.clone()).await?;
+    let json = serde_json::to_string_pretty(&shrunk.case)?;
+    std::fs::write(&broken.smaller, json + "\n")
+        .map_err(|error| SimulateError::Unwritable(broken.smaller.clone(), error))?;
+    if args.json {
+        report.violation = Some(broken);
+        print(&serde_json::to_string(&report)?)?;
+    } else {
+        tell(&shrunk, &broken, args.trace).await?;
+    }
+    Err(SimulateError::SeedBreaks { seed, violation }.into())
+}
+
+/// Runs the seeds, up to the first that breaks a law: how many there were, and which law was broken.
+///
+/// Whatever the number of threads, results are taken in the order of the seeds.
+async fn run_all(args: &Simulate, figures: &mut Figures) -> Result<(u64, Option<(u64, Violation)>), BoxError> {
+    let Simulate { seed: first, runs, trace, .. } = *args;
+    let seed_of = move |i: u64| first.wrapping_add(i);
+    let (sender, mut results) = mpsc::unbounded_channel();
+    let (next, faults) = (Arc::new(AtomicU64::new(0)), args.faults.clone());
+    let jobs = args.jobs.or(std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+    let crew = Crew::start(jobs.min(usize::try_from(runs).unwrap_or(usize::MAX)), move |stop| {
+        while !stop.is_wanted() {
+            let i = next.fetch_add(1, Ordering::Relaxed);
+            if i >= runs || sender.send((i, run_seed(seed_of(i), &faults))).is_err() {
+                return;
+            }
+        }
+    })?;
+    // A bar among the lines of a trace would be in the way.
+    let bar = (!trace).then(|| progress::bar(runs, "runs"));
+    let mut early = BTreeMap::new();
+    for i in 0..runs {
+        let outcome = loop {
+            if let Some(outcome) = early.remove(&i) {
+                break outcome;
+            }
+            let (i, outcome) = results.recv().await.ok_or(SimulateError::Panicked)?;
+            early.insert(i, outcome);
+        };
+        let Outcome { mut violations, trace: lines, figures: more } = outcome?;
+        figures.add(&more);
+        if trace {
+            let digest = lines.digest();
+            print(&if runs == 1 { traced(&lines) } else { format!("{} {digest}", seed_of(i)) })?;
+        }
+        if !violations.is_empty() {
+            drop(crew);
+            return Ok((i + 1, Some((seed_of(i), violations.swap_remove(0)))));
+        }
+        if let Some(bar) = &bar {
+            bar.inc(1);
+        }
+    }
+    Ok((runs, None))
+}
+
+fn run_seed(seed: u64, faults: &Faults) -> Result<Outcome, SimulateError> {
+    run(&Case::of(seed, faults), || format!("seed {seed}"))
+}
+
+fn run(case: &Case, what: impl Fn() -> String) -> Result<Outcome, SimulateError> {
+    // A panic that took only its thread would go unnoticed until all others are done.
+    let outcome = catch_unwind(AssertUnwindSafe(|| simulation::simulate(case)));
+    outcome
+        .unwrap_or_else(|_| Err("it panicked".into()))
+        .map_err(|source| SimulateError::Unrunnable { what: what(), source })
+}
+
+/// Searches for a smaller case that breaks the same law.
+async fn shrink(case: Case, violation: Violation) -> Result<Shrunk<Violation>, BoxError> {
+    let bar = progress::bar(shrink::RUNS_MAX.into(), "runs to find a smaller case");
+    let shrunk = in_thread(move |stop| {
+        let law = violation.law;
+        let fails = |case: &Case| shrink::breaks(case, law);
+        let go_on = |best: &Shrunk<Violation>| {
+            bar.set_position(best.runs.into());
+            if stop.is_wanted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let shrunk = shrink::shrink(case, violation, shrink::RUNS_MAX, fails, go_on);
+        bar.finish_and_clear();
+        shrunk
+    });
+    Ok(shrunk.await?.ok_or(SimulateError::Panicked)?)
+}
+
+/// Tells of a smaller case.
+async fn tell(shrunk: &Shrunk<Violation>, broken: &Broken, whole: bool) -> Result<(), BoxError> {
+    let Shrunk { case, failure, runs } = shrunk;
+    let again = case.clone();
+    let outcome = in_thread(move |_| run(&again, || "the smaller case".to_owned()));
+    let trace = outcome.await?.ok_or(SimulateError::Panicked)??.trace;
+    let lines = trace.lines();
+    let from = if whole { 0 } else { lines.len().saturating_sub(LINES_SHOWN) };
+    let left_out =
+        if from > 0 { format!("... {from} lines before these; the command shows them\n") } else { String::new() };
+    print(&format!(
+        "\na smaller case that breaks the same law, after {runs} more runs, is now in {}\nsee it: {}\n\n{}\n\n{left_out}{}\n\n{failure}",
+        broken.smaller.display(),
+        broken.replay(),
+        story::of(case),
+        lines[from..].join("\n"),
+    ))
+}
+
+/// Runs the case in a file.
+async fn replay(file: &Path) -> Result<(), BoxError> {
+    let json = std::fs::read(file).map_err(|error| SimulateError::Unreadable(file.to_owned(), error))?;
+    let case: Case = serde_json::from_slice(&json).map_err(|error| SimulateError::NoCase(file.to_owned(), error))?;
+    print(&format!("{}\n", story::of(&case)))?;
+    let what = file.display().to_string();
+    let outcome = in_thread(move |_| run(&case, || what.clone())).await?.ok_or(SimulateError::Panicked)??;
+    print(&traced(&outcome.trace))?;
+    match outcome.violations.into_iter().next() {
+        Some(violation) => Err(SimulateError::FileBreaks { file: file.to_owned(), violation }.into()),
+        None => print("no law is broken"),
+    }
+}
+
+/// All lines of a trace, and what tells it from others.
+fn traced(trace: &Trace) -> String {
+    format!("{}\ntrace {}", trace.lines().join("\n"), trace.digest())
+}

@@ -1,0 +1,167 @@
+//! What many runs of the simulation came to, as JSON and as text.
+
+use crate::report::grouped;
+use comfy_table::presets::UTF8_FULL_CONDENSED;
+use comfy_table::{CellAlignment, Table as TextTable};
+use serde::Serialize;
+use simulation::checks::{Law, Violation};
+use simulation::faults::{Faults, Figures, Kind};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// What was run, and what came of it. Its JSON is part of the command line's contract.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    /// The first seed.
+    pub seed: u64,
+    /// How many were run.
+    pub runs: u64,
+    /// Invocations of functions.
+    pub invocations: u64,
+    /// Their requests to S3 and Glue.
+    pub requests: u64,
+    /// Their writes, each of which was looked at.
+    pub writes: u64,
+    /// How often nothing was left to deliver, and everything was compared.
+    pub compared: u64,
+    /// The kinds that might occur.
+    pub faults: BTreeMap<&'static str, Injected>,
+    /// What was checked.
+    pub laws: Vec<String>,
+    /// The time from start to finish.
+    pub seconds: f64,
+    /// The law that was broken, by the smallest seed that broke one.
+    pub violation: Option<Broken>,
+}
+
+/// A kind of fault.
+#[derive(Debug, Serialize)]
+pub(crate) struct Injected {
+    /// How often it was injected.
+    pub injected: u64,
+    /// How often that mattered.
+    pub mattered: u64,
+}
+
+/// A law that was broken.
+#[derive(Debug, Serialize)]
+pub(crate) struct Broken {
+    /// By which seed.
+    pub seed: u64,
+    /// Which.
+    pub law: String,
+    /// How.
+    pub what: String,
+    /// The command that shows it.
+    pub command: String,
+    /// The file with a smaller case.
+    pub smaller: PathBuf,
+}
+
+impl Report {
+    /// The report of `runs` seeds from `seed` on.
+    pub(crate) fn new(seed: u64, runs: u64, faults: &Faults, figures: &Figures, seconds: f64) -> Self {
+        let kinds = faults.0.iter().map(|kind| {
+            let (injected, mattered) = figures.faults.get(kind).copied().unwrap_or_default();
+            (kind.name(), Injected { injected, mattered })
+        });
+        Self {
+            seed,
+            runs,
+            invocations: figures.invocations,
+            requests: figures.requests,
+            writes: figures.writes,
+            compared: figures.settled,
+            faults: kinds.collect(),
+            laws: Law::ALL.iter().map(ToString::to_string).collect(),
+            seconds,
+            violation: None,
+        }
+    }
+
+    /// The report for people, of runs in which no law was broken.
+    pub(crate) fn to_text(&self) -> String {
+        let Self { seed, runs, invocations, requests, writes, compared, seconds, .. } = self;
+        format!(
+            "{faults}\n{laws}\n{runs} runs from seed {seed} on, {rate:.1} a second: {invocations} invocations, \
+             {requests} requests; {writes} writes looked at, everything compared {compared} times. No law was broken",
+            faults = self.faults_text(),
+            laws = laws_text(),
+            runs = grouped(*runs),
+            rate = *runs as f64 / seconds,
+            invocations = grouped(*invocations),
+            requests = grouped(*requests),
+            writes = grouped(*writes),
+            compared = grouped(*compared),
+        )
+    }
+
+    fn faults_text(&self) -> TextTable {
+        let mut table = table(["fault", "injected", "mattered", "it matters when"]);
+        for kind in Kind::ALL {
+            if let Some(Injected { injected, mattered }) = self.faults.get(kind.name()) {
+                table.add_row([kind.name(), &grouped(*injected), &grouped(*mattered), kind.matters_when()]);
+            }
+        }
+        for column in table.column_iter_mut().skip(1).take(2) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        table
+    }
+}
+
+fn laws_text() -> TextTable {
+    let mut table = table(["law", "looked at"]);
+    for law in Law::ALL {
+        table.add_row([&law.to_string(), looked_at(law)]);
+    }
+    table
+}
+
+fn looked_at(law: Law) -> &'static str {
+    match law {
+        Law::Safety | Law::Anonymity | Law::Determinism => "after every single write",
+        Law::Convergence | Law::Withdrawal | Law::Accounting | Law::Catalogue => "whenever nothing is left to deliver",
+        Law::Quiescence => "at the end, when the event of every object comes once more",
+        Law::Progress => "all the time: it comes to rest, and no event fails for ever",
+    }
+}
+
+fn table<const N: usize>(header: [&str; N]) -> TextTable {
+    let mut table = TextTable::new();
+    table.load_style(UTF8_FULL_CONDENSED).set_header(header);
+    table
+}
+
+impl Broken {
+    /// A violation that a seed led to.
+    pub(crate) fn new(seed: u64, faults: &Faults, violation: &Violation) -> Self {
+        let faults = if *faults == Faults::all() { String::new() } else { format!(" --faults {faults}") };
+        Self {
+            seed,
+            law: violation.law.to_string(),
+            what: violation.what.clone(),
+            command: format!("stedi simulate --seed {seed} --runs 1 --trace{faults}"),
+            smaller: format!("stedi-simulation-{seed}.json").into(),
+        }
+    }
+
+    /// The command that runs the smaller case.
+    pub(crate) fn replay(&self) -> String {
+        format!("stedi simulate --replay {}", self.smaller.display())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_names_the_faults_unless_all_may_occur() {
+        let violation = Violation { law: Law::Safety, what: "a row".to_owned() };
+        let command = |faults: &str| Broken::new(7, &faults.parse().unwrap(), &violation).command;
+        assert_eq!(command("all"), "stedi simulate --seed 7 --runs 1 --trace");
+        assert_eq!(command("kill,stall"), "stedi simulate --seed 7 --runs 1 --trace --faults kill,stall");
+        assert_eq!(command("none"), "stedi simulate --seed 7 --runs 1 --trace --faults none");
+    }
+}

@@ -1,0 +1,217 @@
+"""`stedi simulate`: the same seed gives the same run in every process, the figures add up, and nothing is left behind."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lake import Run
+
+Simulate = Callable[..., Run]
+SEEDS = 40
+KINDS = {
+    "duplicate",
+    "reorder",
+    "delay",
+    "kill",
+    "stall",
+    "lost-response",
+    "time-out",
+    "slow-down",
+    "conflict",
+    "throttle",
+    "concurrent-modification",
+    "partition-error",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where a simulation may leave something, and must not."""
+    (tmp_path / "temporary").mkdir()
+    (tmp_path / "here").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def simulate(binary: Path, folder: Path) -> Simulate:
+    def simulate(*arguments: object) -> Run:
+        done = subprocess.run(
+            command(binary, *arguments),
+            capture_output=True,
+            text=True,
+            timeout=300,
+            cwd=folder / "here",
+            env=environment(folder),
+        )
+        assert "panicked" not in done.stderr
+        assert not any((folder / "temporary").iterdir())
+        return Run(done.returncode, done.stdout, done.stderr)
+
+    return simulate
+
+
+def command(binary: Path, *arguments: object) -> list[str]:
+    return [str(part) for part in (binary, "simulate", *arguments)]
+
+
+def environment(folder: Path) -> dict[str, str]:
+    return os.environ | {"TMPDIR": str(folder / "temporary")}
+
+
+def test_same_seed_gives_the_same_trace_in_every_process(simulate: Simulate) -> None:
+    first, second = (simulate("--runs", SEEDS, "--trace", "--jobs", jobs) for jobs in (1, 3))
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    assert first.stdout == second.stdout
+    lines = [line.split(" ") for line in first.stdout.splitlines()]
+    assert [int(seed) for seed, _ in lines] == list(range(1, SEEDS + 1))
+    assert len({digest for _, digest in lines}) == SEEDS
+    # And one of them alone, with all that happened.
+    whole = simulate("--runs", 1, "--seed", 7, "--trace")
+    assert whole.stdout.splitlines()[-1] == f"trace {lines[6][1]}"
+    assert len(whole.stdout.splitlines()) > 100
+
+
+def test_figures_are_sums_and_no_matter_of_threads(simulate: Simulate) -> None:
+    def figures(*arguments: object) -> dict:
+        run = simulate("--json", *arguments)
+        assert run.returncode == 0, run.stderr
+        assert run.report["seconds"] > 0
+        return {name: figure for name, figure in run.report.items() if name != "seconds"}
+
+    whole = figures("--runs", 12)
+    assert whole == figures("--runs", 12, "--jobs", 1) == figures("--runs", 12, "--jobs", 5)
+    parts = [figures("--seed", seed, "--runs", 4) for seed in (1, 5, 9)]
+    for name in ("runs", "invocations", "requests", "writes", "compared"):
+        assert whole[name] == sum(part[name] for part in parts) > 0, name
+    assert whole["faults"].keys() == KINDS
+    for kind, fault in whole["faults"].items():
+        for name in ("injected", "mattered"):
+            assert fault[name] == sum(part["faults"][kind][name] for part in parts), (kind, name)
+    assert whole["requests"] > whole["writes"] > whole["compared"] >= whole["runs"] == 12
+    assert whole["seed"] == 1
+    assert whole["violation"] is None
+    assert len(whole["laws"]) == 9
+
+
+def test_no_faults_are_injected_where_none_may_be(simulate: Simulate) -> None:
+    run = simulate("--runs", 5, "--faults", "none", "--json")
+    assert run.returncode == 0, run.stderr
+    assert run.report["faults"] == {}
+    assert not re.search("|".join(KINDS), simulate("--runs", 1, "--faults", "none", "--trace").stdout)
+
+
+def test_only_the_named_faults_are_injected(simulate: Simulate) -> None:
+    run = simulate("--runs", 10, "--faults", "kill,stall", "--json")
+    assert run.returncode == 0, run.stderr
+    assert run.report["faults"].keys() == {"kill", "stall"}
+    assert all(fault["injected"] > 0 for fault in run.report["faults"].values())
+
+
+def test_tables_for_people_tell_all_faults_and_laws(simulate: Simulate) -> None:
+    run = simulate("--runs", 3)
+    assert run.returncode == 0, run.stderr
+    assert not run.stderr
+    for word in (*KINDS, *(f"L{number} " for number in range(1, 9)), "progress", "3 runs", "No law was broken"):
+        assert word in run.stdout, word
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--faults", "bad-luck"),
+        ("--faults", "kill,bad-luck"),
+        ("--runs", 0),
+        ("--jobs", 0),
+        ("--trace", "--json"),
+        ("--replay", "case.json", "--seed", 3),
+    ],
+)
+def test_wrong_usage_is_explained(simulate: Simulate, arguments: tuple[object, ...]) -> None:
+    run = simulate(*arguments)
+    assert run.returncode == 2
+    assert "--help" in run.stderr
+    assert not run.stdout
+    if "--faults" in arguments:
+        assert all(kind in run.stderr for kind in KINDS)
+
+
+@pytest.mark.parametrize("content", [None, "", "not json", "{}", '{"scenario": [], "faults": [], "schedule": 1}'])
+def test_file_that_is_no_case_is_refused(simulate: Simulate, folder: Path, content: str | None) -> None:
+    if content is not None:
+        (folder / "here" / "case.json").write_text(content)
+    run = simulate("--replay", "case.json")
+    assert run.returncode == 1
+    assert not run.stdout
+    assert "case.json" in run.stderr
+    assert ("cannot read" if content is None else "no case") in run.stderr
+
+
+CASE = {
+    "scenario": {
+        "policy": "ever",
+        "customer_shards": 1,
+        "phases": [
+            [
+                {
+                    "at_ms": 5,
+                    "key": "accelerometer/landing/motions.json",
+                    "content": {"lines": [{"motion": {"name": "ann", "time": 1000, "number": 1}}]},
+                },
+                {"at_ms": 3, "key": "customer/landing/customers.json", "content": "damaged"},
+            ]
+        ],
+    },
+    "faults": ["kill"],
+    "schedule": 1,
+}
+
+
+def test_case_is_run_again(simulate: Simulate, folder: Path) -> None:
+    (folder / "here" / "case.json").write_text(json.dumps(CASE))
+    runs = [simulate("--replay", "case.json") for _ in range(2)]
+    assert runs[0].returncode == 0, runs[0].stderr
+    assert runs[0] == runs[1]
+    for word in ("ann@example.com", "damaged", "accelerometer_trusted#", "\ntrace ", "no law is broken"):
+        assert word in runs[0].stdout, word
+
+
+def test_case_that_cannot_be_run_is_refused(simulate: Simulate, folder: Path) -> None:
+    case = CASE | {"scenario": CASE["scenario"] | {"customer_shards": 0}}
+    (folder / "here" / "case.json").write_text(json.dumps(case))
+    run = simulate("--replay", "case.json")
+    assert run.returncode == 1
+    assert "case.json cannot be run" in run.stderr
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.5, 2])
+def test_interruption_leaves_nothing_behind(binary: Path, folder: Path, seconds: float) -> None:
+    with subprocess.Popen(
+        command(binary, "--runs", 100_000),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=folder / "here",
+        env=environment(folder),
+    ) as process:
+        # Not before it began, or the signal ends a process that does not listen yet.
+        deadline = time.monotonic() + 60
+        while not any((folder / "temporary").iterdir()):
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(0.01)
+        time.sleep(seconds)
+        begin = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert time.monotonic() - begin < 20
+    assert not stdout
+    assert "nothing is left behind" in stderr
+    assert not any((folder / "temporary").iterdir())
+    assert not any((folder / "here").iterdir())

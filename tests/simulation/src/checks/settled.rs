@@ -1,0 +1,184 @@
+//! Looks at the whole lake when nothing is left to deliver: convergence, withdrawal, accounting, catalogue.
+
+use super::watch::Watch;
+use super::{Law, Violation};
+use crate::oracle::{self, Expected};
+use crate::scenario::{Files, email};
+use crate::tables::rows_of;
+use aws::BoxError;
+use aws::lake::Lake;
+use aws::store::Read;
+use bytes::Bytes;
+use lake::layout::{self, FileName, Place, Source};
+use lake::policy::ConsentPolicy;
+use lake::table::Table;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The tables whose partitions are registered.
+const PARTITIONED: [Table; 3] = [Table::AccelerometerTrusted, Table::StepTrainerTrusted, Table::MachineLearningCurated];
+
+/// How many rows a difference shows.
+const SHOWN: usize = 3;
+
+/// All that is in a lake.
+pub struct Look {
+    objects: BTreeMap<String, Bytes>,
+    /// Table → the partitions that are registered.
+    registered: BTreeMap<Table, BTreeSet<String>>,
+    bucket: String,
+}
+
+/// Looks at a lake.
+pub async fn look(lake: &Lake) -> Result<Look, BoxError> {
+    let mut objects = BTreeMap::new();
+    for key in lake.store.list(lake.bucket(), "", true).await?.objects.into_keys() {
+        if let Read::Found { body, .. } = lake.store.read(&lake.at(key.as_str()), None).await? {
+            objects.insert(key, body);
+        }
+    }
+    let mut registered = BTreeMap::new();
+    for table in PARTITIONED {
+        let partitions = lake.catalog.partitions(table).await?;
+        registered.insert(table, partitions.iter().map(ToString::to_string).collect());
+    }
+    Ok(Look { objects, registered, bucket: lake.bucket().to_owned() })
+}
+
+/// Compares what is in a lake with what the landing files say.
+pub fn check(look: &Look, policy: ConsentPolicy, files: &Files<'_>, watch: &Watch) -> Result<Vec<Violation>, BoxError> {
+    let expected = oracle::tables(files, policy);
+    let mut violations = Violations::default();
+    let rows = convergence(&expected, &look.objects, &mut violations)?;
+    withdrawal(&expected, &look.objects, &rows, &mut violations);
+    accounting(look, &expected, files, &rows, &mut violations)?;
+    for (table, registered) in &look.registered {
+        let had_rows = watch.had_rows(*table);
+        violations.add(Law::Catalogue, *registered != had_rows, || {
+            format!("{table}: registered are {registered:?}, but rows were ever in {had_rows:?}")
+        });
+    }
+    Ok(violations.0)
+}
+
+#[derive(Default)]
+struct Violations(Vec<Violation>);
+
+impl Violations {
+    fn add(&mut self, law: Law, broken: bool, what: impl FnOnce() -> String) {
+        if broken {
+            self.0.push(Violation { law, what: what() });
+        }
+    }
+}
+
+/// The rows of each object of a table.
+type Rows = BTreeMap<String, Vec<String>>;
+
+fn convergence(
+    expected: &Expected,
+    objects: &BTreeMap<String, Bytes>,
+    violations: &mut Violations,
+) -> Result<Rows, BoxError> {
+    let mut all = Rows::new();
+    for (table, expected) in Table::DERIVED.into_iter().zip(expected.all()) {
+        let mut found = Vec::new();
+        for (key, body) in objects.iter().filter(|(key, _)| key.starts_with(table.prefix())) {
+            let rows = rows_of(table, key, body.clone())?;
+            found.extend(rows.iter().cloned());
+            all.insert(key.clone(), rows);
+        }
+        found.sort();
+        violations.add(Law::Convergence, found != *expected, || {
+            let missing = without(expected, &found);
+            let more = without(&found, expected);
+            format!("{table} has {} rows, not {}; missing: {missing}; too many: {more}", found.len(), expected.len())
+        });
+    }
+    Ok(all)
+}
+
+/// Some of the rows of `a` that are not in `b`, each as often as it is there.
+fn without(a: &[String], b: &[String]) -> String {
+    let mut rest = b.to_vec();
+    let mut rows = Vec::new();
+    for row in a {
+        match rest.iter().position(|other| other == row) {
+            Some(i) => drop(rest.swap_remove(i)),
+            None => rows.push(row.as_str()),
+        }
+    }
+    match rows.len() {
+        0 => "none".to_owned(),
+        n if n > SHOWN => format!("{} and {} more", rows[..SHOWN].join(" | "), n - SHOWN),
+        _ => rows.join(" | "),
+    }
+}
+
+fn withdrawal(expected: &Expected, objects: &BTreeMap<String, Bytes>, rows: &Rows, violations: &mut Violations) {
+    // Quarantine holds original bytes, whatever they say; it is not a row of anybody.
+    let outside = |key: &str| !key.contains("/landing/") && !key.starts_with("quarantine/");
+    for name in &expected.not_consenting {
+        let values = [email(name), format!("Dr. {name} Nobody"), format!("555-{name}"), format!("1399-{name}")];
+        for value in values.iter().map(String::as_str) {
+            for (key, body) in objects.iter().filter(|(key, _)| outside(key)) {
+                let within = memchr::memmem::find(body, value.as_bytes()).is_some()
+                    || rows.get(key).is_some_and(|rows| rows.iter().any(|row| row.contains(value)));
+                violations.add(Law::Withdrawal, within, || format!("{key} holds {value}, who does not consent"));
+            }
+        }
+    }
+}
+
+fn accounting(
+    look: &Look,
+    expected: &Expected,
+    files: &Files<'_>,
+    rows: &Rows,
+    violations: &mut Violations,
+) -> Result<(), BoxError> {
+    let mut customers_kept = 0;
+    for key in files.keys() {
+        let Some(source) = Source::ALL.into_iter().find(|source| key.starts_with(source.landing().prefix())) else {
+            continue;
+        };
+        let place = Place { bucket: look.bucket.clone(), key: (*key).to_owned() };
+        let receipt_key = layout::receipt(source, &FileName::of(&place));
+        let Some(body) = look.objects.get(&receipt_key) else {
+            violations.add(Law::Accounting, true, || format!("{key} has no receipt"));
+            continue;
+        };
+        let receipt: Value = serde_json::from_slice(body)?;
+        let count = |value: &Value| value.as_u64().unwrap_or(u64::MAX);
+        let excluded: u64 = receipt["excluded"].as_object().into_iter().flatten().map(|(_, rows)| count(rows)).sum();
+        let (all, kept, quarantined) =
+            (count(&receipt["rows"]), count(&receipt["kept"]), count(&receipt["quarantined"]));
+        let outputs = receipt["outputs"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let wanted = expected.accounts.get(*key).copied().unwrap_or_default();
+        let say = |what: &str| format!("{receipt_key}: {what}: {receipt}; expected {wanted:?}");
+        violations.add(Law::Accounting, all != kept + excluded + quarantined, || say("the sum is wrong"));
+        violations.add(Law::Accounting, all != wanted.rows, || say("rows are wrong"));
+        violations.add(Law::Accounting, quarantined != wanted.quarantined, || say("quarantined is wrong"));
+        violations.add(Law::Accounting, wanted.kept.is_some_and(|wanted| kept != wanted), || say("kept is wrong"));
+        let file = look.objects.get(&layout::quarantine(source, &FileName::of(&place)));
+        let lines = file.map_or(0, |file| memchr::memchr_iter(b'\n', file).count()) as u64;
+        violations.add(Law::Accounting, lines != quarantined, || say(&format!("its quarantine has {lines} lines")));
+        let in_outputs: u64 = outputs.iter().map(|output| count(&output["rows"])).sum();
+        violations.add(Law::Accounting, kept != in_outputs, || say("kept is not the sum of the outputs"));
+        if source == Source::Customer {
+            customers_kept += kept;
+            continue;
+        }
+        for output in outputs {
+            let stored = rows.get(output["key"].as_str().unwrap_or_default()).map_or(0, Vec::len) as u64;
+            violations.add(Law::Accounting, count(&output["rows"]) != stored, || {
+                say(&format!("{} has {stored} rows", output["key"]))
+            });
+        }
+    }
+    let customers = expected.customer_trusted.len() as u64;
+    violations.add(Law::Accounting, customers_kept != customers, || {
+        format!("the customer files' receipts keep {customers_kept} rows together, customer_trusted has {customers}")
+    });
+    Ok(())
+}

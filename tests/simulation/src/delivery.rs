@@ -1,0 +1,106 @@
+//! The events of stored objects: at least once, in any order, some of them late.
+
+use crate::events::{event, woken_by};
+use crate::faults::{Kind, Weather};
+use crate::run::State;
+use fastrand::Rng;
+use lake::table::Table;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+/// An event on its way to a function.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Delivery {
+    /// When it comes, in milliseconds since the run began.
+    pub(crate) due_ms: u64,
+    pub(crate) id: u64,
+    pub(crate) function: Table,
+    pub(crate) key: String,
+    /// The object's version that it tells of.
+    pub(crate) version: u64,
+    pub(crate) late: bool,
+    pub(crate) duplicate: bool,
+    /// How often it came already.
+    pub(crate) receives: u32,
+}
+
+/// Events on their way.
+#[derive(Default)]
+pub(crate) struct Deliveries {
+    pending: BTreeSet<Delivery>,
+    next_id: u64,
+}
+
+impl Deliveries {
+    /// The events of an object that was just stored.
+    pub(crate) fn stored(&mut self, state: &mut State, key: &str, now_ms: u64) {
+        let version = state.versions.get(key).copied().unwrap_or_default();
+        for function in woken_by(key) {
+            for arrival in state.weather.deliveries(&mut state.rng) {
+                for (kind, is) in [(Kind::Duplicate, arrival.duplicate), (Kind::Delay, arrival.late)] {
+                    if is {
+                        state.figures.injected(kind);
+                    }
+                }
+                let due_ms = now_ms + arrival.after_ms;
+                let (late, duplicate) = (arrival.late, arrival.duplicate);
+                self.push(Delivery { due_ms, id: 0, function, key: key.into(), version, late, duplicate, receives: 0 });
+            }
+        }
+    }
+
+    /// An event is to come, or to come again.
+    pub(crate) fn push(&mut self, delivery: Delivery) {
+        self.next_id += 1;
+        self.pending.insert(Delivery { id: self.next_id, ..delivery });
+    }
+
+    /// When the next event comes to a function for which `may` holds.
+    pub(crate) fn next_ms(&self, may: impl Fn(Table) -> bool) -> Option<u64> {
+        self.pending.iter().find(|delivery| may(delivery.function)).map(|delivery| delivery.due_ms)
+    }
+
+    /// The events that come now to one function for which `may` holds: one, or several as a batch.
+    pub(crate) fn take(&mut self, now_ms: u64, batch: usize, may: impl Fn(Table) -> bool) -> Vec<Delivery> {
+        let due = || self.pending.iter().take_while(|delivery| delivery.due_ms <= now_ms);
+        let Some(function) = due().map(|delivery| delivery.function).find(|function| may(*function)) else {
+            return Vec::new();
+        };
+        let taken: Vec<Delivery> =
+            due().filter(|delivery| delivery.function == function).take(batch).cloned().collect();
+        for delivery in &taken {
+            self.pending.remove(delivery);
+        }
+        taken
+    }
+
+    /// The objects of which an older event than these is still on its way to the same function.
+    pub(crate) fn overtaken(&self, taken: &[Delivery]) -> BTreeSet<String> {
+        let Some(newest) = taken.iter().map(|delivery| delivery.version).max() else { return BTreeSet::new() };
+        let function = taken.first().map(|delivery| delivery.function);
+        let older = |other: &&Delivery| Some(other.function) == function && other.version < newest && !other.duplicate;
+        self.pending.iter().filter(older).map(|delivery| delivery.key.clone()).collect()
+    }
+}
+
+/// When a failed event comes again.
+pub(crate) fn again_after_ms(rng: &mut Rng, weather: &Weather) -> u64 {
+    match (weather.has(Kind::Delay), rng.u8(..3)) {
+        (true, 0) => rng.u64(60_000..90 * 60_000),
+        _ => rng.u64(100..60_000),
+    }
+}
+
+/// The payload of an invocation, in one of the shapes in which events come.
+pub(crate) fn payload(rng: &mut Rng, bucket: &str, deliveries: &[Delivery]) -> Value {
+    let wrapped = rng.bool();
+    let record = |delivery: &Delivery| {
+        let body = event(bucket, &delivery.key).to_string();
+        let body = if wrapped { json!({"Type": "Notification", "Message": body}).to_string() } else { body };
+        json!({"messageId": delivery.id.to_string(), "eventSource": "aws:sqs", "body": body})
+    };
+    match deliveries {
+        [one] if rng.u8(..4) == 0 => event(bucket, &one.key),
+        many => json!({"Records": many.iter().map(record).collect::<Vec<_>>()}),
+    }
+}

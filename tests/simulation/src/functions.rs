@@ -1,0 +1,52 @@
+//! The five functions as one type, to be called by name.
+
+use accelerometer_trusted::AccelerometerTrusted;
+use aws::BoxError;
+use aws::function::{Answer, invoke};
+use aws::lake::Lake;
+use customer_curated::CustomerCurated;
+use customer_trusted::CustomerTrusted;
+use lake::table::Table;
+use machine_learning_curated::MachineLearningCurated;
+use serde_json::Value;
+use step_trainer_trusted::StepTrainerTrusted;
+
+/// One instance of one of the five functions, with whatever it keeps while it is warm.
+pub enum AnyFunction {
+    /// `customer_trusted`
+    CustomerTrusted(CustomerTrusted),
+    /// `accelerometer_trusted`
+    AccelerometerTrusted(AccelerometerTrusted),
+    /// `customer_curated`
+    CustomerCurated(CustomerCurated),
+    /// `step_trainer_trusted`
+    StepTrainerTrusted(StepTrainerTrusted),
+    /// `machine_learning_curated`
+    MachineLearningCurated(MachineLearningCurated),
+}
+
+impl AnyFunction {
+    /// A cold instance of the function that derives `table`; none if no function does.
+    pub fn new(table: Table, lake: Lake) -> Option<Self> {
+        Some(match table {
+            Table::CustomerTrusted => Self::CustomerTrusted(CustomerTrusted::new(lake)),
+            Table::AccelerometerTrusted => Self::AccelerometerTrusted(AccelerometerTrusted::new(lake)),
+            Table::CustomerCurated => Self::CustomerCurated(CustomerCurated::new(lake)),
+            Table::StepTrainerTrusted => Self::StepTrainerTrusted(StepTrainerTrusted::new(lake)),
+            Table::MachineLearningCurated => Self::MachineLearningCurated(MachineLearningCurated::new(lake)),
+            Table::CustomerLanding | Table::AccelerometerLanding | Table::StepTrainerLanding => return None,
+        })
+    }
+
+    /// Invokes it, as Lambda does.
+    pub async fn invoke(&self, payload: &Value) -> Result<Answer, BoxError> {
+        // Boxed: five deep futures in one would be as large as the largest at every await.
+        match self {
+            Self::CustomerTrusted(function) => Box::pin(invoke(function, payload)).await,
+            Self::AccelerometerTrusted(function) => Box::pin(invoke(function, payload)).await,
+            Self::CustomerCurated(function) => Box::pin(invoke(function, payload)).await,
+            Self::StepTrainerTrusted(function) => Box::pin(invoke(function, payload)).await,
+            Self::MachineLearningCurated(function) => Box::pin(invoke(function, payload)).await,
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! What the wires and the world of one run share: the luck, the trace, and what was stored.
+
+use crate::checks::Violation;
+use crate::checks::watch::Watch;
+use crate::faults::{Figures, Kind, Weather};
+use crate::operation::Operation;
+use crate::trace::Trace;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use bytes::Bytes;
+use fastrand::Rng;
+use lake::table::Table;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// One run.
+pub(crate) struct Run {
+    /// Something was stored.
+    pub(crate) changed: Notify,
+    began: Instant,
+    state: Mutex<State>,
+}
+
+/// What changes in the course of a run.
+pub(crate) struct State {
+    pub(crate) rng: Rng,
+    pub(crate) weather: Weather,
+    pub(crate) trace: Trace,
+    pub(crate) watch: Watch,
+    pub(crate) figures: Figures,
+    pub(crate) violations: Vec<Violation>,
+    /// What was stored and has no events yet.
+    pub(crate) stored: Vec<String>,
+    /// How often each object was stored, as numbers that grow over all objects.
+    pub(crate) versions: BTreeMap<String, u64>,
+    next_version: u64,
+    /// A function stands still: so many of what lands next are to land now, so that things change behind its back.
+    pub(crate) hurry: u32,
+}
+
+/// One invocation of a function.
+#[derive(Debug)]
+pub(crate) struct Invocation {
+    pub(crate) name: String,
+    pub(crate) function: Table,
+    pub(crate) killed: Notify,
+    state: Mutex<InvocationState>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct InvocationState {
+    slowness: u64,
+    pub(crate) writes: u64,
+    /// The objects it looked at or wrote.
+    pub(crate) touched: BTreeSet<String>,
+    /// Puts whose responses were lost.
+    lost: BTreeSet<String>,
+    /// What befell it that trying again may help.
+    pub(crate) befell: Vec<Kind>,
+}
+
+impl Invocation {
+    pub(crate) fn new(name: String, function: Table) -> Arc<Self> {
+        Arc::new(Self { name, function, killed: Notify::new(), state: Mutex::default() })
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, InvocationState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) wait_ms: u64,
+    pub(crate) fault: Option<Kind>,
+    /// A kill comes before the request is carried out, not after.
+    pub(crate) before: bool,
+    /// The number of the last version when a stall began.
+    stalled_at: Option<u64>,
+}
+
+/// How likely a request meets something, compared with a read: between a read and a write is where it hurts.
+const WEIGHT_OF_PUT: f64 = 3.0;
+/// The same for Glue, which is called least.
+const WEIGHT_OF_GLUE: f64 = 10.0;
+/// How likely a function that stood still before a put is killed after it.
+const KILL_AFTER_STALL: f64 = 0.4;
+/// How likely an invocation's speed changes before a request.
+const CHANGE_OF_SPEED: f64 = 0.05;
+
+impl Run {
+    #[expect(clippy::disallowed_methods, reason = "the simulated clock, for the trace")]
+    pub(crate) fn new(rng: Rng, weather: Weather) -> Self {
+        let state = State {
+            rng,
+            weather,
+            trace: Trace::default(),
+            watch: Watch::default(),
+            figures: Figures::default(),
+            violations: Vec::new(),
+            stored: Vec::new(),
+            versions: BTreeMap::new(),
+            next_version: 0,
+            hurry: 0,
+        };
+        Self { changed: Notify::new(), began: Instant::now(), state: Mutex::new(state) }
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Milliseconds since the run began.
+    #[expect(clippy::disallowed_methods, reason = "the simulated clock, for the trace")]
+    pub(crate) fn now_ms(&self) -> u64 {
+        // A run takes days, not millions of years.
+        (Instant::now() - self.began).as_millis() as u64
+    }
+
+    pub(crate) fn trace(&self, who: &str, what: impl fmt::Display) {
+        let now_ms = self.now_ms();
+        self.state().trace.add(now_ms, who, what);
+    }
+
+    pub(crate) fn tell(&self, invocation: &Invocation, what: impl fmt::Display) {
+        self.trace(&invocation.name, what);
+    }
+
+    /// Decides what becomes of a request.
+    pub(crate) fn plan(&self, invocation: &Invocation, operation: &Operation) -> Plan {
+        let mut state = self.state();
+        let State { rng, weather, figures, .. } = &mut *state;
+        let mut of = invocation.state();
+        figures.requests += 1;
+        if of.slowness == 0 || rng.f64() < CHANGE_OF_SPEED {
+            of.slowness = weather.slowness(rng);
+        }
+        let possible: &[Kind] = if operation.is_put() {
+            &[Kind::Kill, Kind::LostResponse, Kind::TimeOut, Kind::SlowDown, Kind::Conflict]
+        } else if operation.is_glue() {
+            &[
+                Kind::Kill,
+                Kind::LostResponse,
+                Kind::TimeOut,
+                Kind::Throttle,
+                Kind::ConcurrentModification,
+                Kind::PartitionError,
+            ]
+        } else {
+            &[Kind::Kill, Kind::TimeOut, Kind::SlowDown]
+        };
+        let weight = match operation {
+            Operation::Put { .. } => WEIGHT_OF_PUT,
+            Operation::Glue { .. } => WEIGHT_OF_GLUE,
+            _ => 1.0,
+        };
+        let mut fault = weather.fault(rng, possible, weight);
+        let mut before = rng.bool();
+        let derived = operation.is_put() && operation.key().is_some_and(|key| !key.starts_with("_state/"));
+        let ambush_ms = if derived { weather.ambush_ms(rng) } else { None };
+        let stall_ms = ambush_ms.or_else(|| weather.stall_ms(rng, weight));
+        // What hurts most: to write what was read long ago, and not to live to look again.
+        if stall_ms.is_some() && operation.is_put() && weather.has(Kind::Kill) && rng.f64() < KILL_AFTER_STALL {
+            (fault, before) = (Some(Kind::Kill), false);
+        }
+        if let Some(fault) = fault {
+            figures.injected(fault);
+            match fault {
+                Kind::LostResponse => of.lost.extend(operation.key().map(str::to_owned)),
+                Kind::Kill => {}
+                other => of.befell.push(other),
+            }
+        }
+        if stall_ms.is_some() {
+            figures.injected(Kind::Stall);
+            let hurry = rng.u32(..=2);
+            state.hurry += hurry;
+            self.changed.notify_one();
+        }
+        Plan {
+            wait_ms: state.rng.u64(1..=4) * of.slowness + stall_ms.unwrap_or(0),
+            fault,
+            before,
+            stalled_at: stall_ms.map(|_| state.next_version),
+        }
+    }
+
+    /// The request is about to be carried out.
+    pub(crate) fn waited(&self, invocation: &Invocation, operation: &Operation, plan: &Plan) {
+        let mut of = invocation.state();
+        of.touched.extend(operation.key().map(str::to_owned));
+        let Some(since) = plan.stalled_at else { return };
+        let mut state = self.state();
+        let changed = of.touched.iter().any(|key| state.versions.get(key).is_some_and(|version| *version > since));
+        if changed {
+            state.figures.mattered(Kind::Stall);
+        }
+        drop(state);
+        self.tell(
+            invocation,
+            format_args!("stood still before {operation}{}", if changed { ", outdated" } else { "" }),
+        );
+    }
+
+    /// The request was carried out.
+    pub(crate) fn answered(
+        &self,
+        invocation: &Invocation,
+        operation: &Operation,
+        body: Option<Bytes>,
+        response: &HttpResponse,
+    ) {
+        let status = response.status().as_u16();
+        let etag = response.headers().get("etag").map(|etag| etag.trim_matches('"')).unwrap_or_default();
+        self.tell(invocation, format_args!("{operation} → {status} {}", etag.get(..6).unwrap_or(etag)));
+        let (Some(key), Some(body)) = (operation.key(), body) else { return };
+        let mut of = invocation.state();
+        if status == 412 && of.lost.remove(key) {
+            self.state().figures.mattered(Kind::LostResponse);
+        }
+        if (200..300).contains(&status) {
+            of.writes += 1;
+            drop(of);
+            self.state().figures.writes += 1;
+            self.stored(key, &body);
+        }
+    }
+
+    /// An object was stored, by whomever.
+    pub(crate) fn stored(&self, key: &str, body: &Bytes) {
+        let mut state = self.state();
+        state.next_version += 1;
+        let version = state.next_version;
+        state.versions.insert(key.to_owned(), version);
+        state.stored.push(key.to_owned());
+        let mut violations = state.watch.stored(key, body);
+        state.violations.append(&mut violations);
+        self.changed.notify_one();
+    }
+
+    pub(crate) fn kill(&self, invocation: &Invocation) {
+        if invocation.state().writes > 0 {
+            self.state().figures.mattered(Kind::Kill);
+        }
+        invocation.killed.notify_one();
+    }
+}

@@ -1,0 +1,258 @@
+//! Draws a scenario from a seed.
+//!
+//! Small on purpose: few people, few files and few instants, so that whatever can collide does.
+
+use super::{Content, Landing, Line, Motion, Record, Research, Scenario, Step};
+use fastrand::Rng;
+use lake::policy::ConsentPolicy;
+use std::collections::BTreeMap;
+
+const NAMES: [&str; 5] = ["ann", "bob", "eve", "dan", "zoe"];
+const SECOND: i64 = 1000;
+const HOUR: i64 = 3600 * SECOND;
+/// The readings' times: three hours, one of them of another day.
+const INSTANTS: [i64; 6] =
+    [14 * HOUR, 14 * HOUR + SECOND, 15 * HOUR, 15 * HOUR + SECOND, 24 * HOUR + SECOND, 24 * HOUR + 2 * SECOND];
+/// None of them is a record; each is rejected by itself.
+const BROKEN: [&str; 5] = [
+    "not json",
+    "42",
+    r#"{"user":"ann@example.com","timestamp":"noon","x":1,"y":2,"z":3}"#,
+    r#"{"email":"eve@example.com","registrationDate":"yesterday"}"#,
+    r#"{"nothing":"known"}"#,
+];
+/// More keys than are entered one by one in the index.
+const STRANGERS: usize = 70;
+
+impl Scenario {
+    /// The scenario of a seed.
+    pub fn draw(rng: &mut Rng) -> Self {
+        let policy = if rng.bool() { ConsentPolicy::Ever } else { ConsentPolicy::AtReading };
+        let customer_shards = *pick(rng, &[1, 2, 3, 16]);
+        let mut drawing = Drawing::new(rng);
+        let phases = (0..drawing.rng.usize(1..=3)).map(|phase| drawing.phase(phase)).collect();
+        Self { policy, customer_shards, phases }
+    }
+}
+
+struct Drawing<'a> {
+    rng: &'a mut Rng,
+    /// Who there is, and whether they ever consent.
+    people: Vec<(&'static str, bool)>,
+    devices: u8,
+    keys: Vec<String>,
+    /// What each file holds so far.
+    files: BTreeMap<String, Vec<Line>>,
+    /// What each file ever held.
+    earlier: BTreeMap<String, Vec<Vec<Line>>>,
+    /// Numbers the readings.
+    number: i32,
+}
+
+impl<'a> Drawing<'a> {
+    fn new(rng: &'a mut Rng) -> Self {
+        let mut people: Vec<_> = NAMES.into_iter().map(|name| (name, rng.u8(..4) > 0)).collect();
+        rng.shuffle(&mut people);
+        people.truncate(rng.usize(1..=4));
+        let devices = people.len() as u8;
+        let mut keys = Vec::new();
+        for (source, most) in [("customer", 3), ("accelerometer", 3), ("step_trainer", 2)] {
+            keys.extend((1..=rng.usize(1..=most)).map(|i| format!("{source}/landing/{source}-{i}.json")));
+        }
+        Self { rng, people, devices, keys, files: BTreeMap::new(), earlier: BTreeMap::new(), number: 0 }
+    }
+
+    fn phase(&mut self, phase: usize) -> Vec<Landing> {
+        // All at once, in a row, or over minutes.
+        let within_ms = *pick(self.rng, &[1, 50, 2_000, 60_000, 600_000]);
+        let mut landings = Vec::new();
+        if phase == 0 {
+            // So that there is something to go wrong: each kind of file.
+            for source in ["customer", "accelerometer", "step_trainer"] {
+                let key = format!("{source}/landing/{source}-1.json");
+                landings.push(self.landing(key, within_ms));
+            }
+        }
+        for _ in 0..self.rng.usize(1..=5) {
+            let key = self.key();
+            let landing = self.landing(key.clone(), within_ms);
+            let at_ms = landing.at_ms;
+            landings.push(landing);
+            match self.rng.u8(..6) {
+                // Two versions in quick succession.
+                0 => {
+                    let next = self.landing(key, 1);
+                    landings.push(Landing { at_ms: at_ms + self.rng.u64(1..=20), ..next });
+                }
+                // And back again, perhaps while somebody still works on the change.
+                1..=2 => {
+                    if let Some(lines) = self.undone(&key) {
+                        let at_ms = at_ms + *pick(self.rng, &[200, 60_000]);
+                        landings.push(Landing { at_ms, key, content: Content::Lines(lines) });
+                    }
+                }
+                _ => {}
+            }
+        }
+        landings
+    }
+
+    /// Changes of trust are what everything else must follow, so customers come as often as both kinds of readings.
+    fn key(&mut self) -> String {
+        let customers = self.rng.bool();
+        let keys: Vec<&String> = self.keys.iter().filter(|key| key.starts_with("customer") == customers).collect();
+        (*pick(self.rng, &keys)).clone()
+    }
+
+    fn landing(&mut self, key: String, within_ms: u64) -> Landing {
+        let at_ms = self.rng.u64(0..within_ms);
+        if self.rng.u8(..50) == 0 {
+            return Landing { at_ms, key, content: Content::Damaged };
+        }
+        let lines = match self.rng.u8(..6) {
+            0 => self.as_before(&key),
+            1..=2 => self.change_of_heart(&key),
+            _ => None,
+        };
+        let lines = lines.unwrap_or_else(|| self.lines(&key));
+        self.files.insert(key.clone(), lines.clone());
+        self.earlier.entry(key.clone()).or_default().push(lines.clone());
+        Landing { at_ms, key, content: Content::Lines(lines) }
+    }
+
+    /// What the file held at some time before.
+    fn as_before(&mut self, key: &str) -> Option<Vec<Line>> {
+        self.earlier.get(key).map(|versions| pick(self.rng, versions).clone())
+    }
+
+    /// What the file held before the last version.
+    fn undone(&mut self, key: &str) -> Option<Vec<Line>> {
+        let versions = self.earlier.get_mut(key)?;
+        let lines = versions.get(versions.len().checked_sub(2)?)?.clone();
+        versions.push(lines.clone());
+        self.files.insert(key.to_owned(), lines.clone());
+        Some(lines)
+    }
+
+    /// The same customers, of whom one changed the consent.
+    fn change_of_heart(&mut self, key: &str) -> Option<Vec<Line>> {
+        let mut lines = self.files.get(key)?.clone();
+        let records = lines.iter_mut().filter_map(|line| match line {
+            Line::Customer(record) => Some(record),
+            _ => None,
+        });
+        let mut records: Vec<&mut Record> = records.collect();
+        if records.is_empty() {
+            return None;
+        }
+        let chosen = self.rng.usize(..records.len());
+        let record = &mut *records[chosen];
+        let consents = self.people.iter().any(|(name, consents)| *name == record.name && *consents);
+        record.research = match record.research {
+            Research::Since(_) => Research::Absent,
+            _ if consents => Research::Since(-24 * HOUR),
+            other => other,
+        };
+        record.updated = Some(record.updated.unwrap_or_default() + 60 * SECOND * self.rng.i64(0..2));
+        Some(lines)
+    }
+
+    fn lines(&mut self, key: &str) -> Vec<Line> {
+        let mut lines = match self.files.get(key) {
+            // A correction of what was there.
+            Some(before) if self.rng.bool() => {
+                let mut lines = before.clone();
+                if !lines.is_empty() && self.rng.u8(..3) > 0 {
+                    lines.swap_remove(self.rng.usize(..lines.len()));
+                }
+                lines
+            }
+            _ => Vec::new(),
+        };
+        if self.rng.u8(..12) > 0 {
+            let most = if key.starts_with("customer") { self.people.len() } else { 4 };
+            for _ in 0..self.rng.usize(1..=most) {
+                let line = self.line(key);
+                lines.push(line);
+            }
+        }
+        if self.rng.u8(..8) == 0 {
+            lines.push(Line::Broken((*pick(self.rng, &BROKEN)).to_owned()));
+        }
+        if self.rng.u8(..30) == 0 && key.starts_with("accelerometer") {
+            for stranger in 0..STRANGERS {
+                let motion = self.motion(format!("stranger-{stranger}"));
+                lines.push(Line::Motion(motion));
+            }
+        }
+        self.rng.shuffle(&mut lines);
+        lines
+    }
+
+    fn line(&mut self, key: &str) -> Line {
+        if self.rng.u8(..8) == 0
+            && let Some(line) = self.line_of_another_file(key)
+        {
+            return line;
+        }
+        let (name, consents) = *pick(self.rng, &self.people);
+        if key.starts_with("customer") {
+            Line::Customer(self.record(name, consents))
+        } else if key.starts_with("accelerometer") {
+            Line::Motion(self.motion(name.to_owned()))
+        } else {
+            let device = self.rng.u8(..self.devices);
+            Line::Step(Step { device, time: *pick(self.rng, &INSTANTS), number: self.next_number() })
+        }
+    }
+
+    /// The very same line twice: within a file, or in two.
+    fn line_of_another_file(&mut self, key: &str) -> Option<Line> {
+        let kind = key.split('/').next()?;
+        let lines: Vec<&Line> =
+            self.files.iter().filter(|(key, _)| key.starts_with(kind)).flat_map(|(_, l)| l).collect();
+        (!lines.is_empty()).then(|| (*pick(self.rng, &lines)).clone())
+    }
+
+    fn record(&mut self, name: &str, consents: bool) -> Record {
+        let rng = &mut *self.rng;
+        let research = match rng.u8(..10) {
+            0..=1 => Research::Absent,
+            2 => Research::Null,
+            3 => Research::Zero,
+            _ if !consents => Research::Absent,
+            4..=6 => Research::Since(-24 * HOUR),
+            7..=8 => Research::Since(*pick(rng, &INSTANTS)),
+            _ => Research::Since(48 * HOUR),
+        };
+        let home = NAMES.iter().position(|other| *other == name).unwrap_or_default() as u8 % self.devices;
+        let device = match rng.u8(..12) {
+            0 => None,
+            1..=3 => Some(rng.u8(..self.devices)),
+            _ => Some(home),
+        };
+        // Few dates, so that two records are often of one time.
+        let date = |rng: &mut Rng| 60 * SECOND * rng.i64(0..5);
+        Record {
+            name: name.to_owned(),
+            phone: rng.u8(..2),
+            device,
+            registered: (rng.u8(..10) > 0).then(|| date(rng)),
+            updated: (rng.u8(..8) > 0).then(|| date(rng)),
+            research,
+        }
+    }
+
+    fn motion(&mut self, name: String) -> Motion {
+        Motion { name, time: *pick(self.rng, &INSTANTS), number: self.next_number() }
+    }
+
+    fn next_number(&mut self) -> i32 {
+        self.number += 1;
+        self.number
+    }
+}
+
+fn pick<'a, T>(rng: &mut Rng, from: &'a [T]) -> &'a T {
+    &from[rng.usize(..from.len())]
+}

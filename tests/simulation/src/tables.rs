@@ -1,0 +1,33 @@
+//! The rows of stored tables as texts, to be compared.
+
+use arrow_array::RecordBatch;
+use bytes::Bytes;
+use lake::Corrupt;
+use lake::columnar::{self, Decoder};
+use lake::table::{ColumnType, Table};
+
+/// The rows of one object of `table`, each as the texts of its partition (if the table has any) and its columns, with a
+/// space between them and `-` for what is absent.
+pub fn rows_of(table: Table, key: &str, body: Bytes) -> Result<Vec<String>, Corrupt> {
+    let within = key.strip_prefix(table.prefix()).unwrap_or(key);
+    let partition = within.rsplit_once('/').map(|(partition, _)| partition);
+    let mut rows = Vec::new();
+    for batch in Decoder::new(body, table.name())?.batches(table)? {
+        let batch = batch?;
+        for row in 0..batch.num_rows() {
+            let columns = table.columns().iter().enumerate().map(|(i, column)| cell(&batch, i, row, column.kind));
+            rows.push(partition.map(str::to_owned).into_iter().chain(columns).collect::<Vec<_>>().join(" "));
+        }
+    }
+    Ok(rows)
+}
+
+fn cell(batch: &RecordBatch, i: usize, row: usize, kind: ColumnType) -> String {
+    match kind {
+        ColumnType::String => columnar::text_at(batch, i, row).unwrap_or("-").to_owned(),
+        ColumnType::BigInt => columnar::bigint_at(batch, i, row).map_or("-".to_owned(), |n| n.to_string()),
+        ColumnType::Int => columnar::int_at(batch, i, row).to_string(),
+        ColumnType::Double => columnar::double_at(batch, i, row).to_string(),
+        ColumnType::Boolean => columnar::boolean_at(batch, i, row).to_string(),
+    }
+}

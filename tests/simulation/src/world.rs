@@ -1,0 +1,355 @@
+//! The world of one run: a lake, instances of the functions, files that land, and events that come.
+
+use crate::Case;
+use crate::checks::{Law, Violation, settled};
+use crate::delivery::{self, Deliveries, Delivery};
+use crate::events;
+use crate::faults::{Kind, Weather};
+use crate::functions::AnyFunction;
+use crate::run::{Invocation, Run};
+use crate::scenario::{Content, Files, Landing};
+use crate::wire::Wire;
+use aws::BoxError;
+use aws::function::Answer;
+use aws::lake::Lake;
+use aws::settings::{DATABASE, Settings};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use bytes::Bytes;
+use fastrand::Rng;
+use lake::hash::ShardCount;
+use lake::policy::Charter;
+use lake::table::Table;
+use local::Cloud;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::task::JoinSet;
+
+const BUCKET: &str = "stedi";
+/// Lambda ends an invocation after fifteen minutes.
+const LIFE_MAX: Duration = Duration::from_secs(15 * 60);
+/// A run that makes more requests does not come to rest.
+const REQUESTS_MAX: u64 = 40_000;
+/// An event that comes more often fails for ever: there are fewer faults in a run.
+const RECEIVES_MAX: u32 = 60;
+
+pub(crate) struct World<'a> {
+    case: &'a Case,
+    pub(crate) run: Arc<Run>,
+    cloud: Cloud,
+    settings: Settings,
+    /// The lake, past all bad luck.
+    lake: Lake,
+    deliveries: Deliveries,
+    /// Warm ones that have nothing to do.
+    instances: BTreeMap<Table, Vec<Instance>>,
+    /// What is under way, by the number of the invocation.
+    in_flight: BTreeMap<u64, InFlight>,
+    running: JoinSet<Finished>,
+    invocations: u64,
+    files: Files<'a>,
+}
+
+/// An instance of a function.
+struct Instance {
+    function: AnyFunction,
+    wire: Wire,
+}
+
+struct InFlight {
+    invocation: Arc<Invocation>,
+    taken: Vec<Delivery>,
+    overtaken: BTreeSet<String>,
+    /// Another invocation of the function was under way when it began.
+    beside: bool,
+}
+
+struct Finished {
+    number: u64,
+    instance: Instance,
+    end: End,
+}
+
+enum End {
+    Answered(Result<Answer, BoxError>),
+    Killed,
+    TimedOut,
+}
+
+impl<'a> World<'a> {
+    /// A new lake in the folder `directory`.
+    pub(crate) async fn new(case: &'a Case, directory: &Path) -> Result<Self, BoxError> {
+        let cloud = Cloud::open_with_clock(directory, Arc::new(|| SystemTime::UNIX_EPOCH))?;
+        let charter = Charter {
+            customer_shards: ShardCount::try_from(case.scenario.customer_shards)?,
+            consent_policy: case.scenario.policy,
+        };
+        let settings = Settings { lake_bucket: BUCKET.to_owned(), charter, database: DATABASE.to_owned() };
+        let lake = aws::connect::over(cloud.http_client(), local::REGION, &settings);
+        lake.store.create_bucket(BUCKET).await?;
+        lake.catalog.create_tables().await?;
+        let mut rng = Rng::with_seed(case.schedule);
+        let weather = Weather::draw(&mut rng, &case.faults);
+        Ok(Self {
+            case,
+            run: Arc::new(Run::new(rng, weather)),
+            cloud,
+            settings,
+            lake,
+            deliveries: Deliveries::default(),
+            instances: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
+            running: JoinSet::new(),
+            invocations: 0,
+            files: Files::new(),
+        })
+    }
+
+    /// Runs all phases, until a law is broken.
+    pub(crate) async fn live(&mut self) -> Result<(), BoxError> {
+        for (i, phase) in self.case.scenario.phases.iter().enumerate() {
+            self.run.trace("phase", i + 1);
+            let mut landings: Vec<&'a Landing> = phase.iter().collect();
+            landings.sort_by_key(|landing| landing.at_ms);
+            self.until_settled(landings).await?;
+            if self.broken() {
+                return Ok(());
+            }
+            let look = settled::look(&self.lake).await?;
+            let mut state = self.run.state();
+            let mut violations = settled::check(&look, self.case.scenario.policy, &self.files, &state.watch)?;
+            state.figures.settled += 1;
+            state.violations.append(&mut violations);
+            drop(state);
+            if self.broken() {
+                return Ok(());
+            }
+        }
+        self.again().await
+    }
+
+    fn broken(&self) -> bool {
+        !self.run.state().violations.is_empty()
+    }
+
+    /// Delivers the events of everything that is there once more, to cold instances: nothing may be written.
+    async fn again(&mut self) -> Result<(), BoxError> {
+        self.run.trace("once more", "every event");
+        self.instances.clear();
+        let written = {
+            let mut state = self.run.state();
+            state.weather = Weather::calm();
+            state.figures.writes
+        };
+        let now_ms = self.run.now_ms();
+        for (key, _) in self.lake.store.list(BUCKET, "", true).await?.objects {
+            for function in events::woken_by(&key) {
+                let key = key.clone();
+                let (late, duplicate) = (false, false);
+                self.deliveries.push(Delivery {
+                    due_ms: now_ms,
+                    id: 0,
+                    function,
+                    key,
+                    version: 0,
+                    late,
+                    duplicate,
+                    receives: 0,
+                });
+            }
+        }
+        self.until_settled(Vec::new()).await?;
+        let mut state = self.run.state();
+        let more = state.figures.writes - written;
+        if more > 0 {
+            let what = format!("delivering every event again made {more} writes; see the end of the trace");
+            state.violations.push(Violation { law: Law::Quiescence, what });
+        }
+        Ok(())
+    }
+
+    /// Lands files and delivers events until nothing is left, or a law is broken.
+    async fn until_settled(&mut self, landings: Vec<&'a Landing>) -> Result<(), BoxError> {
+        let began_ms = self.run.now_ms();
+        let mut landings = landings.into_iter().peekable();
+        loop {
+            let now_ms = self.run.now_ms();
+            let mut hurry = std::mem::take(&mut self.run.state().hurry);
+            while let Some(landing) = landings.next_if(|landing| began_ms + landing.at_ms <= now_ms || hurry > 0) {
+                hurry = hurry.saturating_sub(1);
+                self.land(landing).await?;
+            }
+            self.announce();
+            while self.start_one() {}
+            if self.broken() {
+                return Ok(());
+            }
+            let next_landing = landings.peek().map(|landing| began_ms + landing.at_ms);
+            let next_event = self.deliveries.next_ms(|function| self.has_room(function));
+            let next = next_landing.into_iter().chain(next_event).min();
+            if next.is_none() && self.running.is_empty() {
+                return Ok(());
+            }
+            let wait = Duration::from_millis(next.unwrap_or(u64::MAX).saturating_sub(self.run.now_ms()));
+            tokio::select! {
+                biased;
+                Some(finished) = self.running.join_next() => self.finish(finished?),
+                () = self.run.changed.notified() => {}
+                () = tokio::time::sleep(wait), if next.is_some() => {}
+            }
+            if self.run.state().figures.requests > REQUESTS_MAX {
+                self.violation(Law::Progress, format!("no rest after {REQUESTS_MAX} requests"));
+            }
+        }
+    }
+
+    fn violation(&self, law: Law, what: String) {
+        self.run.state().violations.push(Violation { law, what });
+    }
+
+    /// Puts a version of a landing file, whatever was there: whoever uploads knows no versions.
+    async fn land(&mut self, landing: &'a Landing) -> Result<(), BoxError> {
+        self.run.state().watch.landed(landing);
+        self.files.insert(&landing.key, &landing.content);
+        let place = self.lake.at(landing.key.as_str());
+        let body = Bytes::from(landing.content.bytes());
+        let version = self.lake.store.version(&place).await?;
+        self.lake.store.put(&place, body.clone(), &version).await?;
+        let what = match &landing.content {
+            Content::Lines(lines) => format!("{} lines", lines.len()),
+            Content::Damaged => "damaged".to_owned(),
+        };
+        self.run.trace("lands", format_args!("{} {what}", landing.key));
+        self.run.stored(&landing.key, &body);
+        Ok(())
+    }
+
+    /// Sends the events of what was stored.
+    fn announce(&mut self) {
+        let now_ms = self.run.now_ms();
+        let mut state = self.run.state();
+        for key in std::mem::take(&mut state.stored) {
+            self.deliveries.stored(&mut state, &key, now_ms);
+        }
+    }
+
+    fn has_room(&self, function: Table) -> bool {
+        let under_way = self.in_flight.values().filter(|other| other.invocation.function == function).count();
+        under_way < self.run.state().weather.concurrency
+    }
+
+    /// Starts one invocation, if an event has come for a function that has room.
+    fn start_one(&mut self) -> bool {
+        let now_ms = self.run.now_ms();
+        let batch = self.run.state().weather.batch;
+        let room: Vec<Table> = Table::DERIVED.into_iter().filter(|function| self.has_room(*function)).collect();
+        let taken = self.deliveries.take(now_ms, batch, |function| room.contains(&function));
+        let Some(function) = taken.first().map(|delivery| delivery.function) else { return false };
+        let reorders = self.run.state().weather.has(Kind::Reorder);
+        let overtaken = if reorders { self.deliveries.overtaken(&taken) } else { BTreeSet::new() };
+        self.invocations += 1;
+        let number = self.invocations;
+        let invocation = Invocation::new(format!("{function}#{number}"), function);
+        let Some(instance) = self.instance(function, &invocation) else { return false };
+        let payload = {
+            let mut state = self.run.state();
+            state.figures.invocations += 1;
+            if !overtaken.is_empty() {
+                state.figures.injected(Kind::Reorder);
+            }
+            delivery::payload(&mut state.rng, BUCKET, &taken)
+        };
+        let keys: Vec<&str> = taken.iter().map(|delivery| delivery.key.as_str()).collect();
+        self.run.tell(&invocation, format_args!("begins with {}", keys.join(", ")));
+        let beside = self.in_flight.values().any(|other| other.invocation.function == function);
+        self.running.spawn(invoke(number, instance, invocation.clone(), payload));
+        self.in_flight.insert(number, InFlight { invocation, taken, overtaken, beside });
+        true
+    }
+
+    /// A warm instance, else a cold one.
+    fn instance(&mut self, function: Table, invocation: &Arc<Invocation>) -> Option<Instance> {
+        if let Some(instance) = self.instances.get_mut(&function).and_then(Vec::pop) {
+            instance.wire.serve(invocation.clone());
+            return Some(instance);
+        }
+        let wire = Wire::new(self.cloud.http_client(), self.run.clone(), invocation.clone());
+        let client: SharedHttpClient = wire.client();
+        let lake = aws::connect::over(client, local::REGION, &self.settings);
+        Some(Instance { function: AnyFunction::new(function, lake)?, wire })
+    }
+
+    fn finish(&mut self, Finished { number, instance, end }: Finished) {
+        let Some(InFlight { invocation, taken, overtaken, beside }) = self.in_flight.remove(&number) else { return };
+        let (failed, why) = match &end {
+            End::Answered(Ok(answer)) => (failures(&answer.response, &taken), "ends".to_owned()),
+            End::Answered(Err(error)) => (taken.clone(), format!("fails: {error}")),
+            End::Killed => (taken.clone(), "is killed".to_owned()),
+            End::TimedOut => (taken.clone(), "is killed after fifteen minutes".to_owned()),
+        };
+        let why = match failed.len() {
+            0 => why,
+            n => format!("{why}, {n} of {} to come again", taken.len()),
+        };
+        self.run.tell(&invocation, &why);
+        let now_ms = self.run.now_ms();
+        let mut state = self.run.state();
+        let of = invocation.state();
+        let replaced = |delivery: &Delivery| {
+            delivery.late && state.versions.get(&delivery.key).is_some_and(|version| *version > delivery.version)
+        };
+        let late = taken.iter().filter(|delivery| replaced(delivery)).count();
+        let duplicates = taken.iter().filter(|delivery| delivery.duplicate && (of.writes > 0 || beside)).count();
+        let reordered = usize::from(overtaken.intersection(&of.touched).next().is_some());
+        for (kind, times) in [(Kind::Delay, late), (Kind::Duplicate, duplicates), (Kind::Reorder, reordered)] {
+            (0..times).for_each(|_| state.figures.mattered(kind));
+        }
+        if !failed.is_empty() {
+            of.befell.iter().for_each(|kind| state.figures.mattered(*kind));
+        }
+        if matches!(end, End::Answered(_)) && state.rng.f64() < state.weather.warm {
+            self.instances.entry(invocation.function).or_default().push(instance);
+        }
+        #[cfg(feature = "broken")]
+        if derivation::broken::is(derivation::broken::Broken::AcknowledgeFirst) {
+            return;
+        }
+        for delivery in failed {
+            if delivery.receives == RECEIVES_MAX {
+                let what = format!("{} on {} fails for ever: {why}", invocation.function, delivery.key);
+                state.violations.push(Violation { law: Law::Progress, what });
+                continue;
+            }
+            let crate::run::State { rng, weather, .. } = &mut *state;
+            let due_ms = now_ms + delivery::again_after_ms(rng, weather);
+            // Whether it was late or duplicated has been counted.
+            self.deliveries.push(Delivery {
+                due_ms,
+                receives: delivery.receives + 1,
+                late: false,
+                duplicate: false,
+                ..delivery
+            });
+        }
+    }
+}
+
+async fn invoke(number: u64, instance: Instance, invocation: Arc<Invocation>, payload: Value) -> Finished {
+    let end = tokio::select! {
+        biased;
+        () = invocation.killed.notified() => End::Killed,
+        () = tokio::time::sleep(LIFE_MAX) => End::TimedOut,
+        answer = instance.function.invoke(&payload) => End::Answered(answer),
+    };
+    Finished { number, instance, end }
+}
+
+/// The events that an SQS event source would deliver again.
+fn failures(response: &Value, taken: &[Delivery]) -> Vec<Delivery> {
+    let failed = response["batchItemFailures"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let failed: BTreeSet<u64> =
+        failed.iter().filter_map(|item| item["itemIdentifier"].as_str()?.parse().ok()).collect();
+    taken.iter().filter(|delivery| failed.contains(&delivery.id)).cloned().collect()
+}

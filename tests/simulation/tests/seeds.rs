@@ -1,0 +1,116 @@
+//! The simulation itself: the same seed gives the same run, whatever else runs, and no law is broken.
+
+#![allow(clippy::unwrap_used)]
+
+use simulation::faults::{Faults, Kind};
+use simulation::{Case, Outcome, simulate};
+
+fn run(seed: u64, faults: &Faults) -> Outcome {
+    simulate(&Case::of(seed, faults)).unwrap()
+}
+
+fn in_thread(work: impl FnOnce() -> Vec<Outcome> + Send + 'static) -> std::thread::JoinHandle<Vec<Outcome>> {
+    std::thread::Builder::new().spawn(work).unwrap()
+}
+
+#[test]
+fn same_seed_gives_the_same_run() {
+    const SEEDS: std::ops::Range<u64> = 1..9;
+    let faults = Faults::all();
+    let first: Vec<Outcome> = SEEDS.map(|seed| run(seed, &faults)).collect();
+    // In two other threads at the same time; in one of them the other way round, with other seeds in between.
+    let forwards = in_thread(|| SEEDS.map(|seed| run(seed, &Faults::all())).collect());
+    let backwards = in_thread(|| {
+        let among_others = |seed| {
+            run(1_000 + seed, &Faults::all());
+            run(seed, &Faults::all())
+        };
+        SEEDS.rev().map(among_others).collect()
+    });
+    let forwards = forwards.join().unwrap();
+    let mut backwards = backwards.join().unwrap();
+    backwards.reverse();
+    for (i, outcome) in first.iter().enumerate() {
+        let seed = SEEDS.start + i as u64;
+        assert!(outcome.trace.lines().len() > 100, "seed {seed} does next to nothing");
+        for other in [&forwards[i], &backwards[i]] {
+            let both = outcome.trace.lines().iter().zip(other.trace.lines());
+            if let Some((line, other)) = both.into_iter().find(|(line, other)| line != other) {
+                panic!("seed {seed}: once it was\n{line}\nand once\n{other}");
+            }
+            assert_eq!(outcome.trace.digest(), other.trace.digest(), "seed {seed}");
+            assert_eq!(outcome, other, "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn other_seeds_give_other_runs() {
+    let digests = (1..20).map(|seed| run(seed, &Faults::all()).trace.digest());
+    assert_eq!(digests.collect::<std::collections::BTreeSet<_>>().len(), 19);
+}
+
+#[test]
+fn no_law_is_broken_in_200_runs() {
+    // In halves, since it takes long.
+    let half = |seeds: std::ops::RangeInclusive<u64>| {
+        in_thread(move || {
+            let checked = |seed| {
+                let outcome = run(seed, &Faults::all());
+                assert_eq!(outcome.violations, [], "stedi simulate --seed {seed} --runs 1 --trace");
+                outcome
+            };
+            seeds.map(checked).collect()
+        })
+    };
+    let halves = [half(1..=100), half(101..=200)];
+    let mut figures = simulation::faults::Figures::default();
+    for outcome in halves.into_iter().flat_map(|half| half.join().unwrap()) {
+        figures.add(&outcome.figures);
+    }
+    for kind in Kind::ALL {
+        assert!(figures.faults.contains_key(&kind), "{kind} never occurs");
+    }
+    assert!(figures.settled >= 200 && figures.writes > figures.settled, "{figures:?}");
+}
+
+#[test]
+fn no_law_is_broken_without_faults() {
+    let none: Faults = "none".parse().unwrap();
+    for seed in 1..=30 {
+        let outcome = run(seed, &none);
+        assert_eq!(outcome.violations, [], "stedi simulate --seed {seed} --runs 1 --trace --faults none");
+        assert!(outcome.figures.faults.is_empty(), "seed {seed}: {:?}", outcome.figures);
+    }
+}
+
+#[test]
+fn only_the_kinds_that_were_asked_for_occur() {
+    for kind in Kind::ALL {
+        for seed in 1..=10 {
+            let outcome = run(seed, &Faults([kind].into()));
+            assert_eq!(outcome.violations, [], "stedi simulate --seed {seed} --runs 1 --trace --faults {kind}");
+            assert!(outcome.figures.faults.keys().all(|other| *other == kind), "{kind}: {:?}", outcome.figures.faults);
+        }
+    }
+}
+
+#[test]
+fn faults_are_read_as_they_are_written() {
+    for text in ["all", "none", "kill", "duplicate,stall"] {
+        assert_eq!(text.parse::<Faults>().unwrap().to_string(), text);
+    }
+    for text in ["", "kill,", "kil", "All"] {
+        let told = text.parse::<Faults>().unwrap_err().to_string();
+        assert!(Kind::ALL.iter().all(|kind| told.contains(kind.name())), "{text:?}: {told}");
+    }
+}
+
+#[test]
+fn cases_are_read_as_they_are_written() {
+    for seed in 1..=50 {
+        let case = Case::of(seed, &Faults::all());
+        let json = serde_json::to_string_pretty(&case).unwrap();
+        assert_eq!(serde_json::from_str::<Case>(&json).unwrap(), case);
+    }
+}
