@@ -29,10 +29,6 @@ pub enum Broken {
     OwnWriteIsAnothers,
     /// A derivation does not notice that the file was announced anew.
     StaleAnnouncement,
-    /// A propagation derives a version of a file that is not announced yet.
-    PropagatesUnannounced,
-    /// A replaced file leaves no mark where the rows stay the same.
-    NoMarkOfVersion,
     /// Partitions are registered only by who wrote something.
     RegistersWritesOnly,
     /// A readers register is never recounted.
@@ -43,7 +39,7 @@ pub enum Broken {
 
 impl Broken {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 12] = [
         Self::Unconditional,
         Self::InputsFirst,
         Self::NoRecheck,
@@ -53,8 +49,6 @@ impl Broken {
         Self::AcknowledgeFirst,
         Self::OwnWriteIsAnothers,
         Self::StaleAnnouncement,
-        Self::PropagatesUnannounced,
-        Self::NoMarkOfVersion,
         Self::RegistersWritesOnly,
         Self::NeverRecounts,
         Self::TrustsItsCache,

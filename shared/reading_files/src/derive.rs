@@ -198,8 +198,6 @@ impl<R: Rule> FileDerivation<'_, R> {
         // A file that was never replaced leaves nothing where it has no rows.
         let announced = self.announcement.version;
         let same_version = was.announced == announced || (stored.body.is_none() && announced == 1);
-        #[cfg(feature = "broken")]
-        let same_version = same_version || broken::is(Broken::NoMarkOfVersion);
         if same && same_version && !is_older(&was.shards, changed) {
             return Ok((None, had_rows));
         }

@@ -176,8 +176,6 @@ impl<R: Rule> ReadingFiles<R> {
         };
         let basis = match landed {
             Some(landed) if landed.etag == announcement.etag => Basis::Landed(landed),
-            #[cfg(feature = "broken")]
-            Some(landed) if broken::is(Broken::PropagatesUnannounced) => Basis::Landed(landed),
             Some(_) => Basis::Unannounced,
             None => Basis::Gone,
         };
