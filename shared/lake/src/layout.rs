@@ -129,17 +129,35 @@ pub fn partition_prefix(table: Table, partition: Partition) -> String {
 
 /// The account of one landing file.
 pub fn receipt(source: Source, file: &FileName) -> String {
-    format!("receipts/{source}/{file}.json")
+    format!("{}{file}.json", receipts(source))
 }
+
+/// The prefix of the accounts of all files of `source`.
+pub fn receipts(source: Source) -> String {
+    format!("{RECEIPTS}{source}/")
+}
+
+/// The prefix of all accounts.
+pub const RECEIPTS: &str = "receipts/";
 
 /// What was rejected of one landing file.
 pub fn quarantine(source: Source, file: &FileName) -> String {
-    format!("quarantine/{source}/{file}.jsonl")
+    format!("{}{file}.jsonl", quarantined(source))
+}
+
+/// The prefix of what was rejected of all files of `source`.
+pub fn quarantined(source: Source) -> String {
+    format!("quarantine/{source}/")
 }
 
 /// What one landing file may touch.
 pub fn announcement(source: Source, file: &FileName) -> String {
-    format!("_state/announced/{source}/{file}.json")
+    format!("{}{file}.json", announced(source))
+}
+
+/// The prefix of what all files of `source` may touch.
+pub fn announced(source: Source) -> String {
+    format!("_state/announced/{source}/")
 }
 
 /// Says that `file` has, or once had, readings of `key`.

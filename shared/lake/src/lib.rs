@@ -8,6 +8,7 @@
 //! | [`table`] | the eight tables: one definition of their columns, for Parquet, Glue and DDL alike |
 //! | [`layout`] | every object key, both ways: from meaning to key, and from key to meaning |
 //! | [`topology`] | which new object wakes which function |
+//! | [`access`] | what each function may read, write and list |
 //! | [`hash`], [`time`] | key hashes and shards; partitions, and which times are believable |
 //! | [`landing`] | bytes of a landing file → records and rejections |
 //! | [`customer`], [`reading`] | the three kinds of record, and the order among a customer's records |
@@ -19,6 +20,7 @@
 //! | [`receipt`], [`quarantine`] | the account of a landing file, and what was rejected of it |
 //! | [`columnar`] | Arrow and Parquet, byte-stable |
 
+pub mod access;
 pub mod announcement;
 pub mod columnar;
 pub mod customer;

@@ -42,6 +42,46 @@ pub struct Receipt {
     pub derived_from: ShardVersions,
 }
 
+/// A column of the receipts as a table: its name, its type as Athena spells it, and what it means.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct ReceiptColumn {
+    /// Its name, that of the field.
+    pub name: &'static str,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// What it means, for the catalog.
+    pub comment: &'static str,
+}
+
+const fn column(name: &'static str, kind: &'static str, comment: &'static str) -> ReceiptColumn {
+    ReceiptColumn { name, kind, comment }
+}
+
+/// What the table of the receipts holds, for the catalog.
+pub const COMMENT: &str = "one account per landing file: rows = kept + excluded + quarantined";
+
+/// The columns of the receipts as a table.
+pub const COLUMNS: &[ReceiptColumn] = &[
+    column("source", "string", "customer, accelerometer or step_trainer"),
+    column("file", "string", "the landing file's name in the lake"),
+    column("landing", "struct<bucket:string,key:string,etag:string>", "which object in which version"),
+    column(
+        "undecodable",
+        "string",
+        "why the file could not be decoded as a whole; it then counts as one quarantined row",
+    ),
+    column("rows", "bigint", "records and rejected pieces: kept, excluded and quarantined together"),
+    column("kept", "bigint", "how many are rows of its outputs"),
+    column("excluded", "map<string,bigint>", "how many are not, by reason"),
+    column("superseded_within", "map<string,bigint>", "how many of those another record of the same file excludes"),
+    column("quarantined", "bigint", "how many were no records"),
+    column("rejected", "map<string,bigint>", "how many were no records, by reason"),
+    column("outputs", "array<struct<key:string,rows:bigint>>", "every object its rows are in, or ever were"),
+    column("announced", "bigint", "the version of the file's announcement"),
+    column("derived_from", "map<string,bigint>", "the versions of the customer shards that decided"),
+];
+
 fn is_none(version: &u64) -> bool {
     *version == 0
 }
@@ -129,5 +169,30 @@ impl Receipt {
         let mut line = serde_json::to_vec(self).map_err(|error| Corrupt::new("receipt", error))?;
         line.push(b'\n');
         Ok(line.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_columns_are_the_fields() {
+        let place = Place { bucket: "lake".into(), key: "accelerometer/landing/a.json".into() };
+        let file = FileName::of(&place);
+        let version = LandingVersion { place, etag: "e".into() };
+        let mut receipt = Receipt::new(Source::Accelerometer, &file, version, &Quarantine::default());
+        // Fields that are left out where there is nothing to say.
+        receipt.undecodable = Some("damaged".into());
+        receipt.superseded_within.insert("duplicate".into(), 1);
+        receipt.announced = 1;
+        let line = receipt.encode().unwrap();
+        // In the order in which they are written, which a parsed object does not keep.
+        let text = String::from_utf8(line.to_vec()).unwrap();
+        let parsed: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text).unwrap();
+        let mut fields: Vec<&str> = parsed.keys().map(String::as_str).collect();
+        fields.sort_by_key(|field| text.find(&format!("\"{field}\":")));
+        assert_eq!(fields, COLUMNS.iter().map(|column| column.name).collect::<Vec<_>>());
+        assert_eq!(text.matches('\n').count(), 1, "one line, as the table's format wants it");
     }
 }

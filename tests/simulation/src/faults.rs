@@ -1,6 +1,7 @@
 //! What can go wrong, and how often it does in one run.
 
 use fastrand::Rng;
+use lake::table::Table;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -296,6 +297,8 @@ pub struct Figures {
     pub writes: u64,
     /// How often nothing was left to deliver, and everything was compared.
     pub settled: u64,
+    /// Function → what of its role it needed: the action, and the prefix, key or table.
+    pub permissions: BTreeMap<Table, BTreeSet<(&'static str, String)>>,
 }
 
 impl Figures {
@@ -320,5 +323,8 @@ impl Figures {
         self.requests += other.requests;
         self.writes += other.writes;
         self.settled += other.settled;
+        for (function, used) in &other.permissions {
+            self.permissions.entry(*function).or_default().extend(used.iter().cloned());
+        }
     }
 }

@@ -1,13 +1,14 @@
 //! What the wires and the world of one run share: the luck, the trace, and what was stored.
 
-use crate::checks::Violation;
 use crate::checks::watch::Watch;
+use crate::checks::{Law, Violation};
 use crate::faults::{Figures, Kind, Weather};
 use crate::operation::Operation;
 use crate::trace::Trace;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use bytes::Bytes;
 use fastrand::Rng;
+use lake::access::Access;
 use lake::table::Table;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -45,6 +46,7 @@ pub(crate) struct State {
 pub(crate) struct Invocation {
     pub(crate) name: String,
     pub(crate) function: Table,
+    access: Access,
     pub(crate) killed: Notify,
     state: Mutex<InvocationState>,
 }
@@ -63,7 +65,8 @@ pub(crate) struct InvocationState {
 
 impl Invocation {
     pub(crate) fn new(name: String, function: Table) -> Arc<Self> {
-        Arc::new(Self { name, function, killed: Notify::new(), state: Mutex::default() })
+        let access = Access::of(function);
+        Arc::new(Self { name, function, access, killed: Notify::new(), state: Mutex::default() })
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, InvocationState> {
@@ -127,6 +130,33 @@ impl Run {
 
     pub(crate) fn tell(&self, invocation: &Invocation, what: impl fmt::Display) {
         self.trace(&invocation.name, what);
+    }
+
+    /// Holds a request against the role that its function has on AWS.
+    pub(crate) fn hold_to_role(&self, invocation: &Invocation, operation: &Operation) {
+        let Invocation { function, access, .. } = invocation;
+        let permission = match operation {
+            Operation::Get { key } | Operation::Head { key } => access.to_read(key).map(|what| ("read", what)),
+            Operation::Put { key, .. } => access.to_write(key).map(|what| ("write", what)),
+            Operation::List { prefix } => access.to_list(prefix).map(|what| ("list", what)),
+            Operation::Glue { call } if access.registers_partitions && call == "BatchCreatePartition" => {
+                Some(("register", function.name()))
+            }
+            Operation::Glue { .. } | Operation::Other { .. } => None,
+        };
+        let mut state = self.state();
+        match permission {
+            Some((action, what)) => {
+                let used = &mut state.figures.permissions;
+                if !used.get(function).is_some_and(|used| used.contains(&(action, what.to_owned()))) {
+                    used.entry(*function).or_default().insert((action, what.to_owned()));
+                }
+            }
+            None => {
+                let what = format!("{function} may not {operation}");
+                state.violations.push(Violation { law: Law::Access, what });
+            }
+        }
     }
 
     /// Decides what becomes of a request.
@@ -246,5 +276,30 @@ impl Run {
             self.state().figures.mattered(Kind::Kill);
         }
         invocation.killed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::faults::Faults;
+
+    #[tokio::test]
+    async fn a_request_beyond_the_role_breaks_a_law() {
+        let mut rng = Rng::with_seed(1);
+        let weather = Weather::draw(&mut rng, &Faults::all());
+        let run = Run::new(rng, weather);
+        let invocation = Invocation::new("one".into(), Table::MachineLearningCurated);
+        run.hold_to_role(&invocation, &Operation::List { prefix: "accelerometer/trusted/dt=2022-06-18/".into() });
+        assert_eq!(run.state().violations, []);
+        for (beyond, what) in [
+            (Operation::Get { key: "customer/trusted/01.parquet".into() }, "may not GET customer/trusted/01.parquet"),
+            (Operation::List { prefix: String::new() }, "may not LIST"),
+            (Operation::Glue { call: "DeleteTable".into() }, "may not GLUE DeleteTable"),
+        ] {
+            run.hold_to_role(&invocation, &beyond);
+            let violation = run.state().violations.pop();
+            assert!(violation.is_some_and(|v| v.law == Law::Access && v.what.contains(what)), "{beyond}");
+        }
     }
 }

@@ -71,6 +71,7 @@ impl Connector {
         let run = &self.wire.run;
         let invocation = self.wire.invocation.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let operation = Operation::of(&request);
+        run.hold_to_role(&invocation, &operation);
         let plan = run.plan(&invocation, &operation);
         tokio::time::sleep(Duration::from_millis(plan.wait_ms)).await;
         run.waited(&invocation, &operation, &plan);

@@ -123,6 +123,7 @@ fn looked_at(law: Law) -> &'static str {
         Law::Safety | Law::Anonymity | Law::Determinism => "after every single write",
         Law::Convergence | Law::Withdrawal | Law::Accounting | Law::Catalogue => "whenever nothing is left to deliver",
         Law::Quiescence => "at the end, when the event of every object comes once more",
+        Law::Access => "at every request of a function",
         Law::Progress => "all the time: it comes to rest, and no event fails for ever",
     }
 }

@@ -27,13 +27,15 @@ pub enum Law {
     Determinism,
     /// L8: nothing personal in the training table.
     Anonymity,
+    /// A function asks for nothing that its role does not allow.
+    Access,
     /// It comes to rest, and no event fails for ever.
     Progress,
 }
 
 impl Law {
     /// The laws, in order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Convergence,
         Self::Safety,
         Self::Withdrawal,
@@ -42,6 +44,7 @@ impl Law {
         Self::Quiescence,
         Self::Determinism,
         Self::Anonymity,
+        Self::Access,
         Self::Progress,
     ];
 }
@@ -57,6 +60,7 @@ impl fmt::Display for Law {
             Self::Quiescence => "L6 quiescence",
             Self::Determinism => "L7 determinism",
             Self::Anonymity => "L8 anonymity",
+            Self::Access => "access",
             Self::Progress => "progress",
         })
     }
