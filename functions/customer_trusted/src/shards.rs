@@ -2,7 +2,7 @@
 
 use aws::lake::Lake;
 use aws::landing::{self, Landed};
-use aws::store::{Put, Read, Version};
+use aws::store::{Read, Version};
 use derivation::{ATTEMPTS_MAX, Derivation, Derived, Error, Inputs, Stored};
 use lake::announcement::CustomerAnnouncement;
 use lake::customer::{Customer, Customers};
@@ -45,7 +45,7 @@ impl File {
             if shards != before {
                 let announcement = CustomerAnnouncement { landing: place.clone(), shards: shards.clone() };
                 let body = announcement.encode().map_err(Error::corrupt(at.clone()))?;
-                if lake.store.put(&at, body, &version).await? == Put::Lost {
+                if !lake.store.put(&at, body, &version).await?.is_done() {
                     continue;
                 }
             }

@@ -2,7 +2,7 @@
 
 use aws::BoxError;
 use aws::lake::Lake;
-use aws::store::{Put, Read, Version};
+use aws::store::{Read, Version};
 use lake::layout::{self, FileName, Place, Source};
 use lake::receipt::Receipt;
 use md5::{Digest, Md5};
@@ -121,7 +121,7 @@ impl LandingFile {
             {
                 return Ok(());
             }
-            if lake.store.put(&place, body.clone(), &version).await? == Put::Done {
+            if lake.store.put(&place, body.clone(), &version).await?.is_done() {
                 return Ok(());
             }
         }

@@ -44,13 +44,20 @@ pub enum Read {
 }
 
 /// What became of a put.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Put {
-    /// The object was written.
-    Done,
+    /// The object was written, and has this version now.
+    Done(Version),
     /// The object no longer has the expected version. This may also be the answer to our own put whose first response
     /// was lost and which the SDK sent again: look at the object before you conclude.
     Lost,
+}
+
+impl Put {
+    /// Whether the object was written.
+    pub fn is_done(&self) -> bool {
+        matches!(self, Self::Done(_))
+    }
 }
 
 /// The objects below a prefix: key and ETag, in key order.
@@ -136,7 +143,8 @@ impl Store {
     /// Writes an object on condition that it still has the version `expected`.
     pub async fn put(&self, place: &Place, body: Bytes, expected: &Version) -> Result<Put, StoreError> {
         let mut pause = CONFLICT_FIRST_PAUSE;
-        for attempt in 1.. {
+        let mut attempt = 1;
+        loop {
             let body = ByteStream::from(body.clone());
             let call = self.client.put_object().bucket(&place.bucket).key(&place.key).body(body);
             let call = match expected {
@@ -144,7 +152,12 @@ impl Store {
                 Version::Etag(etag) => call.if_match(etag),
             };
             match call.send().await {
-                Ok(_) => break,
+                Ok(put) => {
+                    return put
+                        .e_tag
+                        .map(|etag| Put::Done(Version::Etag(etag)))
+                        .ok_or_else(|| failed("put", place, &NoEtag));
+                }
                 // 412: another version is there; 404: the version we read is gone.
                 Err(error) if status(&error) == Some(412) => return Ok(Put::Lost),
                 Err(error) if error.code() == Some("NoSuchKey") => return Ok(Put::Lost),
@@ -153,11 +166,11 @@ impl Store {
                 Err(error) if status(&error) == Some(409) && attempt < CONFLICT_ATTEMPTS_MAX => {
                     tokio::time::sleep(pause).await;
                     pause *= 2;
+                    attempt += 1;
                 }
                 Err(error) => return Err(failed("put", place, &error)),
             }
         }
-        Ok(Put::Done)
     }
 
     /// Makes a bucket, unless it is there already. On AWS, Terraform does this.

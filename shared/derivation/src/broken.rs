@@ -74,7 +74,7 @@ pub(crate) async fn put(lake: &Lake, stored: &Stored, body: Bytes) -> Result<Put
     loop {
         let version = lake.store.version(&stored.place).await?;
         let put = lake.store.put(&stored.place, body.clone(), &version).await?;
-        if put == Put::Done || is(Broken::InputsFirst) {
+        if put.is_done() || is(Broken::InputsFirst) {
             return Ok(put);
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use aws::lake::Lake;
-use aws::store::{Put, Read, Version};
+use aws::store::{Read, Version};
 use bytes::Bytes;
 use lake::Corrupt;
 use lake::layout::Place;
@@ -40,6 +40,6 @@ impl Cursor {
     /// read it again.
     pub async fn advance(self, lake: &Lake, version: u64) -> Result<bool, Error> {
         let put = lake.store.put(&self.place, Bytes::from(format!("{version}\n")), &self.version).await?;
-        Ok(put == Put::Done)
+        Ok(put.is_done())
     }
 }

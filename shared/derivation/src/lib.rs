@@ -17,6 +17,8 @@
 //!    could make an output that a newer state of its inputs says should not be there. Where nothing was put, there is
 //!    nothing to take back, and the change that came meanwhile has an event of its own.)
 //!
+//! [`publish_first`] leaves out the first step for outputs that cannot be there yet.
+//!
 //! Starting again is bounded: after [`ATTEMPTS_MAX`] the event fails, and S3's delivery brings it again. Registering
 //! partitions and acknowledging come after all this, and are the caller's.
 //!
@@ -129,38 +131,65 @@ pub struct Published<T> {
 
 /// Publishes outputs: see the crate's documentation for the steps and why they come in this order.
 pub async fn publish<D: Derivation>(lake: &Lake, derivation: &D) -> Result<Published<D::Report>, Error> {
-    let outputs: Vec<Place> = derivation.outputs().into_iter().map(|key| lake.at(key)).collect();
+    let outputs = places(lake, derivation);
     let mut writes = 0;
-    for attempt in 0..ATTEMPTS_MAX {
-        if attempt > 0 {
+    for failed in 0..ATTEMPTS_MAX {
+        if failed > 0 {
             // Whoever got ahead is to finish first.
-            tokio::time::sleep(FIRST_PAUSE * 2_u32.pow(attempt)).await;
+            tokio::time::sleep(FIRST_PAUSE * 2_u32.pow(failed)).await;
         }
         // 1. Outputs before inputs.
         let stored = aws::all(outputs.iter().map(|place| stored(lake, place))).await?;
-        // 2. and 3.
-        let inputs = Inputs::new(&lake.store, lake.bucket());
-        let Derived { bodies, report } = derivation.derive(&stored, &inputs).await?;
-        // 4.
-        let changed = stored.iter().zip(bodies).filter_map(|(stored, body)| Some((stored, body?)));
-        // 5.
-        let puts = changed.map(|(stored, body)| put(lake, stored, body));
-        let puts = aws::all(puts).await?;
-        writes += puts.iter().filter(|put| **put == Put::Done).count() as u32;
-        #[cfg(feature = "broken")]
-        if broken::is(Broken::NoRecheck) && !puts.contains(&Put::Lost) || broken::is(Broken::OwnWriteIsAnothers) {
-            return Ok(Published { report, writes });
-        }
-        if puts.contains(&Put::Lost) || inputs.torn() {
-            continue;
-        }
-        // 6.
-        if puts.is_empty() || inputs.unchanged().await? {
-            return Ok(Published { report, writes });
+        let attempt = attempt(lake, derivation, &stored).await?;
+        writes += attempt.writes;
+        if attempt.stands {
+            return Ok(Published { report: attempt.report, writes });
         }
     }
     let place = outputs.into_iter().next().unwrap_or_else(|| lake.at(""));
     Err(Error::Contended { place })
+}
+
+/// Publishes outputs of which the caller knows that none was there when it set out, before any input was read. So they
+/// need not be read: a put on condition that there still is none says the same. None if the derivation does not stand;
+/// then call [`publish`].
+pub async fn publish_first<D: Derivation>(lake: &Lake, derivation: &D) -> Result<Option<Published<D::Report>>, Error> {
+    let absent = |place| Stored { place, version: Version::Absent, body: None };
+    let stored: Vec<Stored> = places(lake, derivation).into_iter().map(absent).collect();
+    let Attempt { report, writes, stands } = attempt(lake, derivation, &stored).await?;
+    Ok(stands.then_some(Published { report, writes }))
+}
+
+fn places<D: Derivation>(lake: &Lake, derivation: &D) -> Vec<Place> {
+    derivation.outputs().into_iter().map(|key| lake.at(key)).collect()
+}
+
+struct Attempt<T> {
+    report: T,
+    writes: u32,
+    /// Whether it was derived from what the inputs still hold, and all that was to be put was.
+    stands: bool,
+}
+
+/// Steps 2 to 6.
+async fn attempt<D: Derivation>(lake: &Lake, derivation: &D, stored: &[Stored]) -> Result<Attempt<D::Report>, Error> {
+    // 2. and 3.
+    let inputs = Inputs::new(&lake.store, lake.bucket());
+    let Derived { bodies, report } = derivation.derive(stored, &inputs).await?;
+    // 4.
+    let changed = stored.iter().zip(bodies).filter_map(|(stored, body)| Some((stored, body?)));
+    // 5.
+    let puts = changed.map(|(stored, body)| put(lake, stored, body));
+    let puts = aws::all(puts).await?;
+    let writes = puts.iter().filter(|put| put.is_done()).count() as u32;
+    let lost = puts.iter().any(|put| !put.is_done());
+    #[cfg(feature = "broken")]
+    if broken::is(Broken::NoRecheck) && !lost || broken::is(Broken::OwnWriteIsAnothers) {
+        return Ok(Attempt { report, writes, stands: true });
+    }
+    // 6.
+    let stands = !lost && !inputs.torn() && (puts.is_empty() || inputs.unchanged().await?);
+    Ok(Attempt { report, writes, stands })
 }
 
 async fn put(lake: &Lake, stored: &Stored, body: Bytes) -> Result<Put, StoreError> {

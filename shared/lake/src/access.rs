@@ -84,7 +84,7 @@ impl Access {
     fn derive_readings(&mut self, source: Source, table: Table, trust: Table) {
         self.account_for(source);
         self.read([trust.prefix()]);
-        self.lists.extend([layout::index(source), layout::bulk_index(source)]);
+        self.lists.extend([trust.prefix().to_owned(), layout::index(source), layout::bulk_index(source)]);
         // An entry of the index says all by its name.
         self.writes.insert(layout::index(source));
         self.write([layout::bulk_index(source), layout::cursors(table)]);

@@ -9,6 +9,15 @@ use lake::announcement::Announcement;
 use lake::layout::{self, FileName, Place};
 use lake::reading::Reading;
 
+/// What is announced of a file.
+pub struct Announced {
+    /// What it may touch.
+    pub announcement: Announcement,
+    /// The version of the announcement, if it is the file's first: then nobody can have written an output of the file
+    /// before.
+    pub first: Option<Version>,
+}
+
 /// Announces this version of the file, unless it is announced already. What is announced of the file now.
 ///
 /// The index entries come first: they only say "look at this file's announcement", so one too many does no harm, while
@@ -18,19 +27,20 @@ pub async fn announce<R: Reading>(
     place: &Place,
     file: &FileName,
     landed: &Landed<R>,
-) -> Result<Announcement, Error> {
+) -> Result<Announced, Error> {
     let key = layout::announcement(R::SOURCE, file);
     for _ in 0..ATTEMPTS_MAX {
         let (version, before) = read(lake, &key).await?;
         if let Some(before) = before.as_ref().filter(|before| before.etag == landed.etag) {
-            return Ok(before.clone());
+            return Ok(Announced { announcement: before.clone(), first: None });
         }
         let announcement = Announcement::of(before.as_ref(), place, &landed.etag, &landed.readings);
         index::enter(lake, R::SOURCE, file, before.as_ref(), &announcement).await?;
         let at = lake.at(key.as_str());
         let body = announcement.encode().map_err(Error::corrupt(at.clone()))?;
-        if lake.store.put(&at, body, &version).await? == Put::Done {
-            return Ok(announcement);
+        if let Put::Done(version) = lake.store.put(&at, body, &version).await? {
+            let first = before.is_none().then_some(version);
+            return Ok(Announced { announcement, first });
         }
     }
     Err(Error::Contended { place: lake.at(key) })

@@ -10,7 +10,7 @@ use derivation::{Derivation, Derived, Error, Inputs, Stored};
 use lake::announcement::Announcement;
 use lake::customer::Customer;
 use lake::hash::KeyHash;
-use lake::layout::{self, FileName, Place};
+use lake::layout::{self, FileName, Object, Place};
 use lake::output::{self, Output, Provenance, ShardVersions, is_older};
 use lake::reading::{Admitted, Reading, Readings, ReadingsCollector};
 use lake::receipt::{LandingVersion, Receipt};
@@ -27,6 +27,12 @@ pub(crate) struct FileDerivation<'a, R: Rule> {
     pub(crate) file: &'a FileName,
     pub(crate) basis: &'a Basis<R::Reading>,
     pub(crate) announcement: &'a Announcement,
+    /// The version of the announcement, if it is the file's first and this is the first attempt.
+    ///
+    /// Then no output was there when the file was announced, and neither the file nor the announcement need be looked at
+    /// again before the outputs are put: if one changed meanwhile, either somebody has written the output, and the put is
+    /// refused; or nobody has, nothing newer is lost, and the look after the puts tells. (The receipt is always put.)
+    pub(crate) first: Option<Version>,
     /// Whether the trust in somebody changed: then leave a new version of what was derived from older shards, even if
     /// the rows are the same.
     ///
@@ -63,16 +69,29 @@ impl<R: Rule> Derivation for FileDerivation<'_, R> {
     }
 
     async fn derive(&self, stored: &[Stored], inputs: &Inputs<'_>) -> Result<Derived<FileReport>, Error> {
-        let version = inputs.version(self.place).await?;
         let announced = self.files.lake().at(layout::announcement(R::Reading::SOURCE, self.file));
-        let announced_now = inputs.read(&announced).await?.as_ref().map(Announcement::decode).transpose();
-        // The outputs were told by what was announced; if that is out of date, so are they.
-        let current = announced_now.map_err(Error::corrupt(announced))?.as_ref() == Some(self.announcement);
-        #[cfg(feature = "broken")]
-        let current = current || broken::is(Broken::StaleAnnouncement) || broken::is(Broken::AnnounceLate);
-        if !current {
-            return Err(Error::Outdated);
-        }
+        // Its content was read before it was announced. So it is looked at again: a function that was slow may have
+        // announced a version that had been replaced, whose successor's event is over.
+        let version = match (&self.first, self.basis) {
+            (Some(first), Basis::Landed(landed)) => {
+                let version = Version::Etag(landed.etag.clone());
+                inputs.note(self.place, version.clone());
+                inputs.note(&announced, first.clone());
+                version
+            }
+            _ => {
+                let version = inputs.version(self.place).await?;
+                let now = inputs.read(&announced).await?.as_ref().map(Announcement::decode).transpose();
+                // The outputs were told by what was announced; if that is out of date, so are they.
+                let current = now.map_err(Error::corrupt(announced))?.as_ref() == Some(self.announcement);
+                #[cfg(feature = "broken")]
+                let current = current || broken::is(Broken::StaleAnnouncement) || broken::is(Broken::AnnounceLate);
+                if !current {
+                    return Err(Error::Outdated);
+                }
+                version
+            }
+        };
         let left;
         let (landed, readings) = match self.basis {
             Basis::Landed(landed) if version != Version::Etag(landed.etag.clone()) => return Err(Error::Outdated),
@@ -86,6 +105,19 @@ impl<R: Rule> Derivation for FileDerivation<'_, R> {
                 (None, &left)
             }
         };
+        self.derive_rows(stored, inputs, landed, readings).await
+    }
+}
+
+impl<R: Rule> FileDerivation<'_, R> {
+    /// Derives the outputs from `readings`: those of the file, if it is `landed`, or what is left of them.
+    async fn derive_rows(
+        &self,
+        stored: &[Stored],
+        inputs: &Inputs<'_>,
+        landed: Option<&Landed<R::Reading>>,
+        readings: &Readings<R::Reading>,
+    ) -> Result<Derived<FileReport>, Error> {
         let customers = self.customers(inputs).await?;
         let mut receipt = match landed {
             Some(landed) => Some(self.receipt_of(landed)),
@@ -145,16 +177,33 @@ impl<R: Rule> Derivation for FileDerivation<'_, R> {
         }
         Ok(Derived { bodies, report: FileReport { receipt, partitions } })
     }
-}
 
-impl<R: Rule> FileDerivation<'_, R> {
     /// The customers that decide.
     async fn customers(&self, inputs: &Inputs<'_>) -> Result<Customers<R::Shard>, Error> {
         let count = self.files.lake().charter().customer_shards;
         let shards = R::shards_of(&mut self.announcement.keys.keys().copied(), count);
+        if shards.len() > 1 && shards.len() == usize::from(count.get()) {
+            return self.all_customers(inputs).await;
+        }
         let read = shards.into_iter().map(async |shard| {
             let place = self.files.lake().at(layout::customers(R::TRUST, shard));
             let customers = inputs.decoded(&self.files.shards, &place, R::decode).await?;
+            Ok::<_, Error>(customers.map(|customers| (shard, customers)))
+        });
+        Ok(Customers { count, shards: aws::all(read).await?.into_iter().flatten().collect() })
+    }
+
+    /// All shards: one list tells which of them a warm function does not have in their current versions.
+    async fn all_customers(&self, inputs: &Inputs<'_>) -> Result<Customers<R::Shard>, Error> {
+        let count = self.files.lake().charter().customer_shards;
+        let listing = inputs.list(R::TRUST.prefix()).await?;
+        let read = listing.objects.into_iter().map(async |(key, etag)| {
+            let (Some(Object::CustomerTrusted(shard) | Object::CustomerCurated(shard)), place) =
+                (Object::parse(&key), self.files.lake().at(key))
+            else {
+                return Ok(None);
+            };
+            let customers = inputs.listed(&self.files.shards, &place, &etag, R::decode).await?;
             Ok::<_, Error>(customers.map(|customers| (shard, customers)))
         });
         Ok(Customers { count, shards: aws::all(read).await?.into_iter().flatten().collect() })

@@ -6,7 +6,7 @@
 use crate::ReadingFiles;
 use crate::Rule;
 use aws::lake::Lake;
-use aws::store::{Put, Read, Version};
+use aws::store::{Read, Version};
 use bytes::Bytes;
 use derivation::{ATTEMPTS_MAX, Cache, Error, Inputs};
 use lake::Corrupt;
@@ -55,7 +55,7 @@ async fn enter_bulk(lake: &Lake, source: Source, file: &FileName, announcement: 
         }
         let body = serde_json::to_vec(&keys).map_err(|error| Corrupt::new("bulk entry", error));
         let body = body.map_err(Error::corrupt(place.clone()))?;
-        if lake.store.put(&place, body.into(), &version).await? == Put::Done {
+        if lake.store.put(&place, body.into(), &version).await?.is_done() {
             return Ok(());
         }
     }

@@ -20,6 +20,7 @@ pub mod derive;
 pub mod index;
 pub mod propagate;
 
+use announce::Announced;
 use aws::function::{Failures, Input};
 use aws::lake::Lake;
 use aws::logging::{self, Timer};
@@ -27,7 +28,7 @@ use bytes::Bytes;
 use content::Basis;
 #[cfg(feature = "broken")]
 use derivation::broken::{self, Broken};
-use derivation::{ATTEMPTS_MAX, CACHE_BYTES_MAX, Cache, Error, publish};
+use derivation::{ATTEMPTS_MAX, CACHE_BYTES_MAX, Cache, Error, publish, publish_first};
 use derive::FileDerivation;
 use index::BulkEntry;
 use lake::Corrupt;
@@ -159,8 +160,11 @@ impl<R: Rule> ReadingFiles<R> {
         let late = broken::is(Broken::AnnounceLate) && !propagated;
         #[cfg(not(feature = "broken"))]
         let late = false;
-        let announcement = match &landed {
-            Some(landed) if late => Announcement::of(None, place, &landed.etag, &landed.readings),
+        let Announced { announcement, first } = match &landed {
+            Some(landed) if late => {
+                let announcement = Announcement::of(None, place, &landed.etag, &landed.readings);
+                Announced { announcement, first: None }
+            }
             // Only a file's own event announces it. A propagation that was killed behind an announcement of a version
             // that is replaced meanwhile would leave it wrong, and nobody would come back to it.
             Some(landed) if !propagated => announce::announce(&self.lake, place, file, landed).await?,
@@ -171,7 +175,7 @@ impl<R: Rule> ReadingFiles<R> {
                     tracing::info!(object = %place, "landing file is gone: nothing to do");
                     return Ok(None);
                 };
-                announcement
+                Announced { announcement, first: None }
             }
         };
         let basis = match landed {
@@ -179,9 +183,19 @@ impl<R: Rule> ReadingFiles<R> {
             Some(_) => Basis::Unannounced,
             None => Basis::Gone,
         };
-        let derivation =
-            FileDerivation { files: self, place, file, basis: &basis, announcement: &announcement, propagated };
-        let published = publish(&self.lake, &derivation).await?;
+        let mut derivation =
+            FileDerivation { files: self, place, file, basis: &basis, announcement: &announcement, first, propagated };
+        let published = match derivation.first {
+            Some(_) => publish_first(&self.lake, &derivation).await?,
+            None => None,
+        };
+        let published = match published {
+            Some(published) => published,
+            None => {
+                derivation.first = None;
+                publish(&self.lake, &derivation).await?
+            }
+        };
         #[cfg(feature = "broken")]
         if let (true, Basis::Landed(landed)) = (late, &basis) {
             announce::announce(&self.lake, place, file, landed).await?;

@@ -7,7 +7,7 @@
 
 use aws::lake::Lake;
 use aws::settings::{DATABASE, Settings};
-use aws::store::{Put, Read, Version};
+use aws::store::{Read, Version};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use bytes::Bytes;
 use lake::columnar::Decoder;
@@ -16,7 +16,7 @@ use lake::policy::{Charter, ConsentPolicy};
 use lake::receipt::Receipt;
 use lake::table::Table;
 use lake::time::Partition;
-use local::Cloud;
+use local::{Cloud, Requests};
 use serde_json::Value;
 use simulation::events::woken_by;
 use simulation::functions::AnyFunction;
@@ -72,6 +72,11 @@ impl World {
         self.cloud.http_client()
     }
 
+    /// The requests that were answered so far.
+    pub fn requests(&self) -> Requests {
+        self.cloud.requests()
+    }
+
     /// Other instances of the functions, on the same lake through another client.
     pub fn over(&self, http_client: SharedHttpClient) -> Functions {
         Functions::new(&lake_over(http_client, self.lake.charter()))
@@ -116,7 +121,7 @@ impl World {
     pub async fn put_at(&self, place: &Place, body: impl AsRef<[u8]>) {
         let version = self.lake.store.version(place).await.unwrap();
         let put = self.lake.store.put(place, Bytes::copy_from_slice(body.as_ref()), &version).await.unwrap();
-        assert_eq!(put, Put::Done);
+        assert!(put.is_done());
     }
 
     /// Removes an object's file: what a lifecycle rule would do.

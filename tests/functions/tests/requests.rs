@@ -1,0 +1,84 @@
+//! What an upload costs: the requests of each function, which a bill and a latency are made of. They do not depend on
+//! what landed before.
+
+#![allow(clippy::unwrap_used)]
+
+use functions::{HOUR_MS, T, World, customer, motion, step};
+use lake::hash::KeyHash;
+use lake::layout::{customers, readers};
+use lake::policy::ConsentPolicy;
+use lake::table::Table;
+
+/// Gets and heads, puts, lists, and calls of Glue.
+type Cost = [u64; 4];
+
+async fn cost(world: &World, function: Table, key: &str) -> Cost {
+    let before = world.requests();
+    let answer = world.deliver(function, key).await.unwrap();
+    assert_eq!(answer["batchItemFailures"], serde_json::json!([]), "{function} on {key}");
+    let after = world.requests();
+    assert_eq!(before.delete + before.other, after.delete + after.other, "{function} on {key}");
+    [
+        after.get + after.head - before.get - before.head,
+        after.put - before.put,
+        after.list - before.list,
+        after.glue - before.glue,
+    ]
+}
+
+/// A lake in which so many phones and step trainers have sent something in each of several hours.
+async fn with_history(hours: i64, phones: u32) -> World {
+    let world = World::new(ConsentPolicy::Ever).await;
+    let names: Vec<String> = (0..phones).map(|phone| format!("phone{phone}")).collect();
+    let records: Vec<String> = names.iter().map(|name| customer(name, 0, Some(0))).collect();
+    world.land("customer/landing/all.json", records.join("\n")).await;
+    for hour in 1..=hours {
+        for name in &names {
+            let time = -hour * HOUR_MS;
+            world.land(&format!("accelerometer/landing/{name}-{hour}.json"), motion(name, time)).await;
+            world.land(&format!("step_trainer/landing/{name}-{hour}.json"), step(name, time)).await;
+        }
+    }
+    world
+}
+
+#[tokio::test]
+async fn an_upload_costs_the_same_whatever_landed_before() {
+    for (hours, phones) in [(1, 1), (3, 12)] {
+        let world = with_history(hours, phones).await;
+        let lands = async |key: &str, body: String| world.put(key, body).await;
+        let shard = KeyHash::of("phone0@example.com").shard(world.lake.charter().customer_shards);
+
+        let costs = async |function, key: &str, expected: Cost, what| {
+            assert_eq!(cost(&world, function, key).await, expected, "{function}: {what}");
+        };
+
+        let accelerometer = "accelerometer/landing/new.json";
+        lands(accelerometer, motion("phone0", 0)).await;
+        let motions = world.output(Table::AccelerometerTrusted, T, accelerometer);
+        costs(Table::AccelerometerTrusted, accelerometer, [9, 5, 0, 1], "a phone's new hour").await;
+        costs(Table::CustomerCurated, &readers(shard), [3, 0, 0, 0], "the customer is curated already").await;
+        costs(Table::MachineLearningCurated, &motions, [2, 0, 2, 0], "nothing to join with yet").await;
+
+        let step_trainer = "step_trainer/landing/new.json";
+        lands(step_trainer, step("phone0", 0)).await;
+        let steps = world.output(Table::StepTrainerTrusted, T, step_trainer);
+        costs(Table::StepTrainerTrusted, step_trainer, [4, 4, 2, 1], "a step trainer's new hour").await;
+        costs(Table::MachineLearningCurated, &steps, [2, 1, 4, 1], "a pair").await;
+        let pairs = hours * i64::from(phones * phones) + 1;
+        assert_eq!(world.rows(Table::MachineLearningCurated).await.len() as i64, pairs, "of one instant each");
+
+        costs(Table::AccelerometerTrusted, accelerometer, [10, 0, 0, 0], "an event that comes again").await;
+        costs(Table::StepTrainerTrusted, step_trainer, [7, 0, 1, 0], "an event that comes again").await;
+
+        let trusted = customers(Table::CustomerTrusted, shard);
+        for (time, file) in [(1, "customer/landing/renewed.json"), (2, "customer/landing/again.json")] {
+            lands(file, customer("phone0", time, Some(0))).await;
+            // It writes the account of the file whose record it supersedes as well, which at first is that of all.
+            let reads = if time == 1 { None } else { Some(21) };
+            let cost = cost(&world, Table::CustomerTrusted, file).await;
+            assert_eq!((reads.unwrap_or(cost[0]), &cost[1..]), (cost[0], &[5, 0, 0][..]), "customer_trusted");
+            costs(Table::AccelerometerTrusted, &trusted, [2, 1, 0, 0], "no trust changed").await;
+        }
+    }
+}
