@@ -16,6 +16,7 @@ First steps:
   stedi run                      generate sample data, run it through, show the tables
   stedi generate landing         write sample landing files, to look at or to change
   stedi run landing              land those files; run it again after changing some
+  stedi up                       S3 and Glue on this machine, staying up: what is uploaded goes through
   stedi tables                   what is in the lake now
   stedi simulate                 the functions on a thousand bad days, in simulated time: does every law hold?
 
@@ -33,6 +34,8 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Land files, wait until everything that follows from them is done, and show the tables
     Run(Run),
+    /// Serve S3 and Glue on this machine until Ctrl-C; whatever is uploaded to a landing prefix goes through
+    Up(Up),
     /// Show the tables, their partitions and row counts
     Tables(Tables),
     /// Write sample landing files
@@ -84,6 +87,44 @@ fn bucket(name: &str) -> Result<String, &'static str> {
         Err("expected 3 to 63 lower-case letters, digits, hyphens and single dots, with a letter or digit at each end")
     }
 }
+
+/// Serves S3 and Glue, and delivers the events of what is uploaded, until Ctrl-C.
+#[derive(Debug, ClapArgs)]
+#[command(after_long_help = UP_HELP)]
+pub(crate) struct Up {
+    /// Where to listen, on this machine only; 0 takes any free port
+    #[arg(long, value_name = "P", default_value_t = PORT)]
+    pub port: u16,
+    /// Where the lake is
+    #[arg(long, value_name = "DIR", default_value = "lake")]
+    pub lake: PathBuf,
+    /// The lake's bucket: objects are at DIR/NAME/KEY
+    #[arg(long, value_name = "NAME", default_value = "stedi", value_parser = bucket)]
+    pub bucket: String,
+    /// Which readings of a consenting customer count: `ever` for those of any time, `at-reading` for those at or after
+    /// the consent. A lake keeps the policy it was made with
+    #[arg(long, value_name = "POLICY", default_value_t = ConsentPolicy::Ever)]
+    pub consent: ConsentPolicy,
+    /// Only S3 and Glue: uploads wake nobody. For functions that run elsewhere, such as in `cargo lambda watch`
+    #[arg(long)]
+    pub no_functions: bool,
+}
+
+/// What the keys of a telephone give for "sted"; no service has registered it.
+const PORT: u16 = 7833;
+
+const UP_HELP: &str = "\
+Standard output begins with lines for a shell, `export AWS_ENDPOINT_URL=...` and so on; paste them where your S3 client
+or the functions run. Then comes a line for each landing file as it goes through, as its receipt says:
+
+  s3://stedi/customer/landing/a.json: 956 rows = 482 kept + 474 excluded (no_consent 474) + 0 quarantined, 35 ms
+
+The time is the one from its upload to its receipt; by then its rows are in the trusted table. A line without a time is of
+a file that landed earlier: a customer's consent came, went or changed, and rows with it.
+
+Ctrl-C lets the requests and calls under way finish; what is left is delivered by the next `stedi up` or `stedi run` of
+the same lake, and so is what a killed one left. What landed under --no-functions wakes nobody later, either: land it with
+`stedi run FOLDER`, or invoke the functions yourself.";
 
 /// Shows the tables.
 #[derive(Debug, ClapArgs)]

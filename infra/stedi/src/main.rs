@@ -6,12 +6,15 @@
 //! | `stack` | the embedded S3, Glue and dispatcher, with the five functions on it |
 //! | `landing` | finds landing files and uploads what the lake does not hold yet |
 //! | `run` | the main job |
+//! | `up` | the same stack, staying up for any S3 client |
+//! | `accounts` | one line per landing file as it goes through |
 //! | `tables` | counts what is in the lake |
 //! | `generate` | writes sample landing files |
 //! | `simulate` | the deterministic simulation: many seeds, or one case again |
 //! | `report` | prints what a run did |
 //! | `progress` | shows how far it is |
 
+mod accounts;
 mod args;
 mod generate;
 mod landing;
@@ -21,6 +24,7 @@ mod run;
 mod simulate;
 mod stack;
 mod tables;
+mod up;
 
 use args::{Args, Command};
 use clap::Parser;
@@ -39,12 +43,15 @@ async fn main() -> ExitCode {
         aws::logging::init(&format!("{filter},s3s=off"), std::io::stderr);
     }
     let after_interruption = match args.command {
-        Command::Simulate(_) => "nothing is left behind",
-        _ => "nothing is lost, run it again to go on",
+        // It is ended by nothing else, and sees to that itself.
+        Command::Up(_) => None,
+        Command::Simulate(_) => Some("nothing is left behind"),
+        _ => Some("nothing is lost, run it again to go on"),
     };
     let command = async {
         match args.command {
             Command::Run(run) => run::run(run).await,
+            Command::Up(up) => up::up(up).await,
             Command::Tables(tables) => tables::show(tables).await,
             Command::Generate(generate) => generate::generate(generate),
             Command::Simulate(simulate) => simulate::simulate(simulate).await,
@@ -56,8 +63,8 @@ async fn main() -> ExitCode {
             Ok(()) => return ExitCode::SUCCESS,
             Err(error) => (writeln!(stderr, "stedi: {}", aws::with_causes(error.as_ref())), ExitCode::FAILURE),
         },
-        _ = tokio::signal::ctrl_c() => (
-            writeln!(stderr, "\nstedi: interrupted; {after_interruption}"),
+        _ = tokio::signal::ctrl_c(), if after_interruption.is_some() => (
+            writeln!(stderr, "\nstedi: interrupted; {}", after_interruption.unwrap_or_default()),
             ExitCode::from(INTERRUPTED),
         ),
     };

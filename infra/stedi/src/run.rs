@@ -9,7 +9,7 @@ use crate::tables;
 use aws::BoxError;
 use indicatif::ProgressBar;
 use lake::hash::ShardCount;
-use lake::layout::{Place, Source};
+use lake::layout::Source;
 use lake::policy::Charter;
 use local::{DeadLetter, Dispatcher, Options};
 use std::sync::Arc;
@@ -84,11 +84,7 @@ async fn stop(stack: &Stack, dispatcher: Dispatcher, dead_letters: Vec<DeadLette
     if dead_letters.is_empty() {
         return Ok(());
     }
-    let told = dead_letters.into_iter().map(|DeadLetter { function, bucket, key, receives, error }| {
-        let place = Place { bucket, key };
-        let why = error.or_else(|| stack.reason(&function, &place)).unwrap_or_else(|| "no reason given".into());
-        format!("\n  {function} on {place}, {receives} times: {why}")
-    });
+    let told = dead_letters.into_iter().map(|letter| format!("\n  {}", stack.told(letter)));
     Err(Failed(told.collect()).into())
 }
 

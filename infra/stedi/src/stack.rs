@@ -10,7 +10,7 @@ use customer_trusted::CustomerTrusted;
 use lake::layout::{CHARTER, Place};
 use lake::policy::Charter;
 use lake::topology;
-use local::{Cloud, Dispatcher, Handler, Options, Subscription};
+use local::{Cloud, DeadLetter, Dispatcher, Handler, Options, Subscription};
 use machine_learning_curated::MachineLearningCurated;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -72,8 +72,16 @@ impl Stack {
         Ok(Dispatcher::start(&self.cloud, functions, options)?)
     }
 
+    /// What failed, how often, and why.
+    pub(crate) fn told(&self, letter: DeadLetter) -> String {
+        let DeadLetter { function, bucket, key, receives, error } = letter;
+        let place = Place { bucket, key };
+        let why = error.or_else(|| self.reason(&function, &place)).unwrap_or_else(|| "no reason given".into());
+        format!("{function} on {place}, {receives} times: {why}")
+    }
+
     /// Why `function` failed on the object at `place`.
-    pub(crate) fn reason(&self, function: &str, place: &Place) -> Option<String> {
+    fn reason(&self, function: &str, place: &Place) -> Option<String> {
         let reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
         reasons.get(&(function.to_owned(), place.clone())).cloned()
     }

@@ -1,0 +1,208 @@
+"""`stedi up`: whatever an S3 client uploads goes through, and nothing is lost when it ends."""
+
+import json
+import random
+import signal
+import socket
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from comparison import assert_equal_lakes
+from conftest import Landed
+from lake import Lake
+from landing import Village
+from up import Up, command, keys_of, until
+
+
+@pytest.fixture
+def lake(binary: Path, tmp_path: Path) -> Lake:
+    return Lake(binary, tmp_path / "lake")
+
+
+def refused(arguments: list[str]) -> str:
+    """What a command says that cannot go on."""
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1, (done.returncode, done.stderr)
+    assert not done.stdout
+    assert "panicked" not in done.stderr
+    return done.stderr
+
+
+def account(receipt: dict) -> str:
+    """The line of a landing file."""
+
+    def reasons(counts: dict[str, int]) -> str:
+        return f" ({', '.join(f'{reason} {count:,}' for reason, count in counts.items())})" if counts else ""
+
+    return (
+        f"{receipt['rows']:,} rows = {receipt['kept']:,} kept"
+        f" + {sum(receipt['excluded'].values()):,} excluded{reasons(receipt['excluded'])}"
+        f" + {receipt['quarantined']:,} quarantined{reasons(receipt['rejected'])}"
+    )
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_uploads_in_any_order_give_the_tables_of_a_run(
+    seed: int, generated: Path, landed_once: Callable[..., Landed], lake: Lake
+) -> None:
+    keys = keys_of(generated)
+    random.Random(seed).shuffle(keys)
+    with Up(lake) as up:
+        up.upload(generated, keys)
+        up.wait_until_quiet()
+    assert up.process.returncode == 0
+    assert_equal_lakes(lake, landed_once(generated).lake)
+    told = up.told()
+    assert told.keys() == set(keys)
+    receipts = [receipt for source in ("customer", "accelerometer", "step_trainer") for receipt in lake.receipts(source)]
+    assert len(receipts) == len(keys)
+    for receipt in receipts:
+        lines = told[receipt["landing"]["key"]]
+        # The first line says how long it took, the last one what the receipt says in the end.
+        assert lines[0].endswith(" ms"), lines
+        assert lines[-1].split(", ")[-1].endswith(" ms") == (len(lines) == 1)
+        assert lines[-1].startswith(account(receipt)), (lines, receipt)
+
+
+def test_broken_lines_and_the_same_file_again_are_told(first_village: Village, lake: Lake) -> None:
+    key = "customer/landing/customers-0.json"
+    body = (first_village.folder / key).read_bytes()
+    with Up(lake) as up:
+        up.put("customer/landing/broken.json", b"not json\n7\n")
+        up.put(key, body)
+        up.wait_until_quiet()
+        # Told when nothing is left to deliver.
+        up.put(key, body)
+        until(lambda: len(up.told().get(key, [])) == 2, "a second line")
+        up.put("customer/landing/folder/", b"")
+        up.wait_until_quiet()
+    told = up.told()
+    assert "0 kept + 0 excluded + 2 quarantined (not_an_object 1, not_json 1)" in told["customer/landing/broken.json"][0]
+    assert told[key][1] == "landed before, nothing to do"
+    assert len(told) == 2
+
+
+def test_what_it_says_to_export_is_for_a_shell(lake: Lake) -> None:
+    with Up(lake, "--bucket", "another-lake") as up:
+        script = 'eval "$(cat "$1")" && echo "$AWS_ENDPOINT_URL $LAKE_BUCKET $GLUE_DATABASE $CONSENT_POLICY"'
+        done = subprocess.run(["sh", "-c", script, "sh", up.output], capture_output=True, text=True, check=True, timeout=60)
+        host, port = up.address
+        assert done.stdout == f"http://{host}:{port} another-lake stedi ever\n"
+        assert host == "127.0.0.1"
+        expected = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION", "CUSTOMER_SHARDS"}
+        assert up.environment.keys() >= expected
+        assert up.request("HEAD", "/another-lake")[0] == 200
+
+
+def test_without_functions_nothing_is_derived(first_village: Village, lake: Lake) -> None:
+    keys = keys_of(first_village.folder)
+    with Up(lake, "--no-functions") as up:
+        up.upload(first_village.folder, keys)
+        assert up.request("GET", f"/stedi/{keys[0]}")[1] == (first_village.folder / keys[0]).read_bytes()
+        headers = {"x-amz-target": "AWSGlue.GetTables"}
+        status, answer = up.request("POST", "/", json.dumps({"DatabaseName": "stedi"}).encode(), **headers)
+        assert status == 200, answer
+        assert {"customer_landing", "machine_learning_curated"} <= {table["Name"] for table in json.loads(answer)["TableList"]}
+    assert not lake.owed()
+    assert set(lake.versions()) == {*keys, "_state/lake.json"}
+    # It is up to others to land them.
+    lake.run(first_village.folder)
+    assert len(list(lake.receipts("accelerometer"))) == len([key for key in keys if key.startswith("accelerometer/")])
+
+
+def test_port_that_is_taken_is_refused(lake: Lake) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        error = refused(command(lake, "--port", port))
+    assert f"port {port} is taken" in error
+    assert "--port" in error
+    assert not lake.folder.exists()
+
+
+def test_lake_in_use_is_refused(lake: Lake, first_village: Village) -> None:
+    with Up(lake):
+        for arguments in (
+            command(lake, "--port", 0),
+            lake.command(first_village.folder),
+            [str(lake.binary), "tables", "--lake", str(lake.folder)],
+        ):
+            error = refused(arguments)
+            assert str(lake.folder) in error
+            assert "already open" in error
+
+
+def test_lake_of_other_settings_is_refused(lake: Lake) -> None:
+    with Up(lake):
+        pass
+    lake.consent = "at-reading"
+    error = refused(command(lake, "--port", 0))
+    assert "CONSENT_POLICY=ever" in error
+    assert "CONSENT_POLICY=at-reading" in error
+    lake.consent = "ever"
+    charter = lake.bucket / "_state" / "lake.json"
+    charter.write_text(json.dumps(json.loads(charter.read_text()) | {"customer_shards": 5}))
+    assert "CUSTOMER_SHARDS=5" in refused(command(lake, "--port", 0))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_cleanly_whoever_is_connected(number: int, first_village: Village, lake: Lake) -> None:
+    up = Up(lake)
+    with socket.create_connection(up.address), socket.create_connection(up.address) as idle:
+        # One that never said anything, and one that is kept alive.
+        idle.sendall(b"HEAD /stedi HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert idle.recv(12) == b"HTTP/1.1 200"
+        up.upload(first_village.folder, keys_of(first_village.folder))
+        assert up.end(number) == 0
+    tables = [str(part) for part in (lake.binary, "tables", "--lake", lake.folder)]
+    assert "customer_trusted" in subprocess.run(tables, capture_output=True, text=True, check=True, timeout=60).stdout
+    # What it had no time for comes later.
+    if lake.owed():
+        assert "deliveries are left" in up.errors.read_text()
+    with Up(lake) as again:
+        again.wait_until_quiet()
+    lake.run(first_village.folder)
+
+
+def test_second_interruption_breaks_off(lake: Lake) -> None:
+    up = Up(lake)
+    with socket.create_connection(up.address) as uploading:
+        uploading.sendall(b"PUT /stedi/customer/landing/a.json HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
+        until(lambda: any((lake.folder / ".stedi" / "tmp").iterdir()), "the upload to begin")
+        up.process.send_signal(signal.SIGINT)
+        until(lambda: "stopping" in up.errors.read_text(), "the end to begin")
+        assert up.process.poll() is None
+        assert up.end() == 0
+
+
+@pytest.mark.parametrize("uploads", [1, 6, 13])
+def test_what_a_killed_one_owed_is_delivered(
+    uploads: int, generated: Path, landed_once: Callable[..., Landed], lake: Lake
+) -> None:
+    keys = keys_of(generated)
+    random.Random(uploads).shuffle(keys)
+    up = Up(lake)
+    up.upload(generated, keys[:uploads])
+    assert up.end(signal.SIGKILL) == -signal.SIGKILL
+    assert lake.owed(), "the kill left nothing to do"
+    with Up(lake) as again:
+        again.wait_until_quiet()
+        again.upload(generated, keys[uploads:])
+        again.wait_until_quiet()
+    assert_equal_lakes(lake, landed_once(generated).lake)
+
+
+def test_what_fails_is_told_and_stays_owed(lake: Lake, first_village: Village) -> None:
+    with Up(lake) as up:
+        up.put("customer/trusted/no-shard", b"")
+        until(lambda: up.errors.read_text().count("failed: ") == 2, "both functions to fail")
+        up.upload(first_village.folder, ["customer/landing/customers-0.json"])
+        until(lambda: "customer/landing/customers-0.json" in up.told(), "others to go through")
+    assert up.process.returncode == 0
+    error = up.errors.read_text()
+    for function in ("customer_curated", "accelerometer_trusted"):
+        assert f"failed: {function} on s3://stedi/customer/trusted/no-shard, 5 times" in error
+    assert "deliveries are left" in error
+    assert lake.owed()

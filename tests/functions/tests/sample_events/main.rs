@@ -1,0 +1,184 @@
+//! The events in `events/` are of the objects that there really are, and do what their README says.
+//!
+//! Each is written here, in the shape that AWS documents, with the key, size and ETag of an object that `stedi generate`
+//! makes, or that follows from landing it. To write the files:
+//! `REGENERATE=1 cargo test --workspace --release --test sample_events`
+
+// What fails here fails a test.
+#![allow(clippy::unwrap_used)]
+
+mod index;
+mod json;
+mod shapes;
+
+use functions::World;
+use index::{Answer, Row, folder, rows};
+use json::Json;
+use lake::policy::ConsentPolicy::Ever;
+use lake::table::Table;
+use lake::topology;
+use serde_json::Value;
+use shapes::{Object, SEQUENCER, TIME, created, event_bridge, md5, record, s3, sns, sqs, test_event};
+use std::collections::BTreeSet;
+
+const CUSTOMERS: &str = "customer/landing/customer-1709971680000.json";
+const MOTIONS: &str = "accelerometer/landing/accelerometer-1709972680003.json";
+const STEPS: &str = "step_trainer/landing/step_trainer-1709973680006.json";
+const MOTIONS_TRUSTED: &str =
+    "accelerometer/trusted/dt=2024-03-09/hour=06/accelerometer-1709972680003-b6033278a2139a0a.parquet";
+const STEPS_TRUSTED: &str =
+    "step_trainer/trusted/dt=2024-03-09/hour=07/step_trainer-1709973680006-4d21e8f0a9b1ad75.parquet";
+
+/// A lake in which the files of `stedi generate` are, and no function was invoked yet.
+async fn landed() -> World {
+    let world = World::new(Ever).await;
+    world.lake.check().await.unwrap();
+    for file in sample_data::generate(&sample_data::Options::default()) {
+        world.put(&file.path, file.bytes).await;
+    }
+    world
+}
+
+/// The object of this key, as it is now.
+async fn object(world: &World, key: &str) -> Object {
+    let body = world.body(key).await.unwrap_or_else(|| panic!("no object {key}"));
+    Object { key: key.to_owned(), size: body.len() as u64, etag: md5(&body) }
+}
+
+/// An object that never was.
+fn never(key: &str) -> Object {
+    let body = "{}\n";
+    Object { key: key.to_owned(), size: body.len() as u64, etag: md5(body.as_bytes()) }
+}
+
+fn compact(json: &Json) -> String {
+    serde_json::to_string(json).unwrap()
+}
+
+/// The event of this name.
+async fn event(world: &World, name: &str) -> Json {
+    let single = async |key| s3(vec![created(&object(world, key).await)]);
+    let customers = object(world, CUSTOMERS).await;
+    let notification = || compact(&s3(vec![created(&customers)]));
+    let to_customer_trusted = |bodies| sqs(Table::CustomerTrusted.name(), bodies);
+    match name {
+        "customer_landing.json" => single(CUSTOMERS).await,
+        "accelerometer_landing.json" => single(MOTIONS).await,
+        "step_trainer_landing.json" => single(STEPS).await,
+        "customer_trusted.json" => single("customer/trusted/07.parquet").await,
+        "readers.json" => single("lookup/readers/03").await,
+        "accelerometer_trusted.json" => single(MOTIONS_TRUSTED).await,
+        "customer_curated.json" => single("customer/curated/07.parquet").await,
+        "step_trainer_trusted.json" => single(STEPS_TRUSTED).await,
+        "s3_inside_sqs.json" => to_customer_trusted(vec![notification()]),
+        "sns_inside_sqs.json" => to_customer_trusted(vec![compact(&sns(CUSTOMERS, notification()))]),
+        "event_bridge.json" => event_bridge(&customers),
+        "sqs_batch_with_a_bad_body.json" => {
+            let wrapped = compact(&sns(CUSTOMERS, notification()));
+            to_customer_trusted(vec![notification(), "this is no JSON".to_owned(), wrapped])
+        }
+        "encoded_key.json" => s3(vec![created(&never("customer/landing/a b+c/x=1.json"))]),
+        "duplicate_records.json" => s3(vec![created(&customers), created(&customers)]),
+        "out_of_order.json" => {
+            let earlier = Object { key: CUSTOMERS.to_owned(), ..never("") };
+            let (time, sequencer) = ("2024-03-09T08:29:59.000Z", "0065EC1D27F0E1D2C3");
+            s3(vec![created(&customers), record("ObjectCreated:Put", &earlier, time, sequencer)])
+        }
+        "no_input.json" => s3(vec![created(&never("elsewhere/a.json"))]),
+        "object_gone.json" => s3(vec![created(&never("customer/landing/never-landed.json"))]),
+        "test_event.json" => test_event(),
+        "object_removed.json" => s3(vec![record("ObjectRemoved:Delete", &customers, TIME, SEQUENCER)]),
+        _ => panic!("events/README.md lists {name}, of which nobody knows what is in it"),
+    }
+}
+
+/// The event in the file, which must be as it is generated.
+async fn checked(world: &World, name: &str) -> Value {
+    let expected = serde_json::to_string_pretty(&event(world, name).await).unwrap() + "\n";
+    let path = folder().join(name);
+    let mut found = std::fs::read_to_string(&path).unwrap_or_default();
+    if found != expected && std::env::var("REGENERATE").is_ok_and(|value| value == "1") {
+        std::fs::write(&path, &expected).unwrap();
+        found.clone_from(&expected);
+    }
+    assert!(
+        found == expected,
+        "events/{name} is not what it should be: write it with REGENERATE=1, and look at the difference\n{found}\n\
+         expected:\n{expected}"
+    );
+    serde_json::from_str(&found).unwrap()
+}
+
+/// Invokes the row's function with the row's event; holds the answer, and what was written, against the row.
+async fn check(world: &World, row: &Row) {
+    let event = checked(world, &row.event).await;
+    let before = world.objects().await;
+    let answer = world.invoke(row.function, &event).await;
+    match (&row.answer, answer) {
+        (Answer::Json(expected), Ok(found)) => assert_eq!(&found, expected, "{row:?}"),
+        (Answer::Error(expected), Err(found)) => assert!(found.contains(expected.as_str()), "{row:?}: {found}"),
+        (_, answer) => panic!("{row:?}: {answer:?}"),
+    }
+    let after = world.objects().await;
+    match &row.writes {
+        Some(key) => {
+            assert!(after.keys().any(|found| found == key || key.ends_with('/') && found.starts_with(key)), "{row:?}")
+        }
+        None => assert_eq!(after, before, "{row:?}"),
+    }
+}
+
+fn is_of_a_trigger(row: &Row) -> bool {
+    row.function != Table::CustomerTrusted || row.event == "customer_landing.json"
+}
+
+#[tokio::test]
+async fn one_after_the_other_they_fill_all_tables() {
+    let world = landed().await;
+    let (mut woken, mut expected) = (BTreeSet::new(), BTreeSet::new());
+    for row in rows() {
+        let before = world.objects().await;
+        check(&world, &row).await;
+        if !is_of_a_trigger(&row) {
+            continue;
+        }
+        // Each of these has work of its own.
+        let writes = row.writes.clone().unwrap();
+        assert!(!before.keys().any(|key| key.starts_with(&writes)), "{writes} was there before {row:?}");
+        let event = checked(&world, &row.event).await;
+        let key = aws::events::parse(&event).remove(0).objects.unwrap().remove(0).key;
+        let trigger = topology::TRIGGERS.iter().find(|trigger| key.starts_with(trigger.prefix)).unwrap();
+        woken.insert((trigger.prefix, row.function));
+    }
+    for trigger in topology::TRIGGERS {
+        expected.extend(trigger.wakes.iter().map(|function| (trigger.prefix, *function)));
+    }
+    assert_eq!(woken, expected);
+    assert!(world.counts().await.iter().all(|rows| *rows > 0), "{:?}", world.counts().await);
+    world.assert_accounts("the sample events").await;
+}
+
+#[tokio::test]
+async fn each_trap_does_the_same_in_a_lake_where_nothing_has_landed_yet() {
+    for row in rows().into_iter().filter(|row| !is_of_a_trigger(row)) {
+        check(&landed().await, &row).await;
+    }
+}
+
+#[tokio::test]
+async fn an_encoded_key_is_that_of_an_object() {
+    let world = landed().await;
+    let key = "customer/landing/a b+c/x=1.json";
+    world.put(key, functions::customer("ann", 0, Some(0))).await;
+    let event = checked(&world, "encoded_key.json").await;
+    world.invoke(Table::CustomerTrusted, &event).await.unwrap();
+    assert_eq!(world.receipt(lake::layout::Source::Customer, key).await.kept, 1);
+}
+
+#[test]
+fn every_file_is_listed() {
+    let listed: BTreeSet<String> = rows().into_iter().map(|row| row.event).collect();
+    let names = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let files: BTreeSet<String> = names.filter(|name| name.ends_with(".json")).collect();
+    assert_eq!(files, listed);
+}
