@@ -1,0 +1,73 @@
+locals {
+  glue_arn = "arn:${local.partition}:glue:${local.region}:${local.account_id}"
+
+  storage_formats = {
+    # As the published solutions declare the landing tables: field names in any case, broken lines are no rows.
+    json = {
+      input_format  = "org.apache.hadoop.mapred.TextInputFormat"
+      output_format = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat"
+      library       = "org.openx.data.jsonserde.JsonSerDe"
+      parameters = {
+        "serialization.format"  = "1"
+        "ignore.malformed.json" = "TRUE"
+        "dots.in.keys"          = "FALSE"
+        "case.insensitive"      = "TRUE"
+        "mapping"               = "TRUE"
+      }
+    }
+    parquet = {
+      input_format  = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
+      output_format = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat"
+      library       = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
+      parameters    = { "serialization.format" = "1" }
+    }
+  }
+}
+
+resource "aws_glue_catalog_database" "lake" {
+  name        = var.glue_database
+  description = "STEDI Lake ${var.name}"
+}
+
+# The functions register partitions, which are things of their own and no attributes of the table, so what they do never
+# shows as a difference here.
+resource "aws_glue_catalog_table" "this" {
+  for_each = local.tables
+
+  database_name = aws_glue_catalog_database.lake.name
+  name          = each.key
+  description   = each.value.comment
+  table_type    = "EXTERNAL_TABLE"
+  parameters    = { EXTERNAL = "TRUE", classification = each.value.format }
+
+  storage_descriptor {
+    location      = "s3://${each.value.landing ? local.landing_bucket_name : local.lake_bucket_name}/${each.value.prefix}"
+    input_format  = local.storage_formats[each.value.format].input_format
+    output_format = local.storage_formats[each.value.format].output_format
+
+    ser_de_info {
+      serialization_library = local.storage_formats[each.value.format].library
+      parameters            = local.storage_formats[each.value.format].parameters
+    }
+
+    dynamic "columns" {
+      for_each = each.value.columns
+
+      content {
+        name    = columns.value.name
+        type    = columns.value.type
+        comment = columns.value.comment
+      }
+    }
+  }
+
+  dynamic "partition_keys" {
+    for_each = each.value.partition_columns
+
+    content {
+      name    = partition_keys.value.name
+      type    = partition_keys.value.type
+      comment = partition_keys.value.comment
+    }
+  }
+}

@@ -1,0 +1,48 @@
+# topology.json and tables.json are written by the code (REGENERATE=1 cargo test --test generated), and a test holds them
+# to it. So nothing here repeats which prefix wakes which function, what a function may do, or what a table holds.
+locals {
+  topology = jsondecode(file("${path.module}/topology.json"))
+  tables   = jsondecode(file("${path.module}/tables.json")).tables
+
+  account_id = data.aws_caller_identity.current.account_id
+  partition  = data.aws_partition.current.partition
+  region     = data.aws_region.current.id
+
+  triggers = { for trigger in local.topology.triggers : trigger.name => trigger }
+
+  # Every name AWS sees of a function, by the name it has in the code.
+  functions = {
+    for name, access in local.topology.functions : name => {
+      access        = access
+      function_name = "${var.name}-${name}"
+      triggers      = [for trigger in local.topology.triggers : trigger.name if contains(trigger.wakes, name)]
+    }
+  }
+
+  lake_bucket_name = coalesce(var.lake_bucket_name, "${var.name}-lake-${local.account_id}")
+  lake_bucket_arn  = "arn:${local.partition}:s3:::${local.lake_bucket_name}"
+
+  # Where files land: in the lake's own bucket, or in the ones that were given.
+  landing_bucket_arns = (
+    length(var.landing_buckets) == 0
+    ? [local.lake_bucket_arn]
+    : [for bucket in var.landing_buckets : "arn:${local.partition}:s3:::${bucket.name}"]
+  )
+  landing_bucket_name = length(var.landing_buckets) == 0 ? local.lake_bucket_name : var.landing_buckets[0].name
+  landing_kms_key_arns = distinct([
+    for bucket in var.landing_buckets : bucket.kms_key_arn if bucket.kms_key_arn != null && bucket.kms_key_arn != var.kms_key_arn
+  ])
+
+  # One value for each setting of the functions; a setting that the code reads and that has none here fails the plan.
+  settings = {
+    LAKE_BUCKET     = local.lake_bucket_name
+    CONSENT_POLICY  = var.consent_policy
+    CUSTOMER_SHARDS = tostring(var.customer_shards)
+    GLUE_DATABASE   = var.glue_database
+    RUST_LOG        = var.rust_log
+  }
+  environment = { for name in local.topology.settings : name => local.settings[name] }
+
+  # What makes the packages, at the top of the repository.
+  packaging_command = "infra/package ${var.architecture == "arm64" ? "--arm64" : "--x86-64"}"
+}

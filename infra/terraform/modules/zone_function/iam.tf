@@ -1,0 +1,104 @@
+locals {
+  # Below a prefix everything; a whole key is itself alone.
+  patterns = { for what, names in var.access : what => [for name in names : endswith(name, "/") ? "${name}*" : name] }
+
+  landing_bucket_arns = length(var.access.landing) == 0 ? [] : var.landing_bucket_arns
+
+  # Who asks for an object that is not there is told so (404) only if it may list the bucket, and else refused (403); the
+  # functions must know the difference. AWS does not document what s3:prefix is in that check. By the condition below it
+  # passes either way, whether there is none or it is the object's key: so a function may list what it may read.
+  # The price of the first (IfExists) is that a list WITHOUT a prefix passes, too, and tells names of objects, never what
+  # is in them. A list with any other prefix is refused.
+  listable = {
+    for arn in distinct(concat([var.lake_bucket_arn], local.landing_bucket_arns)) : arn => distinct(concat(
+      arn == var.lake_bucket_arn ? concat(local.patterns.reads, local.patterns.lists) : [],
+      contains(local.landing_bucket_arns, arn) ? local.patterns.landing : [],
+    ))
+  }
+
+  # Statements that name no resource are left out below.
+  statements = concat(
+    [
+      {
+        Sid    = "ReadObjects"
+        Action = ["s3:GetObject"]
+        Resource = concat(
+          [for pattern in local.patterns.reads : "${var.lake_bucket_arn}/${pattern}"],
+          [for pair in setproduct(local.landing_bucket_arns, local.patterns.landing) : "${pair[0]}/${pair[1]}"],
+        )
+      },
+      {
+        Sid      = "WriteObjects"
+        Action   = ["s3:PutObject"]
+        Resource = [for pattern in local.patterns.writes : "${var.lake_bucket_arn}/${pattern}"]
+      },
+    ],
+    [
+      for index, arn in keys(local.listable) : {
+        Sid       = "ListObjects${index}"
+        Action    = ["s3:ListBucket"]
+        Resource  = [arn]
+        Condition = { StringLikeIfExists = { "s3:prefix" = local.listable[arn] } }
+      }
+    ],
+    [
+      {
+        Sid      = "RegisterPartitions"
+        Action   = ["glue:BatchCreatePartition"]
+        Resource = var.partition_arns
+      },
+      {
+        Sid      = "TakeEvents"
+        Action   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"]
+        Resource = [aws_sqs_queue.this.arn]
+      },
+      {
+        Sid      = "WriteLogs"
+        Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+        Resource = ["${aws_cloudwatch_log_group.this.arn}:log-stream:*"]
+      },
+      {
+        # X-Ray knows no resources: AWS takes no other than *.
+        Sid      = "WriteTraces"
+        Action   = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
+        Resource = ["*"]
+      },
+      {
+        Sid      = "UseKey"
+        Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
+        Resource = var.kms_key_arn == null ? [] : [var.kms_key_arn]
+      },
+      {
+        Sid      = "ReadLandingKeys"
+        Action   = ["kms:Decrypt"]
+        Resource = length(var.access.landing) == 0 ? [] : var.landing_kms_key_arns
+      },
+    ],
+  )
+
+  policy = {
+    Version   = "2012-10-17"
+    Statement = [for statement in local.statements : merge(statement, { Effect = "Allow" }) if length(statement.Resource) > 0]
+  }
+}
+
+resource "aws_iam_role" "this" {
+  name                 = var.aws_name
+  description          = "What ${var.aws_name} may do, and nothing more"
+  permissions_boundary = var.permissions_boundary_arn
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "lambda.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "this" {
+  name   = "access"
+  role   = aws_iam_role.this.id
+  policy = jsonencode(local.policy)
+}

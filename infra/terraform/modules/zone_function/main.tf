@@ -1,0 +1,69 @@
+resource "aws_cloudwatch_log_group" "this" {
+  #checkov:skip=CKV_AWS_158:CloudWatch encrypts logs with a key of its own, or with kms_key_arn if that is given
+  #checkov:skip=CKV_AWS_338:A year by default; log_retention_days may say otherwise
+  name              = "/aws/lambda/${var.aws_name}"
+  retention_in_days = var.log_retention_days
+  kms_key_id        = var.kms_key_arn
+}
+
+resource "aws_lambda_function" "this" {
+  #checkov:skip=CKV_AWS_115:Its queue bounds its concurrency (scaling_config below). Reserved concurrency would throttle the queue's poller, and count throttled events as tried
+  #checkov:skip=CKV_AWS_116:A Lambda dead-letter queue is for asynchronous invocations; here the queue it is invoked from has one
+  #checkov:skip=CKV_AWS_117:It speaks to S3, Glue and CloudWatch only; a VPC would need endpoints for these and protect nothing more
+  #checkov:skip=CKV_AWS_173:Its settings are names and numbers, no secrets; AWS encrypts them with its own key
+  #checkov:skip=CKV_AWS_272:The packages are built by whoever deploys them; a signing profile is the organisation's to have
+  function_name = var.aws_name
+  description   = "Derives ${var.name}"
+  role          = aws_iam_role.this.arn
+
+  runtime       = "provided.al2023"
+  handler       = "bootstrap"
+  architectures = [var.architecture]
+  filename      = var.package_path
+  # Deploys anew when the package is another.
+  source_code_hash = filebase64sha256(var.package_path)
+
+  memory_size = var.memory_mb
+  timeout     = var.timeout_seconds
+
+  environment {
+    variables = var.environment
+  }
+
+  tracing_config {
+    mode = "Active"
+  }
+
+  logging_config {
+    log_group  = aws_cloudwatch_log_group.this.name
+    log_format = "JSON"
+    # RUST_LOG alone decides: with Lambda's default, INFO, it would drop what RUST_LOG=debug asks for.
+    application_log_level = "TRACE"
+    system_log_level      = "INFO"
+  }
+
+  lifecycle {
+    precondition {
+      condition     = fileexists(var.package_path)
+      error_message = "There is no ${var.package_path}. Build the packages, at the top of the repository: ${var.packaging}"
+    }
+  }
+
+  # Without its policy it could not write the logs of its first invocation.
+  depends_on = [aws_iam_role_policy.this]
+}
+
+resource "aws_lambda_event_source_mapping" "this" {
+  event_source_arn = aws_sqs_queue.this.arn
+  function_name    = aws_lambda_function.this.arn
+  enabled          = var.event_source_enabled
+
+  batch_size                         = var.batch_size
+  maximum_batching_window_in_seconds = var.batching_window_seconds
+  # Of a batch only the events that failed come again.
+  function_response_types = ["ReportBatchItemFailures"]
+
+  scaling_config {
+    maximum_concurrency = var.maximum_concurrency
+  }
+}

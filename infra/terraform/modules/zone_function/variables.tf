@@ -1,0 +1,119 @@
+variable "name" {
+  description = "The function's name in the code, which is also that of the table it derives."
+  type        = string
+}
+
+variable "aws_name" {
+  description = "Its name on AWS; its queue, role and log group are named after it."
+  type        = string
+}
+
+variable "package_path" {
+  description = "Path of its bootstrap.zip."
+  type        = string
+}
+
+variable "packaging" {
+  description = "The command that makes the packages, for whom there are none."
+  type        = string
+}
+
+variable "architecture" {
+  description = "arm64 or x86_64."
+  type        = string
+}
+
+variable "environment" {
+  description = "Its environment variables."
+  type        = map(string)
+}
+
+variable "memory_mb" {
+  description = "Its memory in MB."
+  type        = number
+}
+
+variable "timeout_seconds" {
+  description = "How long one invocation may take."
+  type        = number
+}
+
+variable "sqs_arn" {
+  description = "What the ARNs of queues begin with: arn:aws:sqs:REGION:ACCOUNT."
+  type        = string
+}
+
+variable "topic_arns" {
+  description = "The topics that wake it, by name."
+  type        = map(string)
+}
+
+variable "batch_size" {
+  description = "The most events of one invocation."
+  type        = number
+}
+
+variable "batching_window_seconds" {
+  description = "How long events are gathered for a batch."
+  type        = number
+}
+
+variable "maximum_concurrency" {
+  description = "The most instances that its queue may keep busy at once."
+  type        = number
+}
+
+variable "receive_count_max" {
+  description = "How often an event is tried before it goes to the dead-letter queue."
+  type        = number
+}
+
+variable "event_source_enabled" {
+  description = "Whether it takes events from its queue."
+  type        = bool
+}
+
+variable "access" {
+  description = "What it may do with objects: prefixes, which end with a slash, and whole keys. See topology.json."
+  type = object({
+    landing = list(string)
+    reads   = list(string)
+    writes  = list(string)
+    lists   = list(string)
+  })
+}
+
+variable "lake_bucket_arn" {
+  description = "The bucket it reads, writes and lists."
+  type        = string
+}
+
+variable "landing_bucket_arns" {
+  description = "The buckets where landing files are; may hold the lake's."
+  type        = list(string)
+}
+
+variable "partition_arns" {
+  description = "The Glue catalog, database and table whose partitions it registers, if it does."
+  type        = list(string)
+}
+
+variable "kms_key_arn" {
+  description = "The key of the lake's bucket, the queues and the logs, or null."
+  type        = string
+}
+
+variable "landing_kms_key_arns" {
+  description = "Keys of landing buckets that are others."
+  type        = list(string)
+}
+
+variable "permissions_boundary_arn" {
+  description = "The boundary of its role, or null."
+  type        = string
+}
+
+variable "log_retention_days" {
+  description = "How long its logs are kept; 0: for ever."
+  type        = number
+}

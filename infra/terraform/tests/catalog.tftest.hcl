@@ -1,0 +1,167 @@
+# What the functions and Athena find: settings, tables, queries, alarms.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  packages_dir = "tests/packages"
+}
+
+run "functions_find_their_settings" {
+  variables {
+    consent_policy  = "at-reading"
+    customer_shards = 4
+    rust_log        = "debug"
+  }
+
+  assert {
+    condition = alltrue([
+      for function in module.zone_function : function.environment == tomap({
+        LAKE_BUCKET     = "stedi-lake-123456789012"
+        CONSENT_POLICY  = "at-reading"
+        CUSTOMER_SHARDS = "4"
+        GLUE_DATABASE   = "stedi"
+        RUST_LOG        = "debug"
+      })
+    ])
+    error_message = "Each function has all settings."
+  }
+
+  assert {
+    condition     = toset(keys(local.settings)) == toset(local.topology.settings)
+    error_message = "There is a value for each setting of the code, and none that it does not read."
+  }
+}
+
+run "whoever_has_no_packages_is_told_how_to_make_them" {
+  command = plan
+
+  assert {
+    condition     = local.packaging_command == "infra/package --arm64"
+    error_message = "They are made for the architecture that is deployed."
+  }
+}
+
+run "athena_finds_the_tables" {
+  assert {
+    condition     = length(aws_glue_catalog_table.this) == 9
+    error_message = "Eight tables and the receipts."
+  }
+
+  assert {
+    condition = alltrue([
+      for name, table in local.tables :
+      [for column in aws_glue_catalog_table.this[name].storage_descriptor[0].columns : [column.name, column.type]]
+      == [for column in table.columns : [column.name, column.type]]
+    ])
+    error_message = "Tables have the columns of the code, in its order."
+  }
+
+  assert {
+    condition = alltrue([
+      for name, table in aws_glue_catalog_table.this :
+      table.partition_keys[*].name == (try(local.topology.functions[name].registers_partitions, false) ? ["dt", "hour"] : [])
+    ])
+    error_message = "The tables whose partitions are registered are partitioned by dt and hour; no other is."
+  }
+
+  assert {
+    condition = alltrue([
+      for name, table in aws_glue_catalog_table.this : table.storage_descriptor[0].ser_de_info[0].serialization_library == (
+        endswith(name, "_landing") || name == "receipts"
+        ? "org.openx.data.jsonserde.JsonSerDe"
+        : "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
+      )
+    ])
+    error_message = "Landing files and receipts are JSON, all else is Parquet."
+  }
+
+  assert {
+    condition = alltrue([
+      for name, table in local.tables :
+      aws_glue_catalog_table.this[name].storage_descriptor[0].location == "s3://stedi-lake-123456789012/${table.prefix}"
+    ])
+    error_message = "Tables are where the functions write."
+  }
+
+  assert {
+    condition     = toset(keys(aws_athena_named_query.this)) == toset(["row_counts", "consent_check", "training_sample", "landing_file_accounts"])
+    error_message = "Four queries are saved."
+  }
+
+  assert {
+    condition     = alltrue([for query in aws_athena_named_query.this : length(query.description) > 20 && !startswith(query.description, "-")])
+    error_message = "Each query's first line says what it answers."
+  }
+
+  assert {
+    condition = (
+      aws_athena_workgroup.lake.configuration[0].enforce_workgroup_configuration
+      && aws_athena_workgroup.lake.configuration[0].bytes_scanned_cutoff_per_query == 10737418240
+      && aws_athena_workgroup.lake.configuration[0].result_configuration[0].encryption_configuration[0].encryption_option == "SSE_S3"
+    )
+    error_message = "The workgroup bounds and encrypts what clients ask for, whatever they say themselves."
+  }
+}
+
+run "somebody_is_told" {
+  variables {
+    alarm_email = "data@example.org"
+  }
+
+  assert {
+    condition = toset([for alarm in aws_cloudwatch_metric_alarm.service : alarm.alarm_name]) == toset([
+      for pair in setproduct(keys(local.topology.functions), ["dead-letters", "message-age", "errors", "throttles"]) : "stedi-${pair[0]}-${pair[1]}"
+    ])
+    error_message = "Each function has its four alarms."
+  }
+
+  assert {
+    condition = toset([for alarm in aws_cloudwatch_metric_alarm.quarantine : alarm.alarm_name]) == toset([
+      "stedi-customer_trusted-quarantine", "stedi-accelerometer_trusted-quarantine", "stedi-step_trainer_trusted-quarantine",
+    ])
+    error_message = "Each function of landing files has an alarm on what it rejects."
+  }
+
+  assert {
+    condition = alltrue([
+      for name in keys(local.topology.functions) :
+      aws_cloudwatch_metric_alarm.service["${name}/dead-letters"].dimensions == tomap({ QueueName = "stedi-${name}-dead-letters" })
+      && aws_cloudwatch_metric_alarm.service["${name}/message-age"].dimensions == tomap({ QueueName = "stedi-${name}" })
+      && aws_cloudwatch_metric_alarm.service["${name}/errors"].dimensions == tomap({ FunctionName = "stedi-${name}" })
+      && aws_cloudwatch_metric_alarm.service["${name}/throttles"].dimensions == tomap({ FunctionName = "stedi-${name}" })
+    ])
+    error_message = "Alarms watch their own function and queues."
+  }
+
+  assert {
+    condition = alltrue([
+      for alarm in concat(values(aws_cloudwatch_metric_alarm.service), values(aws_cloudwatch_metric_alarm.quarantine)) :
+      alarm.alarm_actions == toset([aws_sns_topic.alarms.arn])
+    ])
+    error_message = "Every alarm tells the topic."
+  }
+
+  assert {
+    condition     = aws_sns_topic_subscription.alarm_email[0].endpoint == "data@example.org"
+    error_message = "The address is subscribed."
+  }
+
+  assert {
+    condition = alltrue([
+      for metric in flatten([for alarm in aws_cloudwatch_metric_alarm.quarantine : [for query in alarm.metric_query : query.metric]]) :
+      metric.namespace == local.topology.metrics.namespace && contains(keys(local.topology.metrics.names), metric.metric_name)
+    ])
+    error_message = "The metrics of the alarms are those that the functions write."
+  }
+
+  assert {
+    condition = alltrue(flatten([
+      for widget in jsondecode(aws_cloudwatch_dashboard.lake.dashboard_body).widgets : [
+        for series in widget.properties.metrics : contains(keys(local.topology.metrics.names), series[1]) if try(series[0] == local.topology.metrics.namespace, false)
+      ]
+    ]))
+    error_message = "The metrics of the dashboard are those that the functions write."
+  }
+}

@@ -1,0 +1,134 @@
+# S3 -> topic -> queue -> function, against topology.json.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  packages_dir = "tests/packages"
+}
+
+# So that it can be seen which topic is meant.
+override_resource {
+  target = aws_sns_topic.trigger["customer-landing"]
+  values = { arn = "arn:aws:sns:eu-central-1:123456789012:customer-landing" }
+}
+override_resource {
+  target = aws_sns_topic.trigger["accelerometer-landing"]
+  values = { arn = "arn:aws:sns:eu-central-1:123456789012:accelerometer-landing" }
+}
+override_resource {
+  target = aws_sns_topic.trigger["step-trainer-landing"]
+  values = { arn = "arn:aws:sns:eu-central-1:123456789012:step-trainer-landing" }
+}
+override_resource {
+  target = aws_sns_topic.trigger["customer-trusted"]
+  values = { arn = "arn:aws:sns:eu-central-1:123456789012:customer-trusted" }
+}
+override_resource {
+  target = aws_sns_topic.trigger["lookup-readers"]
+  values = { arn = "arn:aws:sns:eu-central-1:123456789012:lookup-readers" }
+}
+override_resource {
+  target = aws_sns_topic.trigger["accelerometer-trusted"]
+  values = { arn = "arn:aws:sns:eu-central-1:123456789012:accelerometer-trusted" }
+}
+override_resource {
+  target = aws_sns_topic.trigger["customer-curated"]
+  values = { arn = "arn:aws:sns:eu-central-1:123456789012:customer-curated" }
+}
+override_resource {
+  target = aws_sns_topic.trigger["step-trainer-trusted"]
+  values = { arn = "arn:aws:sns:eu-central-1:123456789012:step-trainer-trusted" }
+}
+
+run "events_reach_the_functions" {
+  assert {
+    condition     = length(local.topology.triggers) == 8 && length(aws_sns_topic.trigger) == 8
+    error_message = "Each of the eight triggers has a topic."
+  }
+
+  assert {
+    condition = {
+      for topic in aws_s3_bucket_notification.lake.topic : topic.filter_prefix => [topic.topic_arn, topic.events]
+      } == {
+      for trigger in local.topology.triggers :
+      trigger.prefix => ["arn:aws:sns:eu-central-1:123456789012:${trigger.name}", toset(["s3:ObjectCreated:*"])]
+    }
+    error_message = "The lake's bucket tells each topic of its own prefix, of all objects that are made there."
+  }
+
+  assert {
+    condition = alltrue([
+      for name, function in local.topology.functions : toset(module.zone_function[name].subscribed_topic_arns) == toset([
+        for trigger in local.topology.triggers :
+        "arn:aws:sns:eu-central-1:123456789012:${trigger.name}" if contains(function.inputs, trigger.prefix)
+      ])
+    ])
+    error_message = "Each function's queue is subscribed to the topics of its inputs, and to no other."
+  }
+
+  assert {
+    condition = alltrue(flatten([
+      for function in module.zone_function : [
+        for policy in function.queue_policies : [
+          for statement in jsondecode(policy).Statement : (
+            statement.Effect == "Deny"
+            ? statement.Condition == { Bool = { "aws:SecureTransport" = "false" } }
+            : statement.Principal == { Service = "sns.amazonaws.com" } && statement.Action == "sqs:SendMessage"
+            && toset(statement.Condition.ArnEquals["aws:SourceArn"]) == toset(function.subscribed_topic_arns)
+          )
+        ]
+      ]
+    ]))
+    error_message = "Only the topics that a queue is subscribed to may send to it and to its dead letters, and over TLS only."
+  }
+
+  assert {
+    condition = alltrue(flatten([
+      for policy in aws_sns_topic_policy.trigger : [
+        for statement in jsondecode(policy.policy).Statement : (
+          statement.Effect == "Deny"
+          ? statement.Condition == { Bool = { "aws:SecureTransport" = "false" } }
+          : statement.Principal == { Service = "s3.amazonaws.com" } && statement.Action == "sns:Publish" && statement.Condition == {
+            ArnEquals                        = { "aws:SourceArn" = ["arn:aws:s3:::stedi-lake-123456789012"] }
+            StringEquals                     = { "aws:SourceAccount" = "123456789012" }
+          }
+        )
+      ]
+    ]))
+    error_message = "Only this account's lake may publish, and over TLS only."
+  }
+}
+
+run "failures_are_bounded_and_kept" {
+  variables {
+    timeout_seconds         = 50
+    batching_window_seconds = 7
+    batch_size              = 20
+    maximum_concurrency     = 3
+    receive_count_max       = 6
+  }
+
+  assert {
+    condition     = alltrue([for function in module.zone_function : function.visibility_timeout_seconds >= 6 * 50 + 7 && function.timeout_seconds == 50])
+    error_message = "A message stays hidden for six times the time-out plus the window."
+  }
+
+  assert {
+    condition     = alltrue([for function in module.zone_function : jsondecode(function.redrive_policy) == { deadLetterTargetArn = function.dead_letter_queue_arn, maxReceiveCount = 6 }])
+    error_message = "After so many attempts a message goes to its function's dead letters."
+  }
+
+  assert {
+    condition = alltrue([
+      for function in module.zone_function : function.event_source == {
+        batch_size              = 20
+        batching_window_seconds = 7
+        maximum_concurrency     = 3
+        response_types          = toset(["ReportBatchItemFailures"])
+      }
+    ])
+    error_message = "Functions are invoked with such batches, and say which messages of a batch failed."
+  }
+}

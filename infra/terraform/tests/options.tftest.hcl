@@ -1,0 +1,159 @@
+# What changes with a key of one's own, and with landing buckets that exist.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  packages_dir = "tests/packages"
+}
+
+run "a_key_is_used_everywhere" {
+  variables {
+    kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+  }
+
+  assert {
+    condition = alltrue([
+      for encryption in aws_s3_bucket_server_side_encryption_configuration.this : alltrue([
+        for rule in encryption.rule : rule.bucket_key_enabled
+        && rule.apply_server_side_encryption_by_default[0].sse_algorithm == "aws:kms"
+        && rule.apply_server_side_encryption_by_default[0].kms_master_key_id == var.kms_key_arn
+      ])
+    ])
+    error_message = "Buckets are encrypted with the key, with a bucket key."
+  }
+
+  assert {
+    condition     = alltrue([for topic in concat(values(aws_sns_topic.trigger), [aws_sns_topic.alarms]) : topic.kms_master_key_id == var.kms_key_arn])
+    error_message = "Topics are encrypted with the key."
+  }
+
+  assert {
+    condition = alltrue([
+      for function in module.zone_function : [
+        for statement in jsondecode(function.policy).Statement : [statement.Action, statement.Resource] if anytrue([for action in statement.Action : startswith(action, "kms:")])
+      ] == [[["kms:Decrypt", "kms:GenerateDataKey"], [var.kms_key_arn]]]
+    ])
+    error_message = "Functions may use this key, and no other."
+  }
+
+  assert {
+    condition     = aws_athena_workgroup.lake.configuration[0].result_configuration[0].encryption_configuration[0].kms_key_arn == var.kms_key_arn
+    error_message = "Query results are encrypted with the key."
+  }
+
+  assert {
+    condition = toset(flatten([for statement in jsondecode(output.kms_key_policy) : values(statement.Principal)])) == toset([
+      "s3.amazonaws.com", "sns.amazonaws.com", "cloudwatch.amazonaws.com", "logs.eu-central-1.amazonaws.com",
+    ])
+    error_message = "It is said whom the key's policy must let in."
+  }
+}
+
+run "existing_buckets_are_read_and_left_alone" {
+  variables {
+    landing_buckets = [
+      { name = "uploads", manage_notifications = true },
+      { name = "partner-uploads", kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/99999999-2222-3333-4444-555555555555" },
+    ]
+  }
+
+  assert {
+    condition     = output.landing_bucket == "uploads" && keys(aws_s3_bucket.this) == ["lake", "queries"]
+    error_message = "No bucket is made for landing files."
+  }
+
+  assert {
+    condition     = keys(aws_s3_bucket_notification.landing) == ["uploads"] && length(aws_s3_bucket_notification.landing["uploads"].topic) == 3
+    error_message = "Only the notifications of a bucket that we may manage are ours."
+  }
+
+  assert {
+    condition = (
+      keys(output.landing_notifications) == ["partner-uploads"]
+      && toset([for topic in output.landing_notifications["partner-uploads"].TopicConfigurations : topic.Filter.Key.FilterRules[0].Value])
+      == toset(["customer/landing/", "accelerometer/landing/", "step_trainer/landing/"])
+    )
+    error_message = "The owner of the other is told what to configure."
+  }
+
+  assert {
+    condition     = toset(aws_s3_bucket_notification.lake.topic[*].filter_prefix) == toset([for trigger in local.topology.triggers : trigger.prefix if !trigger.landing])
+    error_message = "Nothing lands in the lake's own bucket any more."
+  }
+
+  assert {
+    condition = alltrue([
+      for trigger in local.topology.triggers : toset(jsondecode(aws_sns_topic_policy.trigger[trigger.name].policy).Statement[0].Condition.ArnEquals["aws:SourceArn"]) == (
+        trigger.landing ? toset(["arn:aws:s3:::uploads", "arn:aws:s3:::partner-uploads"]) : toset(["arn:aws:s3:::stedi-lake-123456789012"])
+      )
+    ])
+    error_message = "Landing buckets publish to the topics of landing files only, and the lake to the others only."
+  }
+
+  assert {
+    condition = toset(flatten([
+      for statement in jsondecode(module.zone_function["customer_trusted"].policy).Statement : [
+        for resource in statement.Resource : resource if !startswith(resource, "arn:aws:s3:::stedi-lake-123456789012/")
+      ] if contains(statement.Action, "s3:GetObject")
+    ])) == toset(["arn:aws:s3:::uploads/customer/landing/*", "arn:aws:s3:::partner-uploads/customer/landing/*"])
+    error_message = "A function reads its landing prefix in these buckets, and nowhere in the lake's."
+  }
+
+  assert {
+    condition     = !strcontains(module.zone_function["machine_learning_curated"].policy, "uploads") && !strcontains(module.zone_function["machine_learning_curated"].policy, "kms:")
+    error_message = "A function that reads no landing files sees nothing of these buckets."
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(module.zone_function["customer_trusted"].policy).Statement : [statement.Action, statement.Resource] if statement.Sid == "ReadLandingKeys"
+    ] == [[["kms:Decrypt"], ["arn:aws:kms:eu-central-1:123456789012:key/99999999-2222-3333-4444-555555555555"]]]
+    error_message = "It may decrypt with a landing bucket's key, and not encrypt."
+  }
+
+  assert {
+    condition = alltrue([
+      for name, table in aws_glue_catalog_table.this :
+      startswith(table.storage_descriptor[0].location, endswith(name, "_landing") ? "s3://uploads/" : "s3://stedi-lake-123456789012/")
+    ])
+    error_message = "The landing tables show the first landing bucket."
+  }
+}
+
+run "a_missing_package_says_what_to_do" {
+  command = plan
+
+  module {
+    source = "./modules/zone_function"
+  }
+
+  variables {
+    name                     = "customer_trusted"
+    aws_name                 = "stedi-customer_trusted"
+    package_path             = "nowhere/bootstrap.zip"
+    packaging                = "make packages"
+    architecture             = "arm64"
+    environment              = {}
+    memory_mb                = 128
+    timeout_seconds          = 1
+    sqs_arn                  = "arn:aws:sqs:eu-central-1:123456789012"
+    topic_arns               = {}
+    batch_size               = 1
+    batching_window_seconds  = 0
+    maximum_concurrency      = 2
+    receive_count_max        = 1
+    event_source_enabled     = true
+    access                   = { landing = [], reads = [], writes = [], lists = [] }
+    lake_bucket_arn          = "arn:aws:s3:::lake"
+    landing_bucket_arns      = []
+    partition_arns           = []
+    kms_key_arn              = null
+    landing_kms_key_arns     = []
+    permissions_boundary_arn = null
+    log_retention_days       = 1
+  }
+
+  expect_failures = [aws_lambda_function.this]
+}

@@ -1,0 +1,384 @@
+# Where
+
+variable "name" {
+  description = "What the names of all resources begin with. Another name makes another lake, in the same account too."
+  type        = string
+  default     = "stedi"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,29}$", var.name))
+    error_message = "The name must be 2 to 30 lower-case letters, digits and hyphens, and begin with a letter."
+  }
+}
+
+variable "region" {
+  description = "The AWS region. Unset: that of AWS_REGION or of the profile."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.region == null || can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "The region must be written like eu-central-1."
+  }
+}
+
+variable "endpoint_url" {
+  description = "An emulator to deploy to instead of AWS, such as http://127.0.0.1:5000; test credentials are used then."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.endpoint_url == null || can(regex("^https?://[^/]+/?$", var.endpoint_url))
+    error_message = "The endpoint must be a URL without a path, such as http://127.0.0.1:5000."
+  }
+}
+
+variable "tags" {
+  description = "Tags of all resources, besides application, lake and managed_by."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
+# Buckets
+
+variable "lake_bucket_name" {
+  description = "Name of the lake's bucket, which is made here. Unset: NAME-lake-ACCOUNT."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.lake_bucket_name == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.lake_bucket_name))
+    error_message = "A bucket's name has 3 to 63 lower-case letters, digits, dots and hyphens, and begins and ends with a letter or a digit."
+  }
+}
+
+variable "landing_buckets" {
+  description = <<-EOT
+    Existing buckets of this account and region where files land, instead of the lake's own bucket; their files must be
+    below the same landing prefixes. The landing tables show the first one. A bucket has one notification configuration:
+    with manage_notifications it is made here and REPLACES whatever the bucket has; without it, add to the bucket's own
+    what the output landing_notifications says. kms_key_arn: the key its objects are encrypted with, if it is a customer
+    managed one.
+  EOT
+  type = list(object({
+    name                 = string
+    manage_notifications = optional(bool, false)
+    kms_key_arn          = optional(string)
+  }))
+  default  = []
+  nullable = false
+
+  validation {
+    condition     = length(distinct(var.landing_buckets[*].name)) == length(var.landing_buckets)
+    error_message = "Each landing bucket must be named once."
+  }
+
+  validation {
+    condition     = alltrue([for bucket in var.landing_buckets : can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", bucket.name))])
+    error_message = "Landing buckets are named without s3:// and without a prefix."
+  }
+
+  validation {
+    condition     = alltrue([for bucket in var.landing_buckets : bucket.kms_key_arn == null || can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/", bucket.kms_key_arn))])
+    error_message = "A landing bucket's kms_key_arn must be the ARN of a key (arn:aws:kms:REGION:ACCOUNT:key/ID), not an alias."
+  }
+}
+
+variable "kms_key_arn" {
+  description = "A customer managed key for buckets, queues, topics and logs; its policy must hold what the output kms_key_policy says. Unset: SSE-S3 and SSE-SQS."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.kms_key_arn == null || can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/", var.kms_key_arn))
+    error_message = "kms_key_arn must be the ARN of a key (arn:aws:kms:REGION:ACCOUNT:key/ID), not an alias: policies name the key itself."
+  }
+}
+
+variable "access_log_bucket" {
+  description = "An existing bucket for the access logs of the buckets made here; it must let logging.s3.amazonaws.com write. Unset: no access logs."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.access_log_bucket == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.access_log_bucket))
+    error_message = "The bucket for access logs is named without s3:// and without a prefix."
+  }
+}
+
+variable "quarantine_expiry_days" {
+  description = "How long rejected lines are kept, in days. They are original bytes, of whoever they may tell."
+  type        = number
+  default     = 90
+  nullable    = false
+
+  validation {
+    condition     = var.quarantine_expiry_days >= 1 && floor(var.quarantine_expiry_days) == var.quarantine_expiry_days
+    error_message = "quarantine_expiry_days must be a whole number of at least 1."
+  }
+}
+
+variable "noncurrent_expiry_days" {
+  description = "How long replaced and deleted versions of objects are kept, in days. Until then a withdrawn customer's rows can still be restored."
+  type        = number
+  default     = 7
+  nullable    = false
+
+  validation {
+    condition     = var.noncurrent_expiry_days >= 1 && floor(var.noncurrent_expiry_days) == var.noncurrent_expiry_days
+    error_message = "noncurrent_expiry_days must be a whole number of at least 1."
+  }
+}
+
+variable "force_destroy" {
+  description = "Whether `terraform destroy` may delete buckets that hold objects: the whole lake."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+# The lake
+
+variable "consent_policy" {
+  description = "ever: a consenting customer's readings of any time; at-reading: those at or after the consent. Recorded in the lake when it is made; functions refuse another one later."
+  type        = string
+  default     = "ever"
+  nullable    = false
+
+  validation {
+    condition     = contains(["ever", "at-reading"], var.consent_policy)
+    error_message = "consent_policy must be ever or at-reading."
+  }
+}
+
+variable "customer_shards" {
+  description = "Into how many objects the customers of a table are split. Recorded in the lake when it is made; functions refuse another number later."
+  type        = number
+  default     = 16
+  nullable    = false
+
+  validation {
+    condition     = var.customer_shards >= 1 && var.customer_shards <= 1024 && floor(var.customer_shards) == var.customer_shards
+    error_message = "customer_shards must be a whole number from 1 to 1024."
+  }
+}
+
+variable "glue_database" {
+  description = "Name of the Glue database, which is made here."
+  type        = string
+  default     = "stedi"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z0-9_]{1,255}$", var.glue_database))
+    error_message = "glue_database must be lower-case letters, digits and underscores, or Athena would need quotes around it."
+  }
+}
+
+# The functions
+
+variable "packages_dir" {
+  description = "Where NAME/bootstrap.zip of each function is, relative to this folder or absolute."
+  type        = string
+  default     = "../../target/lambda"
+  nullable    = false
+}
+
+variable "architecture" {
+  description = "What the packages were built for: arm64 (a fifth cheaper) or x86_64."
+  type        = string
+  default     = "arm64"
+  nullable    = false
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.architecture)
+    error_message = "architecture must be arm64 or x86_64."
+  }
+}
+
+variable "memory_mb" {
+  description = "Memory of each function, in MB; the share of a processor goes with it (one whole at 1769)."
+  type        = number
+  default     = 1024
+  nullable    = false
+
+  validation {
+    condition     = var.memory_mb >= 128 && var.memory_mb <= 10240 && floor(var.memory_mb) == var.memory_mb
+    error_message = "memory_mb must be a whole number from 128 to 10240."
+  }
+}
+
+variable "timeout_seconds" {
+  description = "How long one invocation may take, in seconds. A message stays hidden six times as long, plus the batching window."
+  type        = number
+  default     = 120
+  nullable    = false
+
+  validation {
+    condition     = var.timeout_seconds >= 1 && var.timeout_seconds <= 900 && floor(var.timeout_seconds) == var.timeout_seconds
+    error_message = "timeout_seconds must be a whole number from 1 to 900."
+  }
+}
+
+variable "batch_size" {
+  description = "The most events of one invocation. A function derives each output of a batch once, so larger batches cost less and take longer."
+  type        = number
+  default     = 10
+  nullable    = false
+
+  validation {
+    condition     = var.batch_size >= 1 && var.batch_size <= 10000 && floor(var.batch_size) == var.batch_size
+    error_message = "batch_size must be a whole number from 1 to 10000."
+  }
+
+  validation {
+    condition     = var.batch_size <= 10 || var.batching_window_seconds >= 1
+    error_message = "AWS demands batching_window_seconds of at least 1 for a batch_size above 10."
+  }
+}
+
+variable "batching_window_seconds" {
+  description = "How long events are gathered for a batch, in seconds: 0 to 300. It delays each step of the cascade by up to that."
+  type        = number
+  default     = 1
+  nullable    = false
+
+  validation {
+    condition     = var.batching_window_seconds >= 0 && var.batching_window_seconds <= 300 && floor(var.batching_window_seconds) == var.batching_window_seconds
+    error_message = "batching_window_seconds must be a whole number from 0 to 300."
+  }
+}
+
+variable "maximum_concurrency" {
+  description = "The most instances of a function that its queue may keep busy at once."
+  type        = number
+  default     = 10
+  nullable    = false
+
+  validation {
+    condition     = var.maximum_concurrency >= 2 && var.maximum_concurrency <= 1000 && floor(var.maximum_concurrency) == var.maximum_concurrency
+    error_message = "maximum_concurrency must be a whole number from 2 to 1000: AWS knows no less than 2."
+  }
+}
+
+variable "receive_count_max" {
+  description = "How often an event is tried before it goes to the dead-letter queue. AWS advises at least 5."
+  type        = number
+  default     = 5
+  nullable    = false
+
+  validation {
+    condition     = var.receive_count_max >= 1 && var.receive_count_max <= 1000 && floor(var.receive_count_max) == var.receive_count_max
+    error_message = "receive_count_max must be a whole number from 1 to 1000."
+  }
+}
+
+variable "event_sources_enabled" {
+  description = "Whether the functions take events from their queues. Off, events wait there, for up to four days."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "rust_log" {
+  description = "Which logs the functions write: a filter as RUST_LOG takes it."
+  type        = string
+  default     = "info,lambda_runtime=warn"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_:=,./-]+$", var.rust_log))
+    error_message = "rust_log must be a filter such as info or info,derivation=debug."
+  }
+}
+
+variable "log_retention_days" {
+  description = "How long logs are kept, in days, or 0: for ever."
+  type        = number
+  default     = 365
+  nullable    = false
+
+  validation {
+    condition = contains(
+      [0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653],
+      var.log_retention_days
+    )
+    error_message = "log_retention_days must be one of the numbers CloudWatch knows: 0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653."
+  }
+}
+
+variable "permissions_boundary_arn" {
+  description = "A permissions boundary for the functions' roles, where an organisation demands one."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.permissions_boundary_arn == null || can(regex("^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/", var.permissions_boundary_arn))
+    error_message = "permissions_boundary_arn must be the ARN of a managed policy."
+  }
+}
+
+# Athena
+
+variable "athena_bytes_scanned_max" {
+  description = "The most bytes one query of the workgroup may scan. AWS bills by this; 10 GiB cost 5 cents."
+  type        = number
+  default     = 10737418240
+  nullable    = false
+
+  validation {
+    condition     = var.athena_bytes_scanned_max >= 10485760
+    error_message = "athena_bytes_scanned_max must be at least 10485760 (10 MiB): AWS knows no lower limit."
+  }
+}
+
+variable "athena_results_expiry_days" {
+  description = "How long query results are kept, in days."
+  type        = number
+  default     = 30
+  nullable    = false
+
+  validation {
+    condition     = var.athena_results_expiry_days >= 1 && floor(var.athena_results_expiry_days) == var.athena_results_expiry_days
+    error_message = "athena_results_expiry_days must be a whole number of at least 1."
+  }
+}
+
+# Alarms
+
+variable "alarm_email" {
+  description = "Who is told of alarms; AWS asks this address for its agreement first. Unset: subscribe to the output alarm_topic_arn."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.alarm_email == null || can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", var.alarm_email))
+    error_message = "alarm_email must be an email address."
+  }
+}
+
+variable "alarm_message_age_seconds" {
+  description = "An alarm tells when an event has waited for so long, in seconds."
+  type        = number
+  default     = 900
+  nullable    = false
+
+  validation {
+    condition     = var.alarm_message_age_seconds >= 60
+    error_message = "alarm_message_age_seconds must be at least 60."
+  }
+}
+
+variable "alarm_quarantine_percent" {
+  description = "An alarm tells when more than this share of the rows of an hour is rejected, in percent."
+  type        = number
+  default     = 1
+  nullable    = false
+
+  validation {
+    condition     = var.alarm_quarantine_percent >= 0 && var.alarm_quarantine_percent < 100
+    error_message = "alarm_quarantine_percent must be at least 0 and less than 100."
+  }
+}
