@@ -2,14 +2,14 @@
 
 use crate::function::{Function, invoke};
 use crate::lake::Lake;
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 use crate::{BoxError, connect, logging};
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
 
 /// Runs the function that `new` makes of the lake its environment describes, until Lambda stops it.
 pub async fn run<F: Function>(new: impl FnOnce(Lake) -> F) -> Result<(), BoxError> {
-    let filter = std::env::var("RUST_LOG");
+    let filter = std::env::var(settings::RUST_LOG);
     logging::init(filter.as_deref().unwrap_or(logging::DEFAULT_FILTER), std::io::stdout);
     let settings = Settings::from_env()?;
     let function = new(connect::from_env(&settings).await);
