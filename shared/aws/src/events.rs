@@ -7,6 +7,10 @@ use aws_lambda_events::event::s3::S3EventRecord;
 use lake::layout::Place;
 use serde_json::Value;
 
+/// How many SNS notifications an event may be inside of. One is what happens; without a bound, a payload could say how
+/// deep this recurses.
+pub const NOTIFICATIONS_MAX: usize = 3;
+
 /// A part of an invocation that succeeds or fails by itself.
 #[derive(Debug)]
 pub struct Message {
@@ -27,28 +31,28 @@ pub fn parse(payload: &Value) -> Vec<Message> {
     if records.iter().any(|record| record["eventSource"] == "aws:sqs") {
         let message = |record: &Value| Message {
             id: record["messageId"].as_str().map(str::to_owned),
-            objects: body(&record["body"]),
+            objects: body(&record["body"], 0),
         };
         records.iter().map(message).collect()
     } else {
-        vec![Message { id: None, objects: event(payload) }]
+        vec![Message { id: None, objects: event(payload, 0) }]
     }
 }
 
-/// A text that holds an event.
-fn body(text: &Value) -> Result<Vec<Place>, BadEvent> {
+/// A text that holds an event, inside of so many notifications.
+fn body(text: &Value, notifications: usize) -> Result<Vec<Place>, BadEvent> {
     let text = text.as_str().ok_or_else(|| BadEvent("a message without a body".into()))?;
     let value: Value = serde_json::from_str(text).map_err(|error| BadEvent(format!("message body: {error}")))?;
-    event(&value)
+    event(&value, notifications)
 }
 
-fn event(value: &Value) -> Result<Vec<Place>, BadEvent> {
+fn event(value: &Value, notifications: usize) -> Result<Vec<Place>, BadEvent> {
     // S3 says hello to a new target with an event of its own shape.
     if value["Event"] == "s3:TestEvent" {
         return Ok(Vec::new());
     }
     if value["Type"] == "Notification" {
-        return body(&value["Message"]);
+        return notification(value, notifications);
     }
     if let Some(detail_type) = value["detail-type"].as_str() {
         return event_bridge(detail_type, &value["detail"]);
@@ -57,12 +61,20 @@ fn event(value: &Value) -> Result<Vec<Place>, BadEvent> {
     let mut places = Vec::new();
     for record in records {
         if record["EventSource"] == "aws:sns" {
-            places.extend(body(&record["Sns"]["Message"])?);
+            places.extend(notification(&record["Sns"], notifications)?);
         } else {
             places.extend(s3_record(record)?);
         }
     }
     Ok(places)
+}
+
+/// An SNS notification that is itself inside of so many.
+fn notification(value: &Value, notifications: usize) -> Result<Vec<Place>, BadEvent> {
+    if notifications == NOTIFICATIONS_MAX {
+        return Err(BadEvent(format!("more than {NOTIFICATIONS_MAX} SNS notifications inside one another")));
+    }
+    body(&value["Message"], notifications + 1)
 }
 
 fn s3_record(record: &Value) -> Result<Option<Place>, BadEvent> {
@@ -144,6 +156,21 @@ mod tests {
         );
         assert_eq!(keys(bridge.clone()), ["a+b %41"]);
         assert_eq!(keys(json!({"Records": [sqs("1", bridge)]})), ["a+b %41"]);
+    }
+
+    #[test]
+    fn an_event_inside_of_too_many_notifications_is_an_error() {
+        let mut event = s3("k");
+        for _ in 0..NOTIFICATIONS_MAX {
+            event = json!({"Type": "Notification", "Message": event.to_string()});
+        }
+        assert_eq!(keys(event.clone()), ["k"]);
+        assert_eq!(keys(json!({"Records": [sqs("1", event.clone())]})), ["k"]);
+        let sns = json!({"Records": [{"EventSource": "aws:sns", "Sns": {"Message": event.to_string()}}]});
+        for too_many in [sns, json!({"Type": "Notification", "Message": event.to_string()})] {
+            let error = parse(&too_many).remove(0).objects.unwrap_err().to_string();
+            assert!(error.contains("more than 3 SNS notifications"), "{error}");
+        }
     }
 
     #[test]
