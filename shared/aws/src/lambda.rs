@@ -1,9 +1,9 @@
-//! The bootstrap of a Lambda binary: logs, settings, clients, run.
+//! The bootstrap of a Lambda binary: logs, settings, clients, run, and the metrics of each invocation.
 
 use crate::function::{Function, invoke};
 use crate::lake::Lake;
 use crate::settings::{self, Settings};
-use crate::{BoxError, connect, logging};
+use crate::{BoxError, connect, logging, metrics};
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
 
@@ -16,7 +16,12 @@ pub async fn run<F: Function>(new: impl FnOnce(Lake) -> F) -> Result<(), BoxErro
     // Boxed, since the type of so deep a future is more than the compiler likes to look through.
     let handler = |event: LambdaEvent<Value>| {
         let function = &function;
-        Box::pin(async move { invoke(function, &event.payload).await.map(|answer| answer.response) })
+        Box::pin(async move {
+            let answer = invoke(function, &event.payload).await;
+            let times = answer.as_ref().map(|answer| answer.times.as_slice()).unwrap_or_default();
+            metrics::print(F::TABLE, &function.lake().counters, times);
+            answer.map(|answer| answer.response)
+        })
     };
     lambda_runtime::run(service_fn(handler)).await
 }

@@ -16,7 +16,7 @@ use lake::policy::{Charter, ConsentPolicy};
 use lake::receipt::Receipt;
 use lake::table::Table;
 use lake::time::Partition;
-use local::Cloud;
+use local::{Cloud, Requests};
 use serde_json::Value;
 use simulation::events::woken_by;
 use simulation::functions::AnyFunction;
@@ -72,9 +72,14 @@ impl World {
         self.cloud.http_client()
     }
 
+    /// The requests that the lake has answered.
+    pub fn requests(&self) -> Requests {
+        self.cloud.requests()
+    }
+
     /// Other instances of the functions, on the same lake through another client.
     pub fn over(&self, http_client: SharedHttpClient) -> Functions {
-        Functions::new(&lake_over(http_client, self.lake.charter()))
+        Functions::new(&self.lake_over(http_client))
     }
 
     /// The objects that were written while `work` was done.
@@ -105,6 +110,11 @@ impl World {
     /// The same lake, looked at with other settings.
     pub fn with_settings(&self, charter: Charter) -> Lake {
         lake_over(self.cloud.http_client(), charter)
+    }
+
+    /// The same lake, reached through another client.
+    pub fn lake_over(&self, http_client: SharedHttpClient) -> Lake {
+        lake_over(http_client, self.lake.charter())
     }
 
     /// Puts an object, whatever was there.

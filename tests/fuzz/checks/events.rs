@@ -1,5 +1,5 @@
 //! What must hold of anything that a function is invoked with: it is read without a panic, no message takes another
-//! with it, and it does not matter what an event is wrapped in.
+//! with it, and it does not matter what an event is wrapped in, nor when it happened.
 
 use crate::events::{Message, NOTIFICATIONS_MAX, parse};
 use lake::layout::Place;
@@ -19,6 +19,23 @@ pub(crate) fn check_payload(payload: &Value) {
         check_batch(records, &messages);
     } else {
         check_event(payload, &messages);
+    }
+    for (message, timeless) in messages.iter().zip(parse(&without_times(payload))) {
+        assert_eq!(outcome(&timeless), outcome(message), "a message with its times and without");
+        assert!(message.time.is_none() || outcome(message).is_some_and(|objects| !objects.is_empty()));
+    }
+}
+
+/// The payload without any time that it tells outside of texts.
+fn without_times(payload: &Value) -> Value {
+    const TIMES: [&str; 4] = ["eventTime", "time", "Timestamp", "SentTimestamp"];
+    match payload {
+        Value::Array(values) => values.iter().map(without_times).collect(),
+        Value::Object(fields) => {
+            let fields = fields.iter().filter(|(name, _)| !TIMES.contains(&name.as_str()));
+            Value::Object(fields.map(|(name, value)| (name.clone(), without_times(value))).collect())
+        }
+        other => other.clone(),
     }
 }
 
