@@ -15,7 +15,7 @@ locals {
         { title = "Requests to S3", metric = "s3_requests", stat = "Sum", functions = keys(local.functions) },
         { title = "Age of events when done, median", metric = "event_age", stat = "p50", functions = keys(local.functions) },
         { title = "Age of events when done, 99 of 100", metric = "event_age", stat = "p99", functions = keys(local.functions) },
-      ] : merge(graph, { namespace = local.metrics.namespace, dimension = local.metrics.dimension, names = local.metric_functions })
+      ] : merge(graph, { namespace = local.metrics.namespace, dimension = local.metrics.dimension, names = local.aws_names })
     ],
     [
       for graph in [
@@ -55,7 +55,7 @@ locals {
         # Which reasons there are, only the data says.
         title = "Rows excluded, by reason"
         series = [[{
-          expression = "SEARCH('{${local.metrics.namespace},${local.metrics.dimension},${local.metrics.reason_dimension}} MetricName=\"rows_excluded\"', 'Sum')"
+          expression = "SEARCH('{${local.metrics.namespace},${local.metrics.dimension},${local.metrics.reason_dimension}} MetricName=\"rows_excluded\" ${local.metrics.dimension}=(${join(" OR ", [for name in values(local.aws_names) : "\"${name}\""])})', 'Sum')"
           label      = ""
           id         = "excluded"
         }]]

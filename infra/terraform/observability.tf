@@ -1,9 +1,6 @@
 locals {
   metrics = local.topology.metrics
 
-  # What the functions call themselves in their metrics: the name in the code, not that on AWS.
-  metric_functions = { for name in keys(local.functions) : name => name }
-
   # Only the functions of landing files count rows.
   row_counting_functions = { for name, function in local.functions : name => function if length(function.access.landing) > 0 }
 
@@ -135,7 +132,7 @@ resource "aws_cloudwatch_metric_alarm" "quarantine" {
       metric {
         namespace   = local.metrics.namespace
         metric_name = metric_query.value
-        dimensions  = { (local.metrics.dimension) = local.metric_functions[each.key] }
+        dimensions  = { (local.metrics.dimension) = each.value.function_name }
         stat        = "Sum"
         period      = 3600
       }

@@ -59,6 +59,9 @@ async fn write(lake: &Lake, file: &FileName, place: &Place, landed: Option<&Land
         published => {
             let published = published?;
             logging::landing_file(place, &published.report, landed.is_none(), published.writes, &timer);
+            if landed.is_some() {
+                lake.counters.landed(&published.report);
+            }
         }
     }
     Ok(())

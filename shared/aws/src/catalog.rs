@@ -1,5 +1,6 @@
 //! Glue: databases, tables, partitions.
 
+use crate::metrics::Counters;
 use crate::with_causes;
 use aws_sdk_glue::Client;
 use aws_sdk_glue::error::{ProvideErrorMetadata, SdkError};
@@ -27,6 +28,7 @@ pub struct Catalog {
     bucket: String,
     /// What this process knows to be registered. Partitions are never removed.
     registered: Arc<Mutex<BTreeSet<(Table, Partition)>>>,
+    counters: Arc<Counters>,
 }
 
 /// A failed Glue call.
@@ -39,9 +41,10 @@ pub struct CatalogError {
 }
 
 impl Catalog {
-    /// The tables over `bucket` in `database`, behind `client`.
-    pub fn new(client: Client, database: &str, bucket: &str) -> Self {
-        Self { client, database: database.to_owned(), bucket: bucket.to_owned(), registered: Arc::default() }
+    /// The tables over `bucket` in `database`, behind `client`; what is registered in more than one try is counted.
+    pub fn new(client: Client, database: &str, bucket: &str, counters: Arc<Counters>) -> Self {
+        let (database, bucket) = (database.to_owned(), bucket.to_owned());
+        Self { client, database, bucket, registered: Arc::default(), counters }
     }
 
     /// Registers partitions of `table`; those that are registered already stay as they are.
@@ -74,6 +77,7 @@ impl Catalog {
             if attempt == ATTEMPTS_MAX {
                 return Err(CatalogError { call: call(), database: self.database.clone(), cause });
             }
+            self.counters.add(|counts| counts.retries += 1);
             tokio::time::sleep(pause).await;
             pause *= 2;
         }

@@ -2,6 +2,7 @@
 
 use crate::catalog::Catalog;
 use crate::lake::Lake;
+use crate::metrics::{CountRequests, Counters, Service};
 use crate::settings::Settings;
 use crate::store::Store;
 use aws_config::{BehaviorVersion, SdkConfig};
@@ -11,6 +12,7 @@ use aws_sdk_s3::config::{
     SharedCredentialsProvider, StalledStreamProtectionConfig,
 };
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use std::sync::Arc;
 
 /// The dated defaults of the SDK that this software was tested with.
 fn behavior_version() -> BehaviorVersion {
@@ -45,15 +47,19 @@ pub fn over(http_client: SharedHttpClient, region: &'static str, settings: &Sett
 }
 
 fn lake(config: &SdkConfig, settings: &Settings, budgets: Option<[RetryPartition; 2]>) -> Lake {
+    let counters = Arc::new(Counters::default());
+    let count = |service| CountRequests { service, counters: counters.clone() };
     // Path-style addresses work with AWS and with any endpoint of one's own.
-    let mut s3 = aws_sdk_s3::config::Builder::from(config).force_path_style(config.endpoint_url().is_some());
-    let mut glue = aws_sdk_glue::config::Builder::from(config);
+    let mut s3 = aws_sdk_s3::config::Builder::from(config)
+        .force_path_style(config.endpoint_url().is_some())
+        .interceptor(count(Service::S3));
+    let mut glue = aws_sdk_glue::config::Builder::from(config).interceptor(count(Service::Glue));
     if let Some([of_s3, of_glue]) = budgets {
         s3.set_retry_partition(Some(of_s3));
         glue.set_retry_partition(Some(of_glue));
     }
-    let store = Store::new(aws_sdk_s3::Client::from_conf(s3.build()));
+    let store = Store::new(aws_sdk_s3::Client::from_conf(s3.build()), counters.clone());
     let glue = aws_sdk_glue::Client::from_conf(glue.build());
-    let catalog = Catalog::new(glue, &settings.database, &settings.lake_bucket);
-    Lake::new(store, catalog, settings)
+    let catalog = Catalog::new(glue, &settings.database, &settings.lake_bucket, counters.clone());
+    Lake::new(store, catalog, counters, settings)
 }

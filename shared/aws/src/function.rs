@@ -1,6 +1,6 @@
 //! A function's handler: the same in Lambda and in the local stack.
 
-use crate::events;
+use crate::events::{self, EventTime};
 use crate::lake::Lake;
 use crate::{BoxError, with_causes};
 use aws_lambda_events::event::sqs::SqsBatchResponse;
@@ -44,6 +44,8 @@ pub struct Answer {
     pub response: Value,
     /// The objects that could not be dealt with, and why.
     pub failures: Failures,
+    /// When what was dealt with happened, for the metrics: of each message the oldest event.
+    pub times: Vec<EventTime>,
 }
 
 /// Handles one invocation. One that is not from SQS fails as a whole.
@@ -64,6 +66,7 @@ pub async fn invoke<F: Function>(function: &F, payload: &Value) -> Result<Answer
     }
     let mut response = SqsBatchResponse::default();
     let mut failed = None;
+    let mut times = Vec::new();
     for message in messages {
         let error = match &message.objects {
             Err(error) => {
@@ -73,14 +76,14 @@ pub async fn invoke<F: Function>(function: &F, payload: &Value) -> Result<Answer
             Ok(places) => places.iter().find_map(|place| failures.get(place)).map(|error| with_causes(error.as_ref())),
         };
         match (error, message.id) {
-            (None, _) => {}
+            (None, _) => times.extend(message.time),
             (Some(_), Some(id)) => response.add_failure(id),
             (Some(error), None) => failed = Some(error),
         }
     }
     match failed {
         Some(error) => Err(error.into()),
-        None => Ok(Answer { response: serde_json::to_value(response)?, failures }),
+        None => Ok(Answer { response: serde_json::to_value(response)?, failures, times }),
     }
 }
 

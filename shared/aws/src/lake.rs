@@ -1,6 +1,7 @@
 //! A lake as a function sees it: its store, its catalog, and what it was made with.
 
 use crate::catalog::Catalog;
+use crate::metrics::Counters;
 use crate::settings::Settings;
 use crate::store::{Read, Store, StoreError, Version};
 use bytes::Bytes;
@@ -16,6 +17,8 @@ pub struct Lake {
     pub store: Store,
     /// Where its tables are registered.
     pub catalog: Catalog,
+    /// What is done through it, for the metrics. Clones count together.
+    pub counters: Arc<Counters>,
     bucket: String,
     charter: Charter,
     checked: Arc<OnceCell<()>>,
@@ -52,10 +55,10 @@ pub enum LakeError {
 }
 
 impl Lake {
-    /// A lake with these settings.
-    pub fn new(store: Store, catalog: Catalog, settings: &Settings) -> Self {
+    /// A lake with these settings, whose store and catalog count in `counters`.
+    pub fn new(store: Store, catalog: Catalog, counters: Arc<Counters>, settings: &Settings) -> Self {
         let (bucket, charter) = (settings.lake_bucket.clone(), settings.charter);
-        Self { store, catalog, bucket, charter, checked: Arc::default() }
+        Self { store, catalog, counters, bucket, charter, checked: Arc::default() }
     }
 
     /// What the lake was made with.

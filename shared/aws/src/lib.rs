@@ -12,6 +12,7 @@
 //! | [`connect`] | clients from the environment, or over another wire |
 //! | [`lambda`] | the bootstrap of a Lambda binary |
 //! | [`logging`] | JSON logs |
+//! | [`metrics`] | what the functions count, and how CloudWatch hears of it |
 
 use futures::stream::{Buffered, Iter, StreamExt, TryCollect, TryStreamExt};
 
@@ -23,6 +24,7 @@ pub mod lake;
 pub mod lambda;
 pub mod landing;
 pub mod logging;
+pub mod metrics;
 pub mod settings;
 pub mod store;
 

@@ -2,7 +2,7 @@
 
 use lake::hash::ShardCount;
 use lake::policy::{Charter, ConsentPolicy};
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::str::FromStr;
 
 /// The settings of a function.
@@ -16,13 +16,26 @@ pub struct Settings {
     pub database: String,
 }
 
+/// The names of all variables that a function reads, beside those of Lambda and of the SDK.
+pub const NAMES: [&str; 5] = ["LAKE_BUCKET", "CONSENT_POLICY", "CUSTOMER_SHARDS", "GLUE_DATABASE", RUST_LOG];
+
+/// The variable that says what is logged; anything will do, and so will nothing.
+pub const RUST_LOG: &str = "RUST_LOG";
+
 /// The database of the tables, unless a setting says otherwise.
 pub const DATABASE: &str = "stedi";
 
 /// Settings that are missing or wrong: all of them, so that one look mends all.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("environment: {}", .0.join("; "))]
+#[derive(PartialEq, Eq, thiserror::Error)]
+#[error("environment: {}; the variables are {}", .0.join("; "), NAMES.join(", "))]
 pub struct BadSettings(Vec<String>);
+
+/// The same text: a `main` that fails prints its error so.
+impl fmt::Debug for BadSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
 
 impl Settings {
     /// Reads the settings from the process's environment.
@@ -67,6 +80,8 @@ fn parsed<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
 
     #[test]
     fn all_that_is_wrong_is_told_at_once() {
@@ -75,10 +90,25 @@ mod tests {
             "CONSENT_POLICY" => Some("never".into()),
             _ => None,
         });
-        let text = error.unwrap_err().to_string();
+        let error = error.unwrap_err();
+        let text = error.to_string();
+        assert_eq!(format!("{error:?}"), text);
         for name in ["LAKE_BUCKET is missing", "CUSTOMER_SHARDS=0", "expected 1 to 1024", "\"never\"", "at-reading"] {
             assert!(text.contains(name), "{text}");
         }
+        let all = "LAKE_BUCKET, CONSENT_POLICY, CUSTOMER_SHARDS, GLUE_DATABASE, RUST_LOG";
+        assert!(text.ends_with(all), "{text}");
+    }
+
+    #[test]
+    fn every_name_that_is_read_is_in_the_list() {
+        let read = RefCell::new(BTreeSet::from([RUST_LOG]));
+        let _ = Settings::from(|name| {
+            let name = NAMES.into_iter().find(|known| *known == name);
+            read.borrow_mut().insert(name.expect("a name that is not in the list"));
+            None
+        });
+        assert_eq!(read.into_inner(), BTreeSet::from(NAMES));
     }
 
     #[test]

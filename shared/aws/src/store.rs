@@ -1,6 +1,7 @@
 //! S3: versioned reads, conditional puts, lists. Nothing here can overwrite an object without naming the version it has
 //! read, or that there was none.
 
+use crate::metrics::Counters;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
@@ -10,12 +11,14 @@ use bytes::Bytes;
 use lake::layout::Place;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Versioned objects in S3.
 #[derive(Clone, Debug)]
 pub struct Store {
     client: Client,
+    counters: Arc<Counters>,
 }
 
 /// The version of an object: its ETag, or that there is none.
@@ -92,9 +95,9 @@ const CONFLICT_FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LIST_OBJECTS_MAX: usize = 1000;
 
 impl Store {
-    /// A store behind `client`.
-    pub fn new(client: Client) -> Self {
-        Self { client }
+    /// A store behind `client`, whose puts are counted.
+    pub fn new(client: Client, counters: Arc<Counters>) -> Self {
+        Self { client, counters }
     }
 
     /// Reads an object; `known` is the ETag of a version that the reader already has.
@@ -153,17 +156,25 @@ impl Store {
             };
             match call.send().await {
                 Ok(put) => {
+                    self.counters.add(|counts| counts.objects_written += 1);
                     return put
                         .e_tag
                         .map(|etag| Put::Done(Version::Etag(etag)))
                         .ok_or_else(|| failed("put", place, &NoEtag));
                 }
                 // 412: another version is there; 404: the version we read is gone.
-                Err(error) if status(&error) == Some(412) => return Ok(Put::Lost),
-                Err(error) if error.code() == Some("NoSuchKey") => return Ok(Put::Lost),
+                Err(error) if status(&error) == Some(412) || error.code() == Some("NoSuchKey") => {
+                    self.counters.add(|counts| counts.conflicts += 1);
+                    return Ok(Put::Lost);
+                }
                 // 409: another request for the object is under way, which may yet fail. So nothing is known of what is
                 // there: least of all that the condition does not hold. The SDK does not send such a put again.
-                Err(error) if status(&error) == Some(409) && attempt < CONFLICT_ATTEMPTS_MAX => {
+                Err(error) if status(&error) == Some(409) => {
+                    self.counters.add(|counts| counts.conflicts += 1);
+                    if attempt == CONFLICT_ATTEMPTS_MAX {
+                        return Err(failed("put", place, &error));
+                    }
+                    self.counters.add(|counts| counts.retries += 1);
                     tokio::time::sleep(pause).await;
                     pause *= 2;
                     attempt += 1;

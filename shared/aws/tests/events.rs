@@ -71,12 +71,29 @@ fn name() -> impl Strategy<Value = String> {
         "name",
         "object",
         "key",
+        "eventTime",
+        "time",
+        "Timestamp",
+        "attributes",
+        "SentTimestamp",
     ];
     prop_oneof![4 => select(known.to_vec()).prop_map(str::to_owned), 1 => any::<String>()]
 }
 
 fn text() -> impl Strategy<Value = String> {
-    let known = ["aws:sqs", "aws:s3", "aws:sns", "s3:TestEvent", "Notification", "Object Created", "2.1", "{}", "%ff"];
+    let known = [
+        "aws:sqs",
+        "aws:s3",
+        "aws:sns",
+        "s3:TestEvent",
+        "Notification",
+        "Object Created",
+        "2.1",
+        "{}",
+        "%ff",
+        "2022-06-18T15:00:00Z",
+        "1655564400000",
+    ];
     prop_oneof![select(known.to_vec()).prop_map(str::to_owned), any::<String>()]
 }
 

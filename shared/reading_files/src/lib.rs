@@ -207,6 +207,9 @@ impl<R: Rule> ReadingFiles<R> {
         self.lake.catalog.register(R::Reading::TRUSTED, &published.report.partitions).await?;
         if let Some(receipt) = &published.report.receipt {
             logging::landing_file(place, receipt, propagated, published.writes, &timer);
+            if let (false, Basis::Landed(_)) = (propagated, &basis) {
+                self.lake.counters.landed(receipt);
+            }
         }
         Ok(Some(announcement))
     }

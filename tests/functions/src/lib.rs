@@ -79,7 +79,7 @@ impl World {
 
     /// Other instances of the functions, on the same lake through another client.
     pub fn over(&self, http_client: SharedHttpClient) -> Functions {
-        Functions::new(&lake_over(http_client, self.lake.charter()))
+        Functions::new(&self.lake_over(http_client))
     }
 
     /// The objects that were written while `work` was done.
@@ -110,6 +110,11 @@ impl World {
     /// The same lake, looked at with other settings.
     pub fn with_settings(&self, charter: Charter) -> Lake {
         lake_over(self.cloud.http_client(), charter)
+    }
+
+    /// The same lake, reached through another client.
+    pub fn lake_over(&self, http_client: SharedHttpClient) -> Lake {
+        lake_over(http_client, self.lake.charter())
     }
 
     /// Puts an object, whatever was there.

@@ -1,7 +1,7 @@
 //! What must hold of anything that a function is invoked with: it is read without a panic, no message takes another
-//! with it, and it does not matter what an event is wrapped in.
+//! with it, and it does not matter what an event is wrapped in, nor when it happened.
 
-use crate::events::{Message, parse};
+use crate::events::{Message, NOTIFICATIONS_MAX, parse};
 use lake::layout::Place;
 use serde_json::{Value, json};
 
@@ -19,6 +19,23 @@ pub(crate) fn check_payload(payload: &Value) {
         check_batch(records, &messages);
     } else {
         check_event(payload, &messages);
+    }
+    for (message, timeless) in messages.iter().zip(parse(&without_times(payload))) {
+        assert_eq!(outcome(&timeless), outcome(message), "a message with its times and without");
+        assert!(message.time.is_none() || outcome(message).is_some_and(|objects| !objects.is_empty()));
+    }
+}
+
+/// The payload without any time that it tells outside of texts.
+fn without_times(payload: &Value) -> Value {
+    const TIMES: [&str; 4] = ["eventTime", "time", "Timestamp", "SentTimestamp"];
+    match payload {
+        Value::Array(values) => values.iter().map(without_times).collect(),
+        Value::Object(fields) => {
+            let fields = fields.iter().filter(|(name, _)| !TIMES.contains(&name.as_str()));
+            Value::Object(fields.map(|(name, value)| (name.clone(), without_times(value))).collect())
+        }
+        other => other.clone(),
     }
 }
 
@@ -53,9 +70,31 @@ fn check_event(event: &Value, messages: &[Message]) {
     let batch = parse(&json!({"Records": [message, bad, forwarded]}));
     assert_eq!(batch.iter().filter_map(|message| message.id.as_deref()).collect::<Vec<_>>(), ["1", "3", "2"]);
     assert!(batch[1].objects.is_err());
-    for wrapped in [&batch[0], &batch[2], &parse(&sns)[0]] {
-        assert_eq!(outcome(wrapped), direct, "an event by itself and wrapped");
+    assert_eq!(outcome(&batch[0]), direct, "an event by itself and in a message");
+    let one_more = direct.filter(|_| notifications(event) < NOTIFICATIONS_MAX);
+    for wrapped in [&batch[2], &parse(&sns)[0]] {
+        assert_eq!(outcome(wrapped), one_more, "an event by itself and in a notification");
     }
+}
+
+/// In how many notifications the events are that are in the most of them, if the event can be read.
+fn notifications(event: &Value) -> usize {
+    let inside = |message: &Value| {
+        let event = message.as_str().and_then(|text| serde_json::from_str(text).ok());
+        1 + event.map_or(0, |event: Value| notifications(&event))
+    };
+    if event["Event"] == "s3:TestEvent" {
+        return 0;
+    }
+    if event["Type"] == "Notification" {
+        return inside(&event["Message"]);
+    }
+    if event["detail-type"].is_string() {
+        return 0;
+    }
+    let records = event["Records"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let from_sns = records.iter().filter(|record| record["EventSource"] == "aws:sns");
+    from_sns.map(|record| inside(&record["Sns"]["Message"])).max().unwrap_or_default()
 }
 
 /// The objects; none if the message is bad. Why it is bad may be told otherwise.

@@ -1,0 +1,214 @@
+//! What is counted of an invocation is what it did.
+
+// What fails here fails a test.
+#![allow(clippy::unwrap_used)]
+
+use aws::lake::Lake;
+use aws::metrics::Counts;
+use aws::store::{Put, Version};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
+use functions::{T, World, customer, event, motion, step};
+use lake::layout::Source;
+use lake::policy::ConsentPolicy::{AtReading, Ever};
+use lake::receipt::Receipt;
+use lake::table::Table;
+use lake::time::Partition;
+use serde_json::json;
+use simulation::functions::AnyFunction;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+const CUSTOMERS: &str = "customer/landing/c.json";
+const MOTIONS: &str = "accelerometer/landing/a.json";
+const STEPS: &str = "step_trainer/landing/s.json";
+
+/// What a function counts while it handles the event of one object.
+async fn counts_of(world: &World, function: Table, key: &str) -> Counts {
+    world.lake.counters.drain();
+    world.deliver(function, key).await.unwrap();
+    world.lake.counters.drain()
+}
+
+fn assert_rows(counts: &Counts, receipt: &Receipt, rows: [u64; 4]) {
+    let excluded = counts.rows_excluded.values().sum();
+    assert_eq!([counts.rows_read, counts.rows_kept, excluded, counts.rows_quarantined], rows);
+    assert_eq!([receipt.rows, receipt.kept, counts.rows_excluded.values().sum(), receipt.quarantined], rows);
+    assert_eq!(counts.rows_excluded, receipt.excluded);
+}
+
+#[tokio::test]
+async fn the_rows_of_a_landed_file_are_those_of_its_receipt() {
+    let world = World::new(AtReading).await;
+    let customers = [customer("ann", 0, Some(3)), customer("bob", 0, None), customer("ann", -1, None), "{".into()];
+    world.put(CUSTOMERS, customers.join("\n")).await;
+    let counts = counts_of(&world, Table::CustomerTrusted, CUSTOMERS).await;
+    assert_rows(&counts, &world.receipt(Source::Customer, CUSTOMERS).await, [4, 1, 2, 1]);
+
+    let motions = [motion("ann", 2), motion("ann", 3), motion("ann", 4), motion("bob", 4), "broken".into()];
+    world.put(MOTIONS, motions.join("\n")).await;
+    let counts = counts_of(&world, Table::AccelerometerTrusted, MOTIONS).await;
+    assert_rows(&counts, &world.receipt(Source::Accelerometer, MOTIONS).await, [5, 2, 2, 1]);
+    assert_eq!(counts.rows_excluded.keys().collect::<Vec<_>>(), ["before_consent", "no_trusted_customer"]);
+
+    world.put(STEPS, step("eve", 4)).await;
+    let counts = counts_of(&world, Table::StepTrainerTrusted, STEPS).await;
+    assert_rows(&counts, &world.receipt(Source::StepTrainer, STEPS).await, [1, 0, 1, 0]);
+}
+
+#[tokio::test]
+async fn an_event_that_comes_again_counts_its_rows_again_and_one_of_a_file_that_is_gone_does_not() {
+    let world = World::new(Ever).await;
+    world.put(MOTIONS, motion("ann", 5)).await;
+    for objects_written in [true, false] {
+        let counts = counts_of(&world, Table::AccelerometerTrusted, MOTIONS).await;
+        assert_eq!((counts.rows_read, counts.objects_written > 0), (1, objects_written));
+    }
+    world.expire(MOTIONS);
+    assert_eq!(counts_of(&world, Table::AccelerometerTrusted, MOTIONS).await.rows_read, 0);
+}
+
+#[tokio::test]
+async fn a_propagation_counts_no_rows() {
+    let world = World::new(Ever).await;
+    world.land(MOTIONS, motion("ann", 5)).await;
+    world.put(CUSTOMERS, customer("ann", 0, Some(0))).await;
+    world.deliver(Table::CustomerTrusted, CUSTOMERS).await.unwrap();
+    let shard = world.objects().await.into_keys().find(|key| key.starts_with(Table::CustomerTrusted.prefix()));
+    let counts = counts_of(&world, Table::AccelerometerTrusted, &shard.unwrap()).await;
+    assert_eq!(world.counts().await[1], 1);
+    // The output, the receipt, the cursor.
+    assert_eq!((counts.rows_read, counts.rows_kept, counts.objects_written), (0, 0, 3));
+
+    // A record that supersedes another changes the other file's receipt, too.
+    let later = "customer/landing/later.json";
+    world.put(later, customer("ann", 1, Some(0))).await;
+    let counts = counts_of(&world, Table::CustomerTrusted, later).await;
+    assert_eq!(world.receipt(Source::Customer, CUSTOMERS).await.kept, 0);
+    assert_eq!((counts.rows_read, counts.rows_kept), (1, 1));
+}
+
+#[tokio::test]
+async fn every_request_and_every_object_is_counted() {
+    let world = World::new(Ever).await;
+    world.land(CUSTOMERS, customer("ann", 0, Some(0))).await;
+    world.put(MOTIONS, motion("ann", 5)).await;
+    let objects = world.objects().await;
+    world.lake.counters.drain();
+    let before = world.requests();
+    world.deliver(Table::AccelerometerTrusted, MOTIONS).await.unwrap();
+    let (after, counts) = (world.requests(), world.lake.counters.drain());
+    let [before_s3, after_s3] = [before, after].map(|r| r.get + r.head + r.put + r.list + r.delete + r.other);
+    assert_eq!((counts.s3_requests, counts.glue_requests), (after_s3 - before_s3, after.glue - before.glue));
+    assert_eq!(counts.glue_requests, 1);
+    let written = world.objects().await.into_iter().filter(|(key, etag)| objects.get(key) != Some(etag)).count();
+    assert_eq!(counts.objects_written, written as u64);
+    assert_eq!((counts.conflicts, counts.retries), (0, 0));
+}
+
+#[tokio::test]
+async fn a_lost_put_counts_as_a_conflict_and_as_nothing_written() {
+    let world = World::new(Ever).await;
+    world.put("x", "another's").await;
+    let stale = Version::Etag("\"0\"".into());
+    for (key, expected) in [("x", Version::Absent), ("x", stale.clone()), ("gone", stale)] {
+        world.lake.counters.drain();
+        let put = world.lake.store.put(&world.lake.at(key), Bytes::from_static(b"mine"), &expected).await.unwrap();
+        assert_eq!(put, Put::Lost);
+        let wanted = Counts { conflicts: 1, s3_requests: 1, ..Counts::default() };
+        assert_eq!(world.lake.counters.drain(), wanted, "{key}, {expected:?}");
+    }
+}
+
+/// Refuses the first few requests.
+#[derive(Clone, Debug)]
+struct Refuses {
+    inner: SharedHttpClient,
+    refusals: Arc<AtomicUsize>,
+    answer: (u16, &'static str),
+}
+
+#[derive(Debug)]
+struct RefusesConnector {
+    inner: SharedHttpConnector,
+    client: Refuses,
+}
+
+impl HttpClient for Refuses {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        let inner = self.inner.http_connector(settings, components);
+        SharedHttpConnector::new(RefusesConnector { inner, client: self.clone() })
+    }
+}
+
+impl HttpConnector for RefusesConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let Refuses { refusals, answer: (status, body), .. } = &self.client;
+        let one_less = |left: usize| left.checked_sub(1);
+        if refusals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_err() {
+            return self.inner.call(request);
+        }
+        let status = (*status).try_into().unwrap();
+        HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::from(*body))))
+    }
+}
+
+impl Refuses {
+    fn lake(world: &World, refusals: usize, answer: (u16, &'static str)) -> Lake {
+        let refusals = Arc::new(AtomicUsize::new(refusals));
+        world.lake_over(SharedHttpClient::new(Self { inner: world.http_client(), refusals, answer }))
+    }
+}
+
+const SLOW_DOWN: (u16, &str) = (503, "<Error><Code>SlowDown</Code></Error>");
+const CONFLICT: (u16, &str) = (409, "<Error><Code>ConditionalRequestConflict</Code></Error>");
+const THROTTLED: (u16, &str) = (400, r#"{"__type": "ThrottlingException"}"#);
+const CONCURRENT: (u16, &str) = (400, r#"{"__type": "ConcurrentModificationException"}"#);
+
+#[tokio::test(start_paused = true)]
+async fn a_put_that_is_sent_again_counts_as_a_retry_whoever_sends_it() {
+    let world = World::new(Ever).await;
+    for (key, refusals, answer, conflicts) in [("slow", 2, SLOW_DOWN, 0), ("conflict", 3, CONFLICT, 3)] {
+        let lake = Refuses::lake(&world, refusals, answer);
+        lake.store.put(&lake.at(key), Bytes::from_static(b"mine"), &Version::Absent).await.unwrap();
+        let retries = refusals as u64;
+        let wanted = Counts { objects_written: 1, conflicts, retries, s3_requests: retries + 1, ..Counts::default() };
+        assert_eq!(lake.counters.drain(), wanted, "{key}");
+    }
+    // The last one is not sent again.
+    let lake = Refuses::lake(&world, usize::MAX, CONFLICT);
+    lake.store.put(&lake.at("x"), Bytes::from_static(b"mine"), &Version::Absent).await.unwrap_err();
+    assert_eq!(lake.counters.drain(), Counts { conflicts: 6, retries: 5, s3_requests: 6, ..Counts::default() });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_that_is_registered_in_a_second_try_counts_as_a_retry() {
+    let world = World::new(Ever).await;
+    for answer in [THROTTLED, CONCURRENT] {
+        let lake = Refuses::lake(&world, 1, answer);
+        let partitions = BTreeSet::from([Partition::of(T)]);
+        lake.catalog.register(Table::AccelerometerTrusted, &partitions).await.unwrap();
+        assert_eq!(lake.counters.drain(), Counts { retries: 1, glue_requests: 2, ..Counts::default() }, "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn only_what_was_dealt_with_has_an_age() {
+    let world = World::new(Ever).await;
+    let function = AnyFunction::new(Table::CustomerTrusted, world.lake.clone()).unwrap();
+    world.put(CUSTOMERS, customer("ann", 0, Some(0))).await;
+    let message = |id: &str, body: String| json!({"messageId": id, "eventSource": "aws:sqs", "body": body});
+    let batch = json!({"Records": [
+        message("bad", "{".into()),
+        message("good", event("stedi", CUSTOMERS).to_string()),
+        message("wrong", event("stedi", MOTIONS).to_string()),
+        message("again", event("stedi", CUSTOMERS).to_string()),
+    ]});
+    assert_eq!(function.invoke(&batch).await.unwrap().times.len(), 2);
+}
