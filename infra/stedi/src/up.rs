@@ -83,7 +83,8 @@ pub(crate) async fn up(args: Up) -> Result<(), BoxError> {
         // What is broken off is owed, as after a kill.
         () = interruption.next() => {}
     }
-    let owed = progress.map_or(0, |progress| progress.borrow().pending) + letters_told;
+    let now = progress.map(|progress| *progress.borrow()).unwrap_or_default();
+    let owed = now.pending + now.dead_letters;
     if owed > 0 {
         tell(&format!("{owed} deliveries are left; the next `stedi up` or `stedi run` of this lake delivers them"));
     }
