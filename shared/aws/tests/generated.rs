@@ -3,6 +3,8 @@
 //!
 //! `REGENERATE=1 cargo test --workspace --release --locked --test generated` writes them anew.
 
+#![allow(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+
 use aws::{metrics, settings};
 use lake::access::{self, Access};
 use lake::layout::RECEIPTS;
