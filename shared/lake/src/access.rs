@@ -55,7 +55,8 @@ impl Access {
             }
             Table::CustomerLanding | Table::AccelerometerLanding | Table::StepTrainerLanding => return access,
         }
-        access.write([table.prefix().to_owned(), layout::CHARTER.to_owned()]);
+        access.read([layout::CHARTER]);
+        access.write([table.prefix().to_owned()]);
         access
     }
 
@@ -74,8 +75,10 @@ impl Access {
         naming(&self.lists, prefix)
     }
 
-    /// Every landing file is announced, and has a receipt and a quarantine.
+    /// Every landing file is announced, and has a receipt and a quarantine. Whoever lands the first one makes the lake; the
+    /// other functions are woken by what is in it.
     fn account_for(&mut self, source: Source) {
+        self.write([layout::CHARTER.to_owned()]);
         self.landing.insert(source.landing().prefix().to_owned());
         self.write([layout::announced(source), layout::receipts(source), layout::quarantined(source)]);
     }
@@ -148,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_whole_key_names_itself_alone() {
-        let access = Access::of(Table::CustomerCurated);
+        let access = Access::of(Table::CustomerTrusted);
         assert_eq!(access.to_write("_state/lake.json"), Some("_state/lake.json"));
         assert_eq!(access.to_write("_state/lake.json.bak").or(access.to_write("_state/")), None);
     }

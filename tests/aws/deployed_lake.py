@@ -1,0 +1,161 @@
+"""A deployed lake from a client's side: upload files, wait, read the tables as they are registered."""
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import awswrangler
+import duckdb
+import pandas
+
+from deployment import Deployment
+from emulator import Emulator
+from event_sources import EventSources, messages
+from lake import TABLES
+
+DELETED_MAX = 1000
+PARTITIONS_DELETED_MAX = 25
+
+
+class DeployedLake:
+    """A deployment whose functions are running."""
+
+    def __init__(self, deployment: Deployment, sources: EventSources):
+        self.deployment, self.sources = deployment, sources
+        self.emulator: Emulator = deployment.emulator
+        self.bucket: str = deployment.lake_bucket
+        self.s3 = self.emulator.client("s3")
+        self.glue = self.emulator.client("glue")
+        self.sqs = self.emulator.client("sqs")
+        awswrangler.config.s3_endpoint_url = self.emulator.url
+        awswrangler.config.glue_endpoint_url = self.emulator.url
+        self.session = self.emulator.session()
+
+    def upload(self, landing: Path, *sources: str) -> int:
+        """Uploads the files of a landing folder, or of some of its sources, one after the other. Returns how many."""
+        paths = [path for path in sorted(landing.glob("*/landing/**/*")) if path.is_file()]
+        paths = [path for path in paths if not sources or path.relative_to(landing).parts[0] in sources]
+        for path in paths:
+            key = path.relative_to(landing).as_posix()
+            self.s3.put_object(Bucket=self.deployment.outputs["landing_bucket"], Key=key, Body=path.read_bytes())
+        return len(paths)
+
+    @contextmanager
+    def without_notifications(self) -> Iterator[None]:
+        """S3 tells nobody of what is put meanwhile."""
+        bucket = self.deployment.outputs["landing_bucket"]
+        known = self.s3.get_bucket_notification_configuration(Bucket=bucket)
+        known.pop("ResponseMetadata")
+        self.s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={})
+        yield
+        self.s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=known)
+        # Of its greetings.
+        self.wait()
+
+    def wait(self) -> None:
+        """Until all that follows from what was uploaded is done, and nothing of it was given up."""
+        self.sources.wait_until_empty()
+        assert not any(self.dead_letters().values()), f"{self.dead_letters()}: {self.sources.errors()[-5:]}"
+
+    def dead_letters(self) -> dict[str, int]:
+        functions = self.deployment.outputs["functions"]
+        return {name: messages(self.sqs, function["dead_letter_queue_url"]) for name, function in functions.items()}
+
+    def versions(self, prefix: str = "") -> dict[str, str]:
+        """The version of every object. Each put makes a new one, even of the same bytes."""
+        pages = self.s3.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix)
+        versions = (version for page in pages for version in page.get("Versions", []))
+        return {version["Key"]: version["VersionId"] for version in versions if version["IsLatest"]}
+
+    def read(self, key: str) -> bytes:
+        return self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+
+    def receipts(self) -> list[dict]:
+        """The account of every landing file."""
+        return [json.loads(self.read(key)) for key in self.versions("receipts/")]
+
+    def partitions(self, table: str) -> dict[str, str]:
+        """Where the registered partitions of a table are, by their path below it."""
+        pages = self.glue.get_paginator("get_partitions").paginate(
+            DatabaseName=self.deployment.database, TableName=table
+        )
+        return {
+            "/".join(partition["Values"]): partition["StorageDescriptor"]["Location"]
+            for page in pages
+            for partition in page["Partitions"]
+        }
+
+    def table(self, name: str) -> pandas.DataFrame:
+        """A table's rows, found through the catalog: of its registered partitions only, as Athena would."""
+        options: dict[str, Any] = {"partition_filter": lambda _: True} if TABLES[name].partitioned else {}
+        return awswrangler.s3.read_parquet_table(
+            name, self.deployment.database, boto3_session=self.session, dtype_backend="pyarrow", **options
+        )
+
+    def load(self, con: duckdb.DuckDBPyConnection, schema: str) -> None:
+        """Fills a new schema of `con` with the five tables."""
+        con.execute(f"CREATE SCHEMA {schema}")
+        for table in TABLES.values():
+            declared = ", ".join(f'"{name}" {kind}' for name, kind in table.columns.items())
+            names = ", ".join(f'"{name}"' for name in table.columns)
+            con.execute(f"CREATE TABLE {schema}.{table.name} ({declared})")
+            if len(rows := self.table(table.name)):
+                con.register("rows_read", rows)
+                con.execute(f"INSERT INTO {schema}.{table.name} SELECT {names} FROM rows_read")
+                con.unregister("rows_read")
+
+
+@contextmanager
+def running(deployment: Deployment, instances: int = 1) -> Iterator[DeployedLake]:
+    """The deployment as a lake in which nothing has landed yet, with its functions running until the end."""
+    clear(deployment)
+    sources = EventSources(deployment.emulator, deployment.mappings(), deployment.binaries, instances)
+    try:
+        lake = DeployedLake(deployment, sources)
+        # S3 greeted the topics when their notifications were made.
+        lake.wait()
+        yield lake
+    finally:
+        sources.stop()
+
+
+def clear(deployment: Deployment) -> None:
+    """Takes everything out of the lake that an earlier test left: objects, partitions, messages."""
+    emulator = deployment.emulator
+    s3, glue, sqs = (emulator.client(service) for service in ("s3", "glue", "sqs"))
+    # All are listed before any is deleted: moto looks for the last version of a page to begin the next one.
+    for some in batches(all_versions(s3, deployment.lake_bucket), DELETED_MAX):
+        s3.delete_objects(Bucket=deployment.lake_bucket, Delete={"Objects": some, "Quiet": True})
+    assert all_versions(s3, deployment.lake_bucket) == []
+    for name in (table.name for table in TABLES.values() if table.partitioned):
+        where = {"DatabaseName": deployment.database, "TableName": name}
+        pages = glue.get_paginator("get_partitions").paginate(**where)
+        values = [{"Values": partition["Values"]} for page in pages for partition in page["Partitions"]]
+        for some in batches(values, PARTITIONS_DELETED_MAX):
+            glue.batch_delete_partition(**where, PartitionsToDelete=some)
+    for function in deployment.outputs["functions"].values():
+        for url in (function["queue_url"], function["dead_letter_queue_url"]):
+            take_all(sqs, url)
+
+
+def all_versions(s3: Any, bucket: str) -> list[dict]:
+    """Every version of every object of a bucket, as DeleteObjects wants them."""
+    pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket)
+    found = (item for page in pages for kind in ("Versions", "DeleteMarkers") for item in page.get(kind, []))
+    return [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in found]
+
+
+def take_all(sqs: Any, queue_url: str) -> list[str]:
+    """Takes the messages out of a queue that nobody else reads. Returns their bodies."""
+    bodies: list[str] = []
+    while received := sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages"):
+        for message in received:
+            bodies.append(message["Body"])
+            sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+    return bodies
+
+
+def batches(items: list, size: int) -> Iterable[list]:
+    return (items[start : start + size] for start in range(0, len(items), size))

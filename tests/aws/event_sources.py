@@ -1,0 +1,273 @@
+"""What Lambda does with a queue that is a function's event source: poll, invoke, delete what was handled."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from emulator import REGION, Credentials, Emulator
+from runtime_api import Instance, Outcome
+
+# SQS gives no more at once.
+RECEIVED_MAX = 10
+# How often an empty queue is asked again, if no function did anything meanwhile.
+PAUSE_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """An event source mapping, as the Lambda API tells it."""
+
+    function_name: str
+    function_arn: str
+    role_arn: str
+    environment: dict[str, str]
+    timeout_seconds: int
+    memory_mb: int
+    queue_url: str
+    queue_arn: str
+    batch_size: int
+    concurrency_max: int
+    reports_failures: bool
+
+
+@dataclass
+class Activity:
+    """What all event sources did so far: whoever waits for something new waits for the count to change."""
+
+    count: int = 0
+    changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def happened(self) -> None:
+        with self.changed:
+            self.count += 1
+            self.changed.notify_all()
+
+    def pause(self, seen: int) -> None:
+        with self.changed:
+            self.changed.wait_for(lambda: self.count != seen, timeout=PAUSE_SECONDS)
+
+
+@dataclass(frozen=True)
+class Handled:
+    """A batch that a function was invoked with, and what came of it."""
+
+    function: str
+    event: dict
+    outcome: Outcome
+
+
+class EventSource:
+    """Feeds one function from its queue, with so many instances at once."""
+
+    def __init__(self, emulator: Emulator, mapping: Mapping, binary: Path, instances: int, activity: Activity):
+        assert instances <= mapping.concurrency_max, f"{mapping.function_name} has {mapping.concurrency_max} at most"
+        self.emulator, self.mapping, self.binary, self.activity = emulator, mapping, binary, activity
+        # Lambda polls with the function's role, and runs it with that.
+        self.credentials: Credentials = emulator.assume(mapping.role_arn)
+        self.sqs = emulator.client("sqs", self.credentials)
+        self.handled: list[Handled] = []
+        self.instances: list[Instance] = []
+        self.stopping = threading.Event()
+        self.failed: BaseException | None = None
+        self.polling = threading.Lock()
+        self.threads = [threading.Thread(target=self._run, daemon=True) for _ in range(instances)]
+        for thread in self.threads:
+            thread.start()
+
+    def stop(self) -> None:
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join(timeout=self.mapping.timeout_seconds + 10)
+        if self.failed:
+            raise self.failed
+
+    def _run(self) -> None:
+        instance = self._start()
+        try:
+            while not self.stopping.is_set():
+                if not instance.alive:
+                    instance.stop()
+                    instance = self._start()
+                if batch := self._next_batch():
+                    self._handle(instance, batch)
+        except BaseException as error:
+            self.failed = error
+            raise
+        finally:
+            instance.stop()
+
+    def _start(self) -> Instance:
+        mapping = self.mapping
+        lambda_variables = {
+            "AWS_LAMBDA_FUNCTION_NAME": mapping.function_name,
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(mapping.memory_mb),
+            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+            "AWS_LAMBDA_LOG_FORMAT": "JSON",
+            "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{mapping.function_name}",
+            "AWS_LAMBDA_LOG_STREAM_NAME": "test",
+            "AWS_REGION": REGION,
+        }
+        # Nothing of the tests' own environment.
+        environment = self.emulator.environment(self.credentials) | lambda_variables | mapping.environment
+        instance = Instance(self.binary, environment, mapping.function_arn)
+        self.instances.append(instance)
+        return instance
+
+    def _next_batch(self) -> list[dict]:
+        """The next messages; none if there are none for the moment. One instance asks at a time."""
+        with self.polling:
+            seen = self.activity.count
+            batch = list(self._receive())
+            if batch:
+                self.activity.happened()
+            else:
+                self.activity.pause(seen)
+            return batch
+
+    def _receive(self) -> Iterator[dict]:
+        left = self.mapping.batch_size
+        while left > 0:
+            received = self.sqs.receive_message(
+                QueueUrl=self.mapping.queue_url,
+                MaxNumberOfMessages=min(left, RECEIVED_MAX),
+                MessageSystemAttributeNames=["All"],
+                MessageAttributeNames=["All"],
+            )
+            messages = received.get("Messages", [])
+            yield from messages
+            if not messages:
+                return
+            left -= len(messages)
+
+    def _handle(self, instance: Instance, batch: Sequence[dict]) -> None:
+        event = {"Records": [self._record(message) for message in batch]}
+        outcome = instance.invoke(event, self.mapping.timeout_seconds)
+        failed = self._failures(batch, outcome)
+        for message in batch:
+            handle = {"QueueUrl": self.mapping.queue_url, "ReceiptHandle": message["ReceiptHandle"]}
+            if message["MessageId"] in failed:
+                # AWS delivers it again when its visibility time-out is over, some minutes later; here at once.
+                self.sqs.change_message_visibility(**handle, VisibilityTimeout=0)
+            else:
+                self.sqs.delete_message(**handle)
+        self.handled.append(Handled(self.mapping.function_name, event, outcome))
+        self.activity.happened()
+
+    def _failures(self, batch: Sequence[dict], outcome: Outcome) -> set[str]:
+        """The ids of the messages to be delivered again: all, where the answer names one that is not in the batch."""
+        everything = {message["MessageId"] for message in batch}
+        if outcome.error is not None:
+            return everything
+        if not self.mapping.reports_failures:
+            return set()
+        named = {failure["itemIdentifier"] for failure in (outcome.answer or {}).get("batchItemFailures", [])}
+        return named if named <= everything else everything
+
+    def _record(self, message: dict) -> dict[str, Any]:
+        return {
+            "messageId": message["MessageId"],
+            "receiptHandle": message["ReceiptHandle"],
+            "body": message["Body"],
+            "attributes": message["Attributes"],
+            "messageAttributes": {},
+            "md5OfBody": message["MD5OfBody"],
+            "eventSource": "aws:sqs",
+            "eventSourceARN": self.mapping.queue_arn,
+            "awsRegion": REGION,
+        }
+
+
+class EventSources:
+    """The event sources of all functions."""
+
+    def __init__(self, emulator: Emulator, mappings: dict[str, Mapping], binaries: dict[str, Path], instances: int = 1):
+        self.activity = Activity()
+        self.sqs = emulator.client("sqs")
+        self.sources = {
+            name: EventSource(emulator, mapping, binaries[name], instances, self.activity)
+            for name, mapping in mappings.items()
+        }
+
+    def stop(self) -> None:
+        for source in self.sources.values():
+            source.stopping.set()
+        for source in self.sources.values():
+            source.stop()
+
+    def waiting(self) -> dict[str, int]:
+        """How many messages each queue has, those included that a function is at."""
+        return {name: messages(self.sqs, source.mapping.queue_url) for name, source in self.sources.items()}
+
+    def wait_until_empty(self, timeout_seconds: float = 120) -> None:
+        """Waits until nothing is left to deliver. A message leaves its queue only after its function is done, and what
+        that wrote is in other queues by then. So nothing is left if all are empty and nothing happened meanwhile."""
+
+        def empty() -> bool:
+            if failed := [source.failed for source in self.sources.values() if source.failed]:
+                raise failed[0]
+            before = self.activity.count
+            return not any(self.waiting().values()) and self.activity.count == before
+
+        wait_until(empty, timeout_seconds, lambda: f"messages are left: {self.waiting()}; {self.errors()[-5:]}")
+
+    def handled(self) -> list[Handled]:
+        return [handled for source in self.sources.values() for handled in source.handled]
+
+    def errors(self) -> list[str]:
+        """What the functions said of what failed."""
+        lines = [line for source in self.sources.values() for instance in source.instances for line in instance.lines]
+        return [line for line in lines if '"level":"ERROR"' in line or not line.startswith("{")]
+
+    def logged(self) -> dict[str, list[dict]]:
+        """The lines that each function's instances wrote, as JSON."""
+        return {
+            name: [line for instance in source.instances for line in instance.logged()]
+            for name, source in self.sources.items()
+        }
+
+
+def messages(sqs: Any, queue_url: str) -> int:
+    """How many messages are in a queue, whether they are being handled or not."""
+    names = [f"ApproximateNumberOfMessages{what}" for what in ("", "NotVisible", "Delayed")]
+    attributes = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)["Attributes"]
+    return sum(int(attributes[name]) for name in names)
+
+
+def wait_until(condition: Callable[[], bool], timeout_seconds: float, otherwise: Callable[[], str]) -> None:
+    """Looks again and again until the condition holds; says `otherwise` if it does not in that time."""
+    deadline = time.monotonic() + timeout_seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"after {timeout_seconds} s {otherwise()}"
+        time.sleep(0.05)
+
+
+def event_of(*places: tuple[str, str]) -> str:
+    """The body of a message as S3 would send it for these objects, each a bucket and an encoded key."""
+    records = [
+        {
+            "eventVersion": "2.1",
+            "eventSource": "aws:s3",
+            "awsRegion": REGION,
+            "eventTime": "2024-05-13T00:00:00.000Z",
+            "eventName": "ObjectCreated:Put",
+            "userIdentity": {"principalId": "EXAMPLE"},
+            "requestParameters": {"sourceIPAddress": "127.0.0.1"},
+            "responseElements": {"x-amz-request-id": "EXAMPLE", "x-amz-id-2": "EXAMPLE"},
+            "s3": {
+                "s3SchemaVersion": "1.0",
+                "configurationId": "test",
+                "bucket": {
+                    "name": bucket,
+                    "ownerIdentity": {"principalId": "EXAMPLE"},
+                    "arn": f"arn:aws:s3:::{bucket}",
+                },
+                "object": {"key": key, "size": 1, "eTag": "0" * 32, "sequencer": "0"},
+            },
+        }
+        for bucket, key in places
+    ]
+    return json.dumps({"Records": records})

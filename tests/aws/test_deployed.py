@@ -1,0 +1,116 @@
+"""The reference data through the deployed lake: files by boto3, tables by awswrangler, functions in their own roles."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import awswrangler
+import duckdb
+import pytest
+
+import oracle
+from comparison import assert_same
+from conftest import SECONDS
+from deployed_lake import DeployedLake
+from deployment import SOURCE
+from lake import TABLES
+
+COUNTS = {
+    "customer_trusted": 482,
+    "accelerometer_trusted": 40_981,
+    "customer_curated": 482,
+    "step_trainer_trusted": 14_460,
+    "machine_learning_curated": 43_681,
+}
+SAME_CUSTOMER = 40_981
+LANDED = {"customer": (1, 956), "accelerometer": (9, 81_273), "step_trainer": (3, 28_680)}
+
+
+@pytest.fixture(scope="module")
+def con(lake: DeployedLake, reference: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The tables as they are (`found`) and as the SQL over the landing files says (`expected`)."""
+    with duckdb.connect() as con:
+        oracle.load(con, "expected", reference, "ever")
+        lake.load(con, "found")
+        yield con
+
+
+def test_tables_are_registered(lake: DeployedLake) -> None:
+    tables = awswrangler.catalog.tables(database=lake.deployment.database, boto3_session=lake.session)
+    declared = json.loads((SOURCE / "tables.json").read_text())["tables"]
+    assert set(tables["Table"]) == set(declared)
+    assert set(TABLES) <= set(declared)
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_counts_are_the_published_ones(con: duckdb.DuckDBPyConnection, name: str) -> None:
+    assert con.execute(f"SELECT count(*) FROM found.{name}").fetchall() == [(COUNTS[name],)]
+
+
+def test_pairs_of_one_customer_are_the_published_ones(con: duckdb.DuckDBPyConnection) -> None:
+    query = "SELECT count(*) FROM found.machine_learning_curated WHERE same_customer"
+    assert con.execute(query).fetchall() == [(SAME_CUSTOMER,)]
+
+
+def test_rows_are_those_of_the_sql(con: duckdb.DuckDBPyConnection) -> None:
+    assert_same(con, "found", "expected")
+
+
+@pytest.mark.parametrize("name", [table.name for table in TABLES.values() if table.partitioned])
+def test_partitions_are_registered_where_their_objects_are(lake: DeployedLake, name: str) -> None:
+    table = TABLES[name]
+    keys = [key for key in lake.versions(f"{table.folder}/") if key.endswith(".parquet")]
+    folders = {key.rsplit("/", 1)[0] for key in keys}
+    registered = lake.partitions(name)
+    assert {location.removeprefix(f"s3://{lake.bucket}/").rstrip("/") for location in registered.values()} == folders
+    assert set(registered) == {"/".join(part.split("=")[1] for part in folder.split("/")[-2:]) for folder in folders}
+
+
+def test_accounts_of_landing_add_up(lake: DeployedLake) -> None:
+    receipts = lake.receipts()
+    for source, (files, rows) in LANDED.items():
+        own = [receipt for receipt in receipts if receipt["source"] == source]
+        assert (len(own), sum(receipt["rows"] for receipt in own)) == (files, rows), source
+        for receipt in own:
+            assert receipt["rows"] == receipt["kept"] + sum(receipt["excluded"].values()) + receipt["quarantined"]
+            assert receipt["kept"] == sum(output["rows"] for output in receipt["outputs"])
+
+
+def test_every_invocation_was_answered(lake: DeployedLake) -> None:
+    """A message may come again, but no function crashed, ran out of time, or was refused anything."""
+    handled = lake.sources.handled()
+    assert {one.function for one in handled} == {
+        function["function_name"] for function in lake.deployment.outputs["functions"].values()
+    }
+    assert [one.outcome.error for one in handled if one.outcome.error] == []
+    assert not any("AccessDenied" in line for line in lake.sources.errors())
+
+
+def test_delivering_everything_again_writes_nothing(lake: DeployedLake) -> None:
+    before = lake.versions()
+    for one in lake.sources.handled():
+        source = next(s for s in lake.sources.sources.values() if s.mapping.function_name == one.function)
+        for record in one.event["Records"]:
+            lake.sqs.send_message(QueueUrl=source.mapping.queue_url, MessageBody=record["body"])
+    lake.wait()
+    assert lake.versions() == before
+
+
+def test_uploading_everything_again_derives_the_same(lake: DeployedLake, reference: Path) -> None:
+    """The same bytes have the same ETag: only the landing objects have a new version."""
+    before = lake.versions()
+    lake.upload(reference)
+    lake.wait()
+    changed = {key for key, version in lake.versions().items() if before.get(key) != version}
+    assert changed == {key for key in before if key.split("/")[1] == "landing"}
+
+
+def test_second_plan_has_no_changes(lake: DeployedLake) -> None:
+    """Although the functions have written objects and registered partitions meanwhile."""
+    done = lake.deployment.terraform.attempt("plan", "-detailed-exitcode", "-input=false", "-parallelism=40")
+    assert done.returncode == 0, done.stdout[-6000:]
+
+
+def test_from_nothing_to_tables_within_minutes(lake: DeployedLake, pytestconfig: pytest.Config) -> None:
+    """An aim of the project; so much is needed only where the machine has other work as well."""
+    assert sum(pytestconfig.stash[SECONDS].values()) < 300

@@ -1,0 +1,174 @@
+"""CloudWatch's metrics, as the functions write them into their logs: well-formed, and their sums are the receipts'."""
+
+import json
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from conftest import FUNCTIONS
+from deployed_lake import DeployedLake, running
+from deployment import SOURCE, Deployment
+
+METRICS = json.loads((SOURCE / "topology.json").read_text())["metrics"]
+# CloudWatch's limits for one line.
+METRICS_MAX, VALUES_MAX, DIMENSIONS_MAX = 100, 100, 30
+ROWS = {"rows_read": "rows", "rows_kept": "kept", "rows_quarantined": "quarantined"}
+
+
+@dataclass(frozen=True)
+class Landed:
+    """A lake in which some dirty files have landed, and what its functions wrote meanwhile."""
+
+    lake: DeployedLake
+    began_ms: float
+    logged: dict[str, list[dict]]
+
+    @property
+    def lines(self) -> dict[str, list[dict]]:
+        """Of each function, the lines that hold metrics."""
+        return {name: [line for line in lines if "_aws" in line] for name, lines in self.logged.items()}
+
+    def sums(self) -> Counter[str]:
+        """Of each metric that has no reason, over all functions."""
+        sums: Counter[str] = Counter()
+        for line in (line for lines in self.lines.values() for line in lines):
+            for directive in line["_aws"]["CloudWatchMetrics"]:
+                if [METRICS["dimension"]] in directive["Dimensions"]:
+                    sums.update({metric["Name"]: sum(values(line, metric["Name"])) for metric in directive["Metrics"]})
+        return sums
+
+
+@pytest.fixture(scope="module")
+def landed(deployment: Deployment, release: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Landed]:
+    """What counts as kept at a file's own event is what its receipt says in the end, if nothing is trusted later: so
+    customers first, motion next, steps last, and one instance of each function."""
+    landing = tmp_path_factory.mktemp("generated")
+    command = [release / "stedi", "generate", landing, "--customers", "60", "--dirty"]
+    subprocess.run(command, check=True, capture_output=True)
+    began_ms = time.time() * 1000
+    with running(deployment) as lake:
+        for source in ("customer", "accelerometer", "step_trainer"):
+            lake.upload(landing, source)
+            lake.wait()
+        yield Landed(lake, began_ms, lake.sources.logged())
+
+
+def values(line: dict, name: str) -> list[float]:
+    value = line[name]
+    return value if isinstance(value, list) else [value]
+
+
+def test_every_invocation_tells_its_metrics_once(landed: Landed) -> None:
+    invocations = Counter(one.function for one in landed.lake.sources.handled())
+    for name in FUNCTIONS:
+        told = [line for line in landed.lines[name] if "s3_requests" in line]
+        assert len(told) == invocations[landed.lake.deployment.function(name)["function_name"]] > 0, name
+
+
+def test_lines_are_in_the_embedded_metric_format(landed: Landed) -> None:
+    now_ms = time.time() * 1000
+    for line in (line for lines in landed.lines.values() for line in lines):
+        assert landed.began_ms - 1 <= line["_aws"]["Timestamp"] <= now_ms, line
+        assert line["_aws"]["CloudWatchMetrics"], line
+        for directive in line["_aws"]["CloudWatchMetrics"]:
+            assert directive["Namespace"] == METRICS["namespace"]
+            assert 0 < len(directive["Metrics"]) <= METRICS_MAX
+            for dimensions in directive["Dimensions"]:
+                assert METRICS["dimension"] in dimensions and len(dimensions) <= DIMENSIONS_MAX
+                assert all(isinstance(line[dimension], str) and line[dimension] for dimension in dimensions), line
+            for metric in directive["Metrics"]:
+                assert metric["Unit"] == METRICS["names"][metric["Name"]], metric
+                found = values(line, metric["Name"])
+                assert 0 < len(found) <= VALUES_MAX
+                assert all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in found), line
+
+
+def test_all_metrics_are_told_by_all_functions(landed: Landed) -> None:
+    for name in FUNCTIONS:
+        told = {metric for line in landed.lines[name] for metric in METRICS["names"] if metric in line}
+        assert told == set(METRICS["names"]), name
+        # Under its name on AWS, so that the metrics of two lakes of one account do not mix.
+        function_name = landed.lake.deployment.function(name)["function_name"]
+        assert {line[METRICS["dimension"]] for line in landed.lines[name]} == {function_name}
+
+
+def test_alarms_and_dashboard_look_at_what_is_told(landed: Landed) -> None:
+    lines = [line for lines in landed.lines.values() for line in lines]
+    told = {(metric, line[METRICS["dimension"]]) for line in lines for metric in METRICS["names"] if metric in line}
+    cloudwatch = landed.lake.emulator.client("cloudwatch")
+    alarms = [
+        alarm for page in cloudwatch.get_paginator("describe_alarms").paginate() for alarm in page["MetricAlarms"]
+    ]
+    queries = [query["MetricStat"]["Metric"] for alarm in alarms for query in alarm["Metrics"] if "MetricStat" in query]
+    assert {query["Namespace"] for query in queries} == {METRICS["namespace"]}
+    watched = {(query["MetricName"], only_dimension(query)) for query in queries}
+    (dashboard,) = cloudwatch.list_dashboards()["DashboardEntries"]
+    body = json.loads(cloudwatch.get_dashboard(DashboardName=dashboard["DashboardName"])["DashboardBody"])
+    for series in (series for widget in body["widgets"] for series in widget["properties"].get("metrics", [])):
+        if series[0] == METRICS["namespace"]:
+            _, metric, dimension, function_name, *_ = series
+            assert dimension == METRICS["dimension"]
+            watched.add((metric, function_name))
+    assert len(watched) > len(METRICS["names"]) and watched <= told, watched - told
+
+
+def only_dimension(metric: dict) -> str:
+    (dimension,) = metric["Dimensions"]
+    assert dimension["Name"] == METRICS["dimension"]
+    return dimension["Value"]
+
+
+@pytest.mark.parametrize("metric", ROWS)
+def test_rows_are_those_of_the_receipts(landed: Landed, metric: str) -> None:
+    counted = sum(receipt[ROWS[metric]] for receipt in landed.lake.receipts())
+    assert landed.sums()[metric] == counted > 0
+
+
+def test_excluded_rows_are_those_of_the_receipts_by_reason(landed: Landed) -> None:
+    expected: Counter[str] = Counter()
+    for receipt in landed.lake.receipts():
+        expected.update(receipt["excluded"])
+    assert landed.sums()["rows_excluded"] == expected.total() > 0
+    by_reason: Counter[str] = Counter()
+    for line in (line for lines in landed.lines.values() for line in lines):
+        for directive in line["_aws"]["CloudWatchMetrics"]:
+            if [METRICS["dimension"], METRICS["reason_dimension"]] in directive["Dimensions"]:
+                assert [metric["Name"] for metric in directive["Metrics"]] == ["rows_excluded"]
+                by_reason[line[METRICS["reason_dimension"]]] += line["rows_excluded"]
+    assert by_reason == expected
+
+
+def test_objects_written_are_the_versions_that_are_there(landed: Landed) -> None:
+    pages = landed.lake.s3.get_paginator("list_object_versions").paginate(Bucket=landed.lake.bucket)
+    keys = [version["Key"] for page in pages for version in page["Versions"]]
+    assert landed.sums()["objects_written"] == sum("/landing/" not in key for key in keys)
+
+
+def test_requests_are_counted(landed: Landed) -> None:
+    sums = landed.sums()
+    assert sums["s3_requests"] > sums["objects_written"]
+    registering = {
+        name
+        for name in FUNCTIONS
+        if any(sum(values(line, "glue_requests")) for line in landed.lines[name] if "glue_requests" in line)
+    }
+    topology = json.loads((SOURCE / "topology.json").read_text())["functions"]
+    assert registering == {name for name in FUNCTIONS if topology[name]["registers_partitions"]}
+    # The emulator refuses nobody for asking too often.
+    assert sums["retries"] == 0
+
+
+def test_events_are_as_old_as_the_test_at_most(landed: Landed) -> None:
+    ages = [
+        age
+        for lines in landed.lines.values()
+        for line in lines
+        if "event_age" in line
+        for age in values(line, "event_age")
+    ]
+    assert ages and all(0 <= age <= time.time() * 1000 - landed.began_ms for age in ages)

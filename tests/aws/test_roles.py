@@ -1,0 +1,291 @@
+"""What each function's role may do, and nothing else; and what nobody may do. All of it asked of S3, Glue, SQS and
+CloudWatch Logs with the role's own credentials."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from conftest import FUNCTIONS
+from deployment import SOURCE, Deployment
+from emulator import REGION, ROOT, Credentials
+from lake import TABLES
+from policies import Principal, Request, decide
+
+TOPOLOGY = json.loads((SOURCE / "topology.json").read_text())
+LANDING = sorted(trigger["prefix"] for trigger in TOPOLOGY["triggers"] if trigger["landing"])
+DERIVED: list[str] = TOPOLOGY["derived"]
+OUTSIDE = ["_state/", "_state/lake.json.bak", "customer/", "receipts/", "elsewhere/", "customer/trusted-not/"]
+DENIED = {"AccessDenied", "AccessDeniedException", "403"}
+LISTED_MAX = 1000
+
+
+@dataclass(frozen=True)
+class Actor:
+    """A function's role, assumed, and what the topology says of it."""
+
+    name: str
+    access: dict[str, Any]
+    deployment: Deployment
+    credentials: Credentials
+
+    def client(self, service: str) -> Any:
+        return self.deployment.emulator.client(service, self.credentials)
+
+    def may(self, what: str, key: str) -> bool:
+        return any(key.startswith(name) if name.endswith("/") else key == name for name in self.access[what])
+
+
+@pytest.fixture(scope="module", params=FUNCTIONS)
+def actor(request: pytest.FixtureRequest, deployment: Deployment) -> Actor:
+    name = request.param
+    credentials = deployment.emulator.assume(deployment.function(name)["role_arn"])
+    return Actor(name, TOPOLOGY["functions"][name], deployment, credentials)
+
+
+@pytest.fixture(scope="module")
+def uploader(deployment: Deployment) -> Iterator[Credentials]:
+    """Somebody who may do everything with the lake's bucket, as far as their own policies go."""
+    iam = deployment.emulator.client("iam")
+    bucket = f"arn:aws:s3:::{deployment.lake_bucket}"
+    statement = {"Effect": "Allow", "Action": "s3:*", "Resource": [bucket, f"{bucket}/*"]}
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    iam.create_user(UserName="uploader")
+    iam.put_user_policy(UserName="uploader", PolicyName="all", PolicyDocument=json.dumps(policy))
+    key = iam.create_access_key(UserName="uploader")["AccessKey"]
+    yield {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+    iam.delete_access_key(UserName="uploader", AccessKeyId=key["AccessKeyId"])
+    iam.delete_user_policy(UserName="uploader", PolicyName="all")
+    iam.delete_user(UserName="uploader")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def objects(deployment: Deployment) -> None:
+    """One object below every prefix, so that what is read is there."""
+    s3 = deployment.emulator.client("s3")
+    for name in [*DERIVED, *LANDING, *OUTSIDE]:
+        condition = {} if name in LANDING else {"IfNoneMatch": "*"}
+        try:
+            s3.put_object(Bucket=deployment.lake_bucket, Key=key_of(name), Body=b"", **condition)
+        except ClientError as error:
+            assert code(error) == "PreconditionFailed", error
+
+
+def key_of(name: str) -> str:
+    """A key below a prefix, or the key itself."""
+    return f"{name}roles" if name.endswith("/") else name
+
+
+def code(error: ClientError) -> str:
+    return error.response["Error"]["Code"]
+
+
+def allowed(call: Callable[..., Any], **arguments: Any) -> bool:
+    """Whether it is not denied; it may fail for another reason, since that is looked at first."""
+    try:
+        call(**arguments)
+    except ClientError as error:
+        return code(error) not in DENIED
+    return True
+
+
+def test_reads_its_own(actor: Actor) -> None:
+    s3, bucket = actor.client("s3"), actor.deployment.lake_bucket
+    for name in [*DERIVED, *LANDING, *OUTSIDE]:
+        expected = actor.may("reads", key_of(name)) or actor.may("landing", key_of(name))
+        for call in (s3.get_object, s3.head_object):
+            assert allowed(call, Bucket=bucket, Key=key_of(name)) == expected, name
+
+
+def test_a_missing_object_is_missing_and_not_forbidden(actor: Actor) -> None:
+    """What the functions begin with; S3 says it only to those who may list."""
+    s3, bucket = actor.client("s3"), actor.deployment.lake_bucket
+    for name in actor.access["reads"] + actor.access["landing"]:
+        if name.endswith("/"):
+            with pytest.raises(ClientError) as raised:
+                s3.get_object(Bucket=bucket, Key=f"{name}none")
+            assert code(raised.value) == "NoSuchKey", name
+
+
+def test_writes_its_own(actor: Actor) -> None:
+    s3, bucket = actor.client("s3"), actor.deployment.lake_bucket
+    for name in [*DERIVED, *LANDING, *OUTSIDE]:
+        expected = actor.may("writes", key_of(name))
+        put = {"Bucket": bucket, "Key": key_of(name), "Body": b"", "IfMatch": '"0"'}
+        assert allowed(s3.put_object, **put) == expected, name
+
+
+def test_deletes_nothing(actor: Actor) -> None:
+    s3, bucket = actor.client("s3"), actor.deployment.lake_bucket
+    for name in [*DERIVED, *LANDING, *OUTSIDE]:
+        assert not allowed(s3.delete_object, Bucket=bucket, Key=key_of(name)), name
+        # This one answers 200, and says of each key that it was denied.
+        answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key_of(name)}]})
+        assert [error["Code"] for error in answer["Errors"]] == ["AccessDenied"], name
+
+
+def test_lists_its_own(actor: Actor) -> None:
+    s3, bucket = actor.client("s3"), actor.deployment.lake_bucket
+    for name in [*DERIVED, *LANDING, *OUTSIDE]:
+        listing = {"Bucket": bucket, "Prefix": name, "MaxKeys": LISTED_MAX}
+        # Whoever may read what is below a prefix may list it as well (infra/terraform says why).
+        readable = any(actor.may(what, name) for what in ("lists", "reads", "landing"))
+        assert allowed(s3.list_objects_v2, **listing) == readable, name
+    for name in actor.access["lists"]:
+        assert allowed(s3.list_objects_v2, Bucket=bucket, Prefix=f"{name}deeper/"), name
+
+
+def test_no_other_bucket(actor: Actor) -> None:
+    s3 = actor.client("s3")
+    (queries,) = {bucket["Name"] for bucket in actor.deployment.emulator.client("s3").list_buckets()["Buckets"]} - {
+        actor.deployment.lake_bucket
+    }
+    assert not allowed(s3.list_buckets)
+    for bucket in (queries, "somebody-elses"):
+        assert not allowed(s3.get_object, Bucket=bucket, Key="a")
+        assert not allowed(s3.put_object, Bucket=bucket, Key="a", Body=b"", IfNoneMatch="*")
+        assert not allowed(s3.list_objects_v2, Bucket=bucket)
+
+
+def test_registers_partitions_of_its_own_table_only(actor: Actor) -> None:
+    glue, database = actor.client("glue"), actor.deployment.database
+    for table in TABLES:
+        where = {"DatabaseName": database, "TableName": table}
+        own = table == actor.name and actor.access["registers_partitions"]
+        assert allowed(glue.batch_create_partition, **where, PartitionInputList=[]) == own, table
+        assert not allowed(glue.create_partition, **where, PartitionInput={"Values": ["d", "h"]}), table
+        assert not allowed(glue.batch_delete_partition, **where, PartitionsToDelete=[]), table
+        assert not allowed(glue.delete_partition, **where, PartitionValues=["d", "h"]), table
+        assert not allowed(glue.get_partitions, **where), table
+        assert not allowed(glue.delete_table, DatabaseName=database, Name=table), table
+        assert not allowed(glue.update_table, DatabaseName=database, TableInput={"Name": table}), table
+
+
+def test_takes_from_its_own_queue_only(actor: Actor) -> None:
+    sqs = actor.client("sqs")
+    for name in FUNCTIONS:
+        function = actor.deployment.function(name)
+        own, url = name == actor.name, function["queue_url"]
+        assert allowed(sqs.get_queue_attributes, QueueUrl=url, AttributeNames=["All"]) == own, name
+        assert allowed(sqs.delete_message, QueueUrl=url, ReceiptHandle="none") == own, name
+        assert allowed(sqs.receive_message, QueueUrl=url, VisibilityTimeout=0) == own, name
+        assert not allowed(sqs.send_message, QueueUrl=url, MessageBody="a"), name
+        assert not allowed(sqs.purge_queue, QueueUrl=url), name
+        dead_letters = function["dead_letter_queue_url"]
+        assert not allowed(sqs.receive_message, QueueUrl=dead_letters, VisibilityTimeout=0), name
+        assert not allowed(sqs.send_message, QueueUrl=dead_letters, MessageBody="a"), name
+
+
+def test_logs_to_its_own_group_only(actor: Actor) -> None:
+    logs = actor.client("logs")
+    for name in FUNCTIONS:
+        stream = {"logGroupName": actor.deployment.function(name)["log_group"], "logStreamName": actor.name}
+        own = name == actor.name
+        assert allowed(logs.create_log_stream, **stream) == own, name
+        line = {"timestamp": 1_700_000_000_000, "message": "a"}
+        assert allowed(logs.put_log_events, **stream, logEvents=[line]) == own, name
+        assert not allowed(logs.get_log_events, **stream), name
+        assert not allowed(logs.delete_log_group, logGroupName=stream["logGroupName"]), name
+    assert not allowed(logs.create_log_group, logGroupName="/aws/lambda/another")
+
+
+def test_does_nothing_else(actor: Actor) -> None:
+    deployment = actor.deployment
+    assert not allowed(actor.client("iam").list_roles)
+    assert not allowed(actor.client("iam").delete_role, RoleName=deployment.function(actor.name)["function_name"])
+    assert not allowed(actor.client("lambda").list_functions)
+    assert not allowed(actor.client("s3").put_bucket_policy, Bucket=deployment.lake_bucket, Policy="{}")
+    assert not allowed(actor.client("s3").delete_bucket_policy, Bucket=deployment.lake_bucket)
+    topic = next(iter(deployment.outputs["topic_arns"].values()))
+    assert not allowed(actor.client("sns").publish, TopicArn=topic, Message="a")
+    assert not allowed(actor.client("athena").list_work_groups)
+
+
+@pytest.mark.parametrize("who", ["root", *FUNCTIONS])
+def test_roles_are_assumed_by_lambda_only(deployment: Deployment, who: str) -> None:
+    emulator = deployment.emulator
+    credentials = ROOT if who == "root" else emulator.assume(deployment.function(who)["role_arn"])
+    for name in FUNCTIONS:
+        with pytest.raises(ClientError, match="AccessDenied"):
+            emulator.assume(deployment.function(name)["role_arn"], credentials)
+
+
+@pytest.mark.parametrize("name", DERIVED)
+def test_nobody_writes_unconditionally_what_is_derived(
+    deployment: Deployment, uploader: Credentials, name: str
+) -> None:
+    bucket, key = deployment.lake_bucket, key_of(name)
+    for credentials in (ROOT, uploader):
+        s3 = deployment.emulator.client("s3", credentials)
+        assert not allowed(s3.put_object, Bucket=bucket, Key=key, Body=b"")
+        # S3 knows no conditional copies.
+        source = {"Bucket": bucket, "Key": f"{LANDING[0]}roles"}
+        assert not allowed(s3.copy_object, Bucket=bucket, Key=key, CopySource=source)
+        upload = s3.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
+        part = s3.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=1, Body=b"")
+        complete = {
+            "Bucket": bucket,
+            "Key": key,
+            "UploadId": upload,
+            "MultipartUpload": {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]},
+        }
+        assert not allowed(s3.complete_multipart_upload, **complete)
+        assert allowed(s3.complete_multipart_upload, **complete, IfNoneMatch="*")
+        s3.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
+        assert allowed(s3.put_object, Bucket=bucket, Key=key, Body=b"", IfNoneMatch="*")
+        assert allowed(s3.put_object, Bucket=bucket, Key=key, Body=b"", IfMatch='"0"')
+
+
+@pytest.mark.parametrize("prefix", LANDING)
+def test_files_land_without_a_condition(deployment: Deployment, uploader: Credentials, prefix: str) -> None:
+    s3 = deployment.emulator.client("s3", uploader)
+    s3.put_object(Bucket=deployment.lake_bucket, Key=f"{prefix}roles", Body=b"")
+
+
+def test_nobody_asks_without_tls(deployment: Deployment) -> None:
+    """Everything here goes over loopback, which counts as TLS; so the policies are asked what they would say else."""
+    emulator, account = deployment.emulator, "123456789012"
+    root = Principal("AWS", f"arn:aws:iam::{account}:root")
+    s3, sqs, sns = (emulator.client(service) for service in ("s3", "sqs", "sns"))
+    policies: dict[tuple[str, str], str] = {}
+    for bucket in s3.list_buckets()["Buckets"]:
+        arn = f"arn:aws:s3:::{bucket['Name']}"
+        policy = s3.get_bucket_policy(Bucket=bucket["Name"])["Policy"]
+        policies |= {("s3:ListBucket", arn): policy, ("s3:GetObject", f"{arn}/a"): policy}
+    for function in deployment.outputs["functions"].values():
+        for url in (function["queue_url"], function["dead_letter_queue_url"]):
+            attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+            policies["sqs:ReceiveMessage", attributes["QueueArn"]] = attributes["Policy"]
+    for arn in [*deployment.outputs["topic_arns"].values(), deployment.outputs["alarm_topic_arn"]]:
+        policies["sns:Publish", arn] = sns.get_topic_attributes(TopicArn=arn)["Attributes"]["Policy"]
+    assert len(policies) == 2 * 2 + 2 * len(FUNCTIONS) + len(TOPOLOGY["triggers"]) + 1
+    for (action, arn), policy in policies.items():
+        for secure in ("true", "false"):
+            request = Request(root, action, arn, {"aws:SecureTransport": secure})
+            assert decide(request, [], [json.loads(policy)]).allowed == (secure == "true"), (action, arn)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_only_its_topics_send_to_a_queue(deployment: Deployment, name: str) -> None:
+    function = deployment.function(name)
+    attributes = deployment.emulator.client("sqs").get_queue_attributes(
+        QueueUrl=function["queue_url"], AttributeNames=["Policy"]
+    )
+    policy = [json.loads(attributes["Attributes"]["Policy"])]
+    for trigger in TOPOLOGY["triggers"]:
+        topic = f"arn:aws:sns:{REGION}:123456789012:stedi-{trigger['name']}"
+        assert topic in deployment.outputs["topic_arns"].values()
+        context = {"aws:SourceArn": topic, "aws:SourceAccount": "123456789012", "aws:SecureTransport": "true"}
+        request = Request(Principal("Service", "sns.amazonaws.com"), "sqs:SendMessage", function["queue_arn"], context)
+        assert decide(request, [], policy).allowed == (name in trigger["wakes"]), topic
+
+
+def test_dead_letter_queues_take_from_their_own_queue_only(deployment: Deployment) -> None:
+    sqs = deployment.emulator.client("sqs")
+    for function in deployment.outputs["functions"].values():
+        attributes = sqs.get_queue_attributes(QueueUrl=function["dead_letter_queue_url"], AttributeNames=["All"])
+        policy = json.loads(attributes["Attributes"]["RedriveAllowPolicy"])
+        assert policy == {"redrivePermission": "byQueue", "sourceQueueArns": [function["queue_arn"]]}
