@@ -97,7 +97,7 @@ def test_figures_are_sums_and_no_matter_of_threads(simulate: Simulate) -> None:
     assert whole["requests"] > whole["writes"] > whole["compared"] >= whole["runs"] == 12
     assert whole["seed"] == 1
     assert whole["violation"] is None
-    assert len(whole["laws"]) == 9
+    assert len(whole["laws"]) == 10
 
 
 def test_no_faults_are_injected_where_none_may_be(simulate: Simulate) -> None:
