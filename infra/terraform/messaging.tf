@@ -67,6 +67,13 @@ resource "aws_s3_bucket_notification" "lake" {
     }
   }
 
+  lifecycle {
+    precondition {
+      condition     = !contains(var.landing_buckets[*].name, local.lake_bucket_name)
+      error_message = "landing_buckets names ${local.lake_bucket_name}, the lake's own bucket, where files may land anyway: leave it out. A bucket has one notification configuration, and two would replace each other."
+    }
+  }
+
   depends_on = [aws_sns_topic_policy.trigger, module.zone_function]
 }
 

@@ -4,6 +4,8 @@ import hashlib
 import itertools
 import json
 import os
+import platform
+import re
 import shutil
 import subprocess
 import zipfile
@@ -36,12 +38,14 @@ class Terraform:
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))},
             **{f"TF_VAR_{name}": value for name, value in variables.items()},
-            "TF_CLI_CONFIG_FILE": os.devnull,
             "TF_DATA_DIR": str(folder / "data"),
             "TF_IN_AUTOMATION": "1",
             "CHECKPOINT_DISABLE": "1",
         }
         plugins = plugin_folder()
+        if plugins:
+            # Mirrors that are configured would be asked as well.
+            self.environment["TF_CLI_CONFIG_FILE"] = os.devnull
         self.run("init", "-input=false", "-backend=false", *([f"-plugin-dir={plugins}"] if plugins else []))
 
     def attempt(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -170,5 +174,13 @@ def plugin_folder() -> Path | None:
     places = [Path.home(), *(place for place in Path("/").iterdir() if place.name not in NO_FILES)]
     for depth, place in itertools.product(range(DEPTH_MAX), places):
         for found in place.glob(f"{'*/' * depth}{PLUGIN}"):
-            return found.parents[2]
+            if any(is_wanted(version) for version in found.iterdir()):
+                return found.parents[2]
     return None
+
+
+def is_wanted(version: Path) -> bool:
+    """Whether it is the provider of a version that the project allows, for this machine."""
+    number = re.fullmatch(r"5\.(\d+)\.\d+", version.name)
+    architecture = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    return bool(number) and int(number[1]) >= 100 and (version / f"{platform.system().lower()}_{architecture}").is_dir()

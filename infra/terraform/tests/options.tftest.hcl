@@ -51,6 +51,17 @@ run "a_key_is_used_everywhere" {
   }
 }
 
+run "the_lakes_own_bucket_is_no_other_landing_bucket" {
+  command = plan
+
+  variables {
+    lake_bucket_name = "example-lake"
+    landing_buckets  = [{ name = "example-lake", manage_notifications = true }]
+  }
+
+  expect_failures = [aws_s3_bucket_notification.lake]
+}
+
 run "existing_buckets_are_read_and_left_alone" {
   variables {
     landing_buckets = [

@@ -24,6 +24,21 @@ async fn every_event_delivered_again_writes_nothing() {
     assert_eq!(world.objects().await, before);
 }
 
+/// S3 greets every function when its notifications are configured. Only landing makes a lake and fixes its settings, and
+/// the roles of two functions would not let them.
+#[tokio::test]
+async fn an_event_of_no_object_asks_for_nothing() {
+    let world = World::new(Ever).await;
+    let before = world.requests();
+    let greeting = json!({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "stedi"});
+    let message = json!({"messageId": "1", "eventSource": "aws:sqs", "body": greeting.to_string()});
+    for function in Table::DERIVED {
+        let answer = world.invoke(function, &json!({"Records": [message]})).await;
+        assert_eq!(answer, Ok(json!({"batchItemFailures": []})), "{function}");
+    }
+    assert_eq!(world.requests(), before);
+}
+
 #[tokio::test]
 async fn a_propagation_marks_what_was_derived_from_an_older_shard() {
     let world = World::new(Ever).await;

@@ -38,7 +38,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The namespace of all metrics.
 pub const NAMESPACE: &str = "STEDI";
-/// The dimension of all metrics: the function, by the name of its table.
+/// The dimension of all metrics: the function, by its name in Lambda.
 pub const DIMENSION: &str = "function";
 /// The second dimension of `rows_excluded`, which is told with and without it.
 pub const REASON_DIMENSION: &str = "reason";
