@@ -1,5 +1,6 @@
 //! What a run did, as JSON and as text.
 
+use crate::args::At;
 use aws::BoxError;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table as TextTable};
@@ -7,7 +8,6 @@ use lake::table::Table;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write};
-use std::path::Path;
 
 /// What a run did, and what is in the lake now. Its JSON is part of the command line's contract.
 #[derive(Debug, Serialize)]
@@ -71,14 +71,14 @@ impl From<local::Requests> for Requests {
 
 impl Report {
     /// The report for people.
-    pub(crate) fn to_text(&self, lake: &Path, bucket: &str) -> String {
+    pub(crate) fn to_text(&self, at: &At) -> String {
         format!(
             "{}\n{} events handled, {} objects written, {:.2} s. The tables are in {}",
             tables_text(&self.tables, &self.landing),
             grouped(self.events),
             grouped(self.writes),
             self.seconds,
-            lake.join(bucket).display()
+            at.lake.join(&at.bucket).display()
         )
     }
 }
