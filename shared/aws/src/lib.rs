@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`store`] | S3: versioned reads, conditional puts, lists |
 //! | [`catalog`] | Glue: databases, tables, partitions |
+//! | [`data_catalog`] | Glue: whatever is registered, by whomever |
 //! | [`events`] | what a Lambda function is invoked with → which objects to look at |
 //! | [`function`] | a function's handler, the same in Lambda and in the local stack |
 //! | [`lake`] | a lake as a function sees it: its store, catalog and settings |
@@ -20,6 +21,7 @@ use futures::stream::{Buffered, Iter, StreamExt, TryCollect, TryStreamExt};
 
 pub mod catalog;
 pub mod connect;
+pub mod data_catalog;
 pub mod events;
 pub mod function;
 pub mod lake;

@@ -15,6 +15,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod objects;
+
+pub use objects::{Object, RangeRead, Writing};
+
 /// Versioned objects in S3.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -88,6 +92,12 @@ impl fmt::Display for StoreError {
 }
 
 impl std::error::Error for StoreError {}
+
+impl StoreError {
+    fn told(call: &'static str, place: &Place, cause: String) -> Self {
+        Self { call, place: place.clone(), cause }
+    }
+}
 
 /// How often a put is sent that meets another request for the same object.
 const CONFLICT_ATTEMPTS_MAX: u32 = 6;
