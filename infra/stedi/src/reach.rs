@@ -3,7 +3,7 @@
 use crate::address;
 use crate::args::At;
 use crate::stack::Stack;
-use crate::up::CREDENTIALS;
+use crate::up::access_key;
 use aws::BoxError;
 use aws::lake::Lake;
 use aws::settings::{DATABASE, Settings};
@@ -24,7 +24,7 @@ pub(crate) struct Reached {
 }
 
 /// Opens the lake, or finds who has it open.
-pub(crate) fn reach(at: &At) -> Result<Reached, BoxError> {
+pub(crate) async fn reach(at: &At) -> Result<Reached, BoxError> {
     let folder = at.lake.join(&at.bucket);
     if !folder.is_dir() {
         return Err(NoLake(folder).into());
@@ -40,5 +40,6 @@ pub(crate) fn reach(at: &At) -> Result<Reached, BoxError> {
     }
     let Some(url) = address::find(&at.lake)? else { return Err(in_use) };
     let settings = Settings { lake_bucket: at.bucket.clone(), charter, database: DATABASE.to_owned() };
-    Ok(Reached { lake: aws::connect::at(&url, local::REGION, CREDENTIALS, &settings), _cloud: None })
+    let lake = aws::connect::at(&url, local::REGION, &access_key(), &settings).await;
+    Ok(Reached { lake, _cloud: None })
 }

@@ -7,6 +7,7 @@ use crate::report::print;
 use crate::stack::Stack;
 use crate::tables;
 use aws::BoxError;
+use aws::connect::AccessKey;
 use aws::settings::DATABASE;
 use lake::layout::Place;
 use lake::policy::Charter;
@@ -17,8 +18,11 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 
-/// The key and the secret that requests are signed with.
-pub(crate) const CREDENTIALS: [&str; 2] = ["test", "test"];
+/// What requests are signed with. It guards against nobody on this machine: it tells clients apart that are set up for
+/// another endpoint.
+pub(crate) fn access_key() -> AccessKey {
+    AccessKey { id: "test".into(), secret: "test".into() }
+}
 
 /// Why nothing can be served.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +56,9 @@ pub(crate) async fn up(args: Up) -> Result<(), BoxError> {
     print(&environment(&url, &stack))?;
     print(match args.no_functions {
         true => "# Uploads wake no function. Ctrl-\\ shows the tables, Ctrl-C ends this.",
-        false => "# What lands below customer/landing/ and its like goes through. Ctrl-\\ shows the tables, Ctrl-C ends this.",
+        false => {
+            "# What lands below customer/landing/ and its like goes through. Ctrl-\\ shows the tables, Ctrl-C ends this."
+        }
     })?;
 
     let mut letters_told = 0;
@@ -60,7 +66,7 @@ pub(crate) async fn up(args: Up) -> Result<(), BoxError> {
     loop {
         tokio::select! {
             () = interruption.next() => break,
-            _ = demand.recv() => told(tables::told(&stack.lake).await),
+            _ = demand.recv() => told(tables::print_all(&stack.lake).await),
             // Only if it can accept no connections any more.
             served = &mut server => return Ok(served??),
             Some(stored) = accounts.stored.recv() => told(accounts.hear(stored).await),
@@ -111,11 +117,11 @@ async fn listen(port: u16) -> Result<TcpListener, PortError> {
 fn environment(url: &str, stack: &Stack) -> String {
     let Charter { customer_shards, consent_policy } = stack.lake.charter();
     let bucket = stack.lake.bucket();
-    let (region, [key, secret]) = (local::REGION, CREDENTIALS);
+    let (region, AccessKey { id, secret }) = (local::REGION, access_key());
     format!(
         "# S3 and Glue are up. Paste this into the shell of whoever uses them:\n\
          export AWS_ENDPOINT_URL={url}\n\
-         export AWS_ACCESS_KEY_ID={key}\n\
+         export AWS_ACCESS_KEY_ID={id}\n\
          export AWS_SECRET_ACCESS_KEY={secret}\n\
          export AWS_REGION={region}\n\
          export AWS_DEFAULT_REGION={region}\n\

@@ -58,7 +58,8 @@ fn tables() -> Value {
         "partition_columns": [],
     });
     tables.insert("receipts", receipts);
-    let formats: BTreeMap<_, _> = [Format::Json, Format::Parquet].map(|format| (format.name(), format.storage())).into();
+    let formats: BTreeMap<_, _> =
+        [Format::Json, Format::Parquet].map(|format| (format.name(), format.storage())).into();
     json!({"tables": tables, "formats": formats})
 }
 
