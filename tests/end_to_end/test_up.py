@@ -127,11 +127,28 @@ def test_lake_in_use_is_refused(lake: Lake, first_village: Village) -> None:
         for arguments in (
             command(lake, "--port", 0),
             lake.command(first_village.folder),
-            [str(lake.binary), "tables", "--lake", str(lake.folder)],
         ):
             error = refused(arguments)
             assert str(lake.folder) in error
             assert "already open" in error
+
+
+def test_tables_of_a_lake_in_use_are_shown(lake: Lake, first_village: Village) -> None:
+    arguments = [str(lake.binary), "tables", "--json", "--lake", str(lake.folder)]
+    with Up(lake) as up:
+        up.upload(first_village.folder, keys_of(first_village.folder))
+        up.wait_until_quiet()
+        asked = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=True)
+    opened = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=True)
+    assert json.loads(asked.stdout) == json.loads(opened.stdout)
+    assert json.loads(asked.stdout)["tables"]["customer_trusted"]["rows"] > 0
+
+
+def test_a_key_shows_the_tables(lake: Lake) -> None:
+    with Up(lake) as up:
+        up.process.send_signal(signal.SIGQUIT)
+        until(lambda: "machine_learning_curated" in up.output.read_text(), "the tables")
+    assert up.process.returncode == 0
 
 
 def test_lake_of_other_settings_is_refused(lake: Lake) -> None:

@@ -84,7 +84,9 @@ mod with_sql {
         let mut stdout = BufWriter::new(io::stdout());
         let written = output::write(answer, format, &mut stdout).await;
         match written.and_then(|()| Ok(stdout.flush()?)) {
-            Err(error) if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe) => Ok(()),
+            Err(error) if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe) => {
+                Ok(())
+            }
             other => other,
         }
     }

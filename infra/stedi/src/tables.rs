@@ -13,6 +13,7 @@ use lake::columnar::{Tail, rows_by_tail};
 use lake::layout::{Place, Source};
 use lake::receipt::Receipt;
 use lake::table::{Format, Table};
+use lake::time::Partition;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -46,7 +47,10 @@ struct State {
     /// Its objects.
     objects: u64,
     /// Its registered partitions.
-    partitions: u64,
+    partitions: usize,
+    /// Of each of them, rows and objects.
+    #[serde(skip)]
+    by_partition: BTreeMap<Partition, (u64, u64)>,
     /// The size of its objects.
     bytes: u64,
     /// When one of them was written last.
@@ -65,14 +69,20 @@ pub(crate) async fn show(args: Tables) -> Result<(), BoxError> {
 /// Prints the tables for people.
 pub(crate) async fn print_all(lake: &Lake) -> Result<(), BoxError> {
     let Shown { tables, landing } = shown(lake).await?;
-    let rows = Table::ALL.into_iter().filter_map(|table| {
-        let State { zone, rows, objects, partitions, bytes, last_change } = tables.get(table.name())?;
-        let counts = [rows, objects, partitions, bytes].map(|count| grouped(*count));
-        let last_change = last_change.clone().unwrap_or_default();
-        Some([*zone, table.name()].map(str::to_owned).into_iter().chain(counts).chain([last_change]))
+    let states = Table::ALL.into_iter().filter_map(|table| Some((table, tables.get(table.name())?)));
+    let rows = states.clone().map(|(table, state)| {
+        let counts = [state.rows, state.objects, state.partitions as u64, state.bytes].map(grouped);
+        let last_change = state.last_change.clone().unwrap_or_default();
+        [state.zone, table.name()].map(str::to_owned).into_iter().chain(counts).chain([last_change])
     });
     let header = ["zone", "table", "rows", "objects", "partitions", "bytes", "last change"];
-    print(&format!("{}\n{}", landing_text(&landing), text(header, 2..6, rows)))
+    let mut shown = format!("{}\n{}", landing_text(&landing), text(header, 2..6, rows));
+    for (table, state) in states {
+        for (partition, (rows, objects)) in &state.by_partition {
+            shown += &format!("\n{table}/{partition}: {} rows, {objects} objects", grouped(*rows));
+        }
+    }
+    print(&shown)
 }
 
 async fn shown(lake: &Lake) -> Result<Shown, BoxError> {
@@ -80,15 +90,26 @@ async fn shown(lake: &Lake) -> Result<Shown, BoxError> {
     let mut tables = BTreeMap::new();
     for table in Table::ALL {
         let objects = objects(lake, table).await?;
-        let rows = match Source::ALL.into_iter().find(|source| source.landing() == table) {
+        let source = Source::ALL.into_iter().find(|source| source.landing() == table);
+        let mut by_partition = BTreeMap::new();
+        let rows = match source {
             Some(source) => landing.get(source.name()).map_or(0, |count| count.rows),
-            None => count_rows(lake, table, &objects).await?,
+            None => {
+                let counts = rows_of(lake, table, &objects).await?;
+                for partition in lake.catalog.partitions(table).await? {
+                    let prefix = lake::layout::partition_prefix(table, partition);
+                    let counts = objects.iter().zip(&counts).filter(|(object, _)| object.key.starts_with(&prefix));
+                    by_partition.insert(partition, counts.fold((0, 0), |(rows, n), (_, count)| (rows + count, n + 1)));
+                }
+                counts.iter().sum()
+            }
         };
         let state = State {
             zone: zone(table),
             rows,
             objects: objects.len() as u64,
-            partitions: lake.catalog.partitions(table).await?.len() as u64,
+            partitions: by_partition.len(),
+            by_partition,
             bytes: objects.iter().map(|object| object.bytes).sum(),
             last_change: objects.iter().map(|object| object.modified_ms).max().map(lake::time::iso8601),
         };
@@ -108,7 +129,7 @@ pub(crate) async fn count_all(lake: &Lake) -> Result<Counts, BoxError> {
     for table in Table::DERIVED {
         let objects = objects(lake, table).await?;
         let counted = TableCount {
-            rows: count_rows(lake, table, &objects).await?,
+            rows: rows_of(lake, table, &objects).await?.into_iter().sum(),
             objects: objects.len() as u64,
             partitions: lake.catalog.partitions(table).await?.len() as u64,
         };
@@ -156,9 +177,9 @@ async fn objects(lake: &Lake, table: Table) -> Result<Vec<Object>, BoxError> {
     Ok(objects)
 }
 
-async fn count_rows(lake: &Lake, table: Table, objects: &[Object]) -> Result<u64, BoxError> {
-    let counts = aws::all(objects.iter().map(|object| rows(lake, table, object))).await?;
-    Ok(counts.into_iter().sum())
+/// The rows of each object.
+async fn rows_of(lake: &Lake, table: Table, objects: &[Object]) -> Result<Vec<u64>, Error> {
+    aws::all(objects.iter().map(|object| rows(lake, table, object))).await
 }
 
 /// The rows of a Parquet file, by its footer; none, if it is gone.
