@@ -188,7 +188,8 @@ mod tests {
     #[test]
     fn rows_are_told_by_the_end_of_a_file() {
         let table = Table::MachineLearningCurated;
-        let columns = schema(table).fields().iter().map(|field| -> ArrayRef {
+        let schema = schema(table);
+        let columns = schema.fields().iter().map(|field| -> ArrayRef {
             match field.data_type() {
                 DataType::Int64 => Arc::new(arrow_array::Int64Array::from(vec![1; 3])),
                 DataType::Int32 => Arc::new(arrow_array::Int32Array::from(vec![1; 3])),
