@@ -1,6 +1,7 @@
 //! The command line.
 
-use clap::{Args as ClapArgs, Parser, Subcommand};
+use aws::settings::DATABASE;
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use lake::hash::ShardCount;
 use lake::policy::{Charter, ConsentPolicy};
 use simulation::faults::Faults;
@@ -16,12 +17,13 @@ First steps:
   stedi run                      generate sample data, run it through, show the tables
   stedi generate landing         write sample landing files, to look at or to change
   stedi run landing              land those files; run it again after changing some
-  stedi up                       S3 and Glue on this machine, staying up: what is uploaded goes through
+  stedi up                       S3, Glue and Athena on this machine, staying up: what is uploaded goes through
+  stedi query 'SELECT ...'       ask the tables, as Athena would answer
   stedi tables                   what is in the lake now
   stedi simulate                 the functions on a thousand bad days, in simulated time: does every law hold?
 
 The lake is plain files: ./lake/stedi/KEY. Any Parquet reader can read the tables. One command at a time can use it; only
-`stedi tables` asks a `stedi up` that has it.
+`stedi query` and `stedi tables` ask a `stedi up` that has it.
 To derive a landing file anew, remove its receipt below ./lake/stedi/receipts/ and land it again.
 Set RUST_LOG=info to see the functions' logs on standard error."
 )]
@@ -36,9 +38,10 @@ STEDI Lake on one machine: the five functions on an embedded S3, Glue catalog an
 
 Four things to do first:
   stedi run        make sample data, run it through the functions, show the tables
-  stedi up         serve S3 and Glue here: what your S3 client uploads goes through
+  stedi up         serve S3, Glue and Athena here: what your S3 client uploads goes through
+  stedi query 'SELECT count(*) FROM customer_trusted'
+                   ask the tables, as Athena would answer
   stedi tables     what is in the lake now
-  stedi simulate   the functions on a thousand bad days: does every law hold?
 
 `stedi --help` tells the rest, and `stedi COMMAND --help` all of a command.";
 
@@ -49,6 +52,8 @@ pub(crate) enum Command {
     Run(Run),
     /// Serve S3 and Glue on this machine until Ctrl-C; whatever is uploaded to a landing prefix goes through
     Up(Up),
+    /// Ask the registered tables in SQL, as Athena would answer
+    Query(Query),
     /// Show the tables: rows, objects, partitions, bytes, last change
     Tables(Tables),
     /// Write sample landing files
@@ -161,6 +166,53 @@ pub(crate) struct Tables {
     #[arg(long)]
     pub json: bool,
 }
+
+/// Asks the registered tables.
+#[derive(Debug, ClapArgs)]
+#[command(after_long_help = QUERY_HELP)]
+pub(crate) struct Query {
+    /// One statement in SQL; `-` reads it from standard input
+    pub sql: String,
+    #[command(flatten)]
+    pub at: At,
+    /// The database of tables that are named without one
+    #[arg(long, value_name = "NAME", default_value = DATABASE)]
+    pub database: String,
+    /// How the rows are written
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = QueryFormat::Table)]
+    pub format: QueryFormat,
+    /// Write the rows to FILE instead of standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Show what would be read and done, and do nothing of it
+    #[arg(long)]
+    pub explain: bool,
+}
+
+/// How rows are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum QueryFormat {
+    /// For people: aligned, with a last line that counts the rows
+    Table,
+    /// RFC 4180, with a header; NULL is empty, and an empty text is ""
+    Csv,
+    /// One JSON object a line
+    Json,
+    /// A Parquet file
+    Parquet,
+}
+
+const QUERY_HELP: &str = "\
+The tables are found through the catalog, as Athena finds them: names, types and locations are those that are registered,
+and a partition that is not registered is not there. The dialect is Athena's, as far as DataFusion has it; names match in
+any case, and `user` and `timestamp` want no quotes, though they may have them.
+
+  stedi query 'SELECT count(*), count(DISTINCT \"user\") FROM accelerometer_trusted'
+  stedi query \"SELECT hour, count(*) FROM step_trainer_trusted WHERE dt = '2022-06-18' GROUP BY 1\" --explain
+  stedi query 'SELECT * FROM machine_learning_curated' --format parquet --output training.parquet
+  stedi query 'SHOW PARTITIONS accelerometer_trusted'
+
+While a `stedi up` has the lake, it is asked over HTTP. The exit status is 1 if the statement is wrong or fails.";
 
 /// Writes sample landing files.
 #[derive(Debug, ClapArgs)]

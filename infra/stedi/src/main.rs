@@ -10,6 +10,7 @@
 //! | `accounts` | one line per landing file as it goes through |
 //! | `address` | where a running `stedi up` can be reached |
 //! | `reach` | a lake for commands that only ask |
+//! | `query` | SQL over the registered tables |
 //! | `tables` | counts what is in the lake |
 //! | `generate` | writes sample landing files |
 //! | `simulate` | the deterministic simulation: many seeds, or one case again |
@@ -22,6 +23,7 @@ mod args;
 mod generate;
 mod landing;
 mod progress;
+mod query;
 mod reach;
 mod report;
 mod run;
@@ -50,7 +52,7 @@ async fn main() -> ExitCode {
         // It is ended by nothing else, and sees to that itself.
         Some(Command::Up(_)) => None,
         Some(Command::Simulate(_)) => Some("nothing is left behind"),
-        Some(Command::Tables(_)) => Some("nothing was changed"),
+        Some(Command::Query(_) | Command::Tables(_)) => Some("nothing was changed"),
         _ => Some("nothing is lost, run it again to go on"),
     };
     let command = async {
@@ -58,6 +60,7 @@ async fn main() -> ExitCode {
             None => report::print(args::FIRST_STEPS),
             Some(Command::Run(run)) => run::run(run).await,
             Some(Command::Up(up)) => up::up(up).await,
+            Some(Command::Query(query)) => query::query(query).await,
             Some(Command::Tables(tables)) => tables::show(tables).await,
             Some(Command::Generate(generate)) => generate::generate(generate),
             Some(Command::Simulate(simulate)) => simulate::simulate(simulate).await,
