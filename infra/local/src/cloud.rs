@@ -6,14 +6,15 @@ use crate::objects::{Objects, StoredObject};
 use crate::requests::{Counters, Requests};
 use crate::s3;
 use crate::wire::in_process::InProcess;
-use crate::wire::{Endpoint, server};
+use crate::wire::{Endpoint, JsonHandler, server};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use s3s::service::S3ServiceBuilder;
+use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::SystemTime;
 use tokio::net::TcpListener;
 
@@ -91,6 +92,7 @@ impl Cloud {
             s3: S3ServiceBuilder::new(s3::Service { objects: Arc::clone(&objects) }).build(),
             glue: Glue::new(own.join("glue"), Arc::clone(&clock)),
             counters: Arc::clone(&counters),
+            services: RwLock::default(),
         });
         let has_dispatcher = AtomicBool::new(false);
         Ok(Self { inner: Arc::new(Inner { objects, endpoint, counters, clock, own, has_dispatcher }) })
@@ -110,6 +112,22 @@ impl Cloud {
     /// If the listener accepts no more connections.
     pub async fn serve(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<()> {
         server::serve(Arc::clone(&self.inner.endpoint), listener, shutdown).await
+    }
+
+    /// Has the calls of one more service answered: those whose `X-Amz-Target` begins with `service` and a dot.
+    ///
+    /// A handler that holds this lake, or a client of it, keeps it open: take it back with [`Cloud::serve_json_no_more`].
+    pub fn serve_json(&self, service: &'static str, handler: JsonHandler) {
+        self.services().insert(service, handler);
+    }
+
+    /// Drops all handlers of [`Cloud::serve_json`].
+    pub fn serve_json_no_more(&self) {
+        self.services().clear();
+    }
+
+    fn services(&self) -> RwLockWriteGuard<'_, BTreeMap<&'static str, JsonHandler>> {
+        self.inner.endpoint.services.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The requests answered so far, over all wires.
