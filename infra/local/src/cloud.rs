@@ -6,8 +6,10 @@ use crate::objects::{Objects, StoredObject};
 use crate::requests::{Counters, Requests};
 use crate::s3;
 use crate::wire::in_process::InProcess;
-use crate::wire::{Endpoint, JsonHandler, server};
+use crate::wire::hosts::Hosts;
+use crate::wire::{AccessKey, Endpoint, Guard, JsonHandler, server};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
@@ -89,7 +91,7 @@ impl Cloud {
         let objects = Arc::new(objects);
         let counters = Arc::new(Counters::default());
         let endpoint = Arc::new(Endpoint {
-            s3: S3ServiceBuilder::new(s3::Service { objects: Arc::clone(&objects) }).build(),
+            s3: s3_service(&objects).build(),
             glue: Glue::new(own.join("glue"), Arc::clone(&clock)),
             counters: Arc::clone(&counters),
             services: RwLock::default(),
@@ -98,20 +100,27 @@ impl Cloud {
         Ok(Self { inner: Arc::new(Inner { objects, endpoint, counters, clock, own, has_dispatcher }) })
     }
 
-    /// A client for the AWS SDKs whose requests are answered in this process, whatever endpoint they name. For S3 use
-    /// path-style addresses.
+    /// A client for the AWS SDKs whose requests are answered in this process, whatever endpoint they name.
     #[must_use]
     pub fn http_client(&self) -> SharedHttpClient {
         SharedHttpClient::new(InProcess(Arc::clone(&self.inner.endpoint)))
     }
 
-    /// Answers HTTP requests on `listener` until `shutdown` is done, and then finishes the requests under way.
-    /// Requests may be signed, with any credentials, or not signed.
+    /// Answers HTTP requests on `listener` that are signed with `key`, until `shutdown` is done, and then finishes the
+    /// requests under way.
     ///
     /// # Errors
     /// If the listener accepts no more connections.
-    pub async fn serve(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-        server::serve(Arc::clone(&self.inner.endpoint), listener, shutdown).await
+    pub async fn serve(
+        &self,
+        listener: TcpListener,
+        key: AccessKey,
+        shutdown: impl Future<Output = ()>,
+    ) -> io::Result<()> {
+        let mut s3 = s3_service(&self.inner.objects);
+        s3.set_auth(SimpleAuth::from_single(&*key.id, &*key.secret));
+        let guard = Guard { s3: s3.build(), key, clock: Arc::clone(&self.inner.clock) };
+        server::serve(Arc::clone(&self.inner.endpoint), guard, listener, shutdown).await
     }
 
     /// Has the calls of one more service answered: those whose `X-Amz-Target` begins with `service` and a dot.
@@ -158,4 +167,11 @@ impl Cloud {
     pub(crate) fn has_dispatcher(&self) -> &AtomicBool {
         &self.inner.has_dispatcher
     }
+}
+
+/// S3 over these objects, on any host.
+fn s3_service(objects: &Arc<Objects>) -> S3ServiceBuilder {
+    let mut builder = S3ServiceBuilder::new(s3::Service { objects: Arc::clone(objects) });
+    builder.set_host(Hosts);
+    builder
 }

@@ -58,7 +58,7 @@ pub use cloud::{Cloud, OpenError};
 pub use dispatcher::{DeadLetter, DispatchError, Dispatcher, Handler, Options, Progress, Report, Subscription};
 pub use objects::StoredObject;
 pub use requests::Requests;
-pub use wire::JsonHandler;
+pub use wire::{AccessKey, JsonHandler};
 
 /// The region that everything here is in.
 pub const REGION: &str = "us-east-1";

@@ -34,7 +34,7 @@ impl HttpConnector for InProcess {
         let endpoint = Arc::clone(&self.0);
         HttpConnectorFuture::new(async move {
             let request = incoming(request).map_err(ConnectorError::user)?;
-            outgoing(endpoint.answer(request).await).map_err(|error| ConnectorError::other(error, None))
+            outgoing(endpoint.answer(request, None).await).map_err(|error| ConnectorError::other(error, None))
         })
     }
 }
