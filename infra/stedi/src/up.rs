@@ -56,7 +56,8 @@ pub(crate) async fn up(args: Up) -> Result<(), BoxError> {
     let dispatcher = if args.no_functions { None } else { Some(stack.start(Options::default())?) };
     let (stop, stopped) = oneshot::channel::<()>();
     let cloud = stack.cloud.clone();
-    let mut server = tokio::spawn(async move { cloud.serve(listener, signing_key(), async { drop(stopped.await) }).await });
+    let mut server =
+        tokio::spawn(async move { cloud.serve(listener, signing_key(), async { drop(stopped.await) }).await });
     address::leave(&args.made.at.lake, &url)?;
     print(&environment(&url, &stack))?;
     print(match args.no_functions {

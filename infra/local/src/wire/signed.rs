@@ -167,7 +167,8 @@ mod tests {
         let params = params.settings(SigningSettings::default()).build().unwrap().into();
         let sent = [("host", "localhost:7833"), ("x-amz-target", "AWSGlue.GetTable")];
         let request =
-            SignableRequest::new("POST", "http://localhost:7833/", sent.into_iter(), SignableBody::Bytes(BODY)).unwrap();
+            SignableRequest::new("POST", "http://localhost:7833/", sent.into_iter(), SignableBody::Bytes(BODY))
+                .unwrap();
         let (instructions, _) = sign(request, &params).unwrap().into_parts();
         let added = instructions.headers().map(|(name, value)| (name.to_owned(), value.to_owned()));
         let sent = sent.map(|(name, value)| (name.to_owned(), value.to_owned()));

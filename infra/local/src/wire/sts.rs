@@ -12,18 +12,26 @@ const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 
 /// Whether a request is one of STS: a form that is signed for it.
 pub(super) fn is_meant(request: &Request<Body>) -> bool {
-    let form = request.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
+    let form = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
     form && request.method() == Method::POST && signed::service(request.headers()) == Some("sts")
 }
 
 pub(super) async fn answer(request: Request<Body>, guard: Option<&Guard>) -> Result<Response<Body>, s3s::StdError> {
     let (status, document) = match called(request, guard).await {
-        Err(Distrust { code, message }) => (StatusCode::FORBIDDEN, refusal(code.trim_end_matches("Exception"), &message)),
+        Err(Distrust { code, message }) => {
+            (StatusCode::FORBIDDEN, refusal(code.trim_end_matches("Exception"), &message))
+        }
         Ok(body) => match action(&body).as_deref() {
             Some("GetCallerIdentity") => (StatusCode::OK, identity()),
             other => {
                 let asked = other.unwrap_or("no action");
-                (StatusCode::BAD_REQUEST, refusal("InvalidAction", &format!("{asked} is not implemented by this endpoint")))
+                (
+                    StatusCode::BAD_REQUEST,
+                    refusal("InvalidAction", &format!("{asked} is not implemented by this endpoint")),
+                )
             }
         },
     };

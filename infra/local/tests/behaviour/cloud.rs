@@ -1,6 +1,6 @@
 //! Opening, locking, counting, serving.
 
-use crate::support::{create_bucket, put, send};
+use crate::support::{access_key, create_bucket, put, send, signed_put};
 use local::{Cloud, OpenError, Requests};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -122,10 +122,10 @@ async fn a_server_finishes_the_requests_under_way_and_stops() {
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn({
         let cloud = cloud.clone();
-        async move { cloud.serve(listener, async { drop(stopped.await) }).await }
+        async move { cloud.serve(listener, access_key(), async { drop(stopped.await) }).await }
     });
     let mut slow = TcpStream::connect(address).await.unwrap();
-    let head = "PUT /lake/slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n";
+    let head = signed_put("lake/slow", "Content-Length: 10\r\nExpect: 100-continue\r\n");
     slow.write_all(head.as_bytes()).await.unwrap();
     // The answer to `Expect` says that the request is under way.
     let mut buffer = vec![0; 1024];
@@ -151,10 +151,10 @@ async fn a_body_that_breaks_off_is_no_object() {
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn({
         let cloud = cloud.clone();
-        async move { cloud.serve(listener, async { drop(stopped.await) }).await }
+        async move { cloud.serve(listener, access_key(), async { drop(stopped.await) }).await }
     });
     let mut client = TcpStream::connect(address).await.unwrap();
-    let head = "PUT /lake/half HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n01234";
+    let head = signed_put("lake/half", "Content-Length: 10\r\n") + "01234";
     client.write_all(head.as_bytes()).await.unwrap();
     client.shutdown().await.unwrap();
     let mut answer = Vec::new();
