@@ -18,6 +18,12 @@ pub mod error;
 pub mod sql_type;
 pub mod text;
 
+mod files;
+mod json;
+mod parquet;
+mod partition;
+mod registered;
+
 pub use answer::{Answer, Column, Rows, Scanned};
 pub use engine::{Context, Engine, Kind, Limits, Statement};
 pub use error::{ErrorKind, SqlError};
