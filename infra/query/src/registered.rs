@@ -137,7 +137,8 @@ impl Registered {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let columns = self.kinds.len();
         let (data, hidden) = self.schema.fields().split_at(columns);
-        let schema = TableSchema::new(Arc::new(Schema::new(data.to_vec())), hidden.to_vec());
+        let schema = TableSchema::builder(Arc::new(Schema::new(data.to_vec())));
+        let schema = schema.with_table_partition_cols(hidden.to_vec()).build();
         // Columns that only filters name are read as well.
         let named: HashSet<_> =
             filters.iter().flat_map(|filter| filter.column_refs()).map(|column| &column.name).collect();

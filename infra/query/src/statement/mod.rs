@@ -8,10 +8,10 @@ mod hive;
 mod lexer;
 mod trino;
 
-pub(crate) use create::CreateTable;
+pub(crate) use create::{CreateTable, PARQUET_INPUT, PARQUET_OUTPUT, PARQUET_SERDE};
 pub(crate) use hive::{Command, PartitionSpec};
 pub(crate) use lexer::like;
-pub(crate) use trino::Query;
+pub(crate) use trino::{Query, UNIQUE};
 
 use crate::engine::{Kind, STATEMENT_BYTES_MAX};
 use crate::error::SqlError;
