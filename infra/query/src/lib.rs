@@ -18,6 +18,20 @@ pub mod error;
 pub mod sql_type;
 pub mod text;
 
+mod ddl;
+mod failure;
+mod files;
+mod functions;
+mod json;
+mod parquet;
+mod partition;
+mod query;
+mod registered;
+mod statement;
+mod telling;
+mod view;
+mod write;
+
 pub use answer::{Answer, Column, Rows, Scanned};
 pub use engine::{Context, Engine, Kind, Limits, Statement};
 pub use error::{ErrorKind, SqlError};
