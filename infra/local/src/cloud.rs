@@ -87,7 +87,7 @@ impl Cloud {
             Err(TryLockError::WouldBlock) => return Err(OpenError::InUse(directory.into())),
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
-        let objects = Objects::open(directory.into(), own.join("tmp"), lock).map_err(failed)?;
+        let objects = Objects::open(directory.into(), own.join("tmp"), own.join("uploads"), lock).map_err(failed)?;
         let objects = Arc::new(objects);
         let counters = Arc::new(Counters::default());
         let endpoint = Arc::new(Endpoint {
