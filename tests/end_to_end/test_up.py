@@ -169,7 +169,7 @@ def test_it_ends_cleanly_whoever_is_connected(number: int, first_village: Villag
     up = Up(lake)
     with socket.create_connection(up.address), socket.create_connection(up.address) as idle:
         # One that never said anything, and one that is kept alive.
-        idle.sendall(b"HEAD /stedi HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        idle.sendall(up.head("HEAD", "/stedi"))
         assert idle.recv(12) == b"HTTP/1.1 200"
         up.upload(first_village.folder, keys_of(first_village.folder))
         assert up.end(number) == 0
@@ -186,7 +186,7 @@ def test_it_ends_cleanly_whoever_is_connected(number: int, first_village: Villag
 def test_second_interruption_breaks_off(lake: Lake) -> None:
     up = Up(lake)
     with socket.create_connection(up.address) as uploading:
-        uploading.sendall(b"PUT /stedi/customer/landing/a.json HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
+        uploading.sendall(up.head("PUT", "/stedi/customer/landing/a.json", b"123456789") + b"1")
         until(lambda: any((lake.folder / ".stedi" / "tmp").iterdir()), "the upload to begin")
         up.process.send_signal(signal.SIGINT)
         until(lambda: "stopping" in up.errors.read_text(), "the end to begin")

@@ -71,6 +71,13 @@ class Up:
         finally:
             connection.close()
 
+    def head(self, method: str, path: str, body: bytes = b"") -> bytes:
+        """What comes before the body of a signed request."""
+        host, port = self.address
+        headers = {"Host": f"{host}:{port}", "Content-Length": str(len(body))} | self.signature(method, path, body)
+        lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+        return "\r\n".join([*lines, "", ""]).encode()
+
     def signature(self, method: str, path: str, body: bytes = b"", service: str = "s3") -> dict[str, str]:
         """The headers that sign a request without a query (AWS Signature Version 4)."""
         environment, (host, port) = self.environment, self.address
