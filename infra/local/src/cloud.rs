@@ -6,6 +6,7 @@ use crate::objects::{Objects, StoredObject};
 use crate::requests::{Counters, Requests};
 use crate::s3;
 use crate::wire::in_process::InProcess;
+use crate::wire::json::{Handlers, JsonHandler};
 use crate::wire::{Endpoint, server};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use s3s::service::S3ServiceBuilder;
@@ -13,7 +14,7 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::SystemTime;
 use tokio::net::TcpListener;
 
@@ -48,6 +49,7 @@ pub struct Cloud {
 struct Inner {
     objects: Arc<Objects>,
     endpoint: Arc<Endpoint>,
+    handlers: Arc<Handlers>,
     counters: Arc<Counters>,
     clock: Clock,
     own: PathBuf,
@@ -87,13 +89,16 @@ impl Cloud {
         let objects = Objects::open(directory.into(), own.join("tmp"), lock).map_err(failed)?;
         let objects = Arc::new(objects);
         let counters = Arc::new(Counters::default());
+        let handlers = Arc::new(Handlers::default());
         let endpoint = Arc::new(Endpoint {
             s3: S3ServiceBuilder::new(s3::Service { objects: Arc::clone(&objects) }).build(),
             glue: Glue::new(own.join("glue"), Arc::clone(&clock)),
+            handlers: Arc::downgrade(&handlers),
             counters: Arc::clone(&counters),
+            answered: AtomicU64::new(0),
         });
         let has_dispatcher = AtomicBool::new(false);
-        Ok(Self { inner: Arc::new(Inner { objects, endpoint, counters, clock, own, has_dispatcher }) })
+        Ok(Self { inner: Arc::new(Inner { objects, endpoint, handlers, counters, clock, own, has_dispatcher }) })
     }
 
     /// A client for the AWS SDKs whose requests are answered in this process, whatever endpoint they name. For S3 use
@@ -110,6 +115,14 @@ impl Cloud {
     /// If the listener accepts no more connections.
     pub async fn serve(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<()> {
         server::serve(Arc::clone(&self.inner.endpoint), listener, shutdown).await
+    }
+
+    /// From now on, and until the last clone of this is gone, `handler` answers the calls whose `X-Amz-Target` is
+    /// `SERVICE.Operation`, over every wire. They are counted as [`Requests::other`].
+    ///
+    /// A handler may hold HTTP clients of this cloud, but no clone of it: that would keep itself, and the lake locked.
+    pub fn serve_json(&self, service: &str, handler: JsonHandler) {
+        self.inner.handlers.register(service, handler);
     }
 
     /// The requests answered so far, over all wires.

@@ -2,24 +2,32 @@
 
 mod chunked;
 pub(crate) mod in_process;
+pub(crate) mod json;
 pub(crate) mod server;
 mod unsigned;
 
 use crate::glue::Glue;
 use crate::requests::{Counters, Kind};
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
 use http::{Method, Request, Response, StatusCode};
+use json::Handlers;
 use s3s::Body;
 use s3s::service::S3Service;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
-/// Bounds the JSON of a Glue call; a batch of 100 partitions is far smaller.
-const GLUE_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bounds the body of a JSON call; a batch of 100 partitions is far smaller.
+const JSON_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Answers every request of either wire.
 pub(crate) struct Endpoint {
     pub(crate) s3: S3Service,
     pub(crate) glue: Glue,
+    pub(crate) handlers: Weak<Handlers>,
     pub(crate) counters: Arc<Counters>,
+    /// Numbers the answers, so that a client can tell of one.
+    pub(crate) answered: AtomicU64,
 }
 
 impl Endpoint {
@@ -28,7 +36,7 @@ impl Endpoint {
         let answer = match request.headers().get("x-amz-target").and_then(|target| target.to_str().ok()) {
             Some(target) => {
                 let target = target.to_owned();
-                self.glue(&target, request.into_body()).await
+                self.json(&target, request.into_body()).await
             }
             None => self.s3(request).await,
         };
@@ -51,18 +59,46 @@ impl Endpoint {
         Ok(response)
     }
 
-    async fn glue(&self, target: &str, mut body: Body) -> Result<Response<Body>, s3s::StdError> {
-        let body = body.store_all_limited(GLUE_BODY_BYTES_MAX).await?;
-        let (status, answer) = self.glue.answer(target, &body);
-        let response = Response::builder().status(status).header("content-type", "application/x-amz-json-1.1");
+    async fn json(&self, target: &str, body: Body) -> Result<Response<Body>, s3s::StdError> {
+        let (status, answer) = match read(body, JSON_BODY_BYTES_MAX).await? {
+            Some(body) => {
+                let (service, operation) = json::parts(target);
+                match self.handlers.upgrade().and_then(|handlers| handlers.of(service)) {
+                    Some(handler) => handler(operation.to_owned(), body).await,
+                    None if service == "AWSGlue" => self.glue.answer(target, &body),
+                    None => json::unknown(target),
+                }
+            }
+            None => {
+                let message = format!("the body has more than {JSON_BODY_BYTES_MAX} bytes");
+                (StatusCode::PAYLOAD_TOO_LARGE, json::error("RequestEntityTooLargeException", &message))
+            }
+        };
+        let number = self.answered.fetch_add(1, Ordering::Relaxed);
+        let response = Response::builder()
+            .status(status)
+            .header("content-type", "application/x-amz-json-1.1")
+            .header("x-amzn-requestid", format!("00000000-0000-0000-0000-{number:012x}"));
         Ok(response.body(Body::from(answer))?)
     }
 }
 
+/// The whole body, or `None` if it is larger than `bytes_max`.
+async fn read(mut body: Body, bytes_max: usize) -> Result<Option<Bytes>, s3s::StdError> {
+    let mut whole = BytesMut::new();
+    while let Some(chunk) = body.next().await.transpose()? {
+        if chunk.len() > bytes_max - whole.len() {
+            return Ok(None);
+        }
+        whole.extend_from_slice(&chunk);
+    }
+    Ok(Some(whole.freeze()))
+}
+
 /// Which counter a request belongs to, told by its shape: one that is refused later counts, too.
 fn kind(request: &Request<Body>) -> Kind {
-    if request.headers().contains_key("x-amz-target") {
-        return Kind::Glue;
+    if let Some(target) = request.headers().get("x-amz-target") {
+        return if target.as_bytes().starts_with(b"AWSGlue.") { Kind::Glue } else { Kind::Other };
     }
     let has_key = request.uri().path().trim_start_matches('/').split_once('/').is_some_and(|(_, key)| !key.is_empty());
     let query = request.uri().query().unwrap_or_default();
