@@ -131,8 +131,8 @@ impl Cloud {
         self.inner.counters.read()
     }
 
-    /// Calls `listener` after every put that stored an object, in the task of the put: it must be quick, and must not
-    /// block.
+    /// Calls `listener` after every put that stored an object, and before any function is woken by it, in the task of
+    /// the put and while nobody else may write the key: it must be quick, must not block, and must not use the cloud.
     pub fn on_stored(&self, listener: impl Fn(&StoredObject) + Send + Sync + 'static) {
         self.inner.objects.listen(Arc::new(listener));
     }
