@@ -5,6 +5,7 @@ use crate::glue::Glue;
 use crate::objects::{Objects, StoredObject};
 use crate::requests::{Counters, Requests};
 use crate::s3;
+use crate::wire::access::Access;
 use crate::wire::in_process::InProcess;
 use crate::wire::json::{Handlers, JsonHandler};
 use crate::wire::{Endpoint, server};
@@ -67,12 +68,15 @@ impl Cloud {
     ///
     /// # Errors
     /// [`OpenError::InUse`] if it is open already, here or in another process.
-    #[allow(clippy::disallowed_methods, reason = "the one clock: it stamps events and catalogue entries, no more")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the one clock: it stamps events and catalogue entries, and tells how old a signature is"
+    )]
     pub fn open(directory: &Path) -> Result<Self, OpenError> {
         Self::open_with_clock(directory, Arc::new(SystemTime::now))
     }
 
-    /// As [`Cloud::open`], with another clock for the times in events and in the catalogue.
+    /// As [`Cloud::open`], with another clock for the times in events, in the catalogue and of signatures.
     ///
     /// # Errors
     /// As [`Cloud::open`].
@@ -96,6 +100,7 @@ impl Cloud {
             handlers: Arc::downgrade(&handlers),
             counters: Arc::clone(&counters),
             answered: AtomicU64::new(0),
+            clock: Arc::clone(&clock),
         });
         let has_dispatcher = AtomicBool::new(false);
         Ok(Self { inner: Arc::new(Inner { objects, endpoint, handlers, counters, clock, own, has_dispatcher }) })
@@ -108,13 +113,18 @@ impl Cloud {
         SharedHttpClient::new(InProcess(Arc::clone(&self.inner.endpoint)))
     }
 
-    /// Answers HTTP requests on `listener` until `shutdown` is done, and then finishes the requests under way.
-    /// Requests may be signed, with any credentials, or not signed.
+    /// Answers the HTTP requests on `listener` of those who have access until `shutdown` is done, and then finishes the
+    /// requests under way.
     ///
     /// # Errors
     /// If the listener accepts no more connections.
-    pub async fn serve(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-        server::serve(Arc::clone(&self.inner.endpoint), listener, shutdown).await
+    pub async fn serve(
+        &self,
+        listener: TcpListener,
+        access: Access,
+        shutdown: impl Future<Output = ()>,
+    ) -> io::Result<()> {
+        server::serve(Arc::clone(&self.inner.endpoint), listener, access, shutdown).await
     }
 
     /// From now on, and until the last clone of this is gone, `handler` answers the calls whose `X-Amz-Target` is

@@ -9,6 +9,9 @@ use serde_json::json;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+/// The service that is built in.
+pub(super) const GLUE: &str = "AWSGlue";
+
 /// Answers one JSON service: the operation's name and the request's body in, an HTTP status and a JSON document out.
 pub type JsonHandler = Arc<dyn Fn(String, Bytes) -> BoxFuture<'static, (StatusCode, String)> + Send + Sync>;
 
@@ -31,6 +34,13 @@ impl Handlers {
 /// The service and the operation that a target names; a target without a dot has no service.
 pub(super) fn parts(target: &str) -> (&str, &str) {
     target.rsplit_once('.').unwrap_or(("", target))
+}
+
+/// What requests to a service are signed for: `athena` for `AmazonAthena`. That holds for the services whose target has no
+/// date, and a maker's name before its own.
+pub(super) fn signing_name(service: &str) -> String {
+    let name = service.strip_prefix("Amazon").or_else(|| service.strip_prefix("AWS")).unwrap_or(service);
+    name.to_ascii_lowercase()
 }
 
 /// The answer to a call that nobody registered for.

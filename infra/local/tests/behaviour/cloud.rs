@@ -123,7 +123,7 @@ async fn a_server_finishes_the_requests_under_way_and_stops() {
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn({
         let cloud = cloud.clone();
-        async move { cloud.serve(listener, async { drop(stopped.await) }).await }
+        async move { cloud.serve(listener, local::Access::Anyone, async { drop(stopped.await) }).await }
     });
     let mut slow = TcpStream::connect(address).await.unwrap();
     let head = "PUT /lake/slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n";
@@ -152,7 +152,7 @@ async fn a_body_that_breaks_off_is_no_object() {
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn({
         let cloud = cloud.clone();
-        async move { cloud.serve(listener, async { drop(stopped.await) }).await }
+        async move { cloud.serve(listener, local::Access::Anyone, async { drop(stopped.await) }).await }
     });
     let mut client = TcpStream::connect(address).await.unwrap();
     let head = "PUT /lake/half HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n01234";
