@@ -9,12 +9,13 @@ import duckdb
 import pytest
 
 import oracle
-from checkout import REFERENCE
+from checkout import REFERENCE, binary, reference
 from lake import Lake
 from landing import Village
 from stack import Stack
 
-pytest_plugins = ("checkout",)
+# Fixtures from elsewhere are known by being here.
+__all__ = ["binary", "reference"]
 BUCKETS = itertools.count()
 
 

@@ -1,5 +1,6 @@
 """`stedi up`, and clients that know nothing of it but what it says to export."""
 
+import http.client
 import json
 import os
 import re
@@ -9,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
@@ -105,3 +107,15 @@ class Stack(Up):
         """It runs, and nothing in it broke that it does not tell its clients."""
         assert self.process.poll() is None, self.errors.read_text()[-4000:]
         assert "panicked" not in self.errors.read_text(errors="replace"), self.errors.read_text()[-4000:]
+
+
+def fetch(url: str, method: str = "GET", body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
+    """One request as it is given, by a client that adds nothing: status and body."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=SECONDS_MAX)
+    try:
+        connection.request(method, parts.path + (f"?{parts.query}" if parts.query else ""), body, headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()

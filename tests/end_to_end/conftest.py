@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from checkout import binary, reference
 from lake import Lake, Run
 from landing import Village
 
-pytest_plugins = ("checkout",)
+# Fixtures from elsewhere are known by being here.
+__all__ = ["binary", "reference"]
 POLICIES = ("ever", "at-reading")
 
 
