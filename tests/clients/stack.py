@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
+import pyathena
 from botocore.config import Config
 
 from lake import Lake
@@ -79,6 +80,10 @@ class Stack(Up):
             aws_secret_access_key=secret,
             config=Config(**{"retries": {"total_max_attempts": 1}, "s3": {"addressing_style": "path"}} | config),
         )
+
+    def athena(self, **options: Any) -> Any:
+        """A connection of PyAthena, within `as_environment`."""
+        return pyathena.connect(**{"schema_name": "stedi", "work_group": "primary", "poll_interval": 0.02} | options)
 
     def try_aws(self, *arguments: object, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
         """The AWS command line, whatever comes of it."""

@@ -5,7 +5,6 @@ from typing import Any
 
 import duckdb
 import pandas
-import pyathena
 import pytest
 from pyathena.pandas.cursor import PandasCursor
 
@@ -68,7 +67,7 @@ QUESTIONS = {
 
 @pytest.fixture(scope="module")
 def ask(stack: Stack) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
-    with stack.as_environment(), pyathena.connect(schema_name="stedi") as connection:
+    with stack.as_environment(), stack.athena() as connection:
 
         def ask(sql: str) -> list[tuple[Any, ...]]:
             return connection.cursor().execute(sql).fetchall()
@@ -120,7 +119,7 @@ def test_answers_are_those_of_duckdb(
 def test_whole_tables_are_those_of_duckdb(table: str, stack: Stack, expected: duckdb.DuckDBPyConnection) -> None:
     """Each row and its partition, to the last bit of each double."""
     names = ", ".join(f'"{name}"' for name in TABLES[table].columns)
-    with stack.as_environment(), pyathena.connect(schema_name="stedi", cursor_class=PandasCursor) as connection:
+    with stack.as_environment(), stack.athena(cursor_class=PandasCursor) as connection:
         found: pandas.DataFrame = connection.cursor().execute(f"SELECT {names} FROM {table}").as_pandas()
     expected.register("found", found.astype(object).where(found.notna(), None).convert_dtypes())
     casts = ", ".join(f'CAST("{name}" AS {kind}) AS "{name}"' for name, kind in TABLES[table].columns.items())

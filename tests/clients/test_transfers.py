@@ -157,7 +157,6 @@ def test_parts_that_do_not_fit_are_refused(s3: Any, bucket: str) -> None:
         return refused(s3.complete_multipart_upload, **upload, MultipartUpload=chosen)
 
     assert complete(1, 2, 3) == ("EntityTooSmall", 400)
-    assert complete(3, 1) == ("InvalidPartOrder", 400)
     assert complete(1, ETag='"0123456789abcdef0123456789abcdef"') == ("InvalidPart", 400)
     assert complete(1, PartNumber=9) == ("InvalidPart", 400)
     assert complete() == ("MalformedXML", 400)
@@ -166,6 +165,7 @@ def test_parts_that_do_not_fit_are_refused(s3: Any, bucket: str) -> None:
     assert refused(s3.head_object, **where)[1] == 404
     # A part is replaced by a later one of its number, and one that is not named is left out.
     parts[1]["ETag"] = s3.upload_part(**upload, PartNumber=2, Body=b"2" * PART)["ETag"]
+    assert complete(2, 1) == ("InvalidPartOrder", 400)
     s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts[:2]})
     assert s3.get_object(**where)["Body"].read() == b"1" * PART + b"2" * PART
     second = s3.get_object(**where, PartNumber=2)
