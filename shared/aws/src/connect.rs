@@ -1,6 +1,7 @@
 //! Clients: from the environment, as in Lambda, or over another wire.
 
 use crate::catalog::Catalog;
+use crate::data_catalog::DataCatalog;
 use crate::lake::Lake;
 use crate::metrics::{CountRequests, Counters, Service};
 use crate::settings::Settings;
@@ -46,6 +47,27 @@ pub fn over(http_client: SharedHttpClient, region: &'static str, settings: &Sett
     lake(&config, settings, Some([budget(), budget()]))
 }
 
+/// The lake that `settings` describe, behind an endpoint of one's own: a stack that is running, reached over HTTP.
+pub async fn at(endpoint_url: &str, region: &str, access_key: &AccessKey, settings: &Settings) -> Lake {
+    let AccessKey { id, secret } = access_key;
+    let config = aws_config::defaults(behavior_version())
+        .region(Region::new(region.to_owned()))
+        .endpoint_url(endpoint_url)
+        .credentials_provider(Credentials::new(id, secret, None, None, "settings"))
+        .load()
+        .await;
+    lake(&config, settings, None)
+}
+
+/// What a client signs its requests with.
+#[derive(Clone)]
+pub struct AccessKey {
+    /// The part that requests name.
+    pub id: String,
+    /// The part that they are signed with.
+    pub secret: String,
+}
+
 fn lake(config: &SdkConfig, settings: &Settings, budgets: Option<[RetryPartition; 2]>) -> Lake {
     let counters = Arc::new(Counters::default());
     let count = |service| CountRequests { service, counters: counters.clone() };
@@ -60,6 +82,7 @@ fn lake(config: &SdkConfig, settings: &Settings, budgets: Option<[RetryPartition
     }
     let store = Store::new(aws_sdk_s3::Client::from_conf(s3.build()), counters.clone());
     let glue = aws_sdk_glue::Client::from_conf(glue.build());
+    let data_catalog = DataCatalog::new(glue.clone());
     let catalog = Catalog::new(glue, &settings.database, &settings.lake_bucket, counters.clone());
-    Lake::new(store, catalog, counters, settings)
+    Lake::new(store, catalog, data_catalog, counters, settings)
 }

@@ -1,6 +1,7 @@
 //! A lake as a function sees it: its store, its catalog, and what it was made with.
 
 use crate::catalog::Catalog;
+use crate::data_catalog::DataCatalog;
 use crate::metrics::Counters;
 use crate::settings::Settings;
 use crate::store::{Read, Store, StoreError, Version};
@@ -17,6 +18,8 @@ pub struct Lake {
     pub store: Store,
     /// Where its tables are registered.
     pub catalog: Catalog,
+    /// Whatever else is registered where its tables are.
+    pub data_catalog: DataCatalog,
     /// What is done through it, for the metrics. Clones count together.
     pub counters: Arc<Counters>,
     bucket: String,
@@ -56,9 +59,15 @@ pub enum LakeError {
 
 impl Lake {
     /// A lake with these settings, whose store and catalog count in `counters`.
-    pub fn new(store: Store, catalog: Catalog, counters: Arc<Counters>, settings: &Settings) -> Self {
+    pub fn new(
+        store: Store,
+        catalog: Catalog,
+        data_catalog: DataCatalog,
+        counters: Arc<Counters>,
+        settings: &Settings,
+    ) -> Self {
         let (bucket, charter) = (settings.lake_bucket.clone(), settings.charter);
-        Self { store, catalog, counters, bucket, charter, checked: Arc::default() }
+        Self { store, catalog, data_catalog, counters, bucket, charter, checked: Arc::default() }
     }
 
     /// What the lake was made with.

@@ -1,0 +1,314 @@
+//! Whatever is registered in Glue, by whomever: databases, tables, partitions, as plain values.
+//!
+//! [`crate::catalog`] knows the product's own tables and registers partitions of these; this knows none of them, and
+//! serves those who ask questions and define tables of their own.
+
+mod entry;
+mod glue;
+
+pub use entry::{Column, Database, Partition, Storage, Table};
+
+use crate::with_causes;
+use aws_sdk_glue::Client;
+use aws_sdk_glue::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_glue::types::{PartitionError, PartitionValueList};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The most partitions of one BatchCreatePartition call, and of one BatchDeletePartition call.
+const CREATED_MAX: usize = 100;
+const DELETED_MAX: usize = 25;
+/// How often a change is tried while others change the same table.
+const ATTEMPTS_MAX: u32 = 6;
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// The most databases, tables or partitions that are read into memory.
+pub const ENTRIES_MAX: usize = 1_000_000;
+
+const MISSING: &str = "EntityNotFoundException";
+const EXISTS: &str = "AlreadyExistsException";
+const CONCURRENT: &str = "ConcurrentModificationException";
+
+/// The databases of the account's Glue Data Catalog.
+#[derive(Clone, Debug)]
+pub struct DataCatalog {
+    client: Client,
+}
+
+/// A failed Glue call: what was tried, and why it failed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {call}: {cause}")]
+pub struct DataCatalogError {
+    call: String,
+    code: Option<String>,
+    cause: String,
+}
+
+impl DataCatalogError {
+    /// Whether what was asked for is not there.
+    pub fn is_missing(&self) -> bool {
+        self.code.as_deref() == Some(MISSING)
+    }
+
+    /// Whether what was to be made is there already.
+    pub fn exists(&self) -> bool {
+        self.code.as_deref() == Some(EXISTS)
+    }
+
+    fn too_many(call: String) -> Self {
+        let cause = format!("there are more than {ENTRIES_MAX}, which is the most that is read");
+        Self { call, code: None, cause }
+    }
+}
+
+/// What a call came to.
+pub type Outcome<T> = Result<T, DataCatalogError>;
+
+impl DataCatalog {
+    /// The catalog behind `client`.
+    pub fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// All databases, in Glue's order.
+    ///
+    /// # Errors
+    /// If Glue fails.
+    pub async fn databases(&self) -> Outcome<Vec<Database>> {
+        let call = || "list the databases".to_owned();
+        let mut pages = self.client.get_databases().into_paginator().send();
+        let mut found = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| failed(call(), &error))?;
+            found.extend(page.database_list.into_iter().map(glue::database));
+            if found.len() > ENTRIES_MAX {
+                return Err(DataCatalogError::too_many(call()));
+            }
+        }
+        Ok(found)
+    }
+
+    /// A database; none if there is no such.
+    ///
+    /// # Errors
+    /// If Glue fails.
+    pub async fn database(&self, name: &str) -> Outcome<Option<Database>> {
+        let answer = self.client.get_database().name(name).send().await;
+        let found = unless(MISSING, format!("read database {name}"), answer)?;
+        Ok(found.and_then(|found| found.database).map(glue::database))
+    }
+
+    /// The tables and views of a database, in Glue's order.
+    ///
+    /// # Errors
+    /// If there is no such database, or if Glue fails.
+    pub async fn tables(&self, database: &str) -> Outcome<Vec<Table>> {
+        let call = || format!("list the tables of {database}");
+        let mut pages = self.client.get_tables().database_name(database).into_paginator().send();
+        let mut found = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| failed(call(), &error))?;
+            found.extend(page.table_list.into_iter().flatten().map(|table| glue::table(database, table)));
+            if found.len() > ENTRIES_MAX {
+                return Err(DataCatalogError::too_many(call()));
+            }
+        }
+        Ok(found)
+    }
+
+    /// A table or view; none if there is no such, or no such database.
+    ///
+    /// # Errors
+    /// If Glue fails.
+    pub async fn table(&self, database: &str, name: &str) -> Outcome<Option<Table>> {
+        let answer = self.client.get_table().database_name(database).name(name).send().await;
+        let found = unless(MISSING, format!("read table {database}.{name}"), answer)?;
+        Ok(found.and_then(|found| found.table).map(|table| glue::table(database, table)))
+    }
+
+    /// The registered partitions of a table, in Glue's order.
+    ///
+    /// # Errors
+    /// If there is no such table, or if Glue fails.
+    pub async fn partitions(&self, database: &str, table: &str) -> Outcome<Vec<Partition>> {
+        let call = || format!("list the partitions of {database}.{table}");
+        let request = self.client.get_partitions().database_name(database).table_name(table);
+        let mut pages = request.into_paginator().send();
+        let mut found = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| failed(call(), &error))?;
+            found.extend(page.partitions.into_iter().flatten().map(glue::partition));
+            if found.len() > ENTRIES_MAX {
+                return Err(DataCatalogError::too_many(call()));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Makes a database.
+    ///
+    /// # Errors
+    /// [`DataCatalogError::exists`] if there is one of that name; or if Glue fails.
+    pub async fn create_database(&self, database: &Database) -> Outcome<()> {
+        let call = || format!("create database {}", database.name);
+        let input = glue::database_input(database).map_err(|error| failed_locally(call(), &error))?;
+        let answer = self.client.create_database().database_input(input).send().await;
+        answer.map(|_| ()).map_err(|error| failed(call(), &error))
+    }
+
+    /// Removes a database, with the entries of its tables; files stay.
+    ///
+    /// # Errors
+    /// [`DataCatalogError::is_missing`] if there is none; or if Glue fails.
+    pub async fn drop_database(&self, name: &str) -> Outcome<()> {
+        let answer = self.client.delete_database().name(name).send().await;
+        answer.map(|_| ()).map_err(|error| failed(format!("drop database {name}"), &error))
+    }
+
+    /// Makes a table or view.
+    ///
+    /// # Errors
+    /// [`DataCatalogError::exists`] if there is one of that name; or if Glue fails.
+    pub async fn create_table(&self, table: &Table) -> Outcome<()> {
+        let call = || format!("create table {}.{}", table.database, table.name);
+        let input = glue::table_input(table).map_err(|error| failed_locally(call(), &error))?;
+        let answer = self.client.create_table().database_name(&table.database).table_input(input).send().await;
+        answer.map(|_| ()).map_err(|error| failed(call(), &error))
+    }
+
+    /// Replaces the definition of a table or view.
+    ///
+    /// # Errors
+    /// [`DataCatalogError::is_missing`] if there is none; or if Glue fails.
+    pub async fn replace_table(&self, table: &Table) -> Outcome<()> {
+        let call = || format!("change table {}.{}", table.database, table.name);
+        let input = glue::table_input(table).map_err(|error| failed_locally(call(), &error))?;
+        let answer = self.client.update_table().database_name(&table.database).table_input(input).send().await;
+        answer.map(|_| ()).map_err(|error| failed(call(), &error))
+    }
+
+    /// Removes the entry of a table or view; files stay.
+    ///
+    /// # Errors
+    /// [`DataCatalogError::is_missing`] if there is none; or if Glue fails.
+    pub async fn drop_table(&self, database: &str, name: &str) -> Outcome<()> {
+        let answer = self.client.delete_table().database_name(database).name(name).send().await;
+        answer.map(|_| ()).map_err(|error| failed(format!("drop table {database}.{name}"), &error))
+    }
+
+    /// Registers partitions; gives those that are registered already, which stay as they are.
+    ///
+    /// # Errors
+    /// If there is no such table, or if Glue fails.
+    pub async fn add_partitions(
+        &self,
+        database: &str,
+        table: &str,
+        partitions: &[Partition],
+    ) -> Outcome<Vec<Vec<String>>> {
+        let mut existing = Vec::new();
+        for batch in partitions.chunks(CREATED_MAX) {
+            let inputs: BTreeMap<_, _> = batch.iter().map(|p| (p.values.clone(), glue::partition_input(p))).collect();
+            let call = || format!("register partitions of {database}.{table}");
+            let send = |pending: Vec<Vec<String>>| {
+                let inputs = pending.iter().filter_map(|values| inputs.get(values).cloned()).collect();
+                let request = self.client.batch_create_partition().database_name(database).table_name(table);
+                async move {
+                    let answer = request.set_partition_input_list(Some(inputs)).send().await;
+                    Ok(unless(CONCURRENT, call(), answer)?.map(|answer| answer.errors.unwrap_or_default()))
+                }
+            };
+            existing.extend(in_batches(call(), EXISTS, inputs.keys().cloned().collect(), send).await?);
+        }
+        Ok(existing)
+    }
+
+    /// Removes entries of partitions; gives those that were not registered. Files stay.
+    ///
+    /// # Errors
+    /// If there is no such table, or if Glue fails.
+    pub async fn drop_partitions(
+        &self,
+        database: &str,
+        table: &str,
+        partitions: &[Vec<String>],
+    ) -> Outcome<Vec<Vec<String>>> {
+        let mut missing = Vec::new();
+        for batch in partitions.chunks(DELETED_MAX) {
+            let call = || format!("drop partitions of {database}.{table}");
+            let send = |pending: Vec<Vec<String>>| {
+                let lists = pending.into_iter().map(|values| PartitionValueList::builder().set_values(Some(values)));
+                let lists: Result<Vec<_>, _> = lists.map(|list| list.build()).collect();
+                let request = self.client.batch_delete_partition().database_name(database).table_name(table);
+                async move {
+                    let lists = lists.map_err(|error| failed_locally(call(), &error))?;
+                    let answer = request.set_partitions_to_delete(Some(lists)).send().await;
+                    Ok(unless(CONCURRENT, call(), answer)?.map(|answer| answer.errors.unwrap_or_default()))
+                }
+            };
+            missing.extend(in_batches(call(), MISSING, batch.to_vec(), send).await?);
+        }
+        Ok(missing)
+    }
+}
+
+/// Sends `pending` until nothing of it fails but with `harmless`; gives what failed so. A 200 may hold errors.
+async fn in_batches<F>(
+    call: String,
+    harmless: &str,
+    mut pending: Vec<Vec<String>>,
+    send: impl Fn(Vec<Vec<String>>) -> F,
+) -> Outcome<Vec<Vec<String>>>
+where
+    F: Future<Output = Outcome<Option<Vec<PartitionError>>>>,
+{
+    let (mut pause, mut passed_over) = (FIRST_PAUSE, Vec::new());
+    for attempt in 1.. {
+        let (code, cause) = match send(pending.clone()).await? {
+            // Somebody else changes the table.
+            None => (Some(CONCURRENT.to_owned()), "others change the same table".to_owned()),
+            Some(errors) => {
+                let code = |error: &PartitionError| error.error_detail()?.error_code().map(str::to_owned);
+                let (expected, errors): (Vec<_>, Vec<_>) =
+                    errors.into_iter().partition(|error| code(error).as_deref() == Some(harmless));
+                passed_over.extend(expected.iter().map(|error| error.partition_values().to_vec()));
+                let Some(first) = errors.first() else { return Ok(passed_over) };
+                pending.retain(|values| errors.iter().any(|error| error.partition_values() == values));
+                (code(first), format!("{:?}: {:?}", first.partition_values(), first.error_detail()))
+            }
+        };
+        if attempt == ATTEMPTS_MAX || code.as_deref() != Some(CONCURRENT) {
+            return Err(DataCatalogError { call, code, cause });
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+    }
+    Ok(passed_over)
+}
+
+/// The answer; none if it is the error `code`.
+fn unless<T, E>(code: &str, call: String, answer: Result<T, SdkError<E, HttpResponse>>) -> Outcome<Option<T>>
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(error) if error.code() == Some(code) => Ok(None),
+        Err(error) => Err(failed(call, &error)),
+    }
+}
+
+fn failed<E>(call: String, error: &SdkError<E, HttpResponse>) -> DataCatalogError
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let cause = match (error.code(), error.message()) {
+        (Some(code), Some(message)) => format!("{message} ({code})"),
+        _ => with_causes(error),
+    };
+    DataCatalogError { call, code: error.code().map(str::to_owned), cause }
+}
+
+fn failed_locally(call: String, error: &(dyn std::error::Error + 'static)) -> DataCatalogError {
+    DataCatalogError { call, code: None, cause: with_causes(error) }
+}
