@@ -10,7 +10,7 @@ import pytest
 
 import oracle
 from checkout import REFERENCE, binary, reference
-from lake import Lake
+from lake import TABLES, Lake
 from landing import Village
 from stack import Stack
 
@@ -32,6 +32,14 @@ def landing(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def village(tmp_path_factory: pytest.TempPathFactory) -> Village:
     return Village(tmp_path_factory.mktemp("village")).build()
+
+
+@pytest.fixture(scope="session")
+def landed(binary: Path, village: Village, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """The village, landed at once and in peace. For reading, or to be copied."""
+    lake = Lake(binary, tmp_path_factory.mktemp("landed") / "lake")
+    lake.run(village.folder)
+    return lake
 
 
 @pytest.fixture(scope="session")
@@ -84,3 +92,9 @@ def expected(landing: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         oracle.load(con, "expected", landing, "ever")
         con.execute("USE expected")
         yield con
+
+
+@pytest.fixture
+def counts(expected: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """The rows of the tables."""
+    return {name: expected.execute(f"SELECT count(*) FROM {name}").fetchall()[0][0] for name in TABLES}

@@ -26,11 +26,6 @@ def database(session: Any, bucket: str) -> Iterator[str]:
     awswrangler.catalog.delete_database(name, boto3_session=session)
 
 
-@pytest.fixture
-def counts(expected: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    return {name: expected.execute(f"SELECT count(*) FROM {name}").fetchall()[0][0] for name in TABLES}
-
-
 def test_catalog(session: Any) -> None:
     assert "stedi" in awswrangler.catalog.databases(boto3_session=session)["Database"].to_list()
     tables = awswrangler.catalog.tables(database="stedi", boto3_session=session)

@@ -22,14 +22,6 @@ from up import SECONDS_MAX, command, keys_of, until
 PART = 5 * MIB
 
 
-@pytest.fixture(scope="module")
-def landed(binary: Path, village: Village, tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    """The village, landed at once and in peace."""
-    lake = Lake(binary, tmp_path_factory.mktemp("landed") / "lake")
-    lake.run(village.folder)
-    return lake
-
-
 @pytest.mark.parametrize("files", [1, 12, 30])
 def test_kill_while_a_sync_runs(files: int, start: Callable[..., Stack], village: Village, landed: Lake) -> None:
     """What was uploaded is derived by the next one, and the next sync uploads the rest."""

@@ -36,11 +36,6 @@ def arrow_files(exported: Stack) -> pyarrow.fs.S3FileSystem:
     )
 
 
-@pytest.fixture
-def counts(expected: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    return {name: expected.execute(f"SELECT count(*) FROM {name}").fetchall()[0][0] for name in TABLES}
-
-
 def test_s3fs_writes_and_reads(files: s3fs.S3FileSystem, bucket: str) -> None:
     with files.open(f"{bucket}/folder/one.txt", "w") as file:
         file.write("one\ntwo\n")

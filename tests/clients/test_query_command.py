@@ -42,13 +42,6 @@ class Command:
         return [json.loads(line) for line in self("query", sql, "--format", "json").splitlines()]
 
 
-@pytest.fixture(scope="module")
-def landed(binary: Path, village: Village, tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    lake = Lake(binary, tmp_path_factory.mktemp("landed") / "lake")
-    lake.run(village.folder)
-    return lake
-
-
 @pytest.fixture(params=["alone", "in use"])
 def stedi(request: pytest.FixtureRequest, landed: Lake, start: Callable[..., Stack], tmp_path: Path) -> Command:
     """A lake that nobody else has, or that a `stedi up` has."""
