@@ -26,6 +26,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / part) for part in ("clients", "end_to_end")]
 
+from botocore.exceptions import ClientError  # noqa: E402
+
 from lake import Lake  # noqa: E402
 from landing import BEGIN, HOUR, customer, motion  # noqa: E402
 from stack import Stack  # noqa: E402
@@ -140,7 +142,7 @@ def main() -> int:
                 alone = [benchmark.query_ms() for _ in range(arguments.files)]
                 print(f"after {history:5} files: {arguments.files} files visible in ms: {summary(visible)};", end=" ")
                 print(f"a query alone: {summary(alone)}", flush=True)
-        except CannotMeasure as error:
+        except (CannotMeasure, ClientError) as error:
             print(error, file=sys.stderr)
             return 1
     return 0

@@ -76,12 +76,12 @@ CHECKSUMS: dict[str, Callable[[bytes], str]] = {
 @pytest.mark.parametrize("algorithm", CHECKSUMS)
 def test_checksums_are_verified_and_kept(s3: Any, bucket: str, algorithm: str) -> None:
     name, right = f"Checksum{algorithm}", CHECKSUMS[algorithm](BODY)
-    # As the SDK computes it, in a header; of a stream, in a trailer.
+    # As the SDK computes it, as somebody else has, and of a stream.
     assert s3.put_object(Bucket=bucket, Key="header", Body=BODY, ChecksumAlgorithm=algorithm)[name] == right
     assert s3.put_object(Bucket=bucket, Key="given", Body=BODY, **{name: right})[name] == right
     stream = io.BufferedReader(io.BytesIO(BODY))
-    assert s3.put_object(Bucket=bucket, Key="trailer", Body=stream, ChecksumAlgorithm=algorithm)[name] == right
-    for key in ("header", "given", "trailer"):
+    assert s3.put_object(Bucket=bucket, Key="stream", Body=stream, ChecksumAlgorithm=algorithm)[name] == right
+    for key in ("header", "given", "stream"):
         found = s3.get_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
         assert (found[name], found["Body"].read()) == (right, BODY)
         assert s3.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")[name] == right
@@ -116,7 +116,6 @@ def test_conditions_on_reads(s3: Any, bucket: str) -> None:
         for conditions, status in (
             ({"IfMatch": other}, 412),
             ({"IfNoneMatch": etag}, 304),
-            ({"IfNoneMatch": "*"}, 304),
             ({"IfModifiedSince": modified}, 304),
             ({"IfUnmodifiedSince": earlier}, 412),
             ({"IfNoneMatch": etag, "IfModifiedSince": earlier}, 304),

@@ -56,7 +56,7 @@ CREATE EXTERNAL TABLE {database}.{source}_landing ( -- raw
 )
 COMMENT "landing zone of {source}; unfiltered"
 ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe'
-WITH SERDEPROPERTIES ("serialization.format" = "1") /* the default */
+WITH SERDEPROPERTIES ("serialization.format" = "1") -- the default
 STORED AS TEXTFILE
 LOCATION 's3://{bucket}/{source}/landing/'
 TBLPROPERTIES ('has_encrypted_data'='false', 'classification' = 'json')

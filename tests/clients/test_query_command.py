@@ -113,7 +113,6 @@ def test_explain_tells_what_would_be_read(stedi: Command, landed: Lake) -> None:
         ("SELEC 1", ("line 1:1", "SELEC")),
         ("SELECT 1; SELECT 2", ("statement",)),
         ("INSERT INTO customer_trusted SELECT * FROM customer_curated", ("customer_trusted",)),
-        ("DROP TABLE customer_trusted", ("customer_trusted",)),
     ],
 )
 def test_what_is_wrong_is_told(stedi: Command, sql: str, words: tuple[str, ...]) -> None:
