@@ -90,6 +90,17 @@ def test_values_that_want_care(stedi: Command) -> None:
     assert "NULL" in stedi("query", sql).decode()
 
 
+def test_names_quoted_or_not_in_any_case(stedi: Command, wanted: list[tuple[object, ...]]) -> None:
+    for sql in (
+        'SELECT "User", "TIMESTAMP", X FROM "stedi"."Accelerometer_Trusted" ORDER BY 1, 2, 3 LIMIT 4',
+        "select user, timestamp, x from AwsDataCatalog.Stedi.accelerometer_trusted order by 1, 2, 3 limit 4",
+        'SELECT t."user", t.timestamp, t."x" FROM accelerometer_trusted AS t ORDER BY t.user, "timestamp", x LIMIT 4',
+    ):
+        rows = stedi.rows(sql)
+        assert [tuple(row.values()) for row in rows] == wanted, sql
+        assert list(rows[0]) == ["user", "timestamp", "x"]
+
+
 def test_standard_input(stedi: Command) -> None:
     assert stedi("query", "-", "--format", "csv", stdin=b"SELECT 1 AS one -- a comment\n;\n").split() == [b"one", b"1"]
 

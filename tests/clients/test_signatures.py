@@ -1,9 +1,12 @@
 """Who has not the printed credentials is refused, with the errors that S3, Glue and Athena give."""
 
+import base64
 import datetime
 import hashlib
+import zlib
 
 import botocore.auth
+import botocore.crt.auth
 import pytest
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
@@ -70,7 +73,9 @@ def test_clock_that_is_far_off_is_refused(stack: Stack, minutes: int, monkeypatc
 def move_clock(monkeypatch: pytest.MonkeyPatch, by: datetime.timedelta) -> None:
     """The clock that requests are signed by."""
     now = botocore.auth.get_current_datetime
-    monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda *rest: now(*rest) + by)
+    # Of both signers that boto3 has.
+    for signer in (botocore.auth, botocore.crt.auth):
+        monkeypatch.setattr(signer, "get_current_datetime", lambda *rest, **options: now(*rest, **options) + by)
 
 
 def test_token_of_nobody_is_refused(stack: Stack) -> None:
@@ -87,9 +92,10 @@ def test_token_of_nobody_is_refused(stack: Stack) -> None:
     assert refused(s3.list_buckets)[0] == "InvalidToken"
 
 
-def signed(stack: Stack, method: str, path: str, body: bytes, **headers: str) -> AWSRequest:
-    """A request that is right as it stands."""
+def signed(stack: Stack, method: str, path: str, body: bytes, trailer: bool = False, **headers: str) -> AWSRequest:
+    """A request that is right as it stands, with its checksum behind the body or without one."""
     request = AWSRequest(method, stack.url + path, dict(headers), body)
+    request.context["checksum"] = {"request_algorithm": {"in": "trailer" if trailer else "header"}}
     signer = botocore.auth.S3SigV4Auth(Credentials(*stack.credentials), "s3", stack.exported["AWS_REGION"])
     signer.add_auth(request)
     return request
@@ -107,3 +113,25 @@ def test_what_was_signed_is_what_counts(stack: Stack, bucket: str) -> None:
     assert (status, b"<Code>SignatureDoesNotMatch</Code>" in answer) == (403, True), answer
     keys = [found["Key"] for found in stack.client("s3").list_objects_v2(Bucket=bucket)["Contents"]]
     assert keys == ["key"]
+
+
+@pytest.mark.parametrize(("checksum", "refused_as"), [(zlib.crc32(b"body" * 9), None), (7, b"<Code>BadDigest</Code>")])
+def test_checksum_behind_the_body(stack: Stack, bucket: str, checksum: int, refused_as: bytes | None) -> None:
+    """As SDKs send it over TLS, and some without it: in chunks that are not signed, with a trailer."""
+    encoded = base64.b64encode(checksum.to_bytes(4, "big"))
+    body = b"24\r\n" + b"body" * 9 + b"\r\n0\r\nx-amz-checksum-crc32:" + encoded + b"\r\n\r\n"
+    headers = {
+        "Content-Encoding": "aws-chunked",
+        "X-Amz-Decoded-Content-Length": "36",
+        "X-Amz-Trailer": "x-amz-checksum-crc32",
+    }
+    right = signed(stack, "PUT", f"/{bucket}/trailer", body, trailer=True, **headers)
+    assert right.headers["X-Amz-Content-SHA256"] == "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+    status, answer = fetch(right.url, "PUT", body, **right.headers)
+    if refused_as:
+        assert (status, refused_as in answer) == (400, True), answer
+        return
+    assert status == 200, answer
+    found = stack.client("s3").get_object(Bucket=bucket, Key="trailer", ChecksumMode="ENABLED")
+    assert (found["Body"].read(), found["ChecksumCRC32"]) == (b"body" * 9, encoded.decode())
+    assert found.get("ContentEncoding", "") == ""

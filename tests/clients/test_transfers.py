@@ -45,6 +45,11 @@ class Pattern(io.RawIOBase):
         self.position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self.position, io.SEEK_END: self.size}[whence]
         return self.position
 
+    def readinto(self, buffer: Any) -> int:
+        piece = self.read(len(buffer))
+        buffer[: len(piece)] = piece
+        return len(piece)
+
     def read(self, size: int | None = -1) -> bytes:
         wanted = self.size - self.position if size is None or size < 0 else min(size, self.size - self.position)
         pieces = []
