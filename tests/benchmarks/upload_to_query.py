@@ -138,7 +138,10 @@ def main() -> int:
     if not arguments.stedi.is_file():
         print(f"{arguments.stedi} does not exist: cargo build --release --features stedi/query", file=sys.stderr)
         return 1
-    with tempfile.TemporaryDirectory() as folder, Stack(Lake(arguments.stedi.resolve(), Path(folder) / "lake")) as stack:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Stack(Lake(arguments.stedi.resolve(), Path(folder) / "lake")) as stack,
+    ):
         benchmark = Benchmark(stack, Path(folder), arguments.command)
         try:
             for history in sorted(arguments.history):

@@ -9,11 +9,41 @@ from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-METHODS = ["GET", "PUT", "POST", "DELETE", "HEAD", "OPTIONS", "PATCH", "TRACE", "CONNECT", "get", "BREW", "G\u00cbT", ""]
+METHODS = [
+    "GET",
+    "PUT",
+    "POST",
+    "DELETE",
+    "HEAD",
+    "OPTIONS",
+    "PATCH",
+    "TRACE",
+    "CONNECT",
+    "get",
+    "BREW",
+    "G\u00cbT",
+    "",
+]
 # What may be written to if the signature is right. The lake's bucket is none of them.
 BUCKETS = ["fuzz", "fuzz", "fuzz", "absent", "F\u00dcZZ", "..", "a", "x" * 300, "", "fuzz%00", "%ff%fe"]
 LAKE_PATHS = ["/stedi/customer/landing/theirs.json", "/stedi/_state/lake.json", "/stedi", "/stedi/?delete", "/"]
-KEYS = ["key", "a/b", "%", "%zz", "%00", "%ff", "..", "../../etc/passwd", "%2e%2e/%2e%2e/x", "x" * 1025, "\u00fc", "a b", "", "//", "key/"]
+KEYS = [
+    "key",
+    "a/b",
+    "%",
+    "%zz",
+    "%00",
+    "%ff",
+    "..",
+    "../../etc/passwd",
+    "%2e%2e/%2e%2e/x",
+    "x" * 1025,
+    "\u00fc",
+    "a b",
+    "",
+    "//",
+    "key/",
+]
 PARAMETERS = [
     "list-type=2", "list-type=3", "uploads", "uploadId=none", "uploadId=../x", "partNumber=1", "partNumber=-1", "partNumber=x",
     "max-keys=0", "max-keys=-1", "max-keys=99999999999999999999", "prefix=%ff", "delimiter=%00", "encoding-type=url",
@@ -102,7 +132,24 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
     },
     "AmazonAthena.CreateNotebook": {"WorkGroup": "primary"},
 }  # fmt: skip
-VALUES: list[Any] = [None, True, -1, 0, 10**30, 1.5e308, "", "x", "\u0000", "\ud83d\ude00", "x" * 10_000, [], {}, [[]], [None], {"a": {"b": 1}}]
+VALUES: list[Any] = [
+    None,
+    True,
+    -1,
+    0,
+    10**30,
+    1.5e308,
+    "",
+    "x",
+    "\u0000",
+    "\ud83d\ude00",
+    "x" * 10_000,
+    [],
+    {},
+    [[]],
+    [None],
+    {"a": {"b": 1}},
+]
 SQL = ["(" * 3000, "SELECT " + "1+" * 3000 + "1", "--", "/*", "'", '"', "`", ";", "\x00", "\u00fc", " UNION ALL SELECT", " JOIN", "?", "99999999999999999999", "$", "\\"]  # fmt: skip
 
 
@@ -116,7 +163,18 @@ class Hostile:
     def request(self, seed: int, number: int) -> bytes:
         """The bytes of a request."""
         draw = random.Random(f"{seed} {number}")
-        kind = draw.choice([self._noise, self._unsigned, self._unsigned, self._signed, self._signed, self._signed, self._json, self._json])
+        kind = draw.choice(
+            [
+                self._noise,
+                self._unsigned,
+                self._unsigned,
+                self._signed,
+                self._signed,
+                self._signed,
+                self._json,
+                self._json,
+            ]
+        )
         data = kind(draw)
         match draw.randrange(10):
             case 0:
@@ -158,9 +216,13 @@ class Hostile:
 
     def _signed(self, draw: random.Random) -> bytes:
         """Signed as they stand, by whoever may do everything; not all of it can be signed."""
-        paths = [f"/{bucket}" for bucket in BUCKETS] + [f"/{bucket}/{quote(key, '/%')}" for bucket in BUCKETS for key in KEYS]
+        paths = [f"/{bucket}" for bucket in BUCKETS] + [
+            f"/{bucket}/{quote(key, '/%')}" for bucket in BUCKETS for key in KEYS
+        ]
         method, path, headers, body = self._parts(draw, paths)
-        own = {name: value for name, value in headers.items() if name in ("Host", "Authorization", "Connection", "Expect")}
+        own = {
+            name: value for name, value in headers.items() if name in ("Host", "Authorization", "Connection", "Expect")
+        }
         others = {name: value for name, value in headers.items() if name not in own}
         try:
             request = AWSRequest(method, self.url + path, others, body)

@@ -83,7 +83,10 @@ def test_copy_move_list_and_remove(stack: Stack, bucket: str, folder: Path, tmp_
     stack.aws("s3", "mv", f"{place}/two/copy.bin", f"{place}/two/moved.bin", "--no-progress")
     stack.aws("s3", "cp", f"{place}/two/moved.bin", tmp_path / "moved.bin", "--no-progress")
     assert (tmp_path / "moved.bin").read_bytes() == (folder / "large.bin").read_bytes()
-    assert [line.split() for line in stack.aws("s3", "ls", f"{place}/").splitlines()] == [["PRE", "one/"], ["PRE", "two/"]]
+    assert [line.split() for line in stack.aws("s3", "ls", f"{place}/").splitlines()] == [
+        ["PRE", "one/"],
+        ["PRE", "two/"],
+    ]
     assert set(listed(stack, place)) == {"one/large.bin", "two/moved.bin"}
     stack.aws("s3", "rm", f"{place}/one/large.bin")
     assert set(listed(stack, place)) == {"two/moved.bin"}
@@ -112,7 +115,10 @@ def test_presigned_address_needs_no_credentials(stack: Stack, bucket: str) -> No
 def test_multipart_by_hand(stack: Stack, bucket: str, tmp_path: Path) -> None:
     parts = [random.Random(3).randbytes(5 * MIB), b"the last part may be small"]
     where = ("--bucket", bucket, "--key", "by/hand")
-    upload = ("--upload-id", stack.aws_json("s3api", "create-multipart-upload", *where, "--content-type", "a/b")["UploadId"])
+    upload = (
+        "--upload-id",
+        stack.aws_json("s3api", "create-multipart-upload", *where, "--content-type", "a/b")["UploadId"],
+    )
     done = []
     for number, body in enumerate(parts, 1):
         (tmp_path / "part").write_bytes(body)
@@ -172,7 +178,9 @@ def test_head_copy_range_and_deletes(stack: Stack, bucket: str, tmp_path: Path) 
     body = bytes(range(256))
     (tmp_path / "body").write_bytes(body)
     where = ("--bucket", bucket, "--key", "first object")
-    stack.aws("s3api", "put-object", *where, "--body", tmp_path / "body", "--metadata", "who=me", "--content-type", "x/y")
+    stack.aws(
+        "s3api", "put-object", *where, "--body", tmp_path / "body", "--metadata", "who=me", "--content-type", "x/y"
+    )
     head = stack.aws_json("s3api", "head-object", *where)
     assert (head["ContentLength"], head["ContentType"], head["Metadata"]) == (256, "x/y", {"who": "me"})
     copy = ("--bucket", bucket, "--key", "second")

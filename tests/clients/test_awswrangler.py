@@ -180,7 +180,9 @@ def test_partitions_put_there_by_others(session: Any, bucket: str, database: str
     text = awswrangler.athena.show_create_table("late", **where)
     assert "CREATE EXTERNAL TABLE" in text
     assert f"s3://{bucket}/late" in text
-    assert refused(session.client("glue").get_table, DatabaseName=database, Name="never")[0] == "EntityNotFoundException"
+    assert (
+        refused(session.client("glue").get_table, DatabaseName=database, Name="never")[0] == "EntityNotFoundException"
+    )
 
 
 def test_tables_of_queries(session: Any, bucket: str, database: str, expected: duckdb.DuckDBPyConnection) -> None:

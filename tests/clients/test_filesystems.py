@@ -61,7 +61,9 @@ def test_s3fs_writes_and_reads(files: s3fs.S3FileSystem, bucket: str) -> None:
 
 
 @pytest.mark.parametrize("table", PARTITIONED)
-def test_s3fs_finds_partitioned_tables(table: str, files: s3fs.S3FileSystem, stack: Stack, counts: dict[str, int]) -> None:
+def test_s3fs_finds_partitioned_tables(
+    table: str, files: s3fs.S3FileSystem, stack: Stack, counts: dict[str, int]
+) -> None:
     rows = 0
     for path in files.find(f"{stack.bucket}/{TABLES[table].folder}"):
         with files.open(path) as file:

@@ -23,7 +23,9 @@ ANSWER_SECONDS_MAX = 30
 SLOW_CONNECTIONS = 30
 ANSWER = re.compile(rb"HTTP/1\.[01] (\d{3}) [^\r\n]*\r\n")
 # With a code and a message, in S3's form or in that of the JSON services.
-REASON = re.compile(rb"<Code>\w+</Code>\s*<Message>[^<]+</Message>|\"__type\": ?\"\w+\".*\"[Mm]essage\": ?\"[^\"]+", re.DOTALL)
+REASON = re.compile(
+    rb"<Code>\w+</Code>\s*<Message>[^<]+</Message>|\"__type\": ?\"\w+\".*\"[Mm]essage\": ?\"[^\"]+", re.DOTALL
+)
 
 
 def answer_to(stack: Stack, data: bytes) -> bytes:

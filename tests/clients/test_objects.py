@@ -227,7 +227,9 @@ def test_what_a_reader_may_ask_for(s3: Any, bucket: str) -> None:
     assert s3.get_object(Bucket=bucket, Key="key", Range="bytes=17-99")["Body"].read() == BODY[17:]
 
 
-@pytest.mark.parametrize("key", ["a//b", "./a", "a/../b", "/a", "a/", "%2F", "\u00e9", "e\u0301", "a\tb", "x" * 1024, "*?"])
+@pytest.mark.parametrize(
+    "key", ["a//b", "./a", "a/../b", "/a", "a/", "%2F", "\u00e9", "e\u0301", "a\tb", "x" * 1024, "*?"]
+)
 def test_keys_are_kept_to_the_letter(s3: Any, bucket: str, key: str) -> None:
     s3.put_object(Bucket=bucket, Key=key, Body=BODY)
     assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == BODY
@@ -241,8 +243,12 @@ def test_key_that_is_too_long_is_refused(s3: Any, bucket: str) -> None:
 
 
 @pytest.mark.parametrize("version", [None, "s3v4"])
-@pytest.mark.parametrize(("method", "operation"), [("GET", "get_object"), ("PUT", "put_object"), ("HEAD", "head_object")])
-def test_presigned_addresses(stack: Stack, s3: Any, bucket: str, version: str | None, method: str, operation: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "operation"), [("GET", "get_object"), ("PUT", "put_object"), ("HEAD", "head_object")]
+)
+def test_presigned_addresses(
+    stack: Stack, s3: Any, bucket: str, version: str | None, method: str, operation: str
+) -> None:
     s3.put_object(Bucket=bucket, Key="signed", Body=BODY)
     # Without a version it is the one that clients take by themselves, which is an old one.
     signer = stack.client("s3", signature_version=version)

@@ -233,7 +233,9 @@ def test_trusted_tables_made_by_queries(query: Query, bucket: str, expected: duc
         FROM accelerometer_landing a JOIN (SELECT DISTINCT email FROM customer_trusted) c ON a.user = c.email""")
     wanted = expected.execute("""
         SELECT count(*), strftime(epoch_ms(min(a."timestamp")), '%Y-%m-%d') FROM accelerometer_landing a
-        WHERE a."user" IN (SELECT email FROM customer_landing WHERE sharewithresearchasofdate IS NOT NULL)""").fetchall()[0]
+        WHERE a."user" IN (SELECT email FROM customer_landing WHERE sharewithresearchasofdate IS NOT NULL)""").fetchall()[
+        0
+    ]
     assert query("SELECT count(*), min(day) FROM accelerometer_trusted") == [(str(wanted[0]), wanted[1])]
     partitions = [row[0] for row in query("SHOW PARTITIONS accelerometer_trusted")]
     assert f"day={wanted[1]}" in partitions

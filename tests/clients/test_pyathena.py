@@ -38,7 +38,10 @@ def customers(expected: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
 def test_rows_in_order(connection: Connection[Any], customers: list[tuple[Any, ...]]) -> None:
     cursor = connection.cursor()
     cursor.execute(CUSTOMERS)
-    assert [(column[0], column[1]) for column in cursor.description] == [("email", "varchar"), ("registrationdate", "bigint")]
+    assert [(column[0], column[1]) for column in cursor.description] == [
+        ("email", "varchar"),
+        ("registrationdate", "bigint"),
+    ]
     assert cursor.fetchone() == customers[0]
     assert cursor.fetchmany(2) == customers[1:3]
     assert list(cursor) == customers[3:]
@@ -192,14 +195,19 @@ def test_catalog_is_told(connection: Connection[Any]) -> None:
     assert columns[:3] == [("user", "varchar"), ("timestamp", "bigint"), ("x", "double")]
     described = "\n".join(row[0] for row in cursor.execute("DESCRIBE customer_trusted").fetchall())
     assert "email" in described
-    assert [column.name for column in cursor.get_table_metadata("customer_trusted").columns][:2] == ["customername", "email"]
+    assert [column.name for column in cursor.get_table_metadata("customer_trusted").columns][:2] == [
+        "customername",
+        "email",
+    ]
 
 
 def test_results_stay_for_who_knows_the_query(start: Any, exported: Stack) -> None:
     """Also when the process that ran it is gone."""
     stack = start()
     athena = stack.client("athena")
-    query = athena.start_query_execution(QueryString="SELECT 1 AS one UNION ALL SELECT 2 ORDER BY 1")["QueryExecutionId"]
+    query = athena.start_query_execution(QueryString="SELECT 1 AS one UNION ALL SELECT 2 ORDER BY 1")[
+        "QueryExecutionId"
+    ]
 
     def state() -> str:
         return athena.get_query_execution(QueryExecutionId=query)["QueryExecution"]["Status"]["State"]

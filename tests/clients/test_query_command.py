@@ -78,7 +78,9 @@ def test_formats(stedi: Command, wanted: list[tuple[object, ...]], tmp_path: Pat
 
 
 def test_values_that_want_care(stedi: Command) -> None:
-    sql = """SELECT 'a, "b"' AS quoted, '' AS empty, CAST(NULL AS varchar) AS nothing, 1.0e0 AS double, 7 / 2 AS whole"""
+    sql = (
+        """SELECT 'a, "b"' AS quoted, '' AS empty, CAST(NULL AS varchar) AS nothing, 1.0e0 AS double, 7 / 2 AS whole"""
+    )
     lines = stedi("query", sql, "--format", "csv").decode().splitlines()
     assert lines[0] == "quoted,empty,nothing,double,whole"
     assert lines[1].startswith('"a, ""b""","",,')

@@ -76,7 +76,9 @@ def ask(stack: Stack) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
 
 
 @pytest.mark.parametrize("table", ROWS)
-def test_reference_data_gives_the_rows_that_are_expected(table: str, reference: object, ask: Callable[..., Any]) -> None:
+def test_reference_data_gives_the_rows_that_are_expected(
+    table: str, reference: object, ask: Callable[..., Any]
+) -> None:
     assert ask(f"SELECT count(*) FROM {table}") == [(ROWS[table],)]
 
 

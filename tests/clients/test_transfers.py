@@ -207,7 +207,11 @@ def test_whole_checksum_of_parts_is_verified(s3: Any, bucket: str) -> None:
             part = s3.upload_part(**upload, PartNumber=number, Body=body, ChecksumAlgorithm="CRC32")
             assert part["ChecksumCRC32"] == crc32(body)
             parts.append({"PartNumber": number, "ETag": part["ETag"], "ChecksumCRC32": part["ChecksumCRC32"]})
-        end = upload | {"MultipartUpload": {"Parts": parts}, "ChecksumType": "FULL_OBJECT", "ChecksumCRC32": crc32(claimed)}
+        end = upload | {
+            "MultipartUpload": {"Parts": parts},
+            "ChecksumType": "FULL_OBJECT",
+            "ChecksumCRC32": crc32(claimed),
+        }
         if code is None:
             assert s3.complete_multipart_upload(**end)["ChecksumCRC32"] == crc32(claimed)
             head = s3.head_object(**where, ChecksumMode="ENABLED")
