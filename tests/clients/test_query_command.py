@@ -16,7 +16,6 @@ import pyarrow.parquet
 import pytest
 
 from lake import TABLES, Lake
-from landing import Village
 from stack import Stack
 
 SQL = """SELECT "user", "timestamp", x FROM accelerometer_trusted ORDER BY 1, 2, 3 LIMIT 4"""
