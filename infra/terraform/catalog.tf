@@ -1,27 +1,5 @@
 locals {
   glue_arn = "arn:${local.partition}:glue:${local.region}:${local.account_id}"
-
-  storage_formats = {
-    # As the published solutions declare the landing tables: field names in any case, broken lines are no rows.
-    json = {
-      input_format  = "org.apache.hadoop.mapred.TextInputFormat"
-      output_format = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat"
-      library       = "org.openx.data.jsonserde.JsonSerDe"
-      parameters = {
-        "serialization.format"  = "1"
-        "ignore.malformed.json" = "TRUE"
-        "dots.in.keys"          = "FALSE"
-        "case.insensitive"      = "TRUE"
-        "mapping"               = "TRUE"
-      }
-    }
-    parquet = {
-      input_format  = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
-      output_format = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat"
-      library       = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
-      parameters    = { "serialization.format" = "1" }
-    }
-  }
 }
 
 resource "aws_glue_catalog_database" "lake" {
@@ -42,12 +20,12 @@ resource "aws_glue_catalog_table" "this" {
 
   storage_descriptor {
     location      = "s3://${each.value.landing ? local.landing_bucket_name : local.lake_bucket_name}/${each.value.prefix}"
-    input_format  = local.storage_formats[each.value.format].input_format
-    output_format = local.storage_formats[each.value.format].output_format
+    input_format  = local.formats[each.value.format].input_format
+    output_format = local.formats[each.value.format].output_format
 
     ser_de_info {
-      serialization_library = local.storage_formats[each.value.format].library
-      parameters            = local.storage_formats[each.value.format].parameters
+      serialization_library = local.formats[each.value.format].serialization_library
+      parameters            = local.formats[each.value.format].parameters
     }
 
     dynamic "columns" {

@@ -3,6 +3,7 @@
 locals {
   topology = jsondecode(file("${path.module}/topology.json"))
   tables   = jsondecode(file("${path.module}/tables.json")).tables
+  formats  = jsondecode(file("${path.module}/tables.json")).formats
 
   account_id = data.aws_caller_identity.current.account_id
   partition  = data.aws_partition.current.partition

@@ -127,11 +127,28 @@ def test_lake_in_use_is_refused(lake: Lake, first_village: Village) -> None:
         for arguments in (
             command(lake, "--port", 0),
             lake.command(first_village.folder),
-            [str(lake.binary), "tables", "--lake", str(lake.folder)],
         ):
             error = refused(arguments)
             assert str(lake.folder) in error
             assert "already open" in error
+
+
+def test_tables_of_a_lake_in_use_are_shown(lake: Lake, first_village: Village) -> None:
+    arguments = [str(lake.binary), "tables", "--json", "--lake", str(lake.folder)]
+    with Up(lake) as up:
+        up.upload(first_village.folder, keys_of(first_village.folder))
+        up.wait_until_quiet()
+        asked = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=True)
+    opened = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=True)
+    assert json.loads(asked.stdout) == json.loads(opened.stdout)
+    assert json.loads(asked.stdout)["tables"]["customer_trusted"]["rows"] > 0
+
+
+def test_a_key_shows_the_tables(lake: Lake) -> None:
+    with Up(lake) as up:
+        up.process.send_signal(signal.SIGQUIT)
+        until(lambda: "machine_learning_curated" in up.output.read_text(), "the tables")
+    assert up.process.returncode == 0
 
 
 def test_lake_of_other_settings_is_refused(lake: Lake) -> None:
@@ -152,7 +169,7 @@ def test_it_ends_cleanly_whoever_is_connected(number: int, first_village: Villag
     up = Up(lake)
     with socket.create_connection(up.address), socket.create_connection(up.address) as idle:
         # One that never said anything, and one that is kept alive.
-        idle.sendall(b"HEAD /stedi HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        idle.sendall(up.head("HEAD", "/stedi"))
         assert idle.recv(12) == b"HTTP/1.1 200"
         up.upload(first_village.folder, keys_of(first_village.folder))
         assert up.end(number) == 0
@@ -169,7 +186,7 @@ def test_it_ends_cleanly_whoever_is_connected(number: int, first_village: Villag
 def test_second_interruption_breaks_off(lake: Lake) -> None:
     up = Up(lake)
     with socket.create_connection(up.address) as uploading:
-        uploading.sendall(b"PUT /stedi/customer/landing/a.json HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
+        uploading.sendall(up.head("PUT", "/stedi/customer/landing/a.json", b"123456789") + b"1")
         until(lambda: any((lake.folder / ".stedi" / "tmp").iterdir()), "the upload to begin")
         up.process.send_signal(signal.SIGINT)
         until(lambda: "stopping" in up.errors.read_text(), "the end to begin")

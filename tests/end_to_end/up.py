@@ -1,11 +1,14 @@
 """`stedi up` as a process, and what an S3 client without any library needs."""
 
+import hashlib
+import hmac
 import http.client
 import re
 import signal
 import subprocess
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -58,14 +61,41 @@ class Up:
         return url.hostname, url.port
 
     def request(self, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:
-        """One request on a connection of its own: status and body."""
+        """One signed request on a connection of its own: status and body."""
         connection = http.client.HTTPConnection(*self.address, timeout=SECONDS_MAX)
         try:
-            connection.request(method, quote(path), body, headers)
+            signature = self.signature(method, quote(path), body, "glue" if "x-amz-target" in headers else "s3")
+            connection.request(method, quote(path), body, headers | signature)
             response = connection.getresponse()
             return response.status, response.read()
         finally:
             connection.close()
+
+    def head(self, method: str, path: str, body: bytes = b"") -> bytes:
+        """What comes before the body of a signed request."""
+        host, port = self.address
+        headers = {"Host": f"{host}:{port}", "Content-Length": str(len(body))} | self.signature(method, path, body)
+        lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+        return "\r\n".join([*lines, "", ""]).encode()
+
+    def signature(self, method: str, path: str, body: bytes = b"", service: str = "s3") -> dict[str, str]:
+        """The headers that sign a request without a query (AWS Signature Version 4)."""
+        environment, (host, port) = self.environment, self.address
+        time = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        scope = [time[:8], environment["AWS_REGION"], service, "aws4_request"]
+        content = hashlib.sha256(body).hexdigest()
+        signed = {"host": f"{host}:{port}", "x-amz-content-sha256": content, "x-amz-date": time}
+        names = ";".join(signed)
+        lines = [method, path, "", *(f"{name}:{value}" for name, value in signed.items()), "", names, content]
+        digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        key = f"AWS4{environment['AWS_SECRET_ACCESS_KEY']}".encode()
+        for part in (*scope, "\n".join(["AWS4-HMAC-SHA256", time, "/".join(scope), digest])):
+            key = hmac.digest(key, part.encode(), "sha256")
+        credential = "/".join([environment["AWS_ACCESS_KEY_ID"], *scope])
+        del signed["host"]
+        return signed | {
+            "Authorization": f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={names}, Signature={key.hex()}"
+        }
 
     def put(self, key: str, body: bytes) -> None:
         status, answer = self.request("PUT", f"/{self.lake.bucket.name}/{key}", body)

@@ -158,10 +158,9 @@ impl SqlType {
                 Self::Row(fields.iter().map(|field| (field.name().clone(), Self::of(field.data_type()))).collect())
             }
             DataType::Map(entries, _) => match entries.data_type() {
-                DataType::Struct(fields) if fields.len() == 2 => Self::Map(
-                    Box::new(Self::of(fields[0].data_type())),
-                    Box::new(Self::of(fields[1].data_type())),
-                ),
+                DataType::Struct(fields) if fields.len() == 2 => {
+                    Self::Map(Box::new(Self::of(fields[0].data_type())), Box::new(Self::of(fields[1].data_type())))
+                }
                 _ => Self::Unknown,
             },
             DataType::Dictionary(_, value) => Self::of(value),

@@ -1,7 +1,9 @@
 //! The command line.
 
-use clap::{Args as ClapArgs, Parser, Subcommand};
-use lake::policy::ConsentPolicy;
+use aws::settings::DATABASE;
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use lake::hash::ShardCount;
+use lake::policy::{Charter, ConsentPolicy};
 use simulation::faults::Faults;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -10,24 +12,38 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(
     version,
-    arg_required_else_help = true,
     after_help = "\
 First steps:
   stedi run                      generate sample data, run it through, show the tables
   stedi generate landing         write sample landing files, to look at or to change
   stedi run landing              land those files; run it again after changing some
-  stedi up                       S3 and Glue on this machine, staying up: what is uploaded goes through
+  stedi up                       S3, Glue and Athena on this machine, staying up: what is uploaded goes through
+  stedi query 'SELECT ...'       ask the tables, as Athena would answer
   stedi tables                   what is in the lake now
   stedi simulate                 the functions on a thousand bad days, in simulated time: does every law hold?
 
-The lake is plain files: ./lake/stedi/KEY. Any Parquet reader can read the tables. One command at a time can use it.
+The lake is plain files: ./lake/stedi/KEY. Any Parquet reader can read the tables. One command at a time can use it; only
+`stedi query` and `stedi tables` ask a `stedi up` that has it.
 To derive a landing file anew, remove its receipt below ./lake/stedi/receipts/ and land it again.
 Set RUST_LOG=info to see the functions' logs on standard error."
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
 }
+
+/// What `stedi` alone says.
+pub(crate) const FIRST_STEPS: &str = "\
+STEDI Lake on one machine: the five functions on an embedded S3, Glue catalog and event dispatcher.
+
+Four things to do first:
+  stedi run        make sample data, run it through the functions, show the tables
+  stedi up         serve S3, Glue and Athena here: what your S3 client uploads goes through
+  stedi query 'SELECT count(*) FROM customer_trusted'
+                   ask the tables, as Athena would answer
+  stedi tables     what is in the lake now
+
+`stedi --help` tells the rest, and `stedi COMMAND --help` all of a command.";
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -36,12 +52,43 @@ pub(crate) enum Command {
     Run(Run),
     /// Serve S3 and Glue on this machine until Ctrl-C; whatever is uploaded to a landing prefix goes through
     Up(Up),
-    /// Show the tables, their partitions and row counts
+    /// Ask the registered tables in SQL, as Athena would answer
+    Query(Query),
+    /// Show the tables: rows, objects, partitions, bytes, last change
     Tables(Tables),
     /// Write sample landing files
     Generate(Generate),
     /// Run the functions on simulated bad days, and hold them against the definitions of the tables
     Simulate(Simulate),
+}
+
+/// Which lake.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct At {
+    /// Where the lake is
+    #[arg(long, value_name = "DIR", default_value = "lake")]
+    pub lake: PathBuf,
+    /// The lake's bucket: objects are at DIR/NAME/KEY
+    #[arg(long, value_name = "NAME", default_value = "stedi", value_parser = bucket)]
+    pub bucket: String,
+}
+
+/// Which lake, and what it is made with if it is not there yet.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Made {
+    #[command(flatten)]
+    pub at: At,
+    /// Which readings of a consenting customer count: `ever` for those of any time, `at-reading` for those at or after
+    /// the consent. A lake keeps the policy it was made with
+    #[arg(long, value_name = "POLICY", default_value_t = ConsentPolicy::Ever)]
+    pub consent: ConsentPolicy,
+}
+
+impl Made {
+    /// What its functions are to be told.
+    pub(crate) fn charter(&self) -> Charter {
+        Charter { customer_shards: ShardCount::default(), consent_policy: self.consent }
+    }
 }
 
 /// Lands files and waits until nothing is left to deliver.
@@ -51,16 +98,8 @@ pub(crate) struct Run {
     /// generated. Files that the lake holds already in the same version are left out, and so are those whose name
     /// begins with a dot
     pub landing: Option<PathBuf>,
-    /// Where the lake is
-    #[arg(long, value_name = "DIR", default_value = "lake")]
-    pub lake: PathBuf,
-    /// The lake's bucket: objects are at DIR/NAME/KEY
-    #[arg(long, value_name = "NAME", default_value = "stedi", value_parser = bucket)]
-    pub bucket: String,
-    /// Which readings of a consenting customer count: `ever` for those of any time, `at-reading` for those at or after
-    /// the consent. A lake keeps the policy it was made with
-    #[arg(long, value_name = "POLICY", default_value_t = ConsentPolicy::Ever)]
-    pub consent: ConsentPolicy,
+    #[command(flatten)]
+    pub made: Made,
     /// Land the files, and deliver their events, in an order drawn from SEED
     #[arg(long, value_name = "SEED")]
     pub shuffle: Option<u64>,
@@ -95,16 +134,8 @@ pub(crate) struct Up {
     /// Where to listen, on this machine only; 0 takes any free port
     #[arg(long, value_name = "P", default_value_t = PORT)]
     pub port: u16,
-    /// Where the lake is
-    #[arg(long, value_name = "DIR", default_value = "lake")]
-    pub lake: PathBuf,
-    /// The lake's bucket: objects are at DIR/NAME/KEY
-    #[arg(long, value_name = "NAME", default_value = "stedi", value_parser = bucket)]
-    pub bucket: String,
-    /// Which readings of a consenting customer count: `ever` for those of any time, `at-reading` for those at or after
-    /// the consent. A lake keeps the policy it was made with
-    #[arg(long, value_name = "POLICY", default_value_t = ConsentPolicy::Ever)]
-    pub consent: ConsentPolicy,
+    #[command(flatten)]
+    pub made: Made,
     /// Only S3 and Glue: uploads wake nobody. For functions that run elsewhere, such as in `cargo lambda watch`
     #[arg(long)]
     pub no_functions: bool,
@@ -129,13 +160,59 @@ the same lake, and so is what a killed one left. What landed under --no-function
 /// Shows the tables.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Tables {
-    /// Where the lake is
-    #[arg(long, value_name = "DIR", default_value = "lake")]
-    pub lake: PathBuf,
-    /// The lake's bucket
-    #[arg(long, value_name = "NAME", default_value = "stedi", value_parser = bucket)]
-    pub bucket: String,
+    #[command(flatten)]
+    pub at: At,
+    /// Print one JSON object instead of tables
+    #[arg(long)]
+    pub json: bool,
 }
+
+/// Asks the registered tables.
+#[derive(Debug, ClapArgs)]
+#[command(after_long_help = QUERY_HELP)]
+pub(crate) struct Query {
+    /// One statement in SQL; `-` reads it from standard input
+    pub sql: String,
+    #[command(flatten)]
+    pub at: At,
+    /// The database of tables that are named without one
+    #[arg(long, value_name = "NAME", default_value = DATABASE)]
+    pub database: String,
+    /// How the rows are written
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = QueryFormat::Table)]
+    pub format: QueryFormat,
+    /// Write the rows to FILE instead of standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Show what would be read and done, and do nothing of it
+    #[arg(long)]
+    pub explain: bool,
+}
+
+/// How rows are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum QueryFormat {
+    /// For people: aligned, with a last line that counts the rows
+    Table,
+    /// RFC 4180, with a header; NULL is empty, and an empty text is ""
+    Csv,
+    /// One JSON object a line
+    Json,
+    /// A Parquet file
+    Parquet,
+}
+
+const QUERY_HELP: &str = "\
+The tables are found through the catalog, as Athena finds them: names, types and locations are those that are registered,
+and a partition that is not registered is not there. The dialect is Athena's, as far as DataFusion has it; names match in
+any case, and `user` and `timestamp` want no quotes, though they may have them.
+
+  stedi query 'SELECT count(*), count(DISTINCT \"user\") FROM accelerometer_trusted'
+  stedi query \"SELECT hour, count(*) FROM step_trainer_trusted WHERE dt = '2022-06-18' GROUP BY 1\" --explain
+  stedi query 'SELECT * FROM machine_learning_curated' --format parquet --output training.parquet
+  stedi query 'SHOW PARTITIONS accelerometer_trusted'
+
+While a `stedi up` has the lake, it is asked over HTTP. The exit status is 1 if the statement is wrong or fails.";
 
 /// Writes sample landing files.
 #[derive(Debug, ClapArgs)]

@@ -8,6 +8,9 @@
 //! | `run` | the main job |
 //! | `up` | the same stack, staying up for any S3 client |
 //! | `accounts` | one line per landing file as it goes through |
+//! | `address` | where a running `stedi up` can be reached |
+//! | `reach` | a lake for commands that only ask |
+//! | `query` | SQL over the registered tables |
 //! | `tables` | counts what is in the lake |
 //! | `generate` | writes sample landing files |
 //! | `simulate` | the deterministic simulation: many seeds, or one case again |
@@ -15,10 +18,13 @@
 //! | `progress` | shows how far it is |
 
 mod accounts;
+mod address;
 mod args;
 mod generate;
 mod landing;
 mod progress;
+mod query;
+mod reach;
 mod report;
 mod run;
 mod simulate;
@@ -44,17 +50,20 @@ async fn main() -> ExitCode {
     }
     let after_interruption = match args.command {
         // It is ended by nothing else, and sees to that itself.
-        Command::Up(_) => None,
-        Command::Simulate(_) => Some("nothing is left behind"),
+        Some(Command::Up(_)) => None,
+        Some(Command::Simulate(_)) => Some("nothing is left behind"),
+        Some(Command::Query(_) | Command::Tables(_)) => Some("nothing was changed"),
         _ => Some("nothing is lost, run it again to go on"),
     };
     let command = async {
         match args.command {
-            Command::Run(run) => run::run(run).await,
-            Command::Up(up) => up::up(up).await,
-            Command::Tables(tables) => tables::show(tables).await,
-            Command::Generate(generate) => generate::generate(generate),
-            Command::Simulate(simulate) => simulate::simulate(simulate).await,
+            None => report::print(args::FIRST_STEPS),
+            Some(Command::Run(run)) => run::run(run).await,
+            Some(Command::Up(up)) => up::up(up).await,
+            Some(Command::Query(query)) => query::query(query).await,
+            Some(Command::Tables(tables)) => tables::show(tables).await,
+            Some(Command::Generate(generate)) => generate::generate(generate),
+            Some(Command::Simulate(simulate)) => simulate::simulate(simulate).await,
         }
     };
     let mut stderr = std::io::stderr();

@@ -1,5 +1,6 @@
 //! What a run did, as JSON and as text.
 
+use crate::args::At;
 use aws::BoxError;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table as TextTable};
@@ -7,7 +8,7 @@ use lake::table::Table;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write};
-use std::path::Path;
+use std::ops::Range;
 
 /// What a run did, and what is in the lake now. Its JSON is part of the command line's contract.
 #[derive(Debug, Serialize)]
@@ -71,14 +72,14 @@ impl From<local::Requests> for Requests {
 
 impl Report {
     /// The report for people.
-    pub(crate) fn to_text(&self, lake: &Path, bucket: &str) -> String {
+    pub(crate) fn to_text(&self, at: &At) -> String {
         format!(
             "{}\n{} events handled, {} objects written, {:.2} s. The tables are in {}",
             tables_text(&self.tables, &self.landing),
             grouped(self.events),
             grouped(self.writes),
             self.seconds,
-            lake.join(bucket).display()
+            at.lake.join(&at.bucket).display()
         )
     }
 }
@@ -94,33 +95,40 @@ pub(crate) fn print(text: &str) -> Result<(), BoxError> {
 }
 
 /// The landing files and the tables for people.
-pub(crate) fn tables_text(
-    tables: &BTreeMap<&'static str, TableCount>,
-    landing: &BTreeMap<&'static str, LandingCount>,
-) -> String {
-    let landing_rows = landing.iter().map(|(source, count)| {
-        let LandingCount { files, rows, kept, excluded, quarantined } = count;
-        (*source, [*files, *rows, *kept, *excluded, *quarantined])
-    });
-    let table_rows = Table::DERIVED.iter().filter_map(|table| {
+fn tables_text(tables: &BTreeMap<&'static str, TableCount>, landing: &BTreeMap<&'static str, LandingCount>) -> String {
+    let rows = Table::DERIVED.iter().filter_map(|table| {
         let TableCount { rows, objects, partitions } = tables.get(table.name())?;
-        Some((table.name(), [*rows, *objects, *partitions]))
+        Some(named(table.name(), [*rows, *objects, *partitions]))
     });
-    let landing = text(["landing", "files", "rows", "kept", "excluded", "quarantined"], landing_rows);
-    let tables = text(["table", "rows", "objects", "partitions"], table_rows);
-    format!("{landing}\n{tables}")
+    let tables = text(["table", "rows", "objects", "partitions"], 1..4, rows);
+    format!("{}\n{tables}", landing_text(landing))
 }
 
-fn text<const H: usize, const N: usize>(
+/// The landing files for people.
+pub(crate) fn landing_text(landing: &BTreeMap<&'static str, LandingCount>) -> TextTable {
+    let rows = landing.iter().map(|(source, count)| {
+        let LandingCount { files, rows, kept, excluded, quarantined } = count;
+        named(source, [*files, *rows, *kept, *excluded, *quarantined])
+    });
+    text(["landing", "files", "rows", "kept", "excluded", "quarantined"], 1..6, rows)
+}
+
+fn named<const N: usize>(name: &str, counts: [u64; N]) -> impl Iterator<Item = String> + use<N> {
+    std::iter::once(name.to_owned()).chain(counts.map(grouped))
+}
+
+/// Rows as a table, of which the columns `numbers` are aligned as such.
+pub(crate) fn text<const H: usize>(
     header: [&str; H],
-    rows: impl Iterator<Item = (&'static str, [u64; N])>,
+    numbers: Range<usize>,
+    rows: impl Iterator<Item = impl Iterator<Item = String>>,
 ) -> TextTable {
     let mut table = TextTable::new();
     table.load_style(UTF8_FULL_CONDENSED).set_header(header);
-    for (name, counts) in rows {
-        table.add_row(std::iter::once(name.to_owned()).chain(counts.map(grouped)));
+    for row in rows {
+        table.add_row(row);
     }
-    for column in table.column_iter_mut().skip(1) {
+    for column in table.column_iter_mut().skip(numbers.start).take(numbers.len()) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     table

@@ -8,9 +8,7 @@ use crate::stack::Stack;
 use crate::tables;
 use aws::BoxError;
 use indicatif::ProgressBar;
-use lake::hash::ShardCount;
 use lake::layout::Source;
-use lake::policy::Charter;
 use local::{DeadLetter, Dispatcher, Options};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,8 +34,7 @@ pub(crate) async fn run(args: Run) -> Result<(), BoxError> {
     if let Some(seed) = args.shuffle {
         fastrand::Rng::with_seed(seed).shuffle(&mut files);
     }
-    let charter = Charter { customer_shards: ShardCount::default(), consent_policy: args.consent };
-    let stack = Stack::open(&args.lake, &args.bucket, charter)?;
+    let stack = Stack::open(&args.made.at, args.made.charter())?;
     let writes = count_writes(&stack);
     stack.make().await?;
     let options = Options { duplicate: args.duplicate.into(), shuffle: args.shuffle, ..Options::default() };
@@ -63,7 +60,7 @@ pub(crate) async fn run(args: Run) -> Result<(), BoxError> {
         requests,
         seconds: started.elapsed().as_secs_f64(),
     };
-    let text = if args.json { serde_json::to_string(&report)? } else { report.to_text(&args.lake, &args.bucket) };
+    let text = if args.json { serde_json::to_string(&report)? } else { report.to_text(&args.made.at) };
     report::print(&text)
 }
 

@@ -1,5 +1,7 @@
 //! The embedded S3, Glue and dispatcher, with the five functions on it.
 
+use crate::address;
+use crate::args::At;
 use accelerometer_trusted::AccelerometerTrusted;
 use aws::BoxError;
 use aws::function::{Function, invoke};
@@ -42,12 +44,15 @@ fn other_lake(directory: &Path, bucket: &str) -> Option<String> {
 }
 
 impl Stack {
-    /// Opens the lake in the folder `directory`.
-    pub(crate) fn open(directory: &Path, bucket: &str, charter: Charter) -> Result<Self, BoxError> {
+    /// Opens a lake that is used by nobody else.
+    pub(crate) fn open(at: &At, charter: Charter) -> Result<Self, BoxError> {
+        let At { lake: directory, bucket } = at;
         if let Some(other) = other_lake(directory, bucket) {
             return Err(OtherLake { directory: directory.display().to_string(), other }.into());
         }
         let cloud = Cloud::open(directory)?;
+        // Of a `stedi up` that was killed: whoever comes meanwhile must not ask somebody else.
+        address::take_away(directory)?;
         let settings = Settings { lake_bucket: bucket.to_owned(), charter, database: DATABASE.to_owned() };
         let lake = aws::connect::over(cloud.http_client(), local::REGION, &settings);
         Ok(Self { cloud, lake, reasons: Reasons::default() })

@@ -1,60 +1,148 @@
 //! Counts what is in the lake.
 
 use crate::args::Tables;
-use crate::report::{LandingCount, TableCount, grouped, print, tables_text};
-use crate::stack::Stack;
+use crate::reach::reach;
+use crate::report::{LandingCount, TableCount, grouped, landing_text, print, text};
 use aws::BoxError;
 use aws::lake::Lake;
-use aws::store::Read;
+use aws::store::{Object, RangeRead, Read};
 use bytes::Bytes;
 use derivation::Error;
-use lake::columnar::Decoder;
+use lake::Corrupt;
+use lake::columnar::{Tail, rows_by_tail};
 use lake::layout::{Place, Source};
-use lake::policy::Charter;
 use lake::receipt::Receipt;
-use lake::table::Table;
+use lake::table::{Format, Table};
+use lake::time::Partition;
+use serde::Serialize;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 /// The tables and the landing files, counted.
-pub(crate) type Counts = (BTreeMap<&'static str, TableCount>, BTreeMap<&'static str, LandingCount>);
+pub(crate) type Counts = (BTreeMap<&'static str, TableCount>, Landing);
 
-/// There is no lake.
-#[derive(Debug, thiserror::Error)]
-#[error("no lake in {}: `stedi run` makes one", .0.display())]
-struct NoLake(PathBuf);
+/// The landing files of each source, counted by their receipts.
+type Landing = BTreeMap<&'static str, LandingCount>;
+
+/// More objects than this below one table are for a query engine to count.
+const OBJECTS_MAX: usize = 10_000_000;
+/// How often a file is looked at that changes meanwhile.
+const READS_MAX: usize = 8;
+/// What is read of a file first: the footers of ours are smaller.
+const TAIL_BYTES: u64 = 16 << 10;
+
+/// What `stedi tables` tells. Its JSON is for scripts.
+#[derive(Debug, Serialize)]
+struct Shown {
+    tables: BTreeMap<&'static str, State>,
+    landing: Landing,
+}
+
+/// A table as it is now.
+#[derive(Debug, Serialize)]
+struct State {
+    /// `landing`, `trusted` or `curated`.
+    zone: &'static str,
+    /// Its rows; of a landing table those that were accounted for.
+    rows: u64,
+    /// Its objects.
+    objects: u64,
+    /// Its registered partitions.
+    partitions: usize,
+    /// Of each of them, rows and objects.
+    #[serde(skip)]
+    by_partition: BTreeMap<Partition, (u64, u64)>,
+    /// The size of its objects.
+    bytes: u64,
+    /// When one of them was written last.
+    last_change: Option<String>,
+}
 
 /// Runs `stedi tables`.
 pub(crate) async fn show(args: Tables) -> Result<(), BoxError> {
-    if !args.lake.join(&args.bucket).is_dir() {
-        return Err(NoLake(args.lake.join(&args.bucket)).into());
+    let reached = reach(&args.at).await?;
+    if args.json {
+        return print(&serde_json::to_string(&shown(&reached.lake).await?)?);
     }
-    // What the lake was made with matters only to those who write.
-    let stack = Stack::open(&args.lake, &args.bucket, Charter::default())?;
-    let (tables, landing) = count_all(&stack.lake).await?;
-    let mut text = tables_text(&tables, &landing);
-    for table in Table::DERIVED {
-        for partition in stack.lake.catalog.partitions(table).await? {
-            let prefix = lake::layout::partition_prefix(table, partition);
-            let count = count(&stack.lake, &prefix, table).await?;
-            text += &format!("\n{table}/{partition}: {} rows, {} objects", grouped(count.rows), count.objects);
+    print_all(&reached.lake).await
+}
+
+/// Prints the tables for people.
+pub(crate) async fn print_all(lake: &Lake) -> Result<(), BoxError> {
+    let Shown { tables, landing } = shown(lake).await?;
+    let states = Table::ALL.into_iter().filter_map(|table| Some((table, tables.get(table.name())?)));
+    let rows = states.clone().map(|(table, state)| {
+        let counts = [state.rows, state.objects, state.partitions as u64, state.bytes].map(grouped);
+        let last_change = state.last_change.clone().unwrap_or_default();
+        [state.zone, table.name()].map(str::to_owned).into_iter().chain(counts).chain([last_change])
+    });
+    let header = ["zone", "table", "rows", "objects", "partitions", "bytes", "last change"];
+    let mut shown = format!("{}\n{}", landing_text(&landing), text(header, 2..6, rows));
+    for (table, state) in states {
+        for (partition, (rows, objects)) in &state.by_partition {
+            shown += &format!("\n{table}/{partition}: {} rows, {objects} objects", grouped(*rows));
         }
     }
-    print(&text)
+    print(&shown)
+}
+
+async fn shown(lake: &Lake) -> Result<Shown, BoxError> {
+    let landing = count_landing(lake).await?;
+    let mut tables = BTreeMap::new();
+    for table in Table::ALL {
+        let objects = objects(lake, table).await?;
+        let source = Source::ALL.into_iter().find(|source| source.landing() == table);
+        let mut by_partition = BTreeMap::new();
+        let rows = match source {
+            Some(source) => landing.get(source.name()).map_or(0, |count| count.rows),
+            None => {
+                let counts = rows_of(lake, table, &objects).await?;
+                for partition in lake.catalog.partitions(table).await? {
+                    let prefix = lake::layout::partition_prefix(table, partition);
+                    let counts = objects.iter().zip(&counts).filter(|(object, _)| object.key.starts_with(&prefix));
+                    by_partition.insert(partition, counts.fold((0, 0), |(rows, n), (_, count)| (rows + count, n + 1)));
+                }
+                counts.iter().sum()
+            }
+        };
+        let state = State {
+            zone: zone(table),
+            rows,
+            objects: objects.len() as u64,
+            partitions: by_partition.len(),
+            by_partition,
+            bytes: objects.iter().map(|object| object.bytes).sum(),
+            last_change: objects.iter().map(|object| object.modified_ms).max().map(lake::time::iso8601),
+        };
+        tables.insert(table.name(), state);
+    }
+    Ok(Shown { tables, landing })
+}
+
+/// A table's zone is the second name of its prefix.
+fn zone(table: Table) -> &'static str {
+    table.prefix().trim_end_matches('/').rsplit('/').next().unwrap_or_default()
 }
 
 /// Counts the five derived tables, and the landing files by their receipts.
 pub(crate) async fn count_all(lake: &Lake) -> Result<Counts, BoxError> {
     let mut tables = BTreeMap::new();
     for table in Table::DERIVED {
-        let mut counted = count(lake, table.prefix(), table).await?;
-        counted.partitions = lake.catalog.partitions(table).await?.len() as u64;
+        let objects = objects(lake, table).await?;
+        let counted = TableCount {
+            rows: rows_of(lake, table, &objects).await?.into_iter().sum(),
+            objects: objects.len() as u64,
+            partitions: lake.catalog.partitions(table).await?.len() as u64,
+        };
         tables.insert(table.name(), counted);
     }
+    Ok((tables, count_landing(lake).await?))
+}
+
+async fn count_landing(lake: &Lake) -> Result<Landing, BoxError> {
     let mut landing = BTreeMap::new();
     for source in Source::ALL {
         let mut counted = LandingCount::default();
-        for (place, body) in objects(lake, &format!("receipts/{source}/"), ".json").await? {
+        for (place, body) in receipts(lake, source).await? {
             let receipt = Receipt::decode(&body).map_err(Error::corrupt(place))?;
             counted.files += 1;
             counted.rows += receipt.rows;
@@ -64,26 +152,56 @@ pub(crate) async fn count_all(lake: &Lake) -> Result<Counts, BoxError> {
         }
         landing.insert(source.name(), counted);
     }
-    Ok((tables, landing))
+    Ok(landing)
 }
 
-async fn count(lake: &Lake, prefix: &str, table: Table) -> Result<TableCount, BoxError> {
-    let mut count = TableCount::default();
-    for (place, body) in objects(lake, prefix, ".parquet").await? {
-        count.objects += 1;
-        count.rows += Decoder::new(body, table.name()).map_err(Error::corrupt(place))?.rows();
-    }
-    Ok(count)
-}
-
-/// The objects below `prefix` whose keys end so; others are none of ours.
-async fn objects(lake: &Lake, prefix: &str, end: &str) -> Result<Vec<(Place, Bytes)>, BoxError> {
-    let keys = lake.store.list(lake.bucket(), prefix, true).await?.objects.into_keys();
-    let places: Vec<Place> = keys.filter(|key| key.ends_with(end)).map(|key| lake.at(key)).collect();
+async fn receipts(lake: &Lake, source: Source) -> Result<Vec<(Place, Bytes)>, BoxError> {
+    let keys = lake.store.list(lake.bucket(), &lake::layout::receipts(source), true).await?.objects.into_keys();
+    let places: Vec<Place> = keys.filter(|key| key.ends_with(".json")).map(|key| lake.at(key)).collect();
     let reads = aws::all(places.iter().map(|place| lake.store.read(place, None))).await?;
     let found = places.into_iter().zip(reads).filter_map(|(place, read)| match read {
         Read::Found { body, .. } => Some((place, body)),
         Read::Absent | Read::Unchanged => None,
     });
     Ok(found.collect())
+}
+
+/// The objects of a table. Below a derived table's location others than ours are none of it; nor is what a console makes
+/// for an empty folder.
+async fn objects(lake: &Lake, table: Table) -> Result<Vec<Object>, BoxError> {
+    let mut objects = lake.store.objects(lake.bucket(), table.prefix(), OBJECTS_MAX).await?;
+    objects.retain(|object| match table.format() {
+        Format::Parquet => object.key.ends_with(".parquet"),
+        Format::Json => !object.key.ends_with('/'),
+    });
+    Ok(objects)
+}
+
+/// The rows of each object.
+async fn rows_of(lake: &Lake, table: Table, objects: &[Object]) -> Result<Vec<u64>, Error> {
+    aws::all(objects.iter().map(|object| rows(lake, table, object))).await
+}
+
+/// The rows of a Parquet file, by its footer; none, if it is gone.
+async fn rows(lake: &Lake, table: Table, object: &Object) -> Result<u64, Error> {
+    let place = lake.at(&*object.key);
+    let (mut size, mut etag) = (object.bytes, object.etag.clone());
+    let mut wanted = TAIL_BYTES;
+    for _ in 0..READS_MAX {
+        let range = size.saturating_sub(wanted)..size;
+        match lake.store.read_range(&place, Some(&etag), range).await? {
+            RangeRead::Absent => return Ok(0),
+            RangeRead::Changed => match lake.store.describe(&place).await? {
+                Some(now) => (size, etag) = (now.bytes, now.etag),
+                None => return Ok(0),
+            },
+            RangeRead::Found(tail) => {
+                match rows_by_tail(&tail, size, table.name()).map_err(Error::corrupt(place.clone()))? {
+                    Tail::Rows(rows) => return Ok(rows),
+                    Tail::Needs(more) => wanted = more,
+                }
+            }
+        }
+    }
+    Err(Error::corrupt(place)(Corrupt::new(table.name(), "it changes all the time, or its footer has no end")))
 }

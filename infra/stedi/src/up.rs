@@ -1,20 +1,28 @@
 //! The same stack, staying up: any S3 client's upload starts the cascade.
 
 use crate::accounts::Accounts;
+use crate::address;
 use crate::args::Up;
 use crate::report::print;
 use crate::stack::Stack;
+use crate::tables;
 use aws::BoxError;
+use aws::connect::AccessKey;
 use aws::settings::DATABASE;
-use lake::hash::ShardCount;
 use lake::layout::Place;
 use lake::policy::Charter;
-use local::{Dispatcher, Options, Progress};
+use local::{Access, Dispatcher, Options, Progress};
 use std::io::{self, ErrorKind, Write};
 use std::net::Ipv4Addr;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
+
+/// What requests are signed with. It guards against nobody on this machine: it tells clients apart that are set up for
+/// another endpoint.
+pub(crate) fn access_key() -> AccessKey {
+    AccessKey { id: "test".into(), secret: "test".into() }
+}
 
 /// Why nothing can be served.
 #[derive(Debug, thiserror::Error)]
@@ -31,22 +39,28 @@ enum PortError {
 /// Runs `stedi up`.
 pub(crate) async fn up(args: Up) -> Result<(), BoxError> {
     let mut interruption = Interruption::new()?;
+    // As a JVM tells its threads: by a key in the foreground, by `kill -QUIT` in the background.
+    let mut demand = signal(SignalKind::quit())?;
     // First, so that a command that cannot go on leaves nothing behind.
     let listener = listen(args.port).await?;
     let url = format!("http://{}", listener.local_addr()?);
-    let charter = Charter { customer_shards: ShardCount::default(), consent_policy: args.consent };
-    let stack = Stack::open(&args.lake, &args.bucket, charter)?;
+    let stack = Stack::open(&args.made.at, args.made.charter())?;
     stack.make().await?;
     let mut accounts = Accounts::new(&stack);
     // Before the first request, so that no upload goes unnoticed, and what is owed comes first.
     let dispatcher = if args.no_functions { None } else { Some(stack.start(Options::default())?) };
     let (stop, stopped) = oneshot::channel::<()>();
     let cloud = stack.cloud.clone();
-    let mut server = tokio::spawn(async move { cloud.serve(listener, async { drop(stopped.await) }).await });
+    let AccessKey { id, secret } = access_key();
+    let access = Access::Signed { id, secret };
+    let mut server = tokio::spawn(async move { cloud.serve(listener, access, async { drop(stopped.await) }).await });
+    address::leave(&args.made.at.lake, &url)?;
     print(&environment(&url, &stack))?;
     print(match args.no_functions {
-        true => "# Uploads wake no function. Ctrl-C ends this.",
-        false => "# What lands below customer/landing/ and its like goes through. Ctrl-C ends this.",
+        true => "# Uploads wake no function. Ctrl-\\ shows the tables, Ctrl-C ends this.",
+        false => {
+            "# What lands below customer/landing/ and its like goes through. Ctrl-\\ shows the tables, Ctrl-C ends this."
+        }
     })?;
 
     let mut letters_told = 0;
@@ -54,6 +68,7 @@ pub(crate) async fn up(args: Up) -> Result<(), BoxError> {
     loop {
         tokio::select! {
             () = interruption.next() => break,
+            _ = demand.recv() => told(tables::print_all(&stack.lake).await),
             // Only if it can accept no connections any more.
             served = &mut server => return Ok(served??),
             Some(stored) = accounts.stored.recv() => told(accounts.hear(stored).await),
@@ -68,6 +83,8 @@ pub(crate) async fn up(args: Up) -> Result<(), BoxError> {
             }
         }
     }
+    // From now on nobody else need come.
+    told(address::take_away(&args.made.at.lake).map_err(Into::into));
     tell("stopping; what is under way is finished first, Ctrl-C once more breaks it off");
     let finish = async {
         // Writers first: what is put behind the dispatcher's back wakes nobody.
@@ -102,12 +119,12 @@ async fn listen(port: u16) -> Result<TcpListener, PortError> {
 fn environment(url: &str, stack: &Stack) -> String {
     let Charter { customer_shards, consent_policy } = stack.lake.charter();
     let bucket = stack.lake.bucket();
-    let region = local::REGION;
+    let (region, AccessKey { id, secret }) = (local::REGION, access_key());
     format!(
         "# S3 and Glue are up. Paste this into the shell of whoever uses them:\n\
          export AWS_ENDPOINT_URL={url}\n\
-         export AWS_ACCESS_KEY_ID=test\n\
-         export AWS_SECRET_ACCESS_KEY=test\n\
+         export AWS_ACCESS_KEY_ID={id}\n\
+         export AWS_SECRET_ACCESS_KEY={secret}\n\
          export AWS_REGION={region}\n\
          export AWS_DEFAULT_REGION={region}\n\
          export LAKE_BUCKET={bucket}\n\

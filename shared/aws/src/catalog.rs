@@ -1,14 +1,14 @@
 //! Glue: databases, tables, partitions.
 
 use crate::metrics::Counters;
-use crate::with_causes;
+use crate::{answer_of, with_causes};
 use aws_sdk_glue::Client;
 use aws_sdk_glue::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_glue::types::{
     Column, DatabaseInput, PartitionError, PartitionInput, SerDeInfo, StorageDescriptor, TableInput,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use lake::table::{Format, Table};
+use lake::table::{Storage, Table};
 use lake::time::Partition;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -71,8 +71,8 @@ impl Catalog {
                     pending.retain(|p| failed.iter().any(|e| e.partition_values() == p.values()));
                     cause
                 }
-                Err(error) if error.code() == Some(CONCURRENT) => with_causes(&error),
-                Err(error) => return Err(self.failed(call(), &error)),
+                Err(error) if error.code() == Some(CONCURRENT) => answer_of(&error),
+                Err(error) => return Err(self.refused(call(), &error)),
             };
             if attempt == ATTEMPTS_MAX {
                 return Err(CatalogError { call: call(), database: self.database.clone(), cause });
@@ -109,13 +109,7 @@ impl Catalog {
                 .description(table.comment())
                 .table_type("EXTERNAL_TABLE")
                 .parameters("EXTERNAL", "TRUE")
-                .parameters(
-                    "classification",
-                    match table.format() {
-                        Format::Json => "json",
-                        Format::Parquet => "parquet",
-                    },
-                )
+                .parameters("classification", table.format().name())
                 .set_partition_keys(Some(columns(table.partition_columns())))
                 .storage_descriptor(storage(table, format!("s3://{}/{}", self.bucket, table.prefix())))
                 .build()
@@ -132,7 +126,7 @@ impl Catalog {
         let call = self.client.get_partitions().database_name(&self.database).table_name(table.name());
         let mut pages = call.into_paginator().send();
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| self.failed(format!("list partitions of {table}"), &error))?;
+            let page = page.map_err(|error| self.refused(format!("list partitions of {table}"), &error))?;
             for partition in page.partitions.unwrap_or_default() {
                 let [dt, hour] = partition.values() else { continue };
                 found.extend(Partition::parse(&format!("dt={dt}/hour={hour}")));
@@ -156,8 +150,15 @@ impl Catalog {
         match result {
             Ok(_) => Ok(()),
             Err(error) if error.code() == Some(EXISTS) => Ok(()),
-            Err(error) => Err(self.failed(call, &error)),
+            Err(error) => Err(self.refused(call, &error)),
         }
+    }
+
+    fn refused<E>(&self, call: String, error: &SdkError<E, HttpResponse>) -> CatalogError
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        CatalogError { call, database: self.database.clone(), cause: answer_of(error) }
     }
 
     fn failed(&self, call: String, error: &(dyn std::error::Error + 'static)) -> CatalogError {
@@ -182,23 +183,14 @@ fn columns(columns: &[lake::table::Column]) -> Vec<Column> {
 }
 
 fn storage(table: Table, location: String) -> StorageDescriptor {
-    let (input, output, serde) = match table.format() {
-        Format::Json => (
-            "org.apache.hadoop.mapred.TextInputFormat",
-            "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
-            "org.openx.data.jsonserde.JsonSerDe",
-        ),
-        Format::Parquet => (
-            "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
-            "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
-            "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe",
-        ),
-    };
+    let Storage { input_format, output_format, serialization_library, parameters } = table.format().storage();
+    let parameters = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let serde = SerDeInfo::builder().serialization_library(serialization_library);
     StorageDescriptor::builder()
         .set_columns(Some(columns(table.columns())))
         .location(location)
-        .input_format(input)
-        .output_format(output)
-        .serde_info(SerDeInfo::builder().serialization_library(serde).parameters("serialization.format", "1").build())
+        .input_format(input_format)
+        .output_format(output_format)
+        .serde_info(serde.set_parameters(Some(parameters.collect())).build())
         .build()
 }

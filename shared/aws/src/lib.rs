@@ -15,6 +15,8 @@
 //! | [`logging`] | JSON logs |
 //! | [`metrics`] | what the functions count, and how CloudWatch hears of it |
 
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use futures::stream::{Buffered, Iter, StreamExt, TryCollect, TryStreamExt};
 
 pub mod catalog;
@@ -37,6 +39,21 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// What a service answered, in one line: code, message and HTTP status; without an answer, why there is none.
+pub(crate) fn answer_of<E>(error: &SdkError<E, HttpResponse>) -> String
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    match (error.code(), error.raw_response()) {
+        (Some(code), Some(response)) => {
+            let message = error.message().map(|message| format!(": {message}")).unwrap_or_default();
+            format!("{code}{message} (HTTP {})", response.status().as_u16())
+        }
+        (None, Some(response)) => format!("{} (HTTP {})", with_causes(error), response.status().as_u16()),
+        (_, None) => with_causes(error),
+    }
 }
 
 /// How many requests of one step are under way at once.

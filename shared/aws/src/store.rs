@@ -2,8 +2,9 @@
 //! read, or that there was none.
 
 use crate::metrics::Counters;
+use crate::{answer_of, with_causes};
 use aws_sdk_s3::Client;
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -136,10 +137,10 @@ impl Store {
             Ok(GetObjectOutput { e_tag: Some(etag), body, .. }) => Ok(Some(Some((etag, body)))),
             Ok(_) => Err(failed("get", place, &NoEtag)),
             Err(error) if status(&error) == Some(304) => Ok(Some(None)),
-            Err(error) if error.code() == Some("NoSuchBucket") => Err(failed("get", place, &error)),
+            Err(error) if error.code() == Some("NoSuchBucket") => Err(refused("get", place, &error)),
             // An archived object is as good as gone until it is restored.
             Err(error) if status(&error) == Some(404) || error.code() == Some("InvalidObjectState") => Ok(None),
-            Err(error) => Err(failed("get", place, &error)),
+            Err(error) => Err(refused("get", place, &error)),
         }
     }
 
@@ -149,7 +150,7 @@ impl Store {
         match call.send().await {
             Ok(found) => found.e_tag.map(Version::Etag).ok_or_else(|| failed("head", place, &NoEtag)),
             Err(error) if status(&error) == Some(404) => Ok(Version::Absent),
-            Err(error) => Err(failed("head", place, &error)),
+            Err(error) => Err(refused("head", place, &error)),
         }
     }
 
@@ -182,14 +183,14 @@ impl Store {
                 Err(error) if status(&error) == Some(409) => {
                     self.counters.add(|counts| counts.conflicts += 1);
                     if attempt == CONFLICT_ATTEMPTS_MAX {
-                        return Err(failed("put", place, &error));
+                        return Err(refused("put", place, &error));
                     }
                     self.counters.add(|counts| counts.retries += 1);
                     tokio::time::sleep(pause).await;
                     pause *= 2;
                     attempt += 1;
                 }
-                Err(error) => return Err(failed("put", place, &error)),
+                Err(error) => return Err(refused("put", place, &error)),
             }
         }
     }
@@ -201,7 +202,7 @@ impl Store {
             Err(error) if matches!(error.code(), Some("BucketAlreadyOwnedByYou" | "BucketAlreadyExists")) => Ok(()),
             Err(error) => {
                 let place = Place { bucket: bucket.to_owned(), key: String::new() };
-                Err(failed("create", &place, &error))
+                Err(refused("create", &place, &error))
             }
         }
     }
@@ -214,7 +215,7 @@ impl Store {
         loop {
             let call = self.client.list_objects_v2().bucket(bucket).prefix(prefix).max_keys(LIST_OBJECTS_MAX as i32);
             let page = call.set_continuation_token(continuation).send().await;
-            let page = page.map_err(|error| failed("list", &place, &error))?;
+            let page = page.map_err(|error| refused("list", &place, &error))?;
             for object in page.contents.unwrap_or_default() {
                 if let (Some(key), Some(etag)) = (object.key, object.e_tag) {
                     listing.objects.insert(key, etag);
@@ -250,6 +251,15 @@ fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
     error.raw_response().map(|response| response.status().as_u16())
 }
 
+/// A call that failed, or was refused.
+fn refused<E>(call: &'static str, place: &Place, error: &SdkError<E, HttpResponse>) -> StoreError
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    StoreError { call, place: place.clone(), cause: answer_of(error) }
+}
+
+/// An answer that cannot be used.
 fn failed(call: &'static str, place: &Place, error: &(dyn std::error::Error + 'static)) -> StoreError {
-    StoreError { call, place: place.clone(), cause: DisplayErrorContext(error).to_string() }
+    StoreError { call, place: place.clone(), cause: with_causes(error) }
 }

@@ -58,7 +58,9 @@ fn tables() -> Value {
         "partition_columns": [],
     });
     tables.insert("receipts", receipts);
-    json!({"tables": tables})
+    let formats: BTreeMap<_, _> =
+        [Format::Json, Format::Parquet].map(|format| (format.name(), format.storage())).into();
+    json!({"tables": tables, "formats": formats})
 }
 
 fn check(file: &str, is: &Value) {

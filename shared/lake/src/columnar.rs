@@ -12,7 +12,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, Parq
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{KeyValue, SortingColumn};
+use parquet::file::metadata::{KeyValue, ParquetMetaDataReader, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use std::collections::BTreeMap;
@@ -119,6 +119,27 @@ impl Decoder {
     }
 }
 
+/// What the last bytes of a Parquet file tell of its rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tail {
+    /// How many there are.
+    Rows(u64),
+    /// Nothing: so many of the last bytes are needed.
+    Needs(u64),
+}
+
+/// How many rows a file of `size` bytes has that ends in `tail`, and should be `expected`.
+pub fn rows_by_tail(tail: &Bytes, size: u64, expected: &'static str) -> Result<Tail, Corrupt> {
+    undamaged(expected, || {
+        let mut reader = ParquetMetaDataReader::new();
+        match reader.try_parse_sized(tail, size) {
+            Ok(()) => Ok(Tail::Rows(reader.finish()?.file_metadata().num_rows().unsigned_abs())),
+            Err(ParquetError::NeedMoreData(needed)) if (needed as u64) <= size => Ok(Tail::Needs(needed as u64)),
+            Err(error) => Err(error),
+        }
+    })
+}
+
 /// What is read of an object. The parquet crate meets some damage with a panic rather than with an error; what it was
 /// reading with is not used again after either.
 fn undamaged<T, E: std::fmt::Display>(
@@ -156,4 +177,33 @@ pub fn double_at(batch: &RecordBatch, i: usize, row: usize) -> f64 {
 /// The truth value at place `i` of a batch of our schema.
 pub fn boolean_at(batch: &RecordBatch, i: usize, row: usize) -> bool {
     batch.column(i).as_boolean().value(row)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+
+    use super::*;
+
+    #[test]
+    fn rows_are_told_by_the_end_of_a_file() {
+        let table = Table::MachineLearningCurated;
+        let columns = schema(table).fields().iter().map(|field| -> ArrayRef {
+            match field.data_type() {
+                DataType::Int64 => Arc::new(arrow_array::Int64Array::from(vec![1; 3])),
+                DataType::Int32 => Arc::new(arrow_array::Int32Array::from(vec![1; 3])),
+                DataType::Float64 => Arc::new(arrow_array::Float64Array::from(vec![1.0; 3])),
+                _ => Arc::new(arrow_array::BooleanArray::from(vec![true; 3])),
+            }
+        });
+        let columns = columns.collect();
+        let file = encode(table, "sensorreadingtime", [batch(table, columns)], &Metadata::new()).unwrap();
+        let size = file.len() as u64;
+        let tail = |bytes: u64| rows_by_tail(&file.slice((size - bytes) as usize..), size, "a table");
+        assert_eq!(tail(size).unwrap(), Tail::Rows(3));
+        let Tail::Needs(footer) = tail(8).unwrap() else { panic!("8 bytes hold no footer") };
+        assert_eq!(tail(footer).unwrap(), Tail::Rows(3));
+        rows_by_tail(&file.slice(..100), 100, "a table").unwrap_err();
+        rows_by_tail(&Bytes::new(), 0, "a table").unwrap_err();
+    }
 }

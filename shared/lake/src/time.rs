@@ -90,6 +90,13 @@ impl<'de> Deserialize<'de> for Partition {
     }
 }
 
+/// A time as ISO 8601 has it: `2022-06-18T15:00:44.103Z`.
+pub fn iso8601(time_ms: i64) -> String {
+    let (ms, minutes) = (time_ms.rem_euclid(60_000), time_ms.div_euclid(60_000));
+    let (dt, hour) = (Partition::of(time_ms).dt(), Partition::of(time_ms).hour());
+    format!("{dt}T{hour}:{:02}:{:02}.{:03}Z", minutes.rem_euclid(60), ms / 1000, ms % 1000)
+}
+
 /// Days since 1970 → year, month, day (Howard Hinnant's `civil_from_days`).
 fn civil(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
@@ -127,6 +134,17 @@ mod tests {
         ] {
             assert_eq!(Partition::of(time_ms).to_string(), expected);
             assert_eq!(Partition::parse(expected), Some(Partition::of(time_ms)));
+        }
+    }
+
+    #[test]
+    fn times_are_told_to_the_millisecond() {
+        for (time_ms, expected) in [
+            (1_655_564_444_103, "2022-06-18T15:00:44.103Z"),
+            (0, "1970-01-01T00:00:00.000Z"),
+            (TIME_MS_END - 1, "2099-12-31T23:59:59.999Z"),
+        ] {
+            assert_eq!(iso8601(time_ms), expected);
         }
     }
 

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
 
 use conformance::Target;
-use local::Cloud;
+use local::{Access, Cloud};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -13,7 +13,8 @@ async fn open() -> Option<Target> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let (stop, stopped) = oneshot::channel::<()>();
-    tokio::spawn(async move { cloud.serve(listener, async { drop(stopped.await) }).await });
+    let access = Access::Signed { id: "conformance".into(), secret: "conformance".into() };
+    tokio::spawn(async move { cloud.serve(listener, access, async { drop(stopped.await) }).await });
     Some(Target::connect(&url, None, (stop, directory)).await)
 }
 

@@ -172,6 +172,13 @@ impl Objects {
         self.check(&location, condition)?;
         let ticket = outbox.as_ref().map(|outbox| outbox.intend(&object)).transpose()?.flatten();
         let placed = place::place(&mut body, &directory, &location);
+        if placed.is_ok() {
+            // Before any function is woken: who listens hears of an object before it hears of what was made of it. If
+            // this never returns the event is owed, as after a kill.
+            for listener in self.listeners.read().unwrap_or_else(PoisonError::into_inner).iter() {
+                listener(&object);
+            }
+        }
         if let (Some(outbox), Some(ticket)) = (&outbox, ticket) {
             match placed {
                 Ok(()) => outbox.stored(ticket, &object),
@@ -179,11 +186,7 @@ impl Objects {
             }
         }
         drop(guard);
-        placed?;
-        for listener in self.listeners.read().unwrap_or_else(PoisonError::into_inner).iter() {
-            listener(&object);
-        }
-        Ok(())
+        Ok(placed?)
     }
 
     /// Deletes an object if the condition holds; without a condition, that there is none is no error.

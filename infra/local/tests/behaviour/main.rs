@@ -6,4 +6,5 @@ mod cloud;
 mod dispatcher;
 mod durability;
 mod killed;
+mod signatures;
 mod support;

@@ -56,11 +56,7 @@ pub(super) fn table_input(table: &Table) -> Result<types::TableInput, BuildError
 pub(super) fn partition(partition: types::Partition) -> Partition {
     let mut descriptor = partition.storage_descriptor;
     let found = descriptor.as_mut().and_then(|descriptor| descriptor.columns.take());
-    Partition {
-        values: partition.values.unwrap_or_default(),
-        columns: columns(found),
-        storage: storage(descriptor),
-    }
+    Partition { values: partition.values.unwrap_or_default(), columns: columns(found), storage: storage(descriptor) }
 }
 
 pub(super) fn partition_input(partition: &Partition) -> types::PartitionInput {
@@ -80,9 +76,8 @@ fn columns(columns: Option<Vec<types::Column>>) -> Vec<Column> {
 }
 
 fn columns_input(columns: &[Column]) -> Result<Vec<types::Column>, BuildError> {
-    let column = |c: &Column| {
-        types::Column::builder().name(&c.name).r#type(&c.kind).set_comment(c.comment.clone()).build()
-    };
+    let column =
+        |c: &Column| types::Column::builder().name(&c.name).r#type(&c.kind).set_comment(c.comment.clone()).build();
     columns.iter().map(column).collect()
 }
 

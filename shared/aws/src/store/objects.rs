@@ -1,6 +1,6 @@
 //! What readers and writers of large objects need besides: sizes, ranges of one version, bodies in parts, removal.
 
-use super::{Put, Store, StoreError, Version, failed, status};
+use super::{Put, Store, StoreError, Version, failed, refused, status};
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
@@ -47,7 +47,7 @@ impl Store {
         loop {
             let call = self.client.list_objects_v2().bucket(bucket).prefix(prefix);
             let page = call.set_continuation_token(continuation).send().await;
-            let page = page.map_err(|error| failed("list", &place, &error))?;
+            let page = page.map_err(|error| refused("list", &place, &error))?;
             for object in page.contents.unwrap_or_default() {
                 if let (Some(key), Some(etag)) = (object.key, object.e_tag) {
                     let bytes = object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
@@ -78,7 +78,7 @@ impl Store {
                 Ok(Some(Object { key: place.key.clone(), etag, bytes, modified_ms }))
             }
             Err(error) if status(&error) == Some(404) => Ok(None),
-            Err(error) => Err(failed("head", place, &error)),
+            Err(error) => Err(refused("head", place, &error)),
         }
     }
 
@@ -103,9 +103,9 @@ impl Store {
                 Ok(RangeRead::Found(body.into_bytes()))
             }
             Err(error) if status(&error) == Some(412) => Ok(RangeRead::Changed),
-            Err(error) if error.code() == Some("NoSuchBucket") => Err(failed("get", place, &error)),
+            Err(error) if error.code() == Some("NoSuchBucket") => Err(refused("get", place, &error)),
             Err(error) if status(&error) == Some(404) => Ok(RangeRead::Absent),
-            Err(error) => Err(failed("get", place, &error)),
+            Err(error) => Err(refused("get", place, &error)),
         }
     }
 
@@ -121,7 +121,7 @@ impl Store {
     /// If S3 fails.
     pub async fn remove(&self, place: &Place) -> Result<(), StoreError> {
         let answer = self.client.delete_object().bucket(&place.bucket).key(&place.key).send().await;
-        answer.map(|_| ()).map_err(|error| failed("delete", place, &error))
+        answer.map(|_| ()).map_err(|error| refused("delete", place, &error))
     }
 }
 
@@ -178,7 +178,7 @@ impl Writing {
                 Ok(Put::Done(Version::Etag(etag)))
             }
             Err(error) if status(&error) == Some(412) => Ok(Put::Lost),
-            Err(error) => Err(failed("put", &self.place, &error)),
+            Err(error) => Err(refused("put", &self.place, &error)),
         }
     }
 
@@ -190,7 +190,7 @@ impl Writing {
         let Some(Upload { id, .. }) = self.upload.take() else { return Ok(()) };
         let Place { bucket, key } = &self.place;
         let call = self.store.client.abort_multipart_upload().bucket(bucket).key(key).upload_id(id);
-        call.send().await.map(|_| ()).map_err(|error| failed("abort", &self.place, &error))
+        call.send().await.map(|_| ()).map_err(|error| refused("abort", &self.place, &error))
     }
 
     async fn send(&mut self, part: Bytes) -> Result<(), StoreError> {
@@ -200,7 +200,7 @@ impl Writing {
             Some(upload) => upload,
             none => {
                 let begun = client.create_multipart_upload().bucket(bucket).key(key).send().await;
-                let begun = begun.map_err(|error| failed("begin", &self.place, &error))?;
+                let begun = begun.map_err(|error| refused("begin", &self.place, &error))?;
                 let id = begun.upload_id.ok_or_else(|| failed("begin", &self.place, &NoUpload))?;
                 none.insert(Upload { id, parts: Vec::new() })
             }
@@ -212,7 +212,7 @@ impl Writing {
         }
         let call = client.upload_part().bucket(bucket).key(key).upload_id(&upload.id).part_number(number);
         let sent = call.body(ByteStream::from(part)).send().await;
-        let sent = sent.map_err(|error| failed("put a part of", &self.place, &error))?;
+        let sent = sent.map_err(|error| refused("put a part of", &self.place, &error))?;
         upload.parts.push(CompletedPart::builder().part_number(number).set_e_tag(sent.e_tag).build());
         Ok(())
     }
