@@ -20,16 +20,23 @@ async fn a_database_is_made_and_removed() {
     lake.check("DROP TABLE IF EXISTS `my-db`.landing", &[]).await;
     lake.check("DROP TABLE IF EXISTS `my-db`.landing", &[]).await;
     lake.check_error("DROP TABLE `my-db`.landing", "FAILED: SemanticException [Error 10001]: Table not found").await;
-    lake.check_error("CREATE EXTERNAL TABLE nope.t (a int) LOCATION 's3://b/'", "FAILED: SemanticException [Error 10072]")
-        .await;
+    lake.check_error(
+        "CREATE EXTERNAL TABLE nope.t (a int) LOCATION 's3://b/'",
+        "FAILED: SemanticException [Error 10072]",
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn a_table_of_another_serde_is_refused_by_name() {
     let lake = lake().await;
-    lake.check("CREATE EXTERNAL TABLE csv (a int) ROW FORMAT DELIMITED FIELDS TERMINATED BY ',' LOCATION 's3://lake/c/'", &[])
+    lake.check(
+        "CREATE EXTERNAL TABLE csv (a int) ROW FORMAT DELIMITED FIELDS TERMINATED BY ',' LOCATION 's3://lake/c/'",
+        &[],
+    )
+    .await;
+    lake.check_error("SELECT * FROM csv", "HIVE_UNSUPPORTED_FORMAT: table stedi.csv has SerDe \"org.apache.hadoop")
         .await;
-    lake.check_error("SELECT * FROM csv", "HIVE_UNSUPPORTED_FORMAT: table stedi.csv has SerDe \"org.apache.hadoop").await;
 }
 
 #[tokio::test]
@@ -39,11 +46,16 @@ async fn a_view_is_asked_like_a_table() {
     lake.check("CREATE VIEW emails AS SELECT Email AS mail, 1 AS one FROM customer_landing", &[]).await;
     lake.check("SELECT * FROM emails", &["a@b.c|1"]).await;
     lake.check_error("CREATE VIEW emails AS SELECT 1 a", "TABLE_ALREADY_EXISTS:").await;
-    lake.check("CREATE OR REPLACE VIEW emails AS SELECT mail FROM (SELECT email mail FROM stedi.customer_landing)", &[]).await;
+    lake.check(
+        "CREATE OR REPLACE VIEW emails AS SELECT mail FROM (SELECT email mail FROM stedi.customer_landing)",
+        &[],
+    )
+    .await;
     lake.check("SELECT * FROM emails", &["a@b.c"]).await;
     lake.check_error("CREATE VIEW bad AS SELECT nothing FROM customer_landing", "COLUMN_NOT_FOUND:").await;
     lake.check("CREATE OR REPLACE VIEW emails AS SELECT * FROM emails", &[]).await;
-    lake.check_error("SELECT * FROM emails", "INVALID_VIEW: view stedi.emails cannot be read: views are more than").await;
+    lake.check_error("SELECT * FROM emails", "INVALID_VIEW: view stedi.emails cannot be read: views are more than")
+        .await;
     lake.check("DROP VIEW emails", &[]).await;
     lake.check_error("SELECT * FROM emails", "TABLE_NOT_FOUND:").await;
 }

@@ -50,7 +50,8 @@ async fn an_unregistered_partition_is_not_there() {
     let lake = partitioned().await;
     lake.check("SELECT count(*) FROM accelerometer_trusted", &["0"]).await;
     lake.check("ALTER TABLE accelerometer_trusted ADD PARTITION (dt='2022-06-18', hour='15')", &[]).await;
-    lake.check("SELECT \"timestamp\", dt, hour FROM accelerometer_trusted", &["2|2022-06-18|15", "20|2022-06-18|15"]).await;
+    lake.check("SELECT \"timestamp\", dt, hour FROM accelerometer_trusted", &["2|2022-06-18|15", "20|2022-06-18|15"])
+        .await;
     lake.check(
         "MSCK REPAIR TABLE accelerometer_trusted",
         &[
@@ -71,7 +72,8 @@ async fn an_unregistered_partition_is_not_there() {
     lake.check("ALTER TABLE accelerometer_trusted DROP PARTITION (dt='2022-06-18', hour='14')", &[]).await;
     lake.check("SELECT count(*) FROM accelerometer_trusted", &["4"]).await;
     // A registered one without files is empty; its location may be anywhere.
-    lake.check("ALTER TABLE accelerometer_trusted ADD PARTITION (dt='x', hour='y') LOCATION 's3://lake/none/'", &[]).await;
+    lake.check("ALTER TABLE accelerometer_trusted ADD PARTITION (dt='x', hour='y') LOCATION 's3://lake/none/'", &[])
+        .await;
     lake.check("SELECT count(*) FROM accelerometer_trusted", &["4"]).await;
     lake.check_error(
         "ALTER TABLE accelerometer_trusted ADD PARTITION (dt='x', hour='y')",

@@ -16,8 +16,11 @@ async fn define(lake: &Asked, columns: &str, properties: &str) {
 async fn one_line_is_one_row_whatever_the_file_means() {
     let lake = lake().await;
     define(&lake, "a bigint, b string", "").await;
-    lake.put("t/lines.json", "{\"A\":1,\"b\":\"x\",\"c\":[1]}\r\n\n{\"b\":null}\n{\"a\":\"2\",\"B\":3.50}{\"a\":9}\n[5,\"array\"]\nplain")
-        .await;
+    lake.put(
+        "t/lines.json",
+        "{\"A\":1,\"b\":\"x\",\"c\":[1]}\r\n\n{\"b\":null}\n{\"a\":\"2\",\"B\":3.50}{\"a\":9}\n[5,\"array\"]\nplain",
+    )
+    .await;
     lake.check("SELECT a, b FROM t", &["1|x", "∅|∅", "∅|∅", "2|3.50", "5|array", "∅|∅"]).await;
     lake.check("SELECT count(*) FROM t", &["6"]).await;
     lake.check("SELECT b FROM t WHERE a > 1 ORDER BY a DESC LIMIT 1", &["array"]).await;
@@ -57,7 +60,8 @@ async fn a_malformed_line_fails_unless_it_is_to_be_ignored() {
     define(&lake, "a bigint", "'ignore.malformed.json' = 'TRUE'").await;
     lake.check("SELECT a FROM t", &["1", "∅"]).await;
     lake.put("t/b", "{\"a\":\"x\"}").await;
-    lake.check_error("SELECT a FROM t", "HIVE_BAD_DATA: Error parsing field value 'x' for field 0: For input string").await;
+    lake.check_error("SELECT a FROM t", "HIVE_BAD_DATA: Error parsing field value 'x' for field 0: For input string")
+        .await;
     lake.check("SELECT count(*) FROM t", &["3"]).await;
 }
 

@@ -86,7 +86,8 @@ async fn aggregates_give_what_trino_gives() {
     lake.check(&format!("SELECT v {rows} ORDER BY v DESC"), &["3", "2", "1", "∅"]).await;
     lake.check("SELECT x FROM UNNEST(ARRAY[3, 4]) AS t (x)", &["3", "4"]).await;
     lake.check("SELECT a.x, b.y FROM (VALUES 1) a (x) CROSS JOIN UNNEST(ARRAY[7, 8]) b (y)", &["1|7", "1|8"]).await;
-    lake.check("SELECT k, row_number() OVER (ORDER BY k) FROM (VALUES 'b', 'a') t (k) ORDER BY k", &["a|1", "b|2"]).await;
+    lake.check("SELECT k, row_number() OVER (ORDER BY k) FROM (VALUES 'b', 'a') t (k) ORDER BY k", &["a|1", "b|2"])
+        .await;
 }
 
 #[tokio::test]
@@ -117,14 +118,20 @@ async fn columns_have_athenas_types() {
 async fn a_query_that_makes_no_sense_is_told_in_athenas_words() {
     let lake = lake().await;
     for (sql, expected) in [
-        ("SELECT foo FROM customer_landing", "COLUMN_NOT_FOUND: line 1:8: Column 'foo' cannot be resolved or requester"),
+        (
+            "SELECT foo FROM customer_landing",
+            "COLUMN_NOT_FOUND: line 1:8: Column 'foo' cannot be resolved or requester",
+        ),
         ("SELECT 1 FROM foo", "TABLE_NOT_FOUND: line 1:15: Table 'awsdatacatalog.stedi.foo' does not exist"),
         ("SELECT 1 FROM nope.foo", "SCHEMA_NOT_FOUND: line 1:15: Schema 'nope' does not exist"),
         ("SELECT 1 FROM other.stedi.foo", "CATALOG_NOT_FOUND: line 1:15: Catalog 'other' does not exist"),
         ("SELECT frob(1)", "FUNCTION_NOT_FOUND: line 1:8: Function 'frob' not registered"),
         ("SELECT 1 / 0", "DIVISION_BY_ZERO: Division by zero"),
         ("SELECT CAST('x' AS integer)", "INVALID_CAST_ARGUMENT: Cannot cast"),
-        ("SELECT email, count(*) FROM customer_landing", "EXPRESSION_NOT_AGGREGATE: line 1:8: 'email' must be an aggregate"),
+        (
+            "SELECT email, count(*) FROM customer_landing",
+            "EXPRESSION_NOT_AGGREGATE: line 1:8: 'email' must be an aggregate",
+        ),
         ("SELECT a.x FROM (SELECT 1 x) a JOIN (SELECT 1 x) b ON x = 1", "AMBIGUOUS_NAME: line"),
         ("SELEC 1", "line 1:1: mismatched input 'SELEC'. Expecting:"),
         ("DELETE FROM customer_landing", "line 1:1: mismatched input 'DELETE'"),

@@ -55,7 +55,8 @@ async fn nothing_is_written_where_derived_rows_are() {
 #[tokio::test]
 async fn rows_are_unloaded() {
     let lake = lake().await;
-    let sql = "UNLOAD (SELECT 1 AS a UNION ALL SELECT 2) TO 's3://lake/out/' WITH (format='PARQUET', compression='ZSTD')";
+    let sql =
+        "UNLOAD (SELECT 1 AS a UNION ALL SELECT 2) TO 's3://lake/out/' WITH (format='PARQUET', compression='ZSTD')";
     assert_eq!(lake.answer(sql).await.unwrap().update_count, Some(2));
     lake.check_error(sql, "HIVE_PATH_ALREADY_EXISTS:").await;
     lake.check("CREATE EXTERNAL TABLE u (a int) STORED AS PARQUET LOCATION 's3://lake/out/'", &[]).await;
