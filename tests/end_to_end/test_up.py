@@ -1,5 +1,6 @@
 """`stedi up`: whatever an S3 client uploads goes through, and nothing is lost when it ends."""
 
+import http.client
 import json
 import random
 import signal
@@ -111,6 +112,15 @@ def test_without_functions_nothing_is_derived(first_village: Village, lake: Lake
     # It is up to others to land them.
     lake.run(first_village.folder)
     assert len(list(lake.receipts("accelerometer"))) == len([key for key in keys if key.startswith("accelerometer/")])
+
+
+def test_requests_must_be_signed(lake: Lake) -> None:
+    with Up(lake, "--no-functions") as up:
+        connection = http.client.HTTPConnection(*up.address, timeout=60)
+        connection.request("PUT", "/stedi/key", b"")
+        assert connection.getresponse().status == 403
+        connection.close()
+        assert up.request("HEAD", "/stedi/key")[0] == 404
 
 
 def test_port_that_is_taken_is_refused(lake: Lake) -> None:

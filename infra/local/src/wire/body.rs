@@ -20,6 +20,9 @@ use std::sync::{Arc, OnceLock};
 const DECODED_LENGTH: HeaderName = HeaderName::from_static("x-amz-decoded-content-length");
 const TRAILER: HeaderName = HeaderName::from_static("x-amz-trailer");
 
+/// Of a body that nobody wants so much is taken in all the same.
+const DRAINED_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// What is found wrong with a body while a service reads it. To the service the body just breaks off; the answer must
 /// say why.
 #[derive(Clone, Default)]
@@ -121,9 +124,21 @@ pub(super) async fn whole(mut body: Body, bytes_max: usize) -> Result<Bytes, Fau
     while let Some(chunk) = body.next().await {
         let chunk = chunk.map_err(|error| Fault::Frames(format!("the body breaks off: {error}")))?;
         if chunk.len() > bytes_max - bytes.len() {
+            drain(body).await;
             return Err(Fault::TooLarge(bytes_max));
         }
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes.freeze())
+}
+
+/// Takes in what a refused client is still sending, within bounds: a connection that is closed with bytes unread is reset,
+/// and with that the client may lose the answer.
+pub(super) async fn drain(mut body: Body) {
+    let mut bytes = 0;
+    while bytes < DRAINED_BYTES_MAX
+        && let Some(Ok(chunk)) = body.next().await
+    {
+        bytes += chunk.len();
+    }
 }

@@ -22,7 +22,7 @@ use crate::requests::{Counters, Kind};
 use access::Access;
 use body::Faults;
 use fault::{Fault, Protocol};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, TRANSFER_ENCODING};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use json::Handlers;
 use s3s::Body;
@@ -85,7 +85,17 @@ impl Endpoint {
         let request = address::with_bucket_in_path(Request::from_parts(parts, body));
         // What is refused counts, too.
         self.counters.count(kind(&request));
-        let request = body::receive(unsigned::without_signature(request), verified?, faults)?;
+        let payload = match verified {
+            Ok(payload) => payload,
+            Err(fault) => {
+                // Who asks first whether to send a body sends none.
+                if !request.headers().contains_key(EXPECT) {
+                    body::drain(request.into_body()).await;
+                }
+                return Err(fault);
+            }
+        };
+        let request = body::receive(unsigned::without_signature(request), payload, faults)?;
         if request.headers().contains_key(TRANSFER_ENCODING) && !request.headers().contains_key(CONTENT_LENGTH) {
             return Err(Fault::NoLength);
         }
