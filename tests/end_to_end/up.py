@@ -61,34 +61,41 @@ class Up:
         return url.hostname, url.port
 
     def request(self, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:
-        """One signed request on a connection of its own: status and body."""
+        """One request on a connection of its own: status and body."""
         connection = http.client.HTTPConnection(*self.address, timeout=SECONDS_MAX)
+        headers = self.signed(method, path, body, **headers)
         try:
-            signature = self.signature(method, quote(path), body, "glue" if "x-amz-target" in headers else "s3")
-            connection.request(method, quote(path), body, headers | signature)
+            connection.request(method, quote(path), body, headers)
             response = connection.getresponse()
             return response.status, response.read()
         finally:
             connection.close()
 
-    def signature(self, method: str, path: str, body: bytes = b"", service: str = "s3") -> dict[str, str]:
-        """The headers that sign a request without a query (AWS Signature Version 4)."""
-        environment, (host, port) = self.environment, self.address
-        time = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        scope = [time[:8], environment["AWS_REGION"], service, "aws4_request"]
-        content = hashlib.sha256(body).hexdigest()
-        signed = {"host": f"{host}:{port}", "x-amz-content-sha256": content, "x-amz-date": time}
-        names = ";".join(signed)
-        lines = [method, path, "", *(f"{name}:{value}" for name, value in signed.items()), "", names, content]
-        digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
-        key = f"AWS4{environment['AWS_SECRET_ACCESS_KEY']}".encode()
-        for part in (*scope, "\n".join(["AWS4-HMAC-SHA256", time, "/".join(scope), digest])):
-            key = hmac.digest(key, part.encode(), "sha256")
-        credential = "/".join([environment["AWS_ACCESS_KEY_ID"], *scope])
-        del signed["host"]
-        return signed | {
-            "Authorization": f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={names}, Signature={key.hex()}"
-        }
+    def signed(self, method: str, path: str, body: bytes = b"", **headers: str) -> dict[str, str]:
+        """The request's headers and its signature, of version 4."""
+        key, secret, region = (
+            self.environment[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION")
+        )
+        service = "glue" if "x-amz-target" in headers else "s3"
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        digest = hashlib.sha256(body).hexdigest()
+        host, port = self.address
+        headers = headers | {"host": f"{host}:{port}", "x-amz-content-sha256": digest, "x-amz-date": stamp}
+        names = sorted(headers)
+        request = [method, quote(path), "", *(f"{name}:{headers[name]}" for name in names), "", ";".join(names), digest]
+        scope = f"{stamp[:8]}/{region}/{service}/aws4_request"
+        text = ["AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256("\n".join(request).encode()).hexdigest()]
+        signature = f"AWS4{secret}".encode()
+        for step in (*scope.split("/"), "\n".join(text)):
+            signature = hmac.digest(signature, step.encode(), "sha256")
+        claim = f"Credential={key}/{scope}, SignedHeaders={';'.join(names)}, Signature={signature.hex()}"
+        return headers | {"authorization": f"AWS4-HMAC-SHA256 {claim}"}
+
+    def head(self, method: str, path: str, body: bytes = b"") -> bytes:
+        """The head of a signed request, as it is sent."""
+        lines = [f"{method} {path} HTTP/1.1", f"content-length: {len(body)}"]
+        lines += [f"{name}: {value}" for name, value in self.signed(method, path, body).items()]
+        return "\r\n".join([*lines, "", ""]).encode()
 
     def put(self, key: str, body: bytes) -> None:
         status, answer = self.request("PUT", f"/{self.lake.bucket.name}/{key}", body)

@@ -5,18 +5,17 @@ use crate::glue::Glue;
 use crate::objects::{Objects, StoredObject};
 use crate::requests::{Counters, Requests};
 use crate::s3;
-use crate::wire::hosts::Hosts;
+use crate::wire::access::Access;
 use crate::wire::in_process::InProcess;
-use crate::wire::{AccessKey, Endpoint, Guard, JsonHandler, server};
+use crate::wire::json::{Handlers, JsonHandler};
+use crate::wire::{Endpoint, server};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
-use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::SystemTime;
 use tokio::net::TcpListener;
 
@@ -51,6 +50,7 @@ pub struct Cloud {
 struct Inner {
     objects: Arc<Objects>,
     endpoint: Arc<Endpoint>,
+    handlers: Arc<Handlers>,
     counters: Arc<Counters>,
     clock: Clock,
     own: PathBuf,
@@ -68,12 +68,15 @@ impl Cloud {
     ///
     /// # Errors
     /// [`OpenError::InUse`] if it is open already, here or in another process.
-    #[allow(clippy::disallowed_methods, reason = "the one clock: it stamps events and catalogue entries, no more")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the one clock: it stamps events and catalogue entries, and tells how old a signature is"
+    )]
     pub fn open(directory: &Path) -> Result<Self, OpenError> {
         Self::open_with_clock(directory, Arc::new(SystemTime::now))
     }
 
-    /// As [`Cloud::open`], with another clock for the times in events and in the catalogue.
+    /// As [`Cloud::open`], with another clock for the times in events, in the catalogue and of signatures.
     ///
     /// # Errors
     /// As [`Cloud::open`].
@@ -90,23 +93,27 @@ impl Cloud {
         let objects = Objects::open(directory.into(), own.join("tmp"), own.join("uploads"), lock).map_err(failed)?;
         let objects = Arc::new(objects);
         let counters = Arc::new(Counters::default());
+        let handlers = Arc::new(Handlers::default());
         let endpoint = Arc::new(Endpoint {
-            s3: s3_service(&objects).build(),
+            s3: S3ServiceBuilder::new(s3::Service { objects: Arc::clone(&objects) }).build(),
             glue: Glue::new(own.join("glue"), Arc::clone(&clock)),
+            handlers: Arc::downgrade(&handlers),
             counters: Arc::clone(&counters),
-            services: RwLock::default(),
+            answered: AtomicU64::new(0),
+            clock: Arc::clone(&clock),
         });
         let has_dispatcher = AtomicBool::new(false);
-        Ok(Self { inner: Arc::new(Inner { objects, endpoint, counters, clock, own, has_dispatcher }) })
+        Ok(Self { inner: Arc::new(Inner { objects, endpoint, handlers, counters, clock, own, has_dispatcher }) })
     }
 
-    /// A client for the AWS SDKs whose requests are answered in this process, whatever endpoint they name.
+    /// A client for the AWS SDKs whose requests are answered in this process, whatever endpoint they name. For S3 use
+    /// path-style addresses.
     #[must_use]
     pub fn http_client(&self) -> SharedHttpClient {
         SharedHttpClient::new(InProcess(Arc::clone(&self.inner.endpoint)))
     }
 
-    /// Answers HTTP requests on `listener` that are signed with `key`, until `shutdown` is done, and then finishes the
+    /// Answers the HTTP requests on `listener` of those who have access until `shutdown` is done, and then finishes the
     /// requests under way.
     ///
     /// # Errors
@@ -114,29 +121,18 @@ impl Cloud {
     pub async fn serve(
         &self,
         listener: TcpListener,
-        key: AccessKey,
+        access: Access,
         shutdown: impl Future<Output = ()>,
     ) -> io::Result<()> {
-        let mut s3 = s3_service(&self.inner.objects);
-        s3.set_auth(SimpleAuth::from_single(&*key.id, &*key.secret));
-        let guard = Guard { s3: s3.build(), key, clock: Arc::clone(&self.inner.clock) };
-        server::serve(Arc::clone(&self.inner.endpoint), guard, listener, shutdown).await
+        server::serve(Arc::clone(&self.inner.endpoint), listener, access, shutdown).await
     }
 
-    /// Has the calls of one more service answered: those whose `X-Amz-Target` begins with `service` and a dot.
+    /// From now on, and until the last clone of this is gone, `handler` answers the calls whose `X-Amz-Target` is
+    /// `SERVICE.Operation`, over every wire. They are counted as [`Requests::other`].
     ///
-    /// A handler that holds this lake, or a client of it, keeps it open: take it back with [`Cloud::serve_json_no_more`].
-    pub fn serve_json(&self, service: &'static str, handler: JsonHandler) {
-        self.services().insert(service, handler);
-    }
-
-    /// Drops all handlers of [`Cloud::serve_json`].
-    pub fn serve_json_no_more(&self) {
-        self.services().clear();
-    }
-
-    fn services(&self) -> RwLockWriteGuard<'_, BTreeMap<&'static str, JsonHandler>> {
-        self.inner.endpoint.services.write().unwrap_or_else(PoisonError::into_inner)
+    /// A handler may hold HTTP clients of this cloud, but no clone of it: that would keep itself, and the lake locked.
+    pub fn serve_json(&self, service: &str, handler: JsonHandler) {
+        self.inner.handlers.register(service, handler);
     }
 
     /// The requests answered so far, over all wires.
@@ -167,11 +163,4 @@ impl Cloud {
     pub(crate) fn has_dispatcher(&self) -> &AtomicBool {
         &self.inner.has_dispatcher
     }
-}
-
-/// S3 over these objects, on any host.
-fn s3_service(objects: &Arc<Objects>) -> S3ServiceBuilder {
-    let mut builder = S3ServiceBuilder::new(s3::Service { objects: Arc::clone(objects) });
-    builder.set_host(Hosts);
-    builder
 }

@@ -1,11 +1,11 @@
 //! One statement from its text to its answer.
 
 use crate::answer::Answer;
+use crate::ddl;
 use crate::error::SqlError;
 use crate::query::{CATALOG, Session};
 use crate::registered::FILES_URL;
 use crate::statement::{self, Action};
-use crate::ddl;
 use aws::data_catalog::DataCatalog;
 use aws::store::Store;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};

@@ -43,7 +43,10 @@ pub(crate) fn told(error: &DataFusionError, query: Option<&Query>) -> SqlError {
                 SqlError::user(format!("AMBIGUOUS_NAME: {}Column '{name}' is ambiguous", line(name)))
             }
             SchemaError::DuplicateUnqualifiedField { name } | SchemaError::DuplicateQualifiedField { name, .. } => {
-                SqlError::user(format!("DUPLICATE_COLUMN_NAME: {}Column name '{name}' specified more than once", line(name)))
+                SqlError::user(format!(
+                    "DUPLICATE_COLUMN_NAME: {}Column name '{name}' specified more than once",
+                    line(name)
+                ))
             }
         },
         DataFusionError::ArrowError(arrow, _) => of_arrow(arrow),

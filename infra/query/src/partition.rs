@@ -71,9 +71,8 @@ pub(crate) fn pruned(
     if filters.is_empty() || partitions.is_empty() {
         return Ok(partitions);
     }
-    let field = |(key, kind): (&aws::data_catalog::Column, &SqlType)| {
-        Field::new(key.name.to_lowercase(), kind.arrow(), true)
-    };
+    let field =
+        |(key, kind): (&aws::data_catalog::Column, &SqlType)| Field::new(key.name.to_lowercase(), kind.arrow(), true);
     let fields: Vec<_> = table.partition_keys.iter().zip(keys).map(field).collect();
     let schema = Arc::new(Schema::new(fields));
     let column = |n: usize| ScalarValue::iter_to_array(partitions.iter().map(|partition| partition.values[n].clone()));

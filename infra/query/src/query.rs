@@ -12,16 +12,18 @@ use crate::{functions, telling, view};
 use aws::data_catalog::{DataCatalog, Table};
 use aws::store::Store;
 use datafusion::arrow::datatypes::Field;
-use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider};
+use datafusion::catalog::{
+    CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider,
+};
 use datafusion::common::{DataFusionError, TableReference};
 use datafusion::datasource::ViewTable;
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::{SessionConfig, SessionContext};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
+use datafusion::physical_plan::{displayable, execute_stream};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::resolve::resolve_table_references;
 use futures::future::BoxFuture;
@@ -110,7 +112,8 @@ impl Session {
     ) -> BoxFuture<'_, Result<(SessionContext, LogicalPlan), SqlError>> {
         async move {
             let statement = Statement::Statement(Box::new(query.statement.clone()));
-            let (references, _) = resolve_table_references(&statement, false).map_err(|error| told(&error, Some(&query)))?;
+            let (references, _) =
+                resolve_table_references(&statement, false).map_err(|error| told(&error, Some(&query)))?;
             let session = self.session(&database);
             let known = MemoryCatalogProvider::new();
             for reference in references {

@@ -102,7 +102,8 @@ pub(crate) async fn partitions(catalog: &DataCatalog, of: &Table) -> Result<Arc<
 fn table(columns: &[&str], rows: &[Vec<Option<String>>]) -> Result<Arc<dyn TableProvider>, SqlError> {
     let is_number = |name: &str| name == "ordinal_position";
     let kind = |name: &str| if is_number(name) { DataType::Int64 } else { DataType::Utf8 };
-    let schema = Arc::new(Schema::new(columns.iter().map(|name| Field::new(*name, kind(name), true)).collect::<Vec<_>>()));
+    let schema =
+        Arc::new(Schema::new(columns.iter().map(|name| Field::new(*name, kind(name), true)).collect::<Vec<_>>()));
     let array = |(n, name): (usize, &&str)| -> ArrayRef {
         let cells = rows.iter().map(|row| row.get(n).and_then(Option::as_deref));
         match is_number(name) {

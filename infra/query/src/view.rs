@@ -48,7 +48,13 @@ pub(crate) fn text_of(view: &Table, depth: usize) -> Result<(String, String), Sq
 }
 
 /// The catalog's entry of a view.
-pub(crate) fn entry(database: &str, name: &str, sql: &str, within: &str, columns: &[Column]) -> Result<Table, SqlError> {
+pub(crate) fn entry(
+    database: &str,
+    name: &str,
+    sql: &str,
+    within: &str,
+    columns: &[Column],
+) -> Result<Table, SqlError> {
     let encoded = Encoded {
         original_sql: sql.to_owned(),
         catalog: CATALOG.to_owned(),

@@ -1,150 +1,159 @@
-//! One endpoint for S3, Glue and what else it is given, reached in process or over TCP.
+//! One endpoint for S3, Glue and other JSON services, reached in process or over TCP.
+//!
+//! What comes in is verified here, once for all services; they see requests without signatures, with the bucket in the
+//! path, and with bodies as they are meant.
 
+pub(crate) mod access;
+mod address;
+pub(crate) mod body;
+mod checksum;
 mod chunked;
-pub(crate) mod hosts;
+mod fault;
 pub(crate) mod in_process;
+pub(crate) mod json;
 pub(crate) mod server;
-mod signed;
+mod signature;
 mod sts;
 mod unsigned;
 
 use crate::clock::Clock;
 use crate::glue::Glue;
 use crate::requests::{Counters, Kind};
-use bytes::Bytes;
-use futures::future::BoxFuture;
-use http::{Method, Request, Response, StatusCode};
+use access::Access;
+use body::Faults;
+use fault::{Fault, Protocol};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, TRANSFER_ENCODING};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use json::Handlers;
 use s3s::Body;
 use s3s::service::S3Service;
-use serde_json::json;
-use signed::{Distrust, distrust};
-use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
-/// Bounds the JSON of a call; a batch of 100 partitions is far smaller, and so is the longest statement.
-const JSON_BYTES_MAX: usize = 4 * 1024 * 1024;
-
-/// Answers the calls of one more service: operation and body → HTTP status and JSON document.
-pub type JsonHandler = Arc<dyn Fn(String, Bytes) -> BoxFuture<'static, (StatusCode, String)> + Send + Sync>;
+/// Bounds the body of a JSON call; a batch of 100 partitions is far smaller.
+const JSON_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Answers every request of either wire.
 pub(crate) struct Endpoint {
     pub(crate) s3: S3Service,
     pub(crate) glue: Glue,
+    pub(crate) handlers: Weak<Handlers>,
     pub(crate) counters: Arc<Counters>,
-    /// By the name before the dot of `X-Amz-Target`.
-    pub(crate) services: RwLock<BTreeMap<&'static str, JsonHandler>>,
-}
-
-/// What the requests of a wire must be signed with. Nobody is kept out by a secret that is printed; it is what clients
-/// expect of S3, and shows them whether they sign well.
-#[derive(Clone, Debug)]
-pub struct AccessKey {
-    /// What a request names.
-    pub id: String,
-    /// What it is signed with.
-    pub secret: String,
-}
-
-/// Answers the requests that are signed.
-pub(crate) struct Guard {
-    /// Checks the signatures of S3 requests.
-    pub(crate) s3: S3Service,
-    pub(crate) key: AccessKey,
+    /// Numbers the answers, so that a client can tell of one.
+    pub(crate) answered: AtomicU64,
     pub(crate) clock: Clock,
 }
 
 impl Endpoint {
-    /// Answers a request, which must be signed if there is a guard.
-    pub(crate) async fn answer(&self, request: Request<Body>, guard: Option<&Guard>) -> Response<Body> {
-        self.counters.count(kind(&request));
-        let target = request.headers().get("x-amz-target").map(|target| String::from_utf8_lossy(target.as_bytes()));
-        let answer = match target {
-            Some(target) => {
-                let target = target.into_owned();
-                self.json(&target, request, guard).await
-            }
-            None if sts::is_meant(&request) => sts::answer(request, guard).await,
-            None => self.s3(request, guard).await,
+    /// Answers a request of somebody who has `access`. `faults` is where the body tells what is wrong with it.
+    async fn answer(&self, mut request: Request<Body>, access: &Access, faults: Faults) -> Response<Body> {
+        let number = self.answered.fetch_add(1, Ordering::Relaxed);
+        // HTTP/2 has the host's name in the address alone.
+        if let Some(host) = request.uri().authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok()) {
+            request.headers_mut().entry(HOST).or_insert(host);
+        }
+        let (protocol, is_head) = (protocol(&request), request.method() == Method::HEAD);
+        let answer = match protocol {
+            Protocol::S3 => self.s3(request, access, &faults).await,
+            Protocol::Json => self.json(request, access).await,
+            Protocol::Sts => self.sts(request, access, number).await,
         };
-        answer.unwrap_or_else(|error| {
-            tracing::error!(error, "a request could not be answered");
-            let mut response = Response::new(Body::from(error.to_string()));
-            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-            response
-        })
-    }
-
-    async fn s3(&self, request: Request<Body>, guard: Option<&Guard>) -> Result<Response<Body>, s3s::StdError> {
-        let is_head = request.method() == Method::HEAD;
-        let mut response = match guard {
-            Some(guard) => guard.s3.call(request).await?,
-            None => self.s3.call(unsigned::accept(request)).await?,
+        let mut response = match (faults.get().cloned(), answer) {
+            // A fault of the body is why the service refused.
+            (Some(fault), _) | (None, Err(fault)) => fault.response(protocol),
+            (None, Ok(response)) => response,
         };
         if is_head || response.status() == StatusCode::NOT_MODIFIED {
             // HTTP ends such an answer after its headers. Nothing does so on the in-process wire, and with a body the
             // SDK does not recognise what they say.
             *response.body_mut() = Body::empty();
         }
-        Ok(response)
-    }
-
-    async fn json(
-        &self,
-        target: &str,
-        request: Request<Body>,
-        guard: Option<&Guard>,
-    ) -> Result<Response<Body>, s3s::StdError> {
-        let (status, answer) = match called(request, guard).await {
-            Err(Distrust { code, message }) => {
-                (StatusCode::BAD_REQUEST, json!({"__type": code, "message": message}).to_string())
-            }
-            Ok(body) => match self.service(target) {
-                Some((handler, operation)) => handler(operation.to_owned(), body).await,
-                None => self.glue.answer(target, &body),
-            },
+        let (name, id) = match protocol {
+            Protocol::S3 => ("x-amz-request-id", format!("{number:016X}")),
+            Protocol::Json | Protocol::Sts => ("x-amzn-requestid", format!("00000000-0000-0000-0000-{number:012x}")),
         };
-        let response = Response::builder().status(status).header("content-type", "application/x-amz-json-1.1");
-        Ok(response.body(Body::from(answer))?)
+        if let Ok(id) = HeaderValue::from_str(&id) {
+            response.headers_mut().insert(name, id);
+        }
+        response
     }
 
-    /// Who answers calls of `target`, such as `AmazonAthena.GetWorkGroup`, and the operation's name; none if it is Glue,
-    /// or nobody.
-    fn service<'a>(&self, target: &'a str) -> Option<(JsonHandler, &'a str)> {
-        let (service, operation) = target.split_once('.')?;
-        // A panic of another holder left nothing half done in here.
-        let services = self.services.read().unwrap_or_else(PoisonError::into_inner);
-        Some((Arc::clone(services.get(service)?), operation))
+    async fn s3(&self, request: Request<Body>, access: &Access, faults: &Faults) -> Result<Response<Body>, Fault> {
+        let (parts, body) = request.into_parts();
+        let verified = signature::of_s3(&parts, access, (self.clock)());
+        let request = address::with_bucket_in_path(Request::from_parts(parts, body));
+        // What is refused counts, too.
+        self.counters.count(kind(&request));
+        let payload = match verified {
+            Ok(payload) => payload,
+            Err(fault) => {
+                // Who asks first whether to send a body sends none.
+                if !request.headers().contains_key(EXPECT) {
+                    body::drain(request.into_body()).await;
+                }
+                return Err(fault);
+            }
+        };
+        let request = body::receive(unsigned::without_signature(request), payload, faults)?;
+        if request.headers().contains_key(TRANSFER_ENCODING) && !request.headers().contains_key(CONTENT_LENGTH) {
+            return Err(Fault::NoLength);
+        }
+        self.s3.call(request).await.map_err(|error| Fault::Internal(format!("{error:?}")))
+    }
+
+    async fn json(&self, request: Request<Body>, access: &Access) -> Result<Response<Body>, Fault> {
+        let (parts, body) = request.into_parts();
+        let target = parts.headers.get("x-amz-target").map(HeaderValue::as_bytes).unwrap_or_default();
+        let target = String::from_utf8_lossy(target);
+        let (service, operation) = json::parts(&target);
+        self.counters.count(if service == json::GLUE { Kind::Glue } else { Kind::Other });
+        let body = body::whole(body, JSON_BODY_BYTES_MAX).await?;
+        let signed_for = json::signing_name(service);
+        signature::of_call(&parts, access, &signed_for, &body, Protocol::Json, (self.clock)())?;
+        let (status, answer) = match self.handlers.upgrade().and_then(|handlers| handlers.of(service)) {
+            Some(handler) => handler(operation.to_owned(), body).await,
+            None if service == json::GLUE => self.glue.answer(&target, &body),
+            None => json::unknown(&target),
+        };
+        Ok(document(status, "application/x-amz-json-1.1", answer))
+    }
+
+    async fn sts(&self, request: Request<Body>, access: &Access, number: u64) -> Result<Response<Body>, Fault> {
+        self.counters.count(Kind::Other);
+        let (parts, body) = request.into_parts();
+        let body = body::whole(body, sts::FORM_BYTES_MAX).await?;
+        signature::of_call(&parts, access, "sts", &body, Protocol::Sts, (self.clock)())?;
+        let (status, answer) = sts::answer(&String::from_utf8_lossy(&body), number);
+        Ok(document(status, "text/xml", answer))
     }
 }
 
-/// The body of a call that may be answered: a POST to `/`, signed if it must be.
-async fn called(request: Request<Body>, guard: Option<&Guard>) -> Result<Bytes, Distrust> {
-    let (head, mut body) = request.into_parts();
-    let is_call = head.method == Method::POST && head.uri.path() == "/" && head.uri.query().is_none_or(str::is_empty);
-    if !is_call {
-        let message = format!("a call is a POST to /, this is a {} to {}", head.method, head.uri.path());
-        return Err(distrust("UnknownOperationException", message));
-    }
-    // Too long, or broken off: the client's, either way.
-    let body = body.store_all_limited(JSON_BYTES_MAX).await;
-    let body = body.map_err(|error| distrust("SerializationException", format!("the body cannot be read: {error}")))?;
-    if let Some(guard) = guard {
-        signed::check(&head.headers, &body, &guard.key, (guard.clock)())?;
-    }
-    Ok(body)
+fn document(status: StatusCode, kind: &'static str, text: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
 }
 
-/// Which counter a request belongs to, told by its shape: one that is refused later counts, too.
+/// Whom a request is for.
+fn protocol(request: &Request<Body>) -> Protocol {
+    let is_form = || {
+        let kind = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+        kind.len() >= FORM.len() && kind[..FORM.len()].eq_ignore_ascii_case(FORM.as_bytes())
+    };
+    if request.headers().contains_key("x-amz-target") {
+        Protocol::Json
+    } else if request.method() == Method::POST && request.uri().path() == "/" && is_form() {
+        Protocol::Sts
+    } else {
+        Protocol::S3
+    }
+}
+
+/// Which counter a request to S3 belongs to, told by its shape: one that is refused later counts, too.
 fn kind(request: &Request<Body>) -> Kind {
-    if let Some(target) = request.headers().get("x-amz-target") {
-        return if target.as_bytes().starts_with(b"AWSGlue.") { Kind::Glue } else { Kind::Other };
-    }
-    let host = request.headers().get(http::header::HOST).and_then(|host| host.to_str().ok());
-    let host = host.or_else(|| request.uri().authority().map(http::uri::Authority::as_str)).unwrap_or_default();
-    let path = request.uri().path().trim_start_matches('/');
-    let key = if hosts::bucket(host).is_some() { path } else { path.split_once('/').map_or("", |(_, key)| key) };
-    let has_key = !key.is_empty();
+    let has_key = request.uri().path().trim_start_matches('/').split_once('/').is_some_and(|(_, key)| !key.is_empty());
     let query = request.uri().query().unwrap_or_default();
     match *request.method() {
         Method::GET if has_key => Kind::Get,

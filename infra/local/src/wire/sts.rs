@@ -1,63 +1,34 @@
-//! The one call of STS that everybody begins with: who am I?
+//! The one question that clients ask before any other: who am I?
 
-use super::signed::{self, Distrust};
-use super::{Guard, called};
-use http::header::CONTENT_TYPE;
-use http::{Method, Request, Response, StatusCode};
-use s3s::Body;
+use super::fault::sts_document;
+use http::StatusCode;
+use percent_encoding::percent_decode_str;
 
-/// The account that everything here is in.
+/// Bounds the form of a call.
+pub(super) const FORM_BYTES_MAX: usize = 64 * 1024;
+const VERSION: &str = "2011-06-15";
 const ACCOUNT: &str = "000000000000";
-const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 
-/// Whether a request is one of STS: a form that is signed for it.
-pub(super) fn is_meant(request: &Request<Body>) -> bool {
-    let form = request
-        .headers()
-        .get(CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
-    form && request.method() == Method::POST && signed::service(request.headers()) == Some("sts")
-}
-
-pub(super) async fn answer(request: Request<Body>, guard: Option<&Guard>) -> Result<Response<Body>, s3s::StdError> {
-    let (status, document) = match called(request, guard).await {
-        Err(Distrust { code, message }) => {
-            (StatusCode::FORBIDDEN, refusal(code.trim_end_matches("Exception"), &message))
-        }
-        Ok(body) => match action(&body).as_deref() {
-            Some("GetCallerIdentity") => (StatusCode::OK, identity()),
-            other => {
-                let asked = other.unwrap_or("no action");
-                (
-                    StatusCode::BAD_REQUEST,
-                    refusal("InvalidAction", &format!("{asked} is not implemented by this endpoint")),
-                )
-            }
-        },
+/// Answers a call, given as a form: an HTTP status and an XML document.
+pub(super) fn answer(form: &str, number: u64) -> (StatusCode, String) {
+    let field = |name: &str| {
+        let mut fields = form.split('&').filter_map(|field| field.split_once('='));
+        let value = fields.find(|(given, _)| *given == name).map(|(_, value)| value.replace('+', " "));
+        value.map(|value| percent_decode_str(&value).decode_utf8_lossy().into_owned())
     };
-    let response = Response::builder().status(status).header(CONTENT_TYPE, "text/xml");
-    Ok(response.body(Body::from(document))?)
-}
-
-fn action(form: &[u8]) -> Option<String> {
-    let form = std::str::from_utf8(form).ok()?;
-    let action = form.split('&').find_map(|pair| pair.strip_prefix("Action="))?;
-    // What is told of it must not break the document that it is told in.
-    action.bytes().all(|byte| byte.is_ascii_alphanumeric()).then(|| action.to_owned())
-}
-
-fn identity() -> String {
-    format!(
-        "<GetCallerIdentityResponse xmlns=\"{NAMESPACE}\"><GetCallerIdentityResult><Arn>arn:aws:iam::{ACCOUNT}:root</Arn>\
-         <UserId>{ACCOUNT}</UserId><Account>{ACCOUNT}</Account></GetCallerIdentityResult><ResponseMetadata>\
-         <RequestId>local</RequestId></ResponseMetadata></GetCallerIdentityResponse>"
-    )
-}
-
-fn refusal(code: &str, message: &str) -> String {
-    let message = message.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    format!(
-        "<ErrorResponse xmlns=\"{NAMESPACE}\"><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message>\
-         </Error><RequestId>local</RequestId></ErrorResponse>"
-    )
+    let (action, version) = (field("Action").unwrap_or_default(), field("Version").unwrap_or_default());
+    if (action.as_str(), version.as_str()) != ("GetCallerIdentity", VERSION) {
+        let text = format!(
+            "the operation {action:?} of the version {version:?} is not implemented by this endpoint, expected \
+             GetCallerIdentity of {VERSION}"
+        );
+        return (StatusCode::BAD_REQUEST, sts_document("InvalidAction", &text));
+    }
+    let document = format!(
+        "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/{VERSION}/\"><GetCallerIdentityResult>\
+         <Arn>arn:aws:iam::{ACCOUNT}:root</Arn><UserId>{ACCOUNT}</UserId><Account>{ACCOUNT}</Account>\
+         </GetCallerIdentityResult><ResponseMetadata><RequestId>{number:016X}</RequestId></ResponseMetadata>\
+         </GetCallerIdentityResponse>"
+    );
+    (StatusCode::OK, document)
 }

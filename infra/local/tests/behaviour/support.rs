@@ -1,16 +1,12 @@
 //! Puts objects as any client would, over the in-process wire, and gives functions that remember what they were told.
 
-use aws_credential_types::Credentials;
-use aws_sigv4::http_request::{PayloadChecksumKind, SignableBody, SignableRequest, SigningSettings, sign};
-use aws_sigv4::sign::v4::SigningParams;
 use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector};
 use aws_smithy_runtime_api::http::Request;
 use aws_smithy_types::body::SdkBody;
 use futures::FutureExt;
-use local::{AccessKey, Cloud, Handler, Subscription};
+use local::{Cloud, Handler, Subscription};
 use serde_json::Value;
 use std::sync::{Arc, Mutex};
-use std::time::SystemTime;
 use tokio::sync::Semaphore;
 
 /// Sends a request over the in-process wire; status and body.
@@ -31,28 +27,6 @@ pub(crate) async fn send(
     let status = response.status().as_u16();
     let body = http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes();
     (status, String::from_utf8(body.to_vec()).unwrap())
-}
-
-/// What the servers of these tests believe.
-pub(crate) fn access_key() -> AccessKey {
-    AccessKey { id: "test".into(), secret: "secret".into() }
-}
-
-/// The head of a request over TCP that puts an object, with these headers besides; the signature leaves the body open.
-pub(crate) fn signed_put(path: &str, headers: &str) -> String {
-    let AccessKey { id, secret } = access_key();
-    let identity = Credentials::new(id, secret, None, None, "test").into();
-    let mut settings = SigningSettings::default();
-    settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
-    let params = SigningParams::builder().identity(&identity).region(local::REGION).name("s3");
-    #[allow(clippy::disallowed_methods, reason = "a signature names its time")]
-    let params = params.time(SystemTime::now()).settings(settings).build().unwrap().into();
-    let url = format!("http://localhost/{path}");
-    let host = std::iter::once(("host", "localhost"));
-    let request = SignableRequest::new("PUT", url, host, SignableBody::UnsignedPayload).unwrap();
-    let (signature, _) = sign(request, &params).unwrap().into_parts();
-    let signature: String = signature.headers().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    format!("PUT /{path} HTTP/1.1\r\nHost: localhost\r\n{headers}{signature}\r\n")
 }
 
 fn connector(cloud: &Cloud) -> SharedHttpConnector {

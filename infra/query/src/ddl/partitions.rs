@@ -94,7 +94,8 @@ impl Ddl<'_> {
             table.partition_keys.iter().map(value).collect::<Option<Vec<_>>>()
         };
         let found: BTreeSet<_> = files.into_iter().filter_map(|file| keyed(file.place.to_string())).collect();
-        let missing: Vec<_> = found.into_iter().filter(|values| !values.is_empty() && !known.contains(values)).collect();
+        let missing: Vec<_> =
+            found.into_iter().filter(|values| !values.is_empty() && !known.contains(values)).collect();
         let entries: Vec<_> =
             missing.iter().map(|values| entry(&table, values.clone(), location(&table, values))).collect();
         self.session.catalog.add_partitions(&table.database, &table.name, &entries).await.map_err(failed)?;

@@ -18,7 +18,8 @@ impl Ddl<'_> {
     pub(super) async fn show_databases(&self, pattern: Option<String>) -> Result<Answer, SqlError> {
         let databases = self.session.catalog.databases().await.map_err(failed)?;
         let names = databases.into_iter().map(|database| database.name);
-        let mut names: Vec<_> = names.filter(|name| pattern.as_ref().is_none_or(|pattern| like(pattern, name))).collect();
+        let mut names: Vec<_> =
+            names.filter(|name| pattern.as_ref().is_none_or(|pattern| like(pattern, name))).collect();
         names.sort();
         Ok(answer(&["database_name"], names))
     }
@@ -39,7 +40,8 @@ impl Ddl<'_> {
             other => other.map_err(failed)?,
         };
         let tables = tables.into_iter().filter(|table| !views || table.view.is_some()).map(|table| table.name);
-        let mut names: Vec<_> = tables.filter(|name| pattern.as_ref().is_none_or(|pattern| like(pattern, name))).collect();
+        let mut names: Vec<_> =
+            tables.filter(|name| pattern.as_ref().is_none_or(|pattern| like(pattern, name))).collect();
         names.sort();
         Ok(answer(&[if views { "views" } else { "tab_name" }], names))
     }

@@ -23,7 +23,8 @@ impl Patterns {
         }
         let Some(regex) = self.compiled.get(pattern) else { return Ok(None) };
         let group = usize::try_from(group).ok().filter(|group| *group < regex.captures_len());
-        let group = group.ok_or_else(|| format!("Pattern has {} groups. Cannot access group", regex.captures_len() - 1))?;
+        let group =
+            group.ok_or_else(|| format!("Pattern has {} groups. Cannot access group", regex.captures_len() - 1))?;
         let found = regex.captures(text).and_then(|captures| captures.get(group));
         Ok(found.map(|found| found.as_str().to_owned()))
     }

@@ -3,7 +3,9 @@
 use super::{json_path, pattern, times};
 use crate::sql_type::SqlType;
 use crate::text::text_of;
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, StringArray, TimestampMillisecondArray};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, Float64Array, Int64Array, StringArray, TimestampMillisecondArray,
+};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit, TimestampMillisecondType};
 use datafusion::common::{DataFusionError, Result};
@@ -132,7 +134,9 @@ fn from_unixtime(arrays: &[ArrayRef], _: usize) -> Result<ArrayRef> {
 /// Times in milliseconds, without zones, from dates and timestamps of any unit.
 fn milliseconds(array: &ArrayRef) -> Result<TimestampMillisecondArray> {
     let plain = match array.data_type() {
-        DataType::Timestamp(_, Some(_)) => cast(array, &DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())))?,
+        DataType::Timestamp(_, Some(_)) => {
+            cast(array, &DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())))?
+        }
         _ => cast(array, &MILLISECONDS)?,
     };
     Ok(plain.as_primitive::<TimestampMillisecondType>().clone().with_timezone_opt(None::<Arc<str>>))
@@ -226,7 +230,9 @@ fn json_value(arrays: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
 }
 
 fn regexp_extract(arrays: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
-    let [given, patterns, group @ ..] = arrays else { return Err(wrong("regexp_extract takes a text and a pattern".into())) };
+    let [given, patterns, group @ ..] = arrays else {
+        return Err(wrong("regexp_extract takes a text and a pattern".into()));
+    };
     let (given, patterns) = (texts(given)?, texts(patterns)?);
     let groups = group.first().map(|groups| cast(groups, &DataType::Int64)).transpose()?;
     let group = |row: usize| groups.as_ref().map_or(0, |groups| groups.as_primitive::<Int64Type>().value(row));

@@ -81,7 +81,17 @@ pub(super) fn later(unit: &str, count: i64, from: i64) -> Result<i64, String> {
 }
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
 const DAYS: [&str; 7] = ["Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday"];
@@ -92,7 +102,9 @@ pub(super) fn formatted(at: i64, format: &str) -> Result<String, String> {
     let rest = at.rem_euclid(DAY);
     let (hour, minute, second, thousandth) = (rest / HOUR, rest / MINUTE % 60, rest / SECOND % 60, rest % SECOND);
     let twelve = if hour % 12 == 0 { 12 } else { hour % 12 };
-    let name = |names: &[&str], n: i64| usize::try_from(n).ok().and_then(|n| names.get(n).copied()).unwrap_or_default().to_owned();
+    let name = |names: &[&str], n: i64| {
+        usize::try_from(n).ok().and_then(|n| names.get(n).copied()).unwrap_or_default().to_owned()
+    };
     let (mut text, mut chars) = (String::new(), format.chars());
     while let Some(c) = chars.next() {
         if c != '%' {

@@ -216,7 +216,8 @@ mod tests {
 
     #[test]
     fn what_the_type_cannot_hold_is_told() {
-        for (kind, json) in [("bigint", r#""x""#), ("tinyint", "300"), ("date", r#""yesterday""#), ("array<int>", "1")] {
+        for (kind, json) in [("bigint", r#""x""#), ("tinyint", "300"), ("date", r#""yesterday""#), ("array<int>", "1")]
+        {
             assert!(array(&SqlType::from_hive(kind).unwrap(), &[Some(json)]).is_err(), "{kind} {json}");
         }
     }

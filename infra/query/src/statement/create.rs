@@ -142,9 +142,8 @@ pub(super) fn columns(cursor: &mut Cursor<'_>) -> Result<Vec<Column>, SqlError> 
         // Some write a colon between name and type, as within a struct.
         cursor.sign(':');
         let text = cursor.type_text();
-        let kind = SqlType::from_hive(text).map_err(|error| {
-            SqlError::user(format!("FAILED: ParseException: column {name}: {error}"))
-        })?;
+        let kind = SqlType::from_hive(text)
+            .map_err(|error| SqlError::user(format!("FAILED: ParseException: column {name}: {error}")))?;
         let comment = if cursor.keyword("comment") { Some(cursor.string()?) } else { None };
         if columns.iter().any(|column| column.name == name) {
             return Err(SqlError::user(format!(

@@ -16,24 +16,75 @@ pub(crate) enum Command {
         location: Option<String>,
         properties: BTreeMap<String, String>,
     },
-    DropDatabase { name: String, if_exists: bool, cascade: bool },
-    DropTable { table: Name, if_exists: bool },
-    DropView { view: Name, if_exists: bool },
-    AddPartitions { table: Name, if_not_exists: bool, partitions: Vec<(PartitionSpec, Option<String>)> },
-    DropPartitions { table: Name, if_exists: bool, partitions: Vec<PartitionSpec> },
-    SetLocation { table: Name, location: String },
-    SetProperties { table: Name, properties: BTreeMap<String, String> },
-    AddColumns { table: Name, columns: Vec<aws::data_catalog::Column> },
-    Repair { table: Name },
-    ShowDatabases { pattern: Option<String> },
-    ShowTables { database: Option<String>, pattern: Option<String> },
-    ShowViews { database: Option<String>, pattern: Option<String> },
-    ShowColumns { table: Name },
-    ShowPartitions { table: Name },
-    ShowCreateTable { table: Name },
-    ShowCreateView { view: Name },
-    ShowProperties { table: Name, property: Option<String> },
-    Describe { table: Name, formatted: bool },
+    DropDatabase {
+        name: String,
+        if_exists: bool,
+        cascade: bool,
+    },
+    DropTable {
+        table: Name,
+        if_exists: bool,
+    },
+    DropView {
+        view: Name,
+        if_exists: bool,
+    },
+    AddPartitions {
+        table: Name,
+        if_not_exists: bool,
+        partitions: Vec<(PartitionSpec, Option<String>)>,
+    },
+    DropPartitions {
+        table: Name,
+        if_exists: bool,
+        partitions: Vec<PartitionSpec>,
+    },
+    SetLocation {
+        table: Name,
+        location: String,
+    },
+    SetProperties {
+        table: Name,
+        properties: BTreeMap<String, String>,
+    },
+    AddColumns {
+        table: Name,
+        columns: Vec<aws::data_catalog::Column>,
+    },
+    Repair {
+        table: Name,
+    },
+    ShowDatabases {
+        pattern: Option<String>,
+    },
+    ShowTables {
+        database: Option<String>,
+        pattern: Option<String>,
+    },
+    ShowViews {
+        database: Option<String>,
+        pattern: Option<String>,
+    },
+    ShowColumns {
+        table: Name,
+    },
+    ShowPartitions {
+        table: Name,
+    },
+    ShowCreateTable {
+        table: Name,
+    },
+    ShowCreateView {
+        view: Name,
+    },
+    ShowProperties {
+        table: Name,
+        property: Option<String>,
+    },
+    Describe {
+        table: Name,
+        formatted: bool,
+    },
 }
 
 /// `(dt = '2022-06-18', hour = '14')`.
@@ -236,5 +287,6 @@ fn show(cursor: &mut Cursor<'_>) -> Result<Command, SqlError> {
         }
         return Ok(Command::ShowProperties { table, property });
     }
-    Err(cursor.unexpected("'COLUMNS', 'CREATE', 'DATABASES', 'PARTITIONS', 'SCHEMAS', 'TABLES', 'TBLPROPERTIES', 'VIEWS'"))
+    Err(cursor
+        .unexpected("'COLUMNS', 'CREATE', 'DATABASES', 'PARTITIONS', 'SCHEMAS', 'TABLES', 'TBLPROPERTIES', 'VIEWS'"))
 }

@@ -273,9 +273,7 @@ impl<'a> Cursor<'a> {
     /// Where a query ends that `WITH [NO] DATA` may follow up to `end`, and whether data is wanted.
     pub(crate) fn with_data(&self, end: usize) -> (usize, bool) {
         let words: Vec<_> = self.words.iter().rev().take(3).collect();
-        let is = |n: usize, keyword: &str| {
-            matches!(words.get(n).map(|p| &p.word), Some(Word::Plain(word)) if word.eq_ignore_ascii_case(keyword))
-        };
+        let is = |n: usize, keyword: &str| matches!(words.get(n).map(|p| &p.word), Some(Word::Plain(word)) if word.eq_ignore_ascii_case(keyword));
         match () {
             () if is(0, "data") && is(1, "with") => (words[1].start, true),
             () if is(0, "data") && is(1, "no") && is(2, "with") => (words[2].start, false),

@@ -26,7 +26,11 @@ fn each_statement_is_of_its_kind() {
         ("MSCK REPAIR TABLE `a`.`b`;", Kind::Ddl, "MSCK_REPAIR_TABLE"),
         ("SHOW TABLES IN stedi 'c*'", Kind::Utility, "SHOW_TABLES"),
         ("DESCRIBE t", Kind::Utility, "DESCRIBE_TABLE"),
-        ("ALTER TABLE t ADD IF NOT EXISTS PARTITION (dt='1') LOCATION 's3://b/1/'", Kind::Ddl, "ALTER_TABLE_ADD_PARTITION"),
+        (
+            "ALTER TABLE t ADD IF NOT EXISTS PARTITION (dt='1') LOCATION 's3://b/1/'",
+            Kind::Ddl,
+            "ALTER_TABLE_ADD_PARTITION",
+        ),
     ];
     for (sql, kind, substatement) in cases {
         let action = ok(sql);
@@ -57,7 +61,10 @@ fn parameters_take_the_places_of_marks() {
             other => format!("{other:?}"),
         })
     };
-    assert_eq!(with("SELECT a FROM t WHERE b = ? LIMIT ?", &["'x; y'", "5"]).unwrap(), "SELECT a FROM t WHERE b = 'x; y' LIMIT 5");
+    assert_eq!(
+        with("SELECT a FROM t WHERE b = ? LIMIT ?", &["'x; y'", "5"]).unwrap(),
+        "SELECT a FROM t WHERE b = 'x; y' LIMIT 5"
+    );
     assert!(with("SELECT ?", &[]).unwrap_err().message.contains("expected 1 but found 0"));
     assert!(with("SELECT ?", &["1; DROP TABLE x"]).is_err());
     assert!(with("SELECT ?", &["1 FROM secret"]).is_err());
@@ -89,7 +96,13 @@ fn a_definition_may_have_its_clauses_in_many_forms() {
     let columns: Vec<_> = made.columns.iter().map(|column| format!("{} {}", column.name, column.kind)).collect();
     assert_eq!(
         columns,
-        ["user string", "timestamp bigint", "x float", "y double", "tags array<struct<a:int,b:map<string,decimal(10,2)>>>"]
+        [
+            "user string",
+            "timestamp bigint",
+            "x float",
+            "y double",
+            "tags array<struct<a:int,b:map<string,decimal(10,2)>>>"
+        ]
     );
     assert_eq!(made.comment.as_deref(), Some("it's raw"));
     assert_eq!(made.partition_keys[0].name, "dt");

@@ -201,9 +201,8 @@ fn syntax(error: &ParserError) -> SqlError {
         }
     };
     let (told, at) = text.rsplit_once(" at Line: ").unwrap_or((text, ""));
-    let place = at.split_once(", Column: ").map_or_else(|| "1:1".to_owned(), |(line, column)| {
-        format!("{line}:{column}")
-    });
+    let place =
+        at.split_once(", Column: ").map_or_else(|| "1:1".to_owned(), |(line, column)| format!("{line}:{column}"));
     let told = match told.strip_prefix("Expected: ").and_then(|rest| rest.rsplit_once(", found: ")) {
         Some((expected, found)) => {
             let found = if found == "EOF" { "<EOF>" } else { found };

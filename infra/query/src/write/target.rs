@@ -95,13 +95,20 @@ impl Target {
         let names: Vec<_> = running.columns.iter().map(|column| column.name.to_lowercase()).collect();
         let last = names.len().saturating_sub(by.len());
         if names[last..] != by[..] || last == 0 {
-            let told = format!("Partition keys must be the last columns in the table and in the same order: [{}]", by.join(", "));
+            let told = format!(
+                "Partition keys must be the last columns in the table and in the same order: [{}]",
+                by.join(", ")
+            );
             return Err(SqlError::user(format!("HIVE_COLUMN_ORDER_MISMATCH: {told}")));
         }
         let inner = running.rows.schema();
         let field = |n: usize| {
             let kind = running.columns[n].kind.arrow();
-            Field::new(&names[n], if inner.field(n).data_type().is_nested() { inner.field(n).data_type().clone() } else { kind }, true)
+            Field::new(
+                &names[n],
+                if inner.field(n).data_type().is_nested() { inner.field(n).data_type().clone() } else { kind },
+                true,
+            )
         };
         let properties = WriterProperties::builder().set_compression(compression(name)?).build();
         Ok(Self {

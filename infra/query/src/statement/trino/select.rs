@@ -1,7 +1,7 @@
 //! The columns of a query's answer: their names as Trino gives them.
 
 use datafusion::sql::sqlparser::ast::{
-    DataType, CastKind, ExcludeSelectItem, Expr, Ident, ObjectName, Select, SelectItem, SetExpr, Statement, Value,
+    CastKind, DataType, ExcludeSelectItem, Expr, Ident, ObjectName, Select, SelectItem, SetExpr, Statement, Value,
     VisitMut, VisitorMut, WildcardAdditionalOptions,
 };
 use std::collections::{HashMap, HashSet};
