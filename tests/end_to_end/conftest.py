@@ -1,7 +1,6 @@
 """Shared inputs and lakes. What takes long is made once; tests that land more do so in a copy."""
 
 import itertools
-import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -10,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from checkout import binary, reference
 from lake import Lake, Run
 from landing import Village
 
-ROOT = Path(__file__).resolve().parents[2]
-REFERENCE = ROOT.parent / "shared" / "stedi"
+# Fixtures from elsewhere are known by being here.
+__all__ = ["binary", "reference"]
 POLICIES = ("ever", "at-reading")
 
 
@@ -25,23 +25,6 @@ class Landed:
     landing: Path
     lake: Lake
     run: Run
-
-
-@pytest.fixture(scope="session")
-def binary() -> Path:
-    path = Path(os.environ.get("STEDI", ROOT / "target" / "release" / "stedi"))
-    assert path.exists(), f"{path} does not exist: cargo build --release"
-    return path
-
-
-@pytest.fixture(scope="session")
-def reference() -> Path:
-    """The reference data, which lies beside the checkout or not at all."""
-    if not REFERENCE.is_dir():
-        if os.environ.get("CI"):
-            pytest.fail(f"the reference data is not at {REFERENCE}")
-        pytest.skip(f"the reference data is not at {REFERENCE}")
-    return REFERENCE
 
 
 @pytest.fixture(scope="session")

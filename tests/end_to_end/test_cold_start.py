@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conftest import ROOT
+from checkout import ROOT
 from lake import TABLES
 
 SCRIPT = ROOT / "tests" / "benchmarks" / "cold_start.py"

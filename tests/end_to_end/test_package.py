@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT
+from checkout import ROOT
 from lake import TABLES
 
 # Called by cargo as `cargo-lambda lambda build ...`. As cargo-lambda does, it writes the time into the archive.

@@ -1,5 +1,6 @@
 """`stedi up`: whatever an S3 client uploads goes through, and nothing is lost when it ends."""
 
+import http.client
 import json
 import random
 import signal
@@ -113,6 +114,15 @@ def test_without_functions_nothing_is_derived(first_village: Village, lake: Lake
     assert len(list(lake.receipts("accelerometer"))) == len([key for key in keys if key.startswith("accelerometer/")])
 
 
+def test_requests_must_be_signed(lake: Lake) -> None:
+    with Up(lake, "--no-functions") as up:
+        connection = http.client.HTTPConnection(*up.address, timeout=60)
+        connection.request("PUT", "/stedi/key", b"")
+        assert connection.getresponse().status == 403
+        connection.close()
+        assert up.request("HEAD", "/stedi/key")[0] == 404
+
+
 def test_port_that_is_taken_is_refused(lake: Lake) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -169,7 +179,7 @@ def test_it_ends_cleanly_whoever_is_connected(number: int, first_village: Villag
     up = Up(lake)
     with socket.create_connection(up.address), socket.create_connection(up.address) as idle:
         # One that never said anything, and one that is kept alive.
-        idle.sendall(b"HEAD /stedi HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        idle.sendall(up.head("HEAD", "/stedi"))
         assert idle.recv(12) == b"HTTP/1.1 200"
         up.upload(first_village.folder, keys_of(first_village.folder))
         assert up.end(number) == 0
@@ -186,7 +196,7 @@ def test_it_ends_cleanly_whoever_is_connected(number: int, first_village: Villag
 def test_second_interruption_breaks_off(lake: Lake) -> None:
     up = Up(lake)
     with socket.create_connection(up.address) as uploading:
-        uploading.sendall(b"PUT /stedi/customer/landing/a.json HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
+        uploading.sendall(up.head("PUT", "/stedi/customer/landing/a.json", b"123456789") + b"1")
         until(lambda: any((lake.folder / ".stedi" / "tmp").iterdir()), "the upload to begin")
         up.process.send_signal(signal.SIGINT)
         until(lambda: "stopping" in up.errors.read_text(), "the end to begin")

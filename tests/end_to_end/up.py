@@ -1,11 +1,14 @@
 """`stedi up` as a process, and what an S3 client without any library needs."""
 
+import hashlib
+import hmac
 import http.client
 import re
 import signal
 import subprocess
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -60,12 +63,39 @@ class Up:
     def request(self, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:
         """One request on a connection of its own: status and body."""
         connection = http.client.HTTPConnection(*self.address, timeout=SECONDS_MAX)
+        headers = self.signed(method, path, body, **headers)
         try:
             connection.request(method, quote(path), body, headers)
             response = connection.getresponse()
             return response.status, response.read()
         finally:
             connection.close()
+
+    def signed(self, method: str, path: str, body: bytes = b"", **headers: str) -> dict[str, str]:
+        """The request's headers and its signature, of version 4."""
+        key, secret, region = (
+            self.environment[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION")
+        )
+        service = "glue" if "x-amz-target" in headers else "s3"
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        digest = hashlib.sha256(body).hexdigest()
+        host, port = self.address
+        headers = headers | {"host": f"{host}:{port}", "x-amz-content-sha256": digest, "x-amz-date": stamp}
+        names = sorted(headers)
+        request = [method, quote(path), "", *(f"{name}:{headers[name]}" for name in names), "", ";".join(names), digest]
+        scope = f"{stamp[:8]}/{region}/{service}/aws4_request"
+        text = ["AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256("\n".join(request).encode()).hexdigest()]
+        signature = f"AWS4{secret}".encode()
+        for step in (*scope.split("/"), "\n".join(text)):
+            signature = hmac.digest(signature, step.encode(), "sha256")
+        claim = f"Credential={key}/{scope}, SignedHeaders={';'.join(names)}, Signature={signature.hex()}"
+        return headers | {"authorization": f"AWS4-HMAC-SHA256 {claim}"}
+
+    def head(self, method: str, path: str, body: bytes = b"") -> bytes:
+        """The head of a signed request, as it is sent."""
+        lines = [f"{method} {path} HTTP/1.1", f"content-length: {len(body)}"]
+        lines += [f"{name}: {value}" for name, value in self.signed(method, path, body).items()]
+        return "\r\n".join([*lines, "", ""]).encode()
 
     def put(self, key: str, body: bytes) -> None:
         status, answer = self.request("PUT", f"/{self.lake.bucket.name}/{key}", body)

@@ -1,4 +1,5 @@
-//! The one clock of the local stack. It only stamps events and catalogue entries; nothing depends on it.
+//! The one clock of the local stack. It stamps events and catalogue entries, on which nothing depends, and tells how old
+//! a signature is.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};

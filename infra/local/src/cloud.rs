@@ -5,7 +5,9 @@ use crate::glue::Glue;
 use crate::objects::{Objects, StoredObject};
 use crate::requests::{Counters, Requests};
 use crate::s3;
+use crate::wire::access::Access;
 use crate::wire::in_process::InProcess;
+use crate::wire::json::{Handlers, JsonHandler};
 use crate::wire::{Endpoint, server};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use s3s::service::S3ServiceBuilder;
@@ -13,7 +15,7 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::SystemTime;
 use tokio::net::TcpListener;
 
@@ -48,6 +50,7 @@ pub struct Cloud {
 struct Inner {
     objects: Arc<Objects>,
     endpoint: Arc<Endpoint>,
+    handlers: Arc<Handlers>,
     counters: Arc<Counters>,
     clock: Clock,
     own: PathBuf,
@@ -65,12 +68,15 @@ impl Cloud {
     ///
     /// # Errors
     /// [`OpenError::InUse`] if it is open already, here or in another process.
-    #[allow(clippy::disallowed_methods, reason = "the one clock: it stamps events and catalogue entries, no more")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the one clock: it stamps events and catalogue entries, and tells how old a signature is"
+    )]
     pub fn open(directory: &Path) -> Result<Self, OpenError> {
         Self::open_with_clock(directory, Arc::new(SystemTime::now))
     }
 
-    /// As [`Cloud::open`], with another clock for the times in events and in the catalogue.
+    /// As [`Cloud::open`], with another clock for the times in events, in the catalogue and of signatures.
     ///
     /// # Errors
     /// As [`Cloud::open`].
@@ -84,16 +90,20 @@ impl Cloud {
             Err(TryLockError::WouldBlock) => return Err(OpenError::InUse(directory.into())),
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
-        let objects = Objects::open(directory.into(), own.join("tmp"), lock).map_err(failed)?;
+        let objects = Objects::open(directory.into(), own.join("tmp"), own.join("uploads"), lock).map_err(failed)?;
         let objects = Arc::new(objects);
         let counters = Arc::new(Counters::default());
+        let handlers = Arc::new(Handlers::default());
         let endpoint = Arc::new(Endpoint {
-            s3: S3ServiceBuilder::new(s3::Service { objects: Arc::clone(&objects) }).build(),
+            s3: S3ServiceBuilder::new(s3::Service { objects: Arc::clone(&objects), clock: Arc::clone(&clock) }).build(),
             glue: Glue::new(own.join("glue"), Arc::clone(&clock)),
+            handlers: Arc::downgrade(&handlers),
             counters: Arc::clone(&counters),
+            answered: AtomicU64::new(0),
+            clock: Arc::clone(&clock),
         });
         let has_dispatcher = AtomicBool::new(false);
-        Ok(Self { inner: Arc::new(Inner { objects, endpoint, counters, clock, own, has_dispatcher }) })
+        Ok(Self { inner: Arc::new(Inner { objects, endpoint, handlers, counters, clock, own, has_dispatcher }) })
     }
 
     /// A client for the AWS SDKs whose requests are answered in this process, whatever endpoint they name. For S3 use
@@ -103,13 +113,26 @@ impl Cloud {
         SharedHttpClient::new(InProcess(Arc::clone(&self.inner.endpoint)))
     }
 
-    /// Answers HTTP requests on `listener` until `shutdown` is done, and then finishes the requests under way.
-    /// Requests may be signed, with any credentials, or not signed.
+    /// Answers the HTTP requests on `listener` of those who have access until `shutdown` is done, and then finishes the
+    /// requests under way.
     ///
     /// # Errors
     /// If the listener accepts no more connections.
-    pub async fn serve(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-        server::serve(Arc::clone(&self.inner.endpoint), listener, shutdown).await
+    pub async fn serve(
+        &self,
+        listener: TcpListener,
+        access: Access,
+        shutdown: impl Future<Output = ()>,
+    ) -> io::Result<()> {
+        server::serve(Arc::clone(&self.inner.endpoint), listener, access, shutdown).await
+    }
+
+    /// From now on, and until the last clone of this is gone, `handler` answers the calls whose `X-Amz-Target` is
+    /// `SERVICE.Operation`, over every wire. They are counted as [`Requests::other`].
+    ///
+    /// A handler may hold HTTP clients of this cloud, but no clone of it: that would keep itself, and the lake locked.
+    pub fn serve_json(&self, service: &str, handler: JsonHandler) {
+        self.inner.handlers.register(service, handler);
     }
 
     /// The requests answered so far, over all wires.
@@ -118,8 +141,8 @@ impl Cloud {
         self.inner.counters.read()
     }
 
-    /// Calls `listener` after every put that stored an object, in the task of the put: it must be quick, and must not
-    /// block.
+    /// Calls `listener` after every put that stored an object, and before any function is woken by it, in the task of
+    /// the put and while nobody else may write the key: it must be quick, must not block, and must not use the cloud.
     pub fn on_stored(&self, listener: impl Fn(&StoredObject) + Send + Sync + 'static) {
         self.inner.objects.listen(Arc::new(listener));
     }

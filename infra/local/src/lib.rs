@@ -33,7 +33,7 @@
 //! | module | knows |
 //! |---|---|
 //! | `cloud` | how the parts are put together; the lock that keeps a lake to one process |
-//! | `wire` | HTTP: telling S3 from Glue, signatures, the in-process client and the TCP server |
+//! | `wire` | HTTP: telling S3 from Glue and other JSON services, signatures, virtual hosts, STS, the in-process client and the TCP server |
 //! | `s3` | S3's operations, conditions and errors, on the crate `s3s` |
 //! | `objects` | files: keys as paths, atomic conditional writes, listings, ETags in extended attributes |
 //! | `glue` | databases, tables and partitions |
@@ -41,7 +41,7 @@
 //! | `lines` | append-only files that survive a killed process |
 //! | `requests`, `clock` | counters; the only clock |
 //!
-//! Nothing here is random, and the clock only stamps events and catalogue entries.
+//! Nothing here is random, and the clock only stamps events and catalogue entries and tells how old a signature is.
 
 mod clock;
 mod cloud;
@@ -58,6 +58,8 @@ pub use cloud::{Cloud, OpenError};
 pub use dispatcher::{DeadLetter, DispatchError, Dispatcher, Handler, Options, Progress, Report, Subscription};
 pub use objects::StoredObject;
 pub use requests::Requests;
+pub use wire::access::Access;
+pub use wire::json::JsonHandler;
 
 /// The region that everything here is in.
 pub const REGION: &str = "us-east-1";

@@ -17,7 +17,7 @@ pub struct Requests {
     pub delete: u64,
     /// All Glue operations.
     pub glue: u64,
-    /// Everything else, such as CreateBucket.
+    /// Everything else, such as CreateBucket, or the calls of another JSON service.
     pub other: u64,
 }
 

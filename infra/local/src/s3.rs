@@ -3,10 +3,18 @@
 //! What is missing here answers `NotImplemented`: that is the crate's default for an operation, and what the checks
 //! below answer for a header or parameter whose effect we would have to fake.
 
+mod body;
+mod checksums;
 mod conditions;
+mod copy;
 mod listing;
+mod multipart;
+mod properties;
+mod read;
+mod uploads;
 mod write;
 
+use crate::clock::Clock;
 use crate::objects::attributes::Description;
 use crate::objects::list::Entry;
 use crate::objects::{Objects, WriteError};
@@ -14,18 +22,14 @@ use conditions::Asked;
 use s3s::dto::*;
 use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-
-/// Bodies up to this size are read at once, larger ones as they are sent.
-const CHUNK_BYTES: u64 = 1024 * 1024;
 
 /// The S3 service over a lake's objects.
 pub(crate) struct Service {
     pub(crate) objects: Arc<Objects>,
+    /// Stamps uploads in parts.
+    pub(crate) clock: Clock,
 }
 
 impl Service {
@@ -33,13 +37,25 @@ impl Service {
         self.objects.bucket(name).ok_or_else(|| no_such_bucket(name))
     }
 
-    /// The object, if it exists and satisfies what was asked.
-    fn read(&self, bucket: &str, key: &str, asked: &Asked) -> S3Result<(File, Description)> {
+    fn open(&self, bucket: &str, key: &str) -> S3Result<(File, Description)> {
         let directory = self.bucket(bucket)?;
         let object = self.objects.read(&directory, key).map_err(S3Error::internal_error)?;
-        let (file, description) = object.ok_or_else(|| s3_error!(NoSuchKey, "there is no object {key}"))?;
+        object.ok_or_else(|| no_such_key(key))
+    }
+
+    /// The object, if it exists and satisfies what was asked.
+    fn read(&self, bucket: &str, key: &str, asked: &Asked) -> S3Result<(File, Description)> {
+        let (file, description) = self.open(bucket, key)?;
         asked.check(&description)?;
         Ok((file, description))
+    }
+
+    fn tag(&self, bucket: &str, key: &str, tags: Vec<(String, String)>) -> S3Result<()> {
+        let tags = properties::checked_tags(tags)?;
+        match self.objects.tag(bucket, key, tags).map_err(|error| write_error(error, bucket, key))? {
+            true => Ok(()),
+            false => Err(no_such_key(key)),
+        }
     }
 }
 
@@ -56,98 +72,74 @@ impl S3 for Service {
         Ok(S3Response::new(HeadBucketOutput { bucket_region: Some(crate::REGION.into()), ..Default::default() }))
     }
 
+    async fn delete_bucket(&self, req: S3Request<DeleteBucketInput>) -> S3Result<S3Response<DeleteBucketOutput>> {
+        let bucket = req.input.bucket;
+        self.bucket(&bucket)?;
+        match self.objects.delete_bucket(&bucket).map_err(S3Error::internal_error)? {
+            true => Ok(S3Response::with_status(DeleteBucketOutput {}, http::StatusCode::NO_CONTENT)),
+            false => Err(s3_error!(BucketNotEmpty, "The bucket you tried to delete is not empty: {bucket}")),
+        }
+    }
+
     async fn list_buckets(&self, req: S3Request<ListBucketsInput>) -> S3Result<S3Response<ListBucketsOutput>> {
-        let input = req.input;
-        refuse(
-            "ListBuckets with paging or a region",
-            input.continuation_token.is_some() || input.max_buckets.is_some(),
-        )?;
-        let names = self.objects.buckets().map_err(S3Error::internal_error)?;
-        let prefix = input.prefix.unwrap_or_default();
-        let buckets = names.into_iter().filter(|name| name.starts_with(&prefix));
-        let buckets = buckets.map(|name| Bucket { name: Some(name), ..Default::default() }).collect();
-        Ok(S3Response::new(ListBucketsOutput { buckets: Some(buckets), ..Default::default() }))
+        Ok(S3Response::new(uploads::list_buckets(self, req.input)?))
+    }
+
+    async fn get_bucket_location(
+        &self,
+        req: S3Request<GetBucketLocationInput>,
+    ) -> S3Result<S3Response<GetBucketLocationOutput>> {
+        self.bucket(&req.input.bucket)?;
+        // The one region has no constraint.
+        Ok(S3Response::new(GetBucketLocationOutput::default()))
+    }
+
+    async fn get_bucket_versioning(
+        &self,
+        req: S3Request<GetBucketVersioningInput>,
+    ) -> S3Result<S3Response<GetBucketVersioningOutput>> {
+        self.bucket(&req.input.bucket)?;
+        // It never was enabled.
+        Ok(S3Response::new(GetBucketVersioningOutput::default()))
     }
 
     async fn head_object(&self, req: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
-        let input = req.input;
-        refuse("HeadObject of a part, version or range, or with a customer key", {
-            input.part_number.is_some()
-                || input.version_id.is_some()
-                || input.range.is_some()
-                || input.sse_customer_key.is_some()
-        })?;
-        let asked = Asked {
-            matches: input.if_match,
-            none_match: input.if_none_match,
-            modified_since: input.if_modified_since,
-            unmodified_since: input.if_unmodified_since,
-        };
-        let (_, description) = self.read(&input.bucket, &input.key, &asked)?;
-        let headers = description.headers;
-        Ok(S3Response::new(HeadObjectOutput {
-            accept_ranges: Some("bytes".into()),
-            cache_control: headers.cache_control,
-            content_disposition: headers.content_disposition,
-            content_encoding: headers.content_encoding,
-            content_language: headers.content_language,
-            content_length: Some(i64::try_from(description.size).map_err(S3Error::internal_error)?),
-            content_type: headers.content_type.or_else(default_type),
-            e_tag: Some(ETag::Strong(description.etag)),
-            last_modified: Some(description.modified.into()),
-            metadata: Some(headers.metadata.into_iter().collect()),
-            ..Default::default()
-        }))
+        let mut input = req.input;
+        refuse("HeadObject with a customer key", input.sse_customer_key.is_some())?;
+        refuse_version(input.version_id.as_deref())?;
+        let (_, description) = self.read(&input.bucket, &input.key, &read::asked!(input))?;
+        let (output, partial) = read::head(input, description)?;
+        Ok(match partial {
+            true => S3Response::with_status(output, http::StatusCode::PARTIAL_CONTENT),
+            false => S3Response::new(output),
+        })
     }
 
     async fn get_object(&self, req: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
+        let mut input = req.input;
+        refuse("GetObject with a customer key", input.sse_customer_key.is_some())?;
+        refuse_version(input.version_id.as_deref())?;
+        let (file, description) = self.read(&input.bucket, &input.key, &read::asked!(input))?;
+        Ok(S3Response::new(read::get(input, file, description)?))
+    }
+
+    async fn get_object_attributes(
+        &self,
+        req: S3Request<GetObjectAttributesInput>,
+    ) -> S3Result<S3Response<GetObjectAttributesOutput>> {
         let input = req.input;
-        refuse("GetObject of a part or version, or with a customer key", {
-            input.part_number.is_some() || input.version_id.is_some() || input.sse_customer_key.is_some()
-        })?;
-        let asked = Asked {
-            matches: input.if_match,
-            none_match: input.if_none_match,
-            modified_since: input.if_modified_since,
-            unmodified_since: input.if_unmodified_since,
-        };
-        let (file, description) = self.read(&input.bucket, &input.key, &asked)?;
-        let size = description.size;
-        let wanted = match input.range {
-            None => 0..size,
-            // Of an empty object no range can be had, not even its last bytes.
-            Some(range) => range.check(size).ok().filter(|wanted| !wanted.is_empty()).ok_or_else(|| {
-                s3_error!(InvalidRange, "the object has {size} bytes, asked was {}", range.to_header_string())
-            })?,
-        };
-        let content_range = input.range.map(|_| format!("bytes {}-{}/{size}", wanted.start, wanted.end - 1));
-        let length = wanted.end - wanted.start;
-        let mut body = FileBody { file, at: wanted.start, end: wanted.end };
-        let body = match length <= CHUNK_BYTES {
-            true => s3s::Body::from(body.read().map_err(S3Error::internal_error)?).into(),
-            false => StreamingBlob::new(body),
-        };
-        let headers = description.headers;
-        Ok(S3Response::new(GetObjectOutput {
-            accept_ranges: Some("bytes".into()),
-            body: Some(body),
-            cache_control: headers.cache_control,
-            content_disposition: headers.content_disposition,
-            content_encoding: headers.content_encoding,
-            content_language: headers.content_language,
-            content_length: Some(i64::try_from(length).map_err(S3Error::internal_error)?),
-            content_range,
-            content_type: headers.content_type.or_else(default_type),
-            e_tag: Some(ETag::Strong(description.etag)),
-            last_modified: Some(description.modified.into()),
-            metadata: Some(headers.metadata.into_iter().collect()),
-            ..Default::default()
-        }))
+        refuse("GetObjectAttributes with a customer key", input.sse_customer_key.is_some())?;
+        refuse_version(input.version_id.as_deref())?;
+        let (_, description) = self.open(&input.bucket, &input.key)?;
+        Ok(S3Response::new(read::attributes(&input, description)?))
     }
 
     async fn put_object(&self, req: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
-        let etag = write::put(&self.objects, req.input).await?;
-        Ok(S3Response::new(PutObjectOutput { e_tag: Some(ETag::Strong(etag)), ..Default::default() }))
+        Ok(S3Response::new(write::put(&self.objects, req).await?))
+    }
+
+    async fn copy_object(&self, req: S3Request<CopyObjectInput>) -> S3Result<S3Response<CopyObjectOutput>> {
+        Ok(S3Response::new(copy::object(self, req).await?))
     }
 
     async fn delete_object(&self, req: S3Request<DeleteObjectInput>) -> S3Result<S3Response<DeleteObjectOutput>> {
@@ -160,51 +152,105 @@ impl S3 for Service {
         Ok(S3Response::new(write::delete_all(&self.objects, req.input)?))
     }
 
+    async fn list_objects(&self, req: S3Request<ListObjectsInput>) -> S3Result<S3Response<ListObjectsOutput>> {
+        let directory = self.bucket(&req.input.bucket)?;
+        Ok(S3Response::new(listing::list_v1(&directory, req.input)?))
+    }
+
     async fn list_objects_v2(&self, req: S3Request<ListObjectsV2Input>) -> S3Result<S3Response<ListObjectsV2Output>> {
         let directory = self.bucket(&req.input.bucket)?;
         Ok(S3Response::new(listing::list(&directory, req.input)?))
     }
-}
 
-/// Bytes of a file, read as they are sent.
-struct FileBody {
-    file: File,
-    at: u64,
-    end: u64,
-}
-
-impl FileBody {
-    fn read(&mut self) -> std::io::Result<bytes::Bytes> {
-        let length = (self.end - self.at).min(CHUNK_BYTES);
-        // At most CHUNK_BYTES, so it fits.
-        let mut chunk = vec![0; length as usize];
-        self.file.read_exact_at(&mut chunk, self.at)?;
-        self.at += length;
-        Ok(chunk.into())
+    async fn list_object_versions(
+        &self,
+        req: S3Request<ListObjectVersionsInput>,
+    ) -> S3Result<S3Response<ListObjectVersionsOutput>> {
+        let directory = self.bucket(&req.input.bucket)?;
+        Ok(S3Response::new(listing::list_versions(&directory, req.input)?))
     }
-}
 
-impl futures::Stream for FileBody {
-    type Item = Result<bytes::Bytes, s3s::StdError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        Poll::Ready((self.at < self.end).then(|| self.read().map_err(Into::into)))
+    async fn create_multipart_upload(
+        &self,
+        req: S3Request<CreateMultipartUploadInput>,
+    ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
+        Ok(S3Response::new(multipart::create(self, req.input)?))
     }
-}
 
-impl s3s::stream::ByteStream for FileBody {
-    fn remaining_length(&self) -> s3s::stream::RemainingLength {
-        usize::try_from(self.end - self.at)
-            .map_or_else(|_| s3s::stream::RemainingLength::unknown(), s3s::stream::RemainingLength::new_exact)
+    async fn upload_part(&self, req: S3Request<UploadPartInput>) -> S3Result<S3Response<UploadPartOutput>> {
+        Ok(S3Response::new(multipart::upload_part(self, req).await?))
     }
-}
 
-fn default_type() -> Option<String> {
-    Some("binary/octet-stream".into())
+    async fn upload_part_copy(
+        &self,
+        req: S3Request<UploadPartCopyInput>,
+    ) -> S3Result<S3Response<UploadPartCopyOutput>> {
+        Ok(S3Response::new(multipart::upload_part_copy(self, req.input).await?))
+    }
+
+    async fn complete_multipart_upload(
+        &self,
+        req: S3Request<CompleteMultipartUploadInput>,
+    ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+        Ok(S3Response::new(multipart::complete(self, req.input).await?))
+    }
+
+    async fn abort_multipart_upload(
+        &self,
+        req: S3Request<AbortMultipartUploadInput>,
+    ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
+        multipart::abort(self, &req.input)?;
+        Ok(S3Response::with_status(AbortMultipartUploadOutput::default(), http::StatusCode::NO_CONTENT))
+    }
+
+    async fn list_parts(&self, req: S3Request<ListPartsInput>) -> S3Result<S3Response<ListPartsOutput>> {
+        Ok(S3Response::new(uploads::list_parts(self, req.input)?))
+    }
+
+    async fn list_multipart_uploads(
+        &self,
+        req: S3Request<ListMultipartUploadsInput>,
+    ) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
+        Ok(S3Response::new(uploads::list_uploads(self, req.input)?))
+    }
+
+    async fn get_object_tagging(
+        &self,
+        req: S3Request<GetObjectTaggingInput>,
+    ) -> S3Result<S3Response<GetObjectTaggingOutput>> {
+        refuse_version(req.input.version_id.as_deref())?;
+        let (_, object) = self.open(&req.input.bucket, &req.input.key)?;
+        let tags = object.properties.tags.into_iter().map(|(key, value)| Tag { key: Some(key), value: Some(value) });
+        Ok(S3Response::new(GetObjectTaggingOutput { tag_set: tags.collect(), version_id: None }))
+    }
+
+    async fn put_object_tagging(
+        &self,
+        req: S3Request<PutObjectTaggingInput>,
+    ) -> S3Result<S3Response<PutObjectTaggingOutput>> {
+        refuse_version(req.input.version_id.as_deref())?;
+        let tags = req.input.tagging.tag_set.into_iter();
+        let tags = tags.map(|tag| (tag.key.unwrap_or_default(), tag.value.unwrap_or_default())).collect();
+        self.tag(&req.input.bucket, &req.input.key, tags)?;
+        Ok(S3Response::new(PutObjectTaggingOutput::default()))
+    }
+
+    async fn delete_object_tagging(
+        &self,
+        req: S3Request<DeleteObjectTaggingInput>,
+    ) -> S3Result<S3Response<DeleteObjectTaggingOutput>> {
+        refuse_version(req.input.version_id.as_deref())?;
+        self.tag(&req.input.bucket, &req.input.key, Vec::new())?;
+        Ok(S3Response::with_status(DeleteObjectTaggingOutput::default(), http::StatusCode::NO_CONTENT))
+    }
 }
 
 fn no_such_bucket(name: &str) -> S3Error {
     s3_error!(NoSuchBucket, "there is no bucket {name}")
+}
+
+fn no_such_key(key: &str) -> S3Error {
+    s3_error!(NoSuchKey, "there is no object {key}")
 }
 
 /// Refuses a request that asks for what is not implemented.
@@ -215,11 +261,16 @@ fn refuse(what: &'static str, asked: bool) -> S3Result<()> {
     }
 }
 
+/// Refuses a version other than the one that an object in a bucket without versions has.
+fn refuse_version(id: Option<&str>) -> S3Result<()> {
+    refuse("a request for a version of an object", id.is_some_and(|id| id != "null"))
+}
+
 /// The answer to a write that did not happen.
 fn write_error(error: WriteError, bucket: &str, key: &str) -> S3Error {
     match error {
         WriteError::NoSuchBucket => no_such_bucket(bucket),
-        WriteError::NoSuchKey => s3_error!(NoSuchKey, "there is no object {key}"),
+        WriteError::NoSuchKey => no_such_key(key),
         WriteError::PreconditionFailed => {
             s3_error!(PreconditionFailed, "the object {key} is not as the condition demands")
         }

@@ -1,9 +1,220 @@
 //! A value as Athena writes it into CSV.
 
-use datafusion::arrow::array::Array;
+use datafusion::arrow::array::{Array, AsArray};
+use datafusion::arrow::datatypes::{
+    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
+use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use std::fmt::Write;
 
 /// The value of `array` in `row`; none is null.
+///
+/// Floats as Java prints them (`1.0`, `1.0E10`), timestamps with milliseconds, bytes as pairs of hexadecimal digits,
+/// arrays `[1, 2]`, maps and rows `{a=1, b=2}`, nulls within them `null`.
 pub fn text_of(array: &dyn Array, row: usize) -> Option<String> {
-    let _ = (array, row);
-    None
+    if array.is_null(row) {
+        return None;
+    }
+    Some(match array.data_type() {
+        DataType::Boolean => array.as_boolean().value(row).to_string(),
+        DataType::Int8 => array.as_primitive::<Int8Type>().value(row).to_string(),
+        DataType::Int16 => array.as_primitive::<Int16Type>().value(row).to_string(),
+        DataType::Int32 => array.as_primitive::<Int32Type>().value(row).to_string(),
+        DataType::Int64 => array.as_primitive::<Int64Type>().value(row).to_string(),
+        DataType::UInt8 => array.as_primitive::<UInt8Type>().value(row).to_string(),
+        DataType::UInt16 => array.as_primitive::<UInt16Type>().value(row).to_string(),
+        DataType::UInt32 => array.as_primitive::<UInt32Type>().value(row).to_string(),
+        DataType::UInt64 => array.as_primitive::<UInt64Type>().value(row).to_string(),
+        DataType::Float32 => {
+            let value = array.as_primitive::<Float32Type>().value(row);
+            float(f64::from(value), &format!("{value:e}"))
+        }
+        DataType::Float64 => {
+            let value = array.as_primitive::<Float64Type>().value(row);
+            float(value, &format!("{value:e}"))
+        }
+        DataType::Decimal128(..) => array.as_primitive::<Decimal128Type>().value_as_string(row),
+        DataType::Utf8 => array.as_string::<i32>().value(row).to_owned(),
+        DataType::LargeUtf8 => array.as_string::<i64>().value(row).to_owned(),
+        DataType::Utf8View => array.as_string_view().value(row).to_owned(),
+        DataType::Binary => hexadecimal(array.as_binary::<i32>().value(row)),
+        DataType::LargeBinary => hexadecimal(array.as_binary::<i64>().value(row)),
+        DataType::BinaryView => hexadecimal(array.as_binary_view().value(row)),
+        DataType::FixedSizeBinary(_) => hexadecimal(array.as_fixed_size_binary().value(row)),
+        DataType::Date32 => day(array.as_primitive::<Date32Type>().value(row).into()),
+        DataType::Timestamp(unit, zone) => timestamp(milliseconds(array, row, *unit), zone.as_deref()),
+        DataType::List(_) => list(&array.as_list::<i32>().value(row)),
+        DataType::LargeList(_) => list(&array.as_list::<i64>().value(row)),
+        DataType::FixedSizeList(..) => list(&array.as_fixed_size_list().value(row)),
+        DataType::Struct(fields) => {
+            let columns = array.as_struct().columns();
+            let names = fields.iter().map(|field| field.name().clone());
+            entries(names.zip(columns.iter().map(|column| text_of(column, row))))
+        }
+        DataType::Map(..) => {
+            let values = array.as_map().value(row);
+            let (keys, items) = (values.column(0), values.column(1));
+            entries((0..values.len()).map(|n| (text_of(keys, n).unwrap_or_default(), text_of(items, n))))
+        }
+        DataType::Dictionary(..) => {
+            let dictionary = array.as_any_dictionary();
+            let key = dictionary.normalized_keys()[row];
+            return text_of(dictionary.values().as_ref(), key);
+        }
+        _ => {
+            let options = FormatOptions::default();
+            ArrayFormatter::try_new(array, &options).map(|format| format.value(row).to_string()).unwrap_or_default()
+        }
+    })
+}
+
+/// As Java prints a float: plain from 10⁻³ up to 10⁷, else with an exponent; `shortest` is Rust's `{:e}`.
+fn float(value: f64, shortest: &str) -> String {
+    if value.is_nan() {
+        return "NaN".to_owned();
+    }
+    if value.is_infinite() {
+        return if value > 0.0 { "Infinity" } else { "-Infinity" }.to_owned();
+    }
+    let (digits, exponent) = shortest.split_once('e').unwrap_or((shortest, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or_default();
+    let point = |digits: &str| if digits.contains('.') { digits.to_owned() } else { format!("{digits}.0") };
+    if value == 0.0 || !(-3..7).contains(&exponent) {
+        return if value == 0.0 { point(digits) } else { format!("{}E{exponent}", point(digits)) };
+    }
+    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |digits| ("-", digits));
+    let digits: String = digits.chars().filter(|c| *c != '.').collect();
+    let Ok(before) = usize::try_from(exponent + 1) else {
+        let zeros = "0".repeat(usize::try_from(-exponent - 1).unwrap_or_default());
+        return format!("{sign}0.{zeros}{digits}");
+    };
+    match before {
+        0 => format!("{sign}0.{digits}"),
+        _ if digits.len() <= before => format!("{sign}{digits}{}.0", "0".repeat(before - digits.len())),
+        _ => format!("{sign}{}.{}", &digits[..before], &digits[before..]),
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 3);
+    for (n, byte) in bytes.iter().enumerate() {
+        let space = if n == 0 { "" } else { " " };
+        // Writing into a String cannot fail.
+        let _ = write!(text, "{space}{byte:02x}");
+    }
+    text
+}
+
+fn list(values: &dyn Array) -> String {
+    let values: Vec<_> = (0..values.len()).map(|n| text_of(values, n).unwrap_or_else(null)).collect();
+    format!("[{}]", values.join(", "))
+}
+
+fn entries(entries: impl Iterator<Item = (String, Option<String>)>) -> String {
+    let entries: Vec<_> = entries.map(|(key, value)| format!("{key}={}", value.unwrap_or_else(null))).collect();
+    format!("{{{}}}", entries.join(", "))
+}
+
+fn null() -> String {
+    "null".to_owned()
+}
+
+fn milliseconds(array: &dyn Array, row: usize, unit: TimeUnit) -> i64 {
+    match unit {
+        TimeUnit::Second => array.as_primitive::<TimestampSecondType>().value(row).saturating_mul(1000),
+        TimeUnit::Millisecond => array.as_primitive::<TimestampMillisecondType>().value(row),
+        TimeUnit::Microsecond => array.as_primitive::<TimestampMicrosecondType>().value(row).div_euclid(1000),
+        TimeUnit::Nanosecond => array.as_primitive::<TimestampNanosecondType>().value(row).div_euclid(1_000_000),
+    }
+}
+
+const DAY_MS: i64 = 86_400_000;
+
+fn timestamp(milliseconds: i64, zone: Option<&str>) -> String {
+    let (days, rest) = (milliseconds.div_euclid(DAY_MS), milliseconds.rem_euclid(DAY_MS));
+    let (seconds, fraction) = (rest / 1000, rest % 1000);
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let zone = match zone {
+        None => String::new(),
+        Some("+00:00" | "Z") => " UTC".to_owned(),
+        Some(zone) => format!(" {zone}"),
+    };
+    format!("{} {hours:02}:{minutes:02}:{seconds:02}.{fraction:03}{zone}", day(days))
+}
+
+/// The day that is so many days after 1970-01-01, in the proleptic Gregorian calendar.
+pub(crate) fn day(days: i64) -> String {
+    // Years begin in March here, so that a leap day is a year's last.
+    let days = days + 719_468;
+    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march_month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::arrow::array::{
+        BinaryArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int64Array, ListArray, StructArray,
+        TimestampMillisecondArray,
+    };
+    use datafusion::arrow::datatypes::Field;
+    use std::sync::Arc;
+
+    #[test]
+    fn floats_are_written_as_java_writes_them() {
+        let cases = [
+            (0.0, "0.0"),
+            (-0.0, "-0.0"),
+            (1.0, "1.0"),
+            (-1.5, "-1.5"),
+            (100.0, "100.0"),
+            (1_234_567.0, "1234567.0"),
+            (12_345_678.9, "1.23456789E7"),
+            (1e10, "1.0E10"),
+            (0.001, "0.001"),
+            (0.25, "0.25"),
+            (0.000_12, "1.2E-4"),
+            (f64::NAN, "NaN"),
+            (f64::NEG_INFINITY, "-Infinity"),
+        ];
+        for (value, text) in cases {
+            assert_eq!(text_of(&Float64Array::from(vec![value]), 0).as_deref(), Some(text));
+        }
+        assert_eq!(text_of(&Float32Array::from(vec![0.1]), 0).as_deref(), Some("0.1"));
+    }
+
+    #[test]
+    fn times_bytes_and_numbers_have_athenas_form() {
+        let of = |array: &dyn Array| text_of(array, 0);
+        let at = TimestampMillisecondArray::from(vec![1_655_560_800_000, -9_999_999_999_999]);
+        assert_eq!(of(&at).as_deref(), Some("2022-06-18 14:00:00.000"));
+        assert_eq!(text_of(&at, 1).as_deref(), Some("1653-02-10 06:13:20.001"));
+        assert_eq!(of(&at.clone().with_timezone("UTC")).as_deref(), Some("2022-06-18 14:00:00.000 UTC"));
+        assert_eq!(of(&Date32Array::from(vec![-135_140])).as_deref(), Some("1600-01-01"));
+        assert_eq!(of(&Date32Array::from(vec![19_782])).as_deref(), Some("2024-02-29"));
+        assert_eq!(of(&BinaryArray::from(vec![&b"hel"[..]])).as_deref(), Some("68 65 6c"));
+        let price = Decimal128Array::from(vec![1250]).with_precision_and_scale(10, 2).unwrap();
+        assert_eq!(of(&price).as_deref(), Some("12.50"));
+        assert_eq!(of(&Int64Array::from(vec![None::<i64>])), None);
+    }
+
+    #[test]
+    fn what_is_nested_is_written_in_brackets() {
+        let numbers = ListArray::from_iter_primitive::<Int64Type, _, _>(vec![Some(vec![Some(1), None])]);
+        assert_eq!(text_of(&numbers, 0).as_deref(), Some("[1, null]"));
+        let a: Arc<dyn Array> = Arc::new(Int64Array::from(vec![1]));
+        let row = StructArray::from(vec![
+            (Arc::new(Field::new("a", DataType::Int64, true)), a),
+            (Arc::new(Field::new("b", numbers.data_type().clone(), true)), Arc::new(numbers)),
+        ]);
+        assert_eq!(text_of(&row, 0).as_deref(), Some("{a=1, b=[1, null]}"));
+    }
 }

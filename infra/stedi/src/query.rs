@@ -23,7 +23,7 @@ mod with_sql {
     use crate::args::QueryFormat;
     use crate::reach::reach;
     use query::engine::STATEMENT_BYTES_MAX;
-    use query::output::{self, Format};
+    use query::output::{self, Format, OutputError};
     use query::{Answer, Context, Engine, Limits};
     use std::fs::Permissions;
     use std::io::{self, BufWriter, ErrorKind, IsTerminal, Read, Write};
@@ -31,6 +31,9 @@ mod with_sql {
     use std::path::Path;
     use tempfile::NamedTempFile;
     use uuid::Uuid;
+
+    /// Where a CREATE TABLE AS that says no place puts its files.
+    const RESULTS: &str = "athena/results/";
 
     /// Why nothing was asked.
     #[derive(Debug, thiserror::Error)]
@@ -63,7 +66,7 @@ mod with_sql {
         let engine = Engine::new(lake.data_catalog.clone(), lake.store.clone(), Limits::default());
         let statement = engine.parse(&sql, &[])?;
         let id = Uuid::new_v4().to_string();
-        let output = lake.at(format!("{}{id}/", output::PREFIX));
+        let output = lake.at(format!("{RESULTS}{id}/"));
         let context = Context { catalog: "AwsDataCatalog".into(), database: args.database, output, id };
         let answer = engine.run(statement, &context).await?;
         match args.output {
@@ -83,11 +86,9 @@ mod with_sql {
     async fn to_stdout(answer: Answer, format: Format) -> Result<(), BoxError> {
         let mut stdout = BufWriter::new(io::stdout());
         let written = output::write(answer, format, &mut stdout).await;
-        match written.and_then(|()| Ok(stdout.flush()?)) {
-            Err(error) if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe) => {
-                Ok(())
-            }
-            other => other,
+        match written.and_then(|_| Ok(stdout.flush()?)) {
+            Err(OutputError::Io(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            other => Ok(other?),
         }
     }
 

@@ -11,7 +11,7 @@ use aws::connect::AccessKey;
 use aws::settings::DATABASE;
 use lake::layout::Place;
 use lake::policy::Charter;
-use local::{Dispatcher, Options, Progress};
+use local::{Access, Dispatcher, Options, Progress};
 use std::io::{self, ErrorKind, Write};
 use std::net::Ipv4Addr;
 use tokio::net::TcpListener;
@@ -51,7 +51,9 @@ pub(crate) async fn up(args: Up) -> Result<(), BoxError> {
     let dispatcher = if args.no_functions { None } else { Some(stack.start(Options::default())?) };
     let (stop, stopped) = oneshot::channel::<()>();
     let cloud = stack.cloud.clone();
-    let mut server = tokio::spawn(async move { cloud.serve(listener, async { drop(stopped.await) }).await });
+    let AccessKey { id, secret } = access_key();
+    let access = Access::Signed { id, secret };
+    let mut server = tokio::spawn(async move { cloud.serve(listener, access, async { drop(stopped.await) }).await });
     address::leave(&args.made.at.lake, &url)?;
     print(&environment(&url, &stack))?;
     print(match args.no_functions {

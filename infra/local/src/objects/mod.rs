@@ -7,20 +7,26 @@
 //! There is no index: opening a lake reads nothing, and a put costs by itself alone.
 
 pub(crate) mod attributes;
+pub(crate) mod checksum;
 pub(crate) mod list;
 pub(crate) mod names;
 mod place;
 pub(crate) mod temporary;
+pub(crate) mod uploads;
 
 use attributes::Description;
+use checksum::Algorithm;
 use names::Location;
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::SystemTime;
 use temporary::{Complete, Temporary};
+use uploads::Uploads;
 
 /// Keys that share a lock wait for each other; more stripes than threads is enough.
 const LOCKS: usize = 64;
@@ -34,7 +40,7 @@ pub struct StoredObject {
     pub key: String,
     /// The body's length in bytes.
     pub size: u64,
-    /// The hexadecimal MD5 of the body, without quotes.
+    /// Without quotes: the hexadecimal MD5 of the body, or for an upload in parts what S3 makes of theirs.
     pub etag: String,
 }
 
@@ -84,6 +90,7 @@ pub(crate) struct Objects {
     root: PathBuf,
     temporaries: PathBuf,
     next_temporary: AtomicU64,
+    uploads: Uploads,
     locks: [Mutex<()>; LOCKS],
     outbox: RwLock<Option<Arc<dyn Outbox>>>,
     listeners: RwLock<Vec<Listener>>,
@@ -92,14 +99,16 @@ pub(crate) struct Objects {
 }
 
 impl Objects {
-    /// Opens the buckets below `root`; `temporaries` must be on the same file system and is emptied. `lock` is the
-    /// locked file that keeps others out.
-    pub(crate) fn open(root: PathBuf, temporaries: PathBuf, lock: File) -> io::Result<Self> {
+    /// Opens the buckets below `root`; `temporaries` and `uploads` must be on the same file system, and the first is
+    /// emptied. `lock` is the locked file that keeps others out.
+    pub(crate) fn open(root: PathBuf, temporaries: PathBuf, uploads: PathBuf, lock: File) -> io::Result<Self> {
         temporary::sweep(&temporaries)?;
+        let uploads = Uploads::open(uploads)?;
         Ok(Self {
             root,
             temporaries,
             next_temporary: AtomicU64::new(0),
+            uploads,
             locks: std::array::from_fn(|_| Mutex::default()),
             outbox: RwLock::default(),
             listeners: RwLock::default(),
@@ -121,8 +130,38 @@ impl Objects {
         }
     }
 
-    /// The buckets' directories: those whose names are bucket names, in order.
-    pub(crate) fn buckets(&self) -> io::Result<Vec<String>> {
+    /// Deletes a bucket without objects, and its unfinished uploads; false if there is something in it.
+    pub(crate) fn delete_bucket(&self, name: &str) -> io::Result<bool> {
+        // Whoever puts an object into it meanwhile finds that the bucket is gone, or makes it impossible to remove.
+        match place::remove_empty(&self.root.join(name)) {
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => return Ok(false),
+            other => other?,
+        }
+        for (id, upload, _) in self.uploads.list()? {
+            if upload.bucket == name {
+                self.uploads.remove(&id)?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// The uploads in parts that are under way.
+    pub(crate) const fn uploads(&self) -> &Uploads {
+        &self.uploads
+    }
+
+    /// Replaces the tags of an object; false if there is no object.
+    pub(crate) fn tag(&self, bucket: &str, key: &str, tags: BTreeMap<String, String>) -> Result<bool, WriteError> {
+        let directory = self.bucket(bucket).ok_or(WriteError::NoSuchBucket)?;
+        // Nobody may put a version between the look and the write: it would be given this one's properties.
+        let _guard = self.lock(bucket, key);
+        let Some((file, description)) = self.read(&directory, key)? else { return Ok(false) };
+        attributes::set(&file, &description.etag, attributes::Properties { tags, ..description.properties })?;
+        Ok(true)
+    }
+
+    /// The buckets and when they were created: the directories whose names are bucket names, in order.
+    pub(crate) fn buckets(&self) -> io::Result<Vec<(String, SystemTime)>> {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.root)? {
             let entry = entry?;
@@ -130,7 +169,9 @@ impl Objects {
                 && let Ok(name) = entry.file_name().into_string()
                 && s3s::path::check_bucket_name(&name)
             {
-                names.push(name);
+                let metadata = entry.metadata()?;
+                // Not every file system remembers when a directory was created.
+                names.push((name, metadata.created().or_else(|_| metadata.modified())?));
             }
         }
         names.sort();
@@ -146,11 +187,11 @@ impl Objects {
         Ok(Some((file, description)))
     }
 
-    /// A new temporary file for a body.
-    pub(crate) fn temporary(&self) -> io::Result<Temporary> {
+    /// A new temporary file for a body, of which a checksum is to be computed or not.
+    pub(crate) fn temporary(&self, algorithm: Option<Algorithm>) -> io::Result<Temporary> {
         // A counter is unique: one process per lake, and it swept the directory when it opened.
         let number = self.next_temporary.fetch_add(1, Ordering::Relaxed);
-        Temporary::create(self.temporaries.join(number.to_string()))
+        Temporary::create(self.temporaries.join(number.to_string()), algorithm)
     }
 
     /// Stores a complete body under `key` if the condition holds: of several writers that name one version, one wins.
@@ -172,6 +213,13 @@ impl Objects {
         self.check(&location, condition)?;
         let ticket = outbox.as_ref().map(|outbox| outbox.intend(&object)).transpose()?.flatten();
         let placed = place::place(&mut body, &directory, &location);
+        if placed.is_ok() {
+            // Before any function is woken: who listens hears of an object before it hears of what was made of it. If
+            // this never returns the event is owed, as after a kill.
+            for listener in self.listeners.read().unwrap_or_else(PoisonError::into_inner).iter() {
+                listener(&object);
+            }
+        }
         if let (Some(outbox), Some(ticket)) = (&outbox, ticket) {
             match placed {
                 Ok(()) => outbox.stored(ticket, &object),
@@ -179,11 +227,10 @@ impl Objects {
             }
         }
         drop(guard);
-        placed?;
-        for listener in self.listeners.read().unwrap_or_else(PoisonError::into_inner).iter() {
-            listener(&object);
+        match placed {
+            Err(error) if place::is_absence(&error) && !directory.is_dir() => Err(WriteError::NoSuchBucket),
+            other => Ok(other?),
         }
-        Ok(())
     }
 
     /// Deletes an object if the condition holds; without a condition, that there is none is no error.
@@ -233,9 +280,10 @@ impl Objects {
     /// Completes a body that is in memory already.
     #[cfg(test)]
     pub(crate) fn complete(&self, body: &[u8], headers: attributes::Headers) -> io::Result<Complete> {
-        let mut temporary = self.temporary()?;
+        let mut temporary = self.temporary(None)?;
         temporary.write(body)?;
-        temporary.complete(headers)
+        let etag = attributes::hex(&temporary.digests().md5);
+        temporary.complete(etag, attributes::Properties { headers, ..Default::default() })
     }
 }
 

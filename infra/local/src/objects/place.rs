@@ -67,6 +67,18 @@ pub(crate) fn remove(bucket: &Path, location: &Location) -> io::Result<()> {
     Ok(())
 }
 
+/// Removes a directory that holds nothing but empty directories: what a put leaves that failed.
+pub(crate) fn remove_empty(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if !entry.file_type()?.is_dir() {
+            return Err(ErrorKind::DirectoryNotEmpty.into());
+        }
+        remove_empty(&entry.path())?;
+    }
+    fs::remove_dir(directory)
+}
+
 /// Creates the directories above `target`; files in their way step aside. Somebody may remove an empty one meanwhile,
 /// so this only tries: the caller renames, and comes again if that fails.
 fn make_directories(bucket: &Path, target: &Path) -> io::Result<()> {

@@ -1,58 +1,94 @@
 //! Files being written: complete and unseen, or gone.
 
-use super::attributes::{self, Headers, hex};
+use super::attributes::{self, Properties};
+use super::checksum::{Algorithm, Hasher};
 use md5::{Digest, Md5};
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// A body on its way into the lake. Dropped before it is placed, it leaves nothing behind.
 pub(crate) struct Temporary {
     path: PathBuf,
     file: File,
     md5: Md5,
+    checksum: Option<(Algorithm, Hasher)>,
     size: u64,
     placed: bool,
+}
+
+/// What the bytes of a body say.
+#[derive(Debug, Clone)]
+pub(crate) struct Digests {
+    pub(crate) md5: [u8; 16],
+    /// By the algorithm that was asked for.
+    pub(crate) checksum: Option<(Algorithm, Vec<u8>)>,
 }
 
 /// A complete body that only needs its name.
 pub(crate) struct Complete {
     temporary: Temporary,
-    /// The hexadecimal MD5 of the body.
     pub(crate) etag: String,
     /// Bytes.
     pub(crate) size: u64,
-    /// The MD5 itself, for `Content-MD5`.
-    pub(crate) md5: [u8; 16],
+    pub(crate) modified: SystemTime,
 }
 
 impl Temporary {
-    pub(crate) fn create(path: PathBuf) -> io::Result<Self> {
+    pub(crate) fn create(path: PathBuf, algorithm: Option<Algorithm>) -> io::Result<Self> {
         let file = File::options().read(true).write(true).create_new(true).open(&path)?;
-        Ok(Self { path, file, md5: Md5::new(), size: 0, placed: false })
+        let checksum = algorithm.map(|algorithm| (algorithm, algorithm.hasher()));
+        Ok(Self { path, file, md5: Md5::new(), checksum, size: 0, placed: false })
+    }
+
+    /// Bytes so far.
+    pub(crate) const fn size(&self) -> u64 {
+        self.size
     }
 
     pub(crate) fn write(&mut self, chunk: &[u8]) -> io::Result<()> {
         self.md5.update(chunk);
+        if let Some((_, hasher)) = &mut self.checksum {
+            hasher.update(chunk);
+        }
         self.size += chunk.len() as u64;
         self.file.write_all(chunk)
     }
 
+    /// Appends up to `bytes_max` of what `file` has from its position on, without looking at it: the kernel copies, or
+    /// lets both files share the blocks. How many bytes that were.
+    pub(crate) fn append(&mut self, file: &File, bytes_max: u64) -> io::Result<u64> {
+        let copied = io::copy(&mut file.take(bytes_max), &mut &self.file)?;
+        self.size += copied;
+        Ok(copied)
+    }
+
+    /// What the bytes so far say, if none of them were appended.
+    pub(crate) fn digests(&mut self) -> Digests {
+        let checksum = self.checksum.take().map(|(algorithm, hasher)| (algorithm, hasher.finish()));
+        Digests { md5: self.md5.clone().finalize().into(), checksum }
+    }
+
     /// Sets the attribute. No fsync: what is protected is a killed process, not a lost power supply.
-    pub(crate) fn complete(self, headers: Headers) -> io::Result<Complete> {
-        let md5: [u8; 16] = self.md5.clone().finalize().into();
-        let etag = hex(&md5);
-        attributes::set(&self.file, &etag, headers)?;
-        Ok(Complete { etag, size: self.size, md5, temporary: self })
+    pub(crate) fn complete(self, etag: String, properties: Properties) -> io::Result<Complete> {
+        attributes::set(&self.file, &etag, properties)?;
+        let modified = self.file.metadata()?.modified()?;
+        Ok(Complete { etag, size: self.size, modified, temporary: self })
+    }
+
+    /// Gives the file a name, replacing what has it now.
+    pub(crate) fn place(&mut self, target: &Path) -> io::Result<()> {
+        fs::rename(&self.path, target)?;
+        self.placed = true;
+        Ok(())
     }
 }
 
 impl Complete {
     /// Gives the file its name, replacing what has it now. After a failure it may be tried again.
     pub(crate) fn place(&mut self, target: &Path) -> io::Result<()> {
-        fs::rename(&self.temporary.path, target)?;
-        self.temporary.placed = true;
-        Ok(())
+        self.temporary.place(target)
     }
 }
 

@@ -4,8 +4,9 @@ use crate::objects::Condition;
 use crate::objects::attributes::Description;
 use s3s::dto::{ETag, ETagCondition, Timestamp};
 use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The conditions of a get or head.
+/// The conditions of a get, a head, or the source of a copy.
 #[derive(Default)]
 pub(super) struct Asked {
     pub(super) matches: Option<ETagCondition>,
@@ -14,24 +15,52 @@ pub(super) struct Asked {
     pub(super) unmodified_since: Option<Timestamp>,
 }
 
+/// Why an object is not what was asked for.
+pub(super) enum Unwanted {
+    /// It is known already.
+    NotModified,
+    Failed(&'static str),
+}
+
 impl Asked {
     /// 412 or 304 where the object is not what was asked for.
     pub(super) fn check(&self, object: &Description) -> S3Result<()> {
-        super::refuse(
-            "a read conditional on a time",
-            self.modified_since.is_some() || self.unmodified_since.is_some(),
-        )?;
-        if self.matches.as_ref().is_some_and(|condition| !holds(condition, object)) {
-            return Err(s3_error!(PreconditionFailed, "the object's ETag is not the one in If-Match"));
+        match self.is_wanted(object) {
+            Ok(()) => Ok(()),
+            Err(Unwanted::Failed(why)) => Err(s3_error!(PreconditionFailed, "{why}")),
+            Err(Unwanted::NotModified) => {
+                let mut error = S3Error::new(S3ErrorCode::NotModified);
+                let etag = ETag::Strong(object.etag.clone()).to_http_header().map_err(S3Error::internal_error)?;
+                error.set_headers([(http::header::ETAG, etag)].into_iter().collect());
+                Err(error)
+            }
         }
-        if self.none_match.as_ref().is_some_and(|condition| holds(condition, object)) {
-            let mut error = S3Error::new(S3ErrorCode::NotModified);
-            let etag = ETag::Strong(object.etag.clone()).to_http_header().map_err(S3Error::internal_error)?;
-            error.set_headers([(http::header::ETAG, etag)].into_iter().collect());
-            return Err(error);
-        }
-        Ok(())
     }
+
+    /// As HTTP has it, a condition on the ETag outweighs the one on the time that goes with it.
+    pub(super) fn is_wanted(&self, object: &Description) -> Result<(), Unwanted> {
+        let modified = in_seconds(object.modified);
+        match (&self.matches, &self.unmodified_since) {
+            (Some(condition), _) if !holds(condition, object) => {
+                return Err(Unwanted::Failed("the object's ETag is not the one in If-Match"));
+            }
+            (None, Some(time)) if modified > *time => {
+                return Err(Unwanted::Failed("the object was modified since the time in If-Unmodified-Since"));
+            }
+            _ => {}
+        }
+        match (&self.none_match, &self.modified_since) {
+            (Some(condition), _) if holds(condition, object) => Err(Unwanted::NotModified),
+            (None, Some(time)) if modified <= *time => Err(Unwanted::NotModified),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// As Last-Modified shows it.
+fn in_seconds(time: SystemTime) -> Timestamp {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    (UNIX_EPOCH + Duration::from_secs(since.as_secs())).into()
 }
 
 fn holds(condition: &ETagCondition, object: &Description) -> bool {

@@ -1,4 +1,4 @@
-//! ListObjectsV2: pages of a listing, and the tokens that lead from one to the next.
+//! Listings of objects: pages, and the tokens and markers that lead from one to the next.
 
 use super::Entry;
 use crate::objects::list::{self, Query};
@@ -8,14 +8,44 @@ use s3s::{S3Error, S3Result, s3_error};
 use std::path::Path;
 
 /// S3 never lists more at once.
-const KEYS_MAX: i32 = 1000;
+pub(super) const KEYS_MAX: i32 = 1000;
 /// What `encoding-type=url` leaves as it is.
 const URL: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'*');
 
+/// How keys are written in an answer.
+#[derive(Clone, Copy)]
+pub(super) struct Encoding {
+    url: bool,
+}
+
+impl Encoding {
+    pub(super) fn of(asked: Option<&EncodingType>) -> S3Result<Self> {
+        match asked.map(EncodingType::as_str) {
+            None => Ok(Self { url: false }),
+            Some(EncodingType::URL) => Ok(Self { url: true }),
+            Some(other) => Err(s3_error!(InvalidArgument, "the encoding type is {other:?}, there is only url")),
+        }
+    }
+
+    pub(super) fn encode(self, text: String) -> String {
+        match self.url {
+            true => utf8_percent_encode(&text, URL).to_string(),
+            false => text,
+        }
+    }
+}
+
+/// How many entries a page has.
+pub(super) fn entries_max(asked: Option<i32>) -> S3Result<(i32, usize)> {
+    let asked = asked.unwrap_or(KEYS_MAX);
+    let max = usize::try_from(asked.min(KEYS_MAX))
+        .map_err(|_| s3_error!(InvalidArgument, "at most {asked} entries are asked for, it must not be negative"))?;
+    Ok((asked.min(KEYS_MAX), max))
+}
+
+/// ListObjectsV2.
 pub(super) fn list(bucket: &Path, input: ListObjectsV2Input) -> S3Result<ListObjectsV2Output> {
-    let max_keys = input.max_keys.unwrap_or(KEYS_MAX);
-    let entries_max = usize::try_from(max_keys.min(KEYS_MAX))
-        .map_err(|_| s3_error!(InvalidArgument, "max-keys is {max_keys}, it must not be negative"))?;
+    let (max_keys, entries_max) = entries_max(input.max_keys)?;
     let token = input.continuation_token.as_deref().map(Token::parse).transpose()?;
     let (after, rolled_up) = match &token {
         Some(Token::Object(key)) => (*key, None),
@@ -31,26 +61,9 @@ pub(super) fn list(bucket: &Path, input: ListObjectsV2Input) -> S3Result<ListObj
     };
     let (entries, truncated) = list::list(bucket, &query).map_err(S3Error::internal_error)?;
     let next = entries.last().filter(|_| truncated).map(Token::after);
-    let url = input.encoding_type.as_ref().is_some_and(|kind| kind.as_str() == EncodingType::URL);
-    let encoded = |text: String| match url {
-        true => utf8_percent_encode(&text, URL).to_string(),
-        false => text,
-    };
-
-    let (mut contents, mut common_prefixes) = (Vec::new(), Vec::new());
-    for entry in entries {
-        match entry {
-            Entry::CommonPrefix(prefix) => common_prefixes.push(CommonPrefix { prefix: Some(encoded(prefix)) }),
-            Entry::Object(key, description) => contents.push(Object {
-                key: Some(encoded(key)),
-                e_tag: Some(ETag::Strong(description.etag)),
-                size: Some(i64::try_from(description.size).map_err(S3Error::internal_error)?),
-                last_modified: Some(description.modified.into()),
-                storage_class: Some(ObjectStorageClass::from_static(ObjectStorageClass::STANDARD)),
-                ..Default::default()
-            }),
-        }
-    }
+    let encoding = Encoding::of(input.encoding_type.as_ref())?;
+    let encoded = |text| encoding.encode(text);
+    let (contents, common_prefixes) = contents(entries, encoding)?;
     let count = contents.len() + common_prefixes.len();
     Ok(ListObjectsV2Output {
         name: Some(input.bucket),
@@ -65,6 +78,114 @@ pub(super) fn list(bucket: &Path, input: ListObjectsV2Input) -> S3Result<ListObj
         is_truncated: Some(truncated),
         contents: Some(contents),
         common_prefixes: Some(common_prefixes),
+        ..Default::default()
+    })
+}
+
+/// A page that follows a marker: a key, or a common prefix that ended the page before.
+fn page_after(
+    bucket: &Path,
+    prefix: &str,
+    delimiter: Option<&str>,
+    marker: &str,
+    entries_max: usize,
+) -> S3Result<(Vec<Entry>, bool)> {
+    let delimiter = delimiter.filter(|delimiter| !delimiter.is_empty());
+    let is_common_prefix = delimiter.is_some_and(|delimiter| {
+        marker.strip_prefix(prefix).and_then(|rest| rest.split_once(delimiter)).is_some_and(|(_, rest)| rest.is_empty())
+    });
+    let query = Query { prefix, delimiter, after: marker, rolled_up: is_common_prefix.then_some(marker), entries_max };
+    list::list(bucket, &query).map_err(S3Error::internal_error)
+}
+
+fn name_of(entry: &Entry) -> String {
+    match entry {
+        Entry::Object(name, _) | Entry::CommonPrefix(name) => name.clone(),
+    }
+}
+
+fn contents(entries: Vec<Entry>, encoding: Encoding) -> S3Result<(Vec<Object>, Vec<CommonPrefix>)> {
+    let (mut contents, mut common_prefixes) = (Vec::new(), Vec::new());
+    for entry in entries {
+        match entry {
+            Entry::CommonPrefix(prefix) => {
+                common_prefixes.push(CommonPrefix { prefix: Some(encoding.encode(prefix)) });
+            }
+            Entry::Object(key, description) => contents.push(Object {
+                key: Some(encoding.encode(key)),
+                e_tag: Some(ETag::Strong(description.etag)),
+                size: Some(i64::try_from(description.size).map_err(S3Error::internal_error)?),
+                last_modified: Some(description.modified.into()),
+                storage_class: Some(ObjectStorageClass::from_static(ObjectStorageClass::STANDARD)),
+                checksum_type: super::checksums::kind(description.properties.checksum.as_ref()),
+                checksum_algorithm: description
+                    .properties
+                    .checksum
+                    .map(|checksum| vec![ChecksumAlgorithm::from_static(checksum.algorithm.name())]),
+                ..Default::default()
+            }),
+        }
+    }
+    Ok((contents, common_prefixes))
+}
+
+/// ListObjects, the first version.
+pub(super) fn list_v1(bucket: &Path, input: ListObjectsInput) -> S3Result<ListObjectsOutput> {
+    let (max_keys, entries_max) = entries_max(input.max_keys)?;
+    let encoding = Encoding::of(input.encoding_type.as_ref())?;
+    let prefix = input.prefix.unwrap_or_default();
+    let marker = input.marker.unwrap_or_default();
+    let (entries, truncated) = page_after(bucket, &prefix, input.delimiter.as_deref(), &marker, entries_max)?;
+    // Without a delimiter the last key is the next marker, and S3 does not say so.
+    let next = entries.last().filter(|_| truncated && input.delimiter.is_some()).map(name_of);
+    let (contents, common_prefixes) = contents(entries, encoding)?;
+    Ok(ListObjectsOutput {
+        name: Some(input.bucket),
+        prefix: Some(encoding.encode(prefix)),
+        marker: Some(encoding.encode(marker)),
+        max_keys: Some(max_keys),
+        is_truncated: Some(truncated),
+        contents: Some(contents),
+        common_prefixes: Some(common_prefixes),
+        delimiter: input.delimiter.map(|delimiter| encoding.encode(delimiter)),
+        next_marker: next.map(|next| encoding.encode(next)),
+        encoding_type: input.encoding_type,
+        ..Default::default()
+    })
+}
+
+/// ListObjectVersions of a bucket that keeps one version of each object.
+pub(super) fn list_versions(bucket: &Path, input: ListObjectVersionsInput) -> S3Result<ListObjectVersionsOutput> {
+    let (max_keys, entries_max) = entries_max(input.max_keys)?;
+    let encoding = Encoding::of(input.encoding_type.as_ref())?;
+    let prefix = input.prefix.unwrap_or_default();
+    let marker = input.key_marker.unwrap_or_default();
+    let (entries, truncated) = page_after(bucket, &prefix, input.delimiter.as_deref(), &marker, entries_max)?;
+    let next = entries.last().filter(|_| truncated).map(name_of);
+    let (contents, common_prefixes) = contents(entries, encoding)?;
+    let versions = contents.into_iter().map(|object| ObjectVersion {
+        key: object.key,
+        version_id: Some("null".into()),
+        is_latest: Some(true),
+        e_tag: object.e_tag,
+        size: object.size,
+        last_modified: object.last_modified,
+        storage_class: Some(ObjectVersionStorageClass::from_static(ObjectVersionStorageClass::STANDARD)),
+        ..Default::default()
+    });
+    Ok(ListObjectVersionsOutput {
+        name: Some(input.bucket),
+        prefix: Some(encoding.encode(prefix)),
+        key_marker: Some(encoding.encode(marker)),
+        version_id_marker: input.version_id_marker,
+        max_keys: Some(max_keys),
+        is_truncated: Some(truncated),
+        next_version_id_marker: next.as_ref().map(|_| "null".into()),
+        next_key_marker: next.map(|next| encoding.encode(next)),
+        versions: Some(versions.collect()),
+        common_prefixes: Some(common_prefixes),
+        delimiter: input.delimiter.map(|delimiter| encoding.encode(delimiter)),
+        encoding_type: input.encoding_type,
         ..Default::default()
     })
 }

@@ -1,20 +1,33 @@
 //! The `aws-chunked` framing of upload bodies: `SIZE[;chunk-signature=…]`, bytes, …, a chunk of size 0, trailers.
-//!
-//! Chunk signatures and trailing checksums are passed over.
 
+use super::body::{Faults, Trailers};
+use super::checksum::Running;
+use super::fault::Fault;
+use super::signature::ChunkSigner;
 use bytes::{Buf, Bytes, BytesMut};
 use futures::{Stream, StreamExt, stream};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use s3s::Body;
 use s3s::dto::StreamingBlob;
 use std::io;
 
-/// A chunk's first line is a number and a signature.
+/// A chunk's first line is a number and a signature; a trailer is a name and a checksum or signature.
 const LINE_BYTES_MAX: usize = 1024;
+/// One checksum and one signature are sent.
+const TRAILERS_MAX: usize = 16;
 
-/// The body within the frames, chunk by chunk.
-pub(super) fn decode(framed: Body) -> Body {
-    let state = Decoder { framed, buffer: BytesMut::new(), left: Left::Line };
-    Body::from(StreamingBlob::wrap(state.into_stream()))
+/// The body within the frames, chunk by chunk. With `signing` every chunk's signature is verified. A checksum that is
+/// announced must follow, and be the body's.
+pub(super) fn decode(
+    framed: Body,
+    signing: Option<ChunkSigner>,
+    announced: Option<(String, Running)>,
+    trailers: Trailers,
+    faults: Faults,
+) -> Body {
+    let (buffer, left, signature) = (BytesMut::new(), Left::Line, String::new());
+    let decoder = Decoder { framed, buffer, left, signing, signature, announced, trailers, faults };
+    Body::from(StreamingBlob::wrap(decoder.into_stream()))
 }
 
 enum Left {
@@ -23,6 +36,7 @@ enum Left {
     /// So many bytes of the chunk, and then the end of its line.
     Bytes(usize),
     /// The last chunk came; what follows are trailers.
+    Trailers,
     Nothing,
 }
 
@@ -30,6 +44,13 @@ struct Decoder {
     framed: Body,
     buffer: BytesMut,
     left: Left,
+    signing: Option<ChunkSigner>,
+    /// Of the chunk that is coming, as its first line has it.
+    signature: String,
+    /// The name of the checksum that must come, and what it is so far.
+    announced: Option<(String, Running)>,
+    trailers: Trailers,
+    faults: Faults,
 }
 
 impl Decoder {
@@ -40,36 +61,102 @@ impl Decoder {
     async fn next(&mut self) -> io::Result<Option<Bytes>> {
         loop {
             match self.left {
-                Left::Nothing => {
+                Left::Nothing => return Ok(None),
+                Left::Trailers => {
+                    self.read_trailers().await?;
                     // To the end, so that the connection can be used again.
                     while self.fill().await? {
                         self.buffer.clear();
                     }
-                    return Ok(None);
+                    self.left = Left::Nothing;
                 }
                 Left::Line => {
                     let line = self.line().await?;
-                    let size = line.split(';').next().unwrap_or_default().trim();
-                    let size = usize::from_str_radix(size, 16)
-                        .map_err(|_| broken(format!("a chunk's size is {size:?}, not a hexadecimal number")))?;
-                    self.left = if size == 0 { Left::Nothing } else { Left::Bytes(size) };
+                    let (size, extension) = line.split_once(';').unwrap_or((&line, ""));
+                    let size = usize::from_str_radix(size.trim(), 16)
+                        .map_err(|_| self.broken(format!("a chunk's size is {size:?}, not a hexadecimal number")))?;
+                    self.signature = extension.trim().strip_prefix("chunk-signature=").unwrap_or_default().to_owned();
+                    if size == 0 {
+                        self.verify_chunk()?;
+                        self.left = Left::Trailers;
+                    } else {
+                        self.left = Left::Bytes(size);
+                    }
                 }
                 Left::Bytes(0) => {
                     if !self.line().await?.is_empty() {
-                        return Err(broken("a chunk is longer than its size"));
+                        return Err(self.broken("a chunk is longer than its size"));
                     }
+                    self.verify_chunk()?;
                     self.left = Left::Line;
                 }
                 Left::Bytes(left) => {
                     if self.buffer.is_empty() && !self.fill().await? {
-                        return Err(io::ErrorKind::UnexpectedEof.into());
+                        return Err(self.broken("the body ends in the middle of a chunk"));
                     }
                     let bytes = self.buffer.split_to(left.min(self.buffer.len())).freeze();
+                    if let Some(signing) = &mut self.signing {
+                        signing.update(&bytes);
+                    }
+                    if let Some((_, checksum)) = &mut self.announced {
+                        checksum.update(&bytes);
+                    }
                     self.left = Left::Bytes(left - bytes.len());
                     return Ok(Some(bytes));
                 }
             }
         }
+    }
+
+    fn verify_chunk(&mut self) -> io::Result<()> {
+        match self.signing.as_mut().is_none_or(|signing| signing.is_chunk(&self.signature)) {
+            true => Ok(()),
+            false => Err(self.faults.found(Fault::Mismatch)),
+        }
+    }
+
+    async fn read_trailers(&mut self) -> io::Result<()> {
+        let (mut headers, mut signed, mut signature) = (HeaderMap::new(), String::new(), None);
+        // Without trailers an empty line follows, or nothing.
+        while !self.buffer.is_empty() || self.fill().await? {
+            let line = self.line().await?;
+            if line.is_empty() {
+                break;
+            }
+            let parts = line.split_once(':').map(|(name, value)| (name.trim().to_ascii_lowercase(), value.trim()));
+            let Some((name, value)) = parts.filter(|_| headers.len() < TRAILERS_MAX) else {
+                return Err(self.broken(format!("{line:?} is not a trailer, or the {TRAILERS_MAX} allowed have come")));
+            };
+            if name == "x-amz-trailer-signature" {
+                signature = Some(value.to_owned());
+                continue;
+            }
+            signed.push_str(&format!("{name}:{value}\n"));
+            match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
+                (Ok(name), Ok(value)) => headers.append(name, value),
+                _ => return Err(self.broken(format!("{line:?} is not a trailer"))),
+            };
+        }
+        if let Some(signing) = &mut self.signing
+            && !headers.is_empty()
+            && !signature.is_some_and(|signature| signing.is_trailer(&signed, &signature))
+        {
+            return Err(self.faults.found(Fault::Mismatch));
+        }
+        if let Some((name, checksum)) = self.announced.take() {
+            let Some(given) = headers.get(&name) else {
+                return Err(self
+                    .faults
+                    .found(Fault::Trailer(format!("the trailer {name} was announced, and did not come"))));
+            };
+            let found = checksum.finish().unwrap_or_default();
+            if given.as_bytes() != found.as_bytes() {
+                let text = format!("the trailer {name} is {given:?}, the body's is {found:?}");
+                return Err(self.faults.found(Fault::Checksum(text)));
+            }
+        }
+        self.trailers.set(headers);
+        Ok(())
     }
 
     async fn line(&mut self) -> io::Result<String> {
@@ -80,10 +167,12 @@ impl Decoder {
                 return Ok(line);
             }
             if self.buffer.len() > LINE_BYTES_MAX {
-                return Err(broken("a chunk's first line has no end"));
+                return Err(
+                    self.broken(format!("a chunk's first line, or a trailer, has more than {LINE_BYTES_MAX} bytes"))
+                );
             }
             if !self.fill().await? {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+                return Err(self.broken("the body ends in the middle of a line"));
             }
         }
     }
@@ -99,8 +188,8 @@ impl Decoder {
             }
         }
     }
-}
 
-fn broken(why: impl Into<String>) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, why.into())
+    fn broken(&self, why: impl Into<String>) -> io::Error {
+        self.faults.found(Fault::Frames(why.into()))
+    }
 }

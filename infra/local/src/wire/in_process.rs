@@ -1,6 +1,8 @@
 //! The SDK's HTTP client that needs no network: a request goes straight to the endpoint.
 
 use super::Endpoint;
+use super::access::Access;
+use super::body::Faults;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
@@ -34,7 +36,8 @@ impl HttpConnector for InProcess {
         let endpoint = Arc::clone(&self.0);
         HttpConnectorFuture::new(async move {
             let request = incoming(request).map_err(ConnectorError::user)?;
-            outgoing(endpoint.answer(request).await).map_err(|error| ConnectorError::other(error, None))
+            let answer = endpoint.answer(request, &Access::Anyone, Faults::default()).await;
+            outgoing(answer).map_err(|error| ConnectorError::other(error, None))
         })
     }
 }

@@ -1,69 +1,158 @@
-//! One endpoint for S3 and Glue, reached in process or over TCP.
+//! One endpoint for S3, Glue and other JSON services, reached in process or over TCP.
+//!
+//! What comes in is verified here, once for all services; they see requests without signatures, with the bucket in the
+//! path, and with bodies as they are meant.
 
+pub(crate) mod access;
+mod address;
+pub(crate) mod body;
+mod checksum;
 mod chunked;
+mod fault;
 pub(crate) mod in_process;
+pub(crate) mod json;
 pub(crate) mod server;
+mod signature;
+mod sts;
 mod unsigned;
 
+use crate::clock::Clock;
 use crate::glue::Glue;
 use crate::requests::{Counters, Kind};
-use http::{Method, Request, Response, StatusCode};
+use access::Access;
+use body::Faults;
+use fault::{Fault, Protocol};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, TRANSFER_ENCODING};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use json::Handlers;
 use s3s::Body;
 use s3s::service::S3Service;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
-/// Bounds the JSON of a Glue call; a batch of 100 partitions is far smaller.
-const GLUE_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bounds the body of a JSON call; a batch of 100 partitions is far smaller.
+const JSON_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Answers every request of either wire.
 pub(crate) struct Endpoint {
     pub(crate) s3: S3Service,
     pub(crate) glue: Glue,
+    pub(crate) handlers: Weak<Handlers>,
     pub(crate) counters: Arc<Counters>,
+    /// Numbers the answers, so that a client can tell of one.
+    pub(crate) answered: AtomicU64,
+    pub(crate) clock: Clock,
 }
 
 impl Endpoint {
-    pub(crate) async fn answer(&self, request: Request<Body>) -> Response<Body> {
-        self.counters.count(kind(&request));
-        let answer = match request.headers().get("x-amz-target").and_then(|target| target.to_str().ok()) {
-            Some(target) => {
-                let target = target.to_owned();
-                self.glue(&target, request.into_body()).await
-            }
-            None => self.s3(request).await,
+    /// Answers a request of somebody who has `access`. `faults` is where the body tells what is wrong with it.
+    async fn answer(&self, mut request: Request<Body>, access: &Access, faults: Faults) -> Response<Body> {
+        let number = self.answered.fetch_add(1, Ordering::Relaxed);
+        // HTTP/2 has the host's name in the address alone.
+        if let Some(host) = request.uri().authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok()) {
+            request.headers_mut().entry(HOST).or_insert(host);
+        }
+        let (protocol, is_head) = (protocol(&request), request.method() == Method::HEAD);
+        let answer = match protocol {
+            Protocol::S3 => self.s3(request, access, &faults).await,
+            Protocol::Json => self.json(request, access).await,
+            Protocol::Sts => self.sts(request, access, number).await,
         };
-        answer.unwrap_or_else(|error| {
-            tracing::error!(error, "a request could not be answered");
-            let mut response = Response::new(Body::from(error.to_string()));
-            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-            response
-        })
-    }
-
-    async fn s3(&self, request: Request<Body>) -> Result<Response<Body>, s3s::StdError> {
-        let is_head = request.method() == Method::HEAD;
-        let mut response = self.s3.call(unsigned::accept(request)).await?;
+        let mut response = match (faults.get().cloned(), answer) {
+            // A fault of the body is why the service refused.
+            (Some(fault), _) | (None, Err(fault)) => fault.response(protocol),
+            (None, Ok(response)) => response,
+        };
         if is_head || response.status() == StatusCode::NOT_MODIFIED {
             // HTTP ends such an answer after its headers. Nothing does so on the in-process wire, and with a body the
             // SDK does not recognise what they say.
             *response.body_mut() = Body::empty();
         }
-        Ok(response)
+        let (name, id) = match protocol {
+            Protocol::S3 => ("x-amz-request-id", format!("{number:016X}")),
+            Protocol::Json | Protocol::Sts => ("x-amzn-requestid", format!("00000000-0000-0000-0000-{number:012x}")),
+        };
+        if let Ok(id) = HeaderValue::from_str(&id) {
+            response.headers_mut().insert(name, id);
+        }
+        response
     }
 
-    async fn glue(&self, target: &str, mut body: Body) -> Result<Response<Body>, s3s::StdError> {
-        let body = body.store_all_limited(GLUE_BODY_BYTES_MAX).await?;
-        let (status, answer) = self.glue.answer(target, &body);
-        let response = Response::builder().status(status).header("content-type", "application/x-amz-json-1.1");
-        Ok(response.body(Body::from(answer))?)
+    async fn s3(&self, request: Request<Body>, access: &Access, faults: &Faults) -> Result<Response<Body>, Fault> {
+        let (parts, body) = request.into_parts();
+        let verified = signature::of_s3(&parts, access, (self.clock)());
+        let request = address::with_bucket_in_path(Request::from_parts(parts, body));
+        // What is refused counts, too.
+        self.counters.count(kind(&request));
+        let payload = match verified {
+            Ok(payload) => payload,
+            Err(fault) => {
+                // Who asks first whether to send a body sends none.
+                if !request.headers().contains_key(EXPECT) {
+                    body::drain(request.into_body()).await;
+                }
+                return Err(fault);
+            }
+        };
+        let request = body::receive(unsigned::without_signature(request), payload, faults)?;
+        if request.headers().contains_key(TRANSFER_ENCODING) && !request.headers().contains_key(CONTENT_LENGTH) {
+            return Err(Fault::NoLength);
+        }
+        self.s3.call(request).await.map_err(|error| Fault::Internal(format!("{error:?}")))
+    }
+
+    async fn json(&self, request: Request<Body>, access: &Access) -> Result<Response<Body>, Fault> {
+        let (parts, body) = request.into_parts();
+        let target = parts.headers.get("x-amz-target").map(HeaderValue::as_bytes).unwrap_or_default();
+        let target = String::from_utf8_lossy(target);
+        let (service, operation) = json::parts(&target);
+        self.counters.count(if service == json::GLUE { Kind::Glue } else { Kind::Other });
+        let body = body::whole(body, JSON_BODY_BYTES_MAX).await?;
+        let signed_for = json::signing_name(service);
+        signature::of_call(&parts, access, &signed_for, &body, Protocol::Json, (self.clock)())?;
+        let (status, answer) = match self.handlers.upgrade().and_then(|handlers| handlers.of(service)) {
+            Some(handler) => handler(operation.to_owned(), body).await,
+            None if service == json::GLUE => self.glue.answer(&target, &body),
+            None => json::unknown(&target),
+        };
+        Ok(document(status, "application/x-amz-json-1.1", answer))
+    }
+
+    async fn sts(&self, request: Request<Body>, access: &Access, number: u64) -> Result<Response<Body>, Fault> {
+        self.counters.count(Kind::Other);
+        let (parts, body) = request.into_parts();
+        let body = body::whole(body, sts::FORM_BYTES_MAX).await?;
+        signature::of_call(&parts, access, "sts", &body, Protocol::Sts, (self.clock)())?;
+        let (status, answer) = sts::answer(&String::from_utf8_lossy(&body), number);
+        Ok(document(status, "text/xml", answer))
     }
 }
 
-/// Which counter a request belongs to, told by its shape: one that is refused later counts, too.
-fn kind(request: &Request<Body>) -> Kind {
+fn document(status: StatusCode, kind: &'static str, text: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+/// Whom a request is for.
+fn protocol(request: &Request<Body>) -> Protocol {
+    let is_form = || {
+        let kind = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+        kind.len() >= FORM.len() && kind[..FORM.len()].eq_ignore_ascii_case(FORM.as_bytes())
+    };
     if request.headers().contains_key("x-amz-target") {
-        return Kind::Glue;
+        Protocol::Json
+    } else if request.method() == Method::POST && request.uri().path() == "/" && is_form() {
+        Protocol::Sts
+    } else {
+        Protocol::S3
     }
+}
+
+/// Which counter a request to S3 belongs to, told by its shape: one that is refused later counts, too.
+fn kind(request: &Request<Body>) -> Kind {
     let has_key = request.uri().path().trim_start_matches('/').split_once('/').is_some_and(|(_, key)| !key.is_empty());
     let query = request.uri().query().unwrap_or_default();
     match *request.method() {

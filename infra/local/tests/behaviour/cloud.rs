@@ -1,6 +1,7 @@
 //! Opening, locking, counting, serving.
 
 use crate::support::{create_bucket, put, send};
+use futures::FutureExt;
 use local::{Cloud, OpenError, Requests};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -122,7 +123,7 @@ async fn a_server_finishes_the_requests_under_way_and_stops() {
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn({
         let cloud = cloud.clone();
-        async move { cloud.serve(listener, async { drop(stopped.await) }).await }
+        async move { cloud.serve(listener, local::Access::Anyone, async { drop(stopped.await) }).await }
     });
     let mut slow = TcpStream::connect(address).await.unwrap();
     let head = "PUT /lake/slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n";
@@ -151,7 +152,7 @@ async fn a_body_that_breaks_off_is_no_object() {
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn({
         let cloud = cloud.clone();
-        async move { cloud.serve(listener, async { drop(stopped.await) }).await }
+        async move { cloud.serve(listener, local::Access::Anyone, async { drop(stopped.await) }).await }
     });
     let mut client = TcpStream::connect(address).await.unwrap();
     let head = "PUT /lake/half HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n01234";
@@ -165,4 +166,29 @@ async fn a_body_that_breaks_off_is_no_object() {
     server.await.unwrap().unwrap();
     assert_eq!(send(&cloud, "GET", "lake/half", &[], "").await.0, 404);
     assert_eq!(std::fs::read_dir(directory.path().join(".stedi/tmp")).unwrap().count(), 0);
+}
+
+/// Another JSON service, whose handler uses the lake itself.
+#[tokio::test]
+async fn a_json_service_is_answered_by_its_handler_and_keeps_no_lake_open() {
+    let directory = tempfile::tempdir().unwrap();
+    let cloud = Cloud::open(directory.path()).unwrap();
+    let unknown = send(&cloud, "POST", "", &[("x-amz-target", "Other.Do")], "{}").await;
+    assert_eq!(unknown.0, 400);
+    assert!(unknown.1.contains("UnknownOperationException") && unknown.1.contains("Other.Do"), "{}", unknown.1);
+    let client = cloud.http_client();
+    let handler: local::JsonHandler = Arc::new(move |operation, body| {
+        let client = client.clone();
+        async move {
+            let _used = client;
+            (http::StatusCode::CONFLICT, format!("{operation} {}", String::from_utf8_lossy(&body)))
+        }
+        .boxed()
+    });
+    cloud.serve_json("Other", handler);
+    let answer = send(&cloud, "POST", "", &[("x-amz-target", "Other.Do")], "{}").await;
+    assert_eq!(answer, (409, "Do {}".into()));
+    assert_eq!(cloud.requests(), Requests { other: 2, ..Requests::default() });
+    drop(cloud);
+    Cloud::open(directory.path()).unwrap();
 }

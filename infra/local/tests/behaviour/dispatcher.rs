@@ -250,3 +250,16 @@ async fn a_start_that_cannot_work_is_refused() {
     dispatcher.stop().await;
     start(one("a/", calls.succeeding()), Options::default()).unwrap().stop().await;
 }
+
+#[tokio::test]
+async fn a_listener_hears_of_an_object_before_any_function_is_woken_by_it() {
+    let (_directory, cloud) = lake().await;
+    let calls = Calls::default();
+    let dispatcher = Dispatcher::start(&cloud, one("in/", calls.succeeding()), Options::default()).unwrap();
+    let (progress, pending) = (dispatcher.progress(), Arc::new(std::sync::Mutex::new(Vec::new())));
+    let remember = Arc::clone(&pending);
+    cloud.on_stored(move |_| remember.lock().unwrap().push(progress.borrow().pending));
+    put(&cloud, "in/1", "").await;
+    assert_eq!(*pending.lock().unwrap(), [0]);
+    assert_eq!(dispatcher.wait_until_quiet().await.events, 1);
+}

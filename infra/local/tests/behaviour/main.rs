@@ -6,4 +6,6 @@ mod cloud;
 mod dispatcher;
 mod durability;
 mod killed;
+mod robustness;
+mod signatures;
 mod support;

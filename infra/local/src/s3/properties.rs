@@ -1,0 +1,154 @@
+//! What a write stores with an object besides its bytes, and what it asks for that is not there.
+
+use crate::objects::attributes::{Headers, Properties};
+use percent_encoding::percent_decode_str;
+use s3s::dto::{Metadata, Timestamp, TimestampFormat};
+use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
+use std::collections::BTreeMap;
+
+/// S3's bounds.
+const METADATA_BYTES_MAX: usize = 2048;
+const TAGS_MAX: usize = 10;
+const TAG_KEY_CHARS_MAX: usize = 128;
+const TAG_VALUE_CHARS_MAX: usize = 256;
+
+/// The headers that a request stores with an object.
+macro_rules! headers {
+    ($input:expr) => {
+        $crate::s3::properties::headers_of(
+            $crate::objects::attributes::Headers {
+                content_type: $input.content_type.take(),
+                content_encoding: $input.content_encoding.take(),
+                content_language: $input.content_language.take(),
+                content_disposition: $input.content_disposition.take(),
+                cache_control: $input.cache_control.take(),
+                ..Default::default()
+            },
+            $input.expires.take(),
+            $input.metadata.take(),
+        )
+    };
+}
+
+/// Refuses what an object cannot be given here.
+macro_rules! refuse_special {
+    ($what:literal, $input:expr) => {
+        $crate::s3::properties::refuse_any(
+            $what,
+            &[
+                ("an access control list", {
+                    let owners = ["private", "bucket-owner-full-control"];
+                    $input.acl.as_ref().is_some_and(|acl| !owners.contains(&acl.as_str()))
+                        || $input.grant_full_control.is_some()
+                        || $input.grant_read.is_some()
+                        || $input.grant_read_acp.is_some()
+                        || $input.grant_write_acp.is_some()
+                }),
+                ("an object lock", {
+                    $input.object_lock_mode.is_some()
+                        || $input.object_lock_legal_hold_status.is_some()
+                        || $input.object_lock_retain_until_date.is_some()
+                }),
+                ("encryption other than AES256", {
+                    $input.sse_customer_key.is_some()
+                        || $input.sse_customer_algorithm.is_some()
+                        || $input.ssekms_key_id.is_some()
+                        || $input.server_side_encryption.as_ref().is_some_and(|kind| kind.as_str() != "AES256")
+                }),
+                ("a storage class other than STANDARD", {
+                    $input.storage_class.as_ref().is_some_and(|class| class.as_str() != "STANDARD")
+                }),
+                ("a redirect", $input.website_redirect_location.is_some()),
+            ],
+        )
+    };
+}
+
+pub(super) use {headers, refuse_special};
+
+pub(super) fn refuse_any(what: &str, asked: &[(&str, bool)]) -> S3Result<()> {
+    match asked.iter().find(|(_, asked)| *asked) {
+        Some((special, _)) => {
+            Err(S3Error::with_message(S3ErrorCode::NotImplemented, format!("{what} with {special} is not implemented")))
+        }
+        None => Ok(()),
+    }
+}
+
+pub(super) fn headers_of(known: Headers, expires: Option<Timestamp>, metadata: Option<Metadata>) -> S3Result<Headers> {
+    let metadata: BTreeMap<_, _> = metadata.unwrap_or_default().into_iter().collect();
+    let size: usize = metadata.iter().map(|(key, value)| key.len() + value.len()).sum();
+    if size > METADATA_BYTES_MAX {
+        return Err(s3_error!(
+            MetadataTooLarge,
+            "the metadata have {size} bytes, at most {METADATA_BYTES_MAX} are taken"
+        ));
+    }
+    let expires = expires.map(|time| {
+        let mut text = Vec::new();
+        time.format(TimestampFormat::HttpDate, &mut text).map_err(S3Error::internal_error)?;
+        String::from_utf8(text).map_err(S3Error::internal_error)
+    });
+    Ok(Headers { expires: expires.transpose()?, metadata, ..known })
+}
+
+/// When the object expires, as it was given.
+pub(super) fn expires(headers: &Headers) -> Option<Timestamp> {
+    Timestamp::parse(TimestampFormat::HttpDate, headers.expires.as_deref()?).ok()
+}
+
+/// Sets the fields of an answer that show an object's headers.
+macro_rules! show_headers {
+    ($output:expr, $headers:expr) => {
+        let headers: $crate::objects::attributes::Headers = $headers;
+        $output.expires = $crate::s3::properties::expires(&headers);
+        $output.cache_control = headers.cache_control;
+        $output.content_disposition = headers.content_disposition;
+        $output.content_encoding = headers.content_encoding;
+        $output.content_language = headers.content_language;
+        $output.content_type = headers.content_type.or_else(|| Some("binary/octet-stream".into()));
+        $output.metadata = Some(headers.metadata.into_iter().collect());
+    };
+}
+
+pub(super) use show_headers;
+
+/// The tags of a header such as `a=1&b=2`.
+pub(super) fn tags(header: Option<&str>) -> S3Result<BTreeMap<String, String>> {
+    let decoded = |text: &str| {
+        let text = text.replace('+', " ");
+        let text = percent_decode_str(&text).decode_utf8().map(|text| text.into_owned());
+        text.map_err(|_| s3_error!(InvalidTag, "a tag is not UTF-8"))
+    };
+    let pairs = header.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+    let tags = pairs.map(|pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        Ok((decoded(key)?, decoded(value)?))
+    });
+    checked_tags(tags.collect::<S3Result<Vec<_>>>()?)
+}
+
+/// Tags that S3 would take.
+pub(super) fn checked_tags(pairs: Vec<(String, String)>) -> S3Result<BTreeMap<String, String>> {
+    if pairs.len() > TAGS_MAX {
+        return Err(s3_error!(InvalidTag, "Object tags cannot be greater than {TAGS_MAX}"));
+    }
+    let mut tags = BTreeMap::new();
+    for (key, value) in pairs {
+        if key.is_empty() || key.chars().count() > TAG_KEY_CHARS_MAX || value.chars().count() > TAG_VALUE_CHARS_MAX {
+            return Err(s3_error!(
+                InvalidTag,
+                "a tag's key has 1 to {TAG_KEY_CHARS_MAX} characters, its value up to {TAG_VALUE_CHARS_MAX}: {key:?}"
+            ));
+        }
+        if tags.insert(key.clone(), value).is_some() {
+            return Err(s3_error!(InvalidTag, "the tag {key:?} is there twice"));
+        }
+    }
+    Ok(tags)
+}
+
+/// Properties without a checksum and an upload.
+pub(super) fn properties(headers: Headers, tags: BTreeMap<String, String>) -> Properties {
+    Properties { headers, tags, ..Default::default() }
+}

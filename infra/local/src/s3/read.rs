@@ -1,0 +1,185 @@
+//! Gets and heads: the whole of an object, a range of it, or one of its parts.
+
+use super::body::FileBody;
+use super::checksums;
+use super::conditions::Asked;
+use super::properties::show_headers;
+use crate::objects::attributes::{Description, Upload};
+use s3s::dto::*;
+use s3s::{S3Error, S3Result, s3_error};
+use std::fs::File;
+use std::ops;
+
+/// As many parts as an answer lists.
+const PARTS_MAX: i32 = 1000;
+
+/// The conditions of a request that reads.
+macro_rules! asked {
+    ($input:expr) => {
+        $crate::s3::conditions::Asked {
+            matches: $input.if_match.take(),
+            none_match: $input.if_none_match.take(),
+            modified_since: $input.if_modified_since.take(),
+            unmodified_since: $input.if_unmodified_since.take(),
+        }
+    };
+}
+
+pub(super) use asked;
+
+/// Which bytes of an object are wanted.
+pub(super) struct Wanted {
+    pub(super) bytes: ops::Range<u64>,
+    /// None for the whole.
+    pub(super) content_range: Option<String>,
+    pub(super) parts: Option<i32>,
+}
+
+pub(super) fn wanted(object: &Description, range: Option<&Range>, part: Option<i32>) -> S3Result<Wanted> {
+    let size = object.size;
+    let upload = object.properties.upload.as_ref();
+    let parts = part.and(upload).map(|upload| i32::try_from(upload.parts)).transpose();
+    let parts = parts.map_err(S3Error::internal_error)?;
+    let bytes = match (range, part) {
+        (None, None) => return Ok(Wanted { bytes: 0..size, content_range: None, parts }),
+        (Some(_), Some(_)) => {
+            return Err(s3_error!(InvalidRequest, "Cannot specify both Range header and partNumber query parameter"));
+        }
+        // Of an empty object no range can be had, not even its last bytes.
+        (Some(range), None) => range.check(size).ok().filter(|wanted| !wanted.is_empty()).ok_or_else(|| {
+            s3_error!(InvalidRange, "the object has {size} bytes, asked was {}", range.to_header_string())
+        })?,
+        (None, Some(number)) => place(upload, number, size)?,
+    };
+    // An object without bytes is its own first part.
+    let content_range = (!bytes.is_empty()).then(|| format!("bytes {}-{}/{size}", bytes.start, bytes.end - 1));
+    Ok(Wanted { bytes, content_range, parts })
+}
+
+fn place(upload: Option<&Upload>, number: i32, size: u64) -> S3Result<ops::Range<u64>> {
+    let index = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
+    let index = index.ok_or_else(|| s3_error!(InvalidArgument, "the part number is {number}, expected 1 to 10000"))?;
+    let place = match upload {
+        // Whatever was not uploaded in parts is one.
+        None => (index == 0).then_some(0..size),
+        Some(upload) => {
+            let mut places = upload.places().ok_or_else(|| {
+                s3_error!(NotImplemented, "the parts of this object were too irregular to remember their sizes")
+            })?;
+            places.nth(index)
+        }
+    };
+    // As S3: the code has no name of its own there.
+    place.ok_or_else(|| s3_error!(InvalidRange, "The requested partnumber {number} is not satisfiable"))
+}
+
+fn length(bytes: &ops::Range<u64>) -> S3Result<i64> {
+    i64::try_from(bytes.end - bytes.start).map_err(S3Error::internal_error)
+}
+
+/// The answer to a get.
+pub(super) fn get(input: GetObjectInput, file: File, object: Description) -> S3Result<GetObjectOutput> {
+    let Wanted { bytes, content_range, parts } = wanted(&object, input.range.as_ref(), input.part_number)?;
+    let tags = object.properties.tags.len();
+    let mut output = GetObjectOutput {
+        accept_ranges: Some("bytes".into()),
+        body: Some(FileBody::new(file, &bytes).into_answer().map_err(S3Error::internal_error)?),
+        content_length: Some(length(&bytes)?),
+        e_tag: Some(ETag::Strong(object.etag)),
+        last_modified: Some(object.modified.into()),
+        parts_count: parts,
+        tag_count: (tags > 0).then(|| i32::try_from(tags)).transpose().map_err(S3Error::internal_error)?,
+        ..Default::default()
+    };
+    // The checksum is the whole's: a client would hold it against the bytes that it gets.
+    if is_enabled(input.checksum_mode.as_ref()) && content_range.is_none() {
+        checksums::show!(output, object.properties.checksum.as_ref());
+    }
+    output.content_range = content_range;
+    show_headers!(output, object.properties.headers);
+    Ok(output)
+}
+
+/// The answer to a head, and whether it is of a part of the object.
+pub(super) fn head(input: HeadObjectInput, object: Description) -> S3Result<(HeadObjectOutput, bool)> {
+    let Wanted { bytes, content_range, parts } = wanted(&object, input.range.as_ref(), input.part_number)?;
+    let mut output = HeadObjectOutput {
+        accept_ranges: Some("bytes".into()),
+        content_length: Some(length(&bytes)?),
+        e_tag: Some(ETag::Strong(object.etag)),
+        last_modified: Some(object.modified.into()),
+        parts_count: parts,
+        ..Default::default()
+    };
+    if is_enabled(input.checksum_mode.as_ref()) && content_range.is_none() {
+        checksums::show!(output, object.properties.checksum.as_ref());
+    }
+    let partial = content_range.is_some();
+    output.content_range = content_range;
+    show_headers!(output, object.properties.headers);
+    // What a get would answer with.
+    output.cache_control = input.response_cache_control.or(output.cache_control);
+    output.content_disposition = input.response_content_disposition.or(output.content_disposition);
+    output.content_encoding = input.response_content_encoding.or(output.content_encoding);
+    output.content_language = input.response_content_language.or(output.content_language);
+    output.content_type = input.response_content_type.or(output.content_type);
+    output.expires = input.response_expires.or(output.expires);
+    Ok((output, partial))
+}
+
+fn is_enabled(mode: Option<&ChecksumMode>) -> bool {
+    mode.is_some_and(|mode| mode.as_str().eq_ignore_ascii_case(ChecksumMode::ENABLED))
+}
+
+/// The answer to GetObjectAttributes.
+pub(super) fn attributes(input: &GetObjectAttributesInput, object: Description) -> S3Result<GetObjectAttributesOutput> {
+    let mut output = GetObjectAttributesOutput { last_modified: Some(object.modified.into()), ..Default::default() };
+    for attribute in &input.object_attributes {
+        match attribute.as_str() {
+            ObjectAttributes::ETAG => output.e_tag = Some(ETag::Strong(object.etag.clone())),
+            ObjectAttributes::CHECKSUM => {
+                output.checksum = object.properties.checksum.as_ref().map(|checksum| checksums::shown(Some(checksum)));
+            }
+            ObjectAttributes::OBJECT_PARTS => {
+                output.object_parts =
+                    object.properties.upload.as_ref().map(|upload| parts(input, upload)).transpose()?;
+            }
+            ObjectAttributes::OBJECT_SIZE => {
+                output.object_size = Some(i64::try_from(object.size).map_err(S3Error::internal_error)?);
+            }
+            ObjectAttributes::STORAGE_CLASS => {
+                output.storage_class = Some(StorageClass::from_static(StorageClass::STANDARD));
+            }
+            other => return Err(s3_error!(InvalidArgument, "there is no object attribute {other:?}")),
+        }
+    }
+    Ok(output)
+}
+
+fn parts(input: &GetObjectAttributesInput, upload: &Upload) -> S3Result<GetObjectAttributesParts> {
+    let total = i32::try_from(upload.parts).map_err(S3Error::internal_error)?;
+    let (marker, max) = (input.part_number_marker.unwrap_or(0), input.max_parts.unwrap_or(PARTS_MAX).min(PARTS_MAX));
+    let mut listed = Vec::new();
+    for (number, place) in (1..).zip(upload.places().into_iter().flatten()) {
+        if number > marker && i32::try_from(listed.len()).is_ok_and(|count| count < max) {
+            let size = Some(length(&place)?);
+            listed.push(ObjectPart { part_number: Some(number), size, ..Default::default() });
+        }
+    }
+    let last = listed.last().and_then(|part| part.part_number).unwrap_or(marker);
+    Ok(GetObjectAttributesParts {
+        is_truncated: Some(last < total && upload.sizes.is_some()),
+        max_parts: Some(max),
+        next_part_number_marker: Some(last),
+        part_number_marker: Some(marker),
+        parts: Some(listed),
+        total_parts_count: Some(total),
+    })
+}
+
+/// The conditions of a copy's source: what is not wanted is always 412.
+pub(super) fn check_source(asked: &Asked, object: &Description) -> S3Result<()> {
+    asked
+        .is_wanted(object)
+        .map_err(|_| s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold"))
+}

@@ -1,0 +1,142 @@
+//! Listings of uploads in parts, of their parts, and of buckets.
+
+use super::listing::{self, Encoding};
+use super::{Service, checksums, multipart};
+use crate::objects::checksum::{self, Checksum};
+use s3s::dto::*;
+use s3s::{S3Error, S3Result};
+
+pub(super) fn list_parts(service: &Service, input: ListPartsInput) -> S3Result<ListPartsOutput> {
+    let (about, _) = multipart::find(&service.objects, &input.bucket, &input.key, &input.upload_id)?;
+    let (max_parts, parts_max) = listing::entries_max(input.max_parts)?;
+    let marker = input.part_number_marker.unwrap_or(0);
+    let parts = service.objects.uploads().parts(&input.upload_id).map_err(S3Error::internal_error)?;
+    let mut parts = parts.into_iter().filter(|part| i32::from(part.number) > marker).peekable();
+    let mut listed = Vec::new();
+    for part in parts.by_ref().take(parts_max) {
+        let mut shown = Part {
+            part_number: Some(i32::from(part.number)),
+            e_tag: Some(ETag::Strong(crate::objects::attributes::hex(&part.md5))),
+            size: Some(i64::try_from(part.size).map_err(S3Error::internal_error)?),
+            last_modified: Some(part.modified.into()),
+            ..Default::default()
+        };
+        let kept = about.algorithm.zip(part.checksum);
+        let kept =
+            kept.map(|(algorithm, value)| Checksum { algorithm, value: checksum::base64(&value), composite: false });
+        checksums::show!(shown, kept.as_ref(), part);
+        listed.push(shown);
+    }
+    let truncated = parts.peek().is_some();
+    let last = listed.last().and_then(|part| part.part_number);
+    Ok(ListPartsOutput {
+        bucket: Some(input.bucket),
+        key: Some(input.key),
+        upload_id: Some(input.upload_id),
+        part_number_marker: Some(marker),
+        next_part_number_marker: last,
+        max_parts: Some(max_parts),
+        is_truncated: Some(truncated),
+        parts: Some(listed),
+        checksum_algorithm: about.algorithm.map(|algorithm| ChecksumAlgorithm::from_static(algorithm.name())),
+        checksum_type: about.algorithm.map(|_| checksums::kind_of(about.composite)),
+        storage_class: Some(StorageClass::from_static(StorageClass::STANDARD)),
+        ..Default::default()
+    })
+}
+
+pub(super) fn list_uploads(
+    service: &Service,
+    input: ListMultipartUploadsInput,
+) -> S3Result<ListMultipartUploadsOutput> {
+    service.bucket(&input.bucket)?;
+    let (max_uploads, uploads_max) = listing::entries_max(input.max_uploads)?;
+    let encoding = Encoding::of(input.encoding_type.as_ref())?;
+    let prefix = input.prefix.unwrap_or_default();
+    let (marker, id_marker) = (input.key_marker.unwrap_or_default(), input.upload_id_marker.unwrap_or_default());
+    let delimiter = input.delimiter.filter(|delimiter| !delimiter.is_empty());
+    let under_way = service.objects.uploads().list().map_err(S3Error::internal_error)?;
+    let mine = under_way.into_iter().filter(|(_, about, _)| about.bucket == input.bucket);
+    let mut mine: Vec<_> = mine.filter(|(_, about, _)| about.key.starts_with(&prefix)).collect();
+    // After a marker the uploads of its own key follow that come after the one that is named.
+    if !marker.is_empty() {
+        let after = mine.iter().position(|(id, about, _)| about.key == marker && *id == id_marker);
+        let from = after.map_or_else(|| mine.partition_point(|(_, about, _)| *about.key <= *marker), |at| at + 1);
+        mine.drain(..from);
+    }
+
+    let (mut uploads, mut common_prefixes) = (Vec::new(), Vec::<String>::new());
+    let (mut last, mut truncated) = (None, false);
+    for (id, about, begun) in mine {
+        let rolled = delimiter.as_deref().and_then(|delimiter| {
+            let end = about.key[prefix.len()..].find(delimiter)? + prefix.len() + delimiter.len();
+            Some(about.key[..end].to_owned())
+        });
+        if rolled.is_some() && (rolled.as_ref() == common_prefixes.last() || rolled.as_ref() == Some(&marker)) {
+            continue;
+        }
+        if uploads.len() + common_prefixes.len() == uploads_max {
+            truncated = true;
+            break;
+        }
+        if let Some(common) = rolled {
+            last = Some((common.clone(), String::new()));
+            common_prefixes.push(common);
+            continue;
+        }
+        last = Some((about.key.clone(), id.clone()));
+        uploads.push(MultipartUpload {
+            key: Some(encoding.encode(about.key)),
+            upload_id: Some(id),
+            initiated: Some(begun.into()),
+            checksum_algorithm: about.algorithm.map(|algorithm| ChecksumAlgorithm::from_static(algorithm.name())),
+            checksum_type: about.algorithm.map(|_| checksums::kind_of(about.composite)),
+            storage_class: Some(StorageClass::from_static(StorageClass::STANDARD)),
+            ..Default::default()
+        });
+    }
+    let (next_key, next_id) = last.filter(|_| truncated).unzip();
+    let common_prefixes = common_prefixes.into_iter();
+    Ok(ListMultipartUploadsOutput {
+        bucket: Some(input.bucket),
+        prefix: Some(encoding.encode(prefix)),
+        delimiter: delimiter.map(|delimiter| encoding.encode(delimiter)),
+        key_marker: Some(encoding.encode(marker)),
+        upload_id_marker: Some(id_marker),
+        next_key_marker: next_key.map(|key| encoding.encode(key)),
+        next_upload_id_marker: next_id,
+        max_uploads: Some(max_uploads),
+        is_truncated: Some(truncated),
+        uploads: Some(uploads),
+        common_prefixes: Some(
+            common_prefixes.map(|prefix| CommonPrefix { prefix: Some(encoding.encode(prefix)) }).collect(),
+        ),
+        encoding_type: input.encoding_type,
+        ..Default::default()
+    })
+}
+
+/// ListBuckets, whose token is the last bucket's name.
+pub(super) fn list_buckets(service: &Service, input: ListBucketsInput) -> S3Result<ListBucketsOutput> {
+    let buckets = service.objects.buckets().map_err(S3Error::internal_error)?;
+    let (prefix, after) = (input.prefix.clone().unwrap_or_default(), input.continuation_token.unwrap_or_default());
+    // Without a limit all are listed.
+    let max = input.max_buckets.map_or(Ok(usize::MAX), usize::try_from).map_err(S3Error::internal_error)?;
+    let elsewhere = input.bucket_region.is_some_and(|region| region != crate::REGION);
+    let wanted = buckets.into_iter().filter(|(name, _)| name.starts_with(&prefix) && *name > after && !elsewhere);
+    let mut wanted = wanted.peekable();
+    let listed: Vec<_> = wanted.by_ref().take(max).collect();
+    let next = listed.last().filter(|_| wanted.peek().is_some()).map(|(name, _)| name.clone());
+    let buckets = listed.into_iter().map(|(name, created)| Bucket {
+        name: Some(name),
+        creation_date: Some(created.into()),
+        bucket_region: Some(crate::REGION.into()),
+        ..Default::default()
+    });
+    Ok(ListBucketsOutput {
+        buckets: Some(buckets.collect()),
+        continuation_token: next,
+        prefix: input.prefix,
+        owner: Some(Owner { id: Some("stedi".into()), display_name: Some("stedi".into()) }),
+    })
+}

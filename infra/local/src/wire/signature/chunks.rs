@@ -1,0 +1,48 @@
+//! The signatures of a body that is signed chunk by chunk, each with the one before it in its text.
+
+use super::{Key, unhex};
+use crate::objects::attributes::hex;
+use sha2::{Digest, Sha256};
+
+/// Follows the chunks of one body.
+pub(crate) struct ChunkSigner {
+    key: Key,
+    stamp: String,
+    scope: String,
+    previous: String,
+    /// Of the chunk that is coming.
+    hash: Sha256,
+}
+
+impl ChunkSigner {
+    pub(super) fn new(key: Key, stamp: &str, scope: &str, seed: &str) -> Self {
+        let hash = Sha256::new();
+        Self { key, stamp: stamp.to_owned(), scope: scope.to_owned(), previous: seed.to_owned(), hash }
+    }
+
+    /// Some of the chunk's bytes came.
+    pub(in crate::wire) fn update(&mut self, bytes: &[u8]) {
+        self.hash.update(bytes);
+    }
+
+    /// The chunk is complete: whether this is its signature.
+    pub(in crate::wire) fn is_chunk(&mut self, signature: &str) -> bool {
+        let nothing = hex(&Sha256::digest(b""));
+        let hash = hex(&std::mem::take(&mut self.hash).finalize());
+        self.is_next("AWS4-HMAC-SHA256-PAYLOAD", &format!("{nothing}\n{hash}"), signature)
+    }
+
+    /// Whether this is the signature of the trailers, each a line `name:value`.
+    pub(in crate::wire) fn is_trailer(&mut self, lines: &str, signature: &str) -> bool {
+        let hash = hex(&Sha256::digest(lines));
+        self.is_next("AWS4-HMAC-SHA256-TRAILER", &hash, signature)
+    }
+
+    fn is_next(&mut self, algorithm: &str, rest: &str, signature: &str) -> bool {
+        let Self { stamp, scope, previous, .. } = self;
+        let text = format!("{algorithm}\n{stamp}\n{scope}\n{previous}\n{rest}");
+        let is_signature = unhex(signature).is_some_and(|bytes| self.key.is_signature(&text, &bytes));
+        self.previous = signature.to_owned();
+        is_signature
+    }
+}

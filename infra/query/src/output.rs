@@ -1,0 +1,271 @@
+//! An answer for those who asked on a command line: a readable table, CSV, JSON lines or Parquet.
+//!
+//! Rows are written as they come. A table's widths are those of its first rows: what is wider later pushes its line
+//! apart, since waiting for all rows would need memory for all rows.
+
+use crate::answer::{Answer, Column, Rows};
+use crate::error::SqlError;
+use crate::sql_type::SqlType;
+use crate::text::text_of;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::arrow::json::writer::{LineDelimited, WriterBuilder};
+use datafusion::parquet::arrow::ArrowWriter;
+use datafusion::parquet::basic::{Compression, ZstdLevel};
+use datafusion::parquet::file::properties::WriterProperties;
+use futures::StreamExt;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+/// The rows that a table's widths are computed from.
+const PREVIEW_ROWS_MAX: usize = 1000;
+/// The widest that a column becomes by them, in characters.
+const WIDTH_MAX: usize = 60;
+const NULL: &str = "NULL";
+
+/// How an answer is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// For reading: aligned columns, and the number of rows.
+    #[default]
+    Table,
+    /// RFC 4180, with a header; nulls are empty, empty texts quoted.
+    Csv,
+    /// An object per line.
+    Json,
+    /// A Parquet file.
+    Parquet,
+}
+
+/// Why an answer could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputError {
+    /// The query failed on its way.
+    #[error(transparent)]
+    Sql(#[from] SqlError),
+    /// Whoever should take it did not.
+    #[error("the answer cannot be written: expected somewhere that takes it")]
+    Io(#[from] io::Error),
+    /// It is none that this format could hold.
+    #[error("the answer cannot be written as {format}: {cause}")]
+    Unfit {
+        /// The format.
+        format: &'static str,
+        /// Why.
+        cause: String,
+    },
+}
+
+/// Writes an answer to its end; gives how many rows it had.
+///
+/// # Errors
+/// If the query fails on its way, or if `out` takes no more.
+pub async fn write(answer: Answer, format: Format, out: &mut (impl Write + Send)) -> Result<u64, OutputError> {
+    let Answer { columns, rows, update_count, .. } = answer;
+    let mut batches = match rows {
+        Rows::Batches(batches) => batches,
+        Rows::Lines(lines) => return lines_out(&columns, &lines, update_count, format, out),
+    };
+    let mut writer = Writer::new(&columns, format, batches.schema(), out)?;
+    let mut count = 0;
+    while let Some(batch) = batches.next().await {
+        let batch = batch.map_err(SqlError::from)?;
+        count += batch.num_rows() as u64;
+        writer.batch(&batch)?;
+    }
+    writer.end(count)?;
+    Ok(count)
+}
+
+enum Writer<'a, W: Write + Send> {
+    Table(Table<'a, W>),
+    Csv(&'a mut W),
+    Json(datafusion::arrow::json::Writer<&'a mut W, LineDelimited>, SchemaRef),
+    Parquet(Box<ArrowWriter<&'a mut W>>, SchemaRef),
+}
+
+fn unfit(format: &'static str) -> impl Fn(String) -> OutputError {
+    move |cause| OutputError::Unfit { format, cause }
+}
+
+impl<'a, W: Write + Send> Writer<'a, W> {
+    fn new(columns: &[Column], format: Format, schema: SchemaRef, out: &'a mut W) -> Result<Self, OutputError> {
+        let named = |(field, column): (&Arc<Field>, &Column)| field.as_ref().clone().with_name(&column.name);
+        let named: Vec<_> = schema.fields().iter().zip(columns).map(named).collect();
+        let named = Arc::new(Schema::new(named));
+        Ok(match format {
+            Format::Table => Self::Table(Table { columns: columns.to_vec(), waiting: Vec::new(), widths: None, out }),
+            Format::Csv => {
+                csv_line(out, columns.iter().map(|column| Some(column.name.clone())))?;
+                Self::Csv(out)
+            }
+            Format::Json => {
+                Self::Json(WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(out), named)
+            }
+            Format::Parquet => {
+                let compression = Compression::ZSTD(ZstdLevel::default());
+                let properties = WriterProperties::builder().set_compression(compression).build();
+                let writer = ArrowWriter::try_new(out, Arc::clone(&named), Some(properties));
+                Self::Parquet(Box::new(writer.map_err(|error| unfit("Parquet")(error.to_string()))?), named)
+            }
+        })
+    }
+
+    fn batch(&mut self, batch: &RecordBatch) -> Result<(), OutputError> {
+        let renamed = |schema: &SchemaRef, format| {
+            let renamed = RecordBatch::try_new(Arc::clone(schema), batch.columns().to_vec());
+            renamed.map_err(|error| unfit(format)(error.to_string()))
+        };
+        match self {
+            Self::Table(table) => table.batch(batch)?,
+            Self::Csv(out) => {
+                for row in 0..batch.num_rows() {
+                    csv_line(out, batch.columns().iter().map(|column| text_of(column.as_ref(), row)))?;
+                }
+            }
+            Self::Json(writer, schema) => {
+                let batch = renamed(schema, "JSON")?;
+                writer.write(&batch).map_err(|error| unfit("JSON")(error.to_string()))?;
+            }
+            Self::Parquet(writer, schema) => {
+                let batch = renamed(schema, "Parquet")?;
+                writer.write(&batch).map_err(|error| unfit("Parquet")(error.to_string()))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn end(self, count: u64) -> Result<(), OutputError> {
+        match self {
+            Self::Table(mut table) => {
+                table.flush()?;
+                writeln!(table.out, "({count} {})", if count == 1 { "row" } else { "rows" })?;
+            }
+            Self::Csv(out) => out.flush()?,
+            Self::Json(mut writer, _) => writer.finish().map_err(|error| unfit("JSON")(error.to_string()))?,
+            Self::Parquet(writer, _) => {
+                writer.close().map_err(|error| unfit("Parquet")(error.to_string()))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Table<'a, W> {
+    columns: Vec<Column>,
+    /// Rows that the widths are yet to be computed from.
+    waiting: Vec<Vec<String>>,
+    widths: Option<Vec<usize>>,
+    out: &'a mut W,
+}
+
+impl<W: Write> Table<'_, W> {
+    fn batch(&mut self, batch: &RecordBatch) -> io::Result<()> {
+        for row in 0..batch.num_rows() {
+            let cell = |column: &Arc<dyn datafusion::arrow::array::Array>| {
+                text_of(column.as_ref(), row).map_or_else(|| NULL.to_owned(), |text| one_line(&text))
+            };
+            let cells: Vec<_> = batch.columns().iter().map(cell).collect();
+            if self.widths.is_some() {
+                self.line(&cells)?;
+                continue;
+            }
+            self.waiting.push(cells);
+            if self.waiting.len() == PREVIEW_ROWS_MAX {
+                self.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Fixes the widths, and writes what waited for them.
+    fn flush(&mut self) -> io::Result<()> {
+        if self.widths.is_some() {
+            return Ok(());
+        }
+        let waiting = std::mem::take(&mut self.waiting);
+        let width = |(n, column): (usize, &Column)| {
+            let cells = waiting.iter().map(|row| row[n].chars().count()).max().unwrap_or_default();
+            cells.min(WIDTH_MAX).max(column.name.chars().count())
+        };
+        let widths: Vec<_> = self.columns.iter().enumerate().map(width).collect();
+        let rule: Vec<_> = widths.iter().map(|width| "-".repeat(width + 2)).collect();
+        self.widths = Some(widths);
+        let names: Vec<_> = self.columns.iter().map(|column| column.name.clone()).collect();
+        self.line(&names)?;
+        writeln!(self.out, "{}", rule.join("+"))?;
+        waiting.iter().try_for_each(|row| self.line(row))
+    }
+
+    fn line(&mut self, cells: &[String]) -> io::Result<()> {
+        let widths = self.widths.as_deref().unwrap_or_default();
+        let mut line = String::new();
+        for (n, ((cell, column), width)) in cells.iter().zip(&self.columns).zip(widths).enumerate() {
+            line += if n == 0 { " " } else { " | " };
+            let is_number = matches!(
+                column.kind,
+                SqlType::TinyInt
+                    | SqlType::SmallInt
+                    | SqlType::Integer
+                    | SqlType::BigInt
+                    | SqlType::Real
+                    | SqlType::Double
+                    | SqlType::Decimal { .. }
+            );
+            line += &if is_number { format!("{cell:>width$}") } else { format!("{cell:<width$}") };
+        }
+        writeln!(self.out, "{}", line.trim_end())
+    }
+}
+
+/// Control characters would break the table, or do worse to a terminal.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '·' } else { c }).collect()
+}
+
+fn csv_line(out: &mut impl Write, cells: impl Iterator<Item = Option<String>>) -> io::Result<()> {
+    for (n, cell) in cells.enumerate() {
+        if n > 0 {
+            out.write_all(b",")?;
+        }
+        let Some(cell) = cell else { continue };
+        match cell.is_empty() || cell.contains([',', '"', '\n', '\r']) {
+            true => write!(out, "\"{}\"", cell.replace('"', "\"\""))?,
+            false => out.write_all(cell.as_bytes())?,
+        }
+    }
+    out.write_all(b"\r\n")
+}
+
+fn lines_out(
+    columns: &[Column],
+    lines: &[String],
+    update_count: Option<u64>,
+    format: Format,
+    out: &mut impl Write,
+) -> Result<u64, OutputError> {
+    match format {
+        Format::Table => {
+            lines.iter().try_for_each(|line| writeln!(out, "{}", line.trim_end()))?;
+            if let Some(count) = update_count {
+                writeln!(out, "({count} {} written)", if count == 1 { "row" } else { "rows" })?;
+            }
+        }
+        Format::Csv => {
+            csv_line(out, columns.iter().map(|column| Some(column.name.clone())))?;
+            for line in lines {
+                csv_line(out, line.split('\t').map(|cell| Some(cell.to_owned())))?;
+            }
+        }
+        Format::Json => {
+            for line in lines {
+                let names = columns.iter().map(|column| column.name.clone());
+                let cells = line.split('\t').map(|cell| serde_json::Value::from(cell.trim_end()));
+                let object: serde_json::Map<_, _> = names.zip(cells).collect();
+                writeln!(out, "{}", serde_json::Value::Object(object))?;
+            }
+        }
+        Format::Parquet => return Err(unfit("Parquet")("it is lines of text; ask a query".to_owned())),
+    }
+    Ok(lines.len() as u64)
+}

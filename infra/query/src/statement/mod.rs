@@ -1,0 +1,143 @@
+//! Statements: from text to what is to be done.
+//!
+//! Athena has two grammars: Hive's for most DDL (backticks, double quotes are strings), Trino's for queries and what
+//! contains them (double quotes are identifiers). The first words tell which.
+
+mod create;
+mod hive;
+mod lexer;
+mod trino;
+
+pub(crate) use create::{CreateTable, PARQUET_INPUT, PARQUET_OUTPUT, PARQUET_SERDE};
+pub(crate) use hive::{Command, PartitionSpec};
+pub(crate) use lexer::like;
+pub(crate) use trino::{Query, UNIQUE};
+
+use crate::engine::{Kind, STATEMENT_BYTES_MAX};
+use crate::error::SqlError;
+use lexer::{Cursor, Name};
+use std::collections::BTreeMap;
+
+/// A table's name as a statement has it: with its database, if that is named.
+pub(crate) type TableName = Name;
+
+/// What is to be done.
+#[derive(Clone, Debug)]
+pub(crate) enum Action {
+    Select(Query),
+    Explain { analyze: bool, query: Query },
+    Insert { table: TableName, columns: Vec<String>, query: Query },
+    Unload { query: Query, properties: Properties, location: String },
+    CreateTableAs { table: TableName, if_not_exists: bool, properties: Properties, with_data: bool, query: Query },
+    CreateView { view: TableName, replace: bool, query: Query },
+    Hive(Command),
+}
+
+/// `WITH (name = value, …)`; an array's values are several.
+pub(crate) type Properties = BTreeMap<String, Vec<String>>;
+
+/// Parses one statement.
+pub(crate) fn parse(sql: &str, parameters: &[String]) -> Result<Action, SqlError> {
+    if sql.len() > STATEMENT_BYTES_MAX {
+        let told = format!("the statement has {} bytes, more than {STATEMENT_BYTES_MAX}", sql.len());
+        return Err(SqlError::syntax(format!("Query string is too long: {told}")));
+    }
+    let mut cursor = Cursor::new(sql)?;
+    let end = cursor.one_statement()?;
+    let sql = &sql[..end];
+    let action = if cursor.keyword("explain") {
+        explain(&mut cursor, sql, parameters)?
+    } else if cursor.keywords(&["insert", "into"]) {
+        let table = cursor.table()?;
+        let columns = if cursor.sign('(') && !cursor.is_query() { cursor.names_until(')')? } else { Vec::new() };
+        let from = if columns.is_empty() { cursor.after_table() } else { cursor.offset() };
+        Action::Insert { table, columns, query: Query::parse(sql, from, end, parameters)? }
+    } else if cursor.keyword("unload") {
+        unload(&mut cursor, sql, parameters)?
+    } else if cursor.peek_keywords(&["create", "table"]) {
+        create_table_as(&mut cursor, sql, parameters)?
+    } else if cursor.peek_keywords(&["create", "view"]) || cursor.peek_keywords(&["create", "or", "replace", "view"]) {
+        let replace = !cursor.keywords(&["create", "view"]) && cursor.keywords(&["create", "or", "replace", "view"]);
+        let view = cursor.table()?;
+        cursor.expect("as")?;
+        Action::CreateView { view, replace, query: Query::parse(sql, cursor.offset(), end, parameters)? }
+    } else if cursor.is_query() {
+        Action::Select(Query::parse(sql, 0, end, parameters)?)
+    } else {
+        Action::Hive(hive::parse(&mut cursor)?)
+    };
+    Ok(action)
+}
+
+fn explain(cursor: &mut Cursor<'_>, sql: &str, parameters: &[String]) -> Result<Action, SqlError> {
+    let analyze = cursor.keyword("analyze");
+    if cursor.peek_sign('(') && !cursor.is_query() {
+        cursor.skip_parentheses()?;
+    }
+    if !cursor.is_query() {
+        return Err(cursor.unexpected("a query"));
+    }
+    Ok(Action::Explain { analyze, query: Query::parse(sql, cursor.offset(), sql.len(), parameters)? })
+}
+
+fn unload(cursor: &mut Cursor<'_>, sql: &str, parameters: &[String]) -> Result<Action, SqlError> {
+    let from = cursor.offset();
+    if !cursor.peek_sign('(') {
+        return Err(cursor.unexpected("'('"));
+    }
+    let end = cursor.skip_parentheses()?;
+    let query = Query::parse(sql, from, end, parameters)?;
+    cursor.expect("to")?;
+    let location = cursor.string()?;
+    cursor.expect("with")?;
+    let properties = cursor.properties()?;
+    cursor.end()?;
+    Ok(Action::Unload { query, properties, location })
+}
+
+fn create_table_as(cursor: &mut Cursor<'_>, sql: &str, parameters: &[String]) -> Result<Action, SqlError> {
+    cursor.keywords(&["create", "table"]);
+    let if_not_exists = cursor.keywords(&["if", "not", "exists"]);
+    let table = cursor.table()?;
+    if cursor.peek_sign('(') {
+        let told = "no viable alternative at input 'create table': tables are made with CREATE EXTERNAL TABLE, or with \
+                    CREATE TABLE … AS SELECT (Iceberg tables are not supported here)";
+        return Err(SqlError::syntax(format!("line 1:1: {told}")));
+    }
+    if cursor.keyword("comment") {
+        cursor.string()?;
+    }
+    let properties = if cursor.keyword("with") { cursor.properties()? } else { Properties::new() };
+    cursor.expect("as")?;
+    let from = cursor.offset();
+    let (end, with_data) = cursor.with_data(sql.len());
+    let query = Query::parse(sql, from, end, parameters)?;
+    Ok(Action::CreateTableAs { table, if_not_exists, properties, with_data, query })
+}
+
+impl Action {
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::Select(_) | Self::Insert { .. } | Self::Unload { .. } => Kind::Dml,
+            Self::Explain { .. } => Kind::Utility,
+            Self::CreateTableAs { .. } | Self::CreateView { .. } => Kind::Ddl,
+            Self::Hive(command) if command.only_tells() => Kind::Utility,
+            Self::Hive(_) => Kind::Ddl,
+        }
+    }
+
+    pub(crate) fn substatement(&self) -> &'static str {
+        match self {
+            Self::Select(_) => "SELECT",
+            Self::Explain { .. } => "EXPLAIN",
+            Self::Insert { .. } => "INSERT",
+            Self::Unload { .. } => "UNLOAD",
+            Self::CreateTableAs { .. } => "CREATE_TABLE_AS_SELECT",
+            Self::CreateView { .. } => "CREATE_VIEW",
+            Self::Hive(command) => command.substatement(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

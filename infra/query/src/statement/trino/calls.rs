@@ -1,0 +1,301 @@
+//! Functions and casts: Trino's, as DataFusion has them.
+
+use super::types::{replaced, text_length};
+use crate::error::SqlError;
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, CaseWhen, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
+    FunctionArgumentList, FunctionArguments, Ident, ObjectName, OrderByExpr, OrderByOptions, TableFactor, TimezoneInfo,
+    TypedString, Value, VisitorMut,
+};
+use datafusion::sql::sqlparser::tokenizer::Span;
+use std::ops::ControlFlow;
+
+/// Functions that DataFusion has under other names.
+const RENAMED: &[(&str, &str)] = &[
+    ("any_value", "first_value"),
+    ("approx_percentile", "approx_percentile_cont"),
+    ("arbitrary", "first_value"),
+    ("array_average", "array_avg"),
+    ("array_join", "array_to_string"),
+    ("array_position", "array_position"),
+    ("array_remove", "array_remove_all"),
+    ("ceiling", "ceil"),
+    ("char_length", "character_length"),
+    ("codepoint", "ascii"),
+    ("contains", "array_has"),
+    ("every", "bool_and"),
+    ("element_at", "array_element"),
+    ("is_nan", "isnan"),
+    ("sequence", "generate_series"),
+    ("split", "string_to_array"),
+    ("truncate", "trunc"),
+    ("variance", "var_samp"),
+    ("row", "struct"),
+];
+
+/// Functions whose answer is a BIGINT to Trino.
+const BIGINT: &[&str] =
+    &["cardinality", "character_length", "char_length", "length", "strpos", "position", "array_position", "codepoint"];
+
+/// Parts of a time that are functions to Trino.
+const PARTS: &[(&str, &str)] = &[
+    ("year", "year"),
+    ("quarter", "quarter"),
+    ("month", "month"),
+    ("week", "week"),
+    ("week_of_year", "week"),
+    ("day", "day"),
+    ("day_of_month", "day"),
+    ("day_of_week", "isodow"),
+    ("dow", "isodow"),
+    ("day_of_year", "doy"),
+    ("doy", "doy"),
+    ("hour", "hour"),
+    ("minute", "minute"),
+    ("second", "second"),
+];
+
+/// How deep subqueries may be in the expressions of one another: DataFusion's time to plan them grows exponentially.
+/// Those in FROM are not meant.
+const SUBQUERIES_MAX: usize = 10;
+
+/// Rewrites expressions from the inside out.
+#[derive(Default)]
+pub(super) struct Rewriting {
+    pub(super) error: Option<SqlError>,
+    subqueries: usize,
+}
+
+fn is_subquery(expr: &Expr) -> bool {
+    matches!(expr, Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. })
+}
+
+impl VisitorMut for Rewriting {
+    type Break = ();
+
+    /// `UNNEST(…)` is a table function to the parser.
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        let TableFactor::Table { name, alias, args: Some(given), with_ordinality, .. } = factor else {
+            return ControlFlow::Continue(());
+        };
+        if name.to_string() == "unnest" {
+            let one = |argument: &FunctionArg| match argument {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+                _ => None,
+            };
+            *factor = TableFactor::UNNEST {
+                alias: alias.take(),
+                array_exprs: given.args.iter().filter_map(one).collect(),
+                with_offset: false,
+                with_offset_alias: None,
+                with_ordinality: *with_ordinality,
+            };
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        self.subqueries += usize::from(is_subquery(expr));
+        if self.subqueries > SUBQUERIES_MAX {
+            let told = format!("subqueries are more than {SUBQUERIES_MAX} deep in the expressions of one another");
+            self.error = Some(SqlError::syntax(format!("STACK_OVERFLOW: statement is too large: {told}")));
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        self.subqueries -= usize::from(is_subquery(expr));
+        let taken = std::mem::replace(expr, Expr::Value(Value::Null.into()));
+        match rewritten(taken) {
+            Ok(new) => {
+                *expr = new;
+                ControlFlow::Continue(())
+            }
+            Err(error) => {
+                self.error = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    }
+}
+
+fn rewritten(expr: Expr) -> Result<Expr, SqlError> {
+    Ok(match expr {
+        Expr::Cast { kind, expr, data_type, .. } => cast_as(kind, *expr, &data_type)?,
+        Expr::TypedString(TypedString { data_type: data_type @ DataType::Timestamp(..), value, .. }) => {
+            cast_as(CastKind::Cast, Expr::Value(value), &data_type)?
+        }
+        Expr::Extract { field, expr, syntax } => cast(Expr::Extract { field, expr, syntax }, DataType::BigInt(None)),
+        Expr::Function(function) => call(function)?,
+        other => other,
+    })
+}
+
+fn cast_as(kind: CastKind, expr: Expr, data_type: &DataType) -> Result<Expr, SqlError> {
+    if let Some(length) = text_length(data_type) {
+        let text = function("athena_text", vec![expr]);
+        return Ok(match length {
+            None => text,
+            Some(length) => function("substr", vec![text, number(1), number(length)]),
+        });
+    }
+    let Some(data_type) = replaced(data_type) else {
+        return Err(SqlError::user(format!("NOT_SUPPORTED: casts to {data_type} are not supported here")));
+    };
+    Ok(Expr::Cast { kind, expr: Box::new(expr), data_type, format: None, array: false })
+}
+
+fn cast(expr: Expr, data_type: DataType) -> Expr {
+    Expr::Cast { kind: CastKind::Cast, expr: Box::new(expr), data_type, format: None, array: false }
+}
+
+fn number(n: u64) -> Expr {
+    Expr::Value(Value::Number(n.to_string(), false).into())
+}
+
+fn text(text: &str) -> Expr {
+    Expr::Value(Value::SingleQuotedString(text.to_owned()).into())
+}
+
+fn argument(expr: Expr) -> FunctionArg {
+    FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))
+}
+
+fn function(name: &str, arguments: Vec<Expr>) -> Expr {
+    let list = FunctionArgumentList {
+        duplicate_treatment: None,
+        args: arguments.into_iter().map(argument).collect(),
+        clauses: Vec::new(),
+    };
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident { value: name.to_owned(), quote_style: None, span: Span::empty() }]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(list),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+fn arguments(function: &Function) -> Option<Vec<Expr>> {
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let one = |argument: &FunctionArg| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+        _ => None,
+    };
+    list.args.iter().map(one).collect()
+}
+
+fn call(mut call: Function) -> Result<Expr, SqlError> {
+    let name = call.name.to_string();
+    let Some(mut given) = arguments(&call) else {
+        // Without parentheses, or of a wildcard.
+        return Ok(match name.as_str() {
+            "current_timestamp" | "localtimestamp" => now(Expr::Function(call), &name),
+            _ => Expr::Function(call),
+        });
+    };
+    if let Some((_, part)) = PARTS.iter().find(|(part, _)| *part == name).filter(|_| given.len() == 1) {
+        given.insert(0, text(part));
+        return Ok(cast(function("date_part", given), DataType::BigInt(None)));
+    }
+    match (name.as_str(), given.as_slice()) {
+        ("now", []) => return Ok(now(Expr::Function(call), &name)),
+        ("date", [one]) => return cast_as(CastKind::Cast, one.clone(), &DataType::Date),
+        ("try", [Expr::Cast { expr, data_type, .. }]) => {
+            return Ok(Expr::Cast {
+                kind: CastKind::TryCast,
+                expr: expr.clone(),
+                data_type: data_type.clone(),
+                format: None,
+                array: false,
+            });
+        }
+        ("try", [one]) => return Ok(one.clone()),
+        ("mod", [left, right]) => {
+            let (left, right) = (Box::new(left.clone()), Box::new(right.clone()));
+            return Ok(Expr::Nested(Box::new(Expr::BinaryOp { left, op: BinaryOperator::Modulo, right })));
+        }
+        ("if", [condition, rest @ ..]) if !rest.is_empty() && rest.len() <= 2 => {
+            return Ok(Expr::Case {
+                case_token: AttachedToken::empty(),
+                end_token: AttachedToken::empty(),
+                operand: None,
+                conditions: vec![CaseWhen { condition: condition.clone(), result: rest[0].clone() }],
+                else_result: rest.get(1).cloned().map(Box::new),
+            });
+        }
+        ("count_if", [condition]) => {
+            let FunctionArguments::List(list) = &mut call.args else { return Ok(Expr::Function(call)) };
+            let condition = condition.clone();
+            list.args = vec![FunctionArg::Unnamed(FunctionArgExpr::Wildcard)];
+            call.name = ObjectName::from(vec![Ident::new("count")]);
+            call.filter = Some(Box::new(and(call.filter.take().map(|filter| *filter), condition)));
+        }
+        ("max_by" | "min_by", [value, by]) => {
+            let (value, by) = (value.clone(), by.clone());
+            let FunctionArguments::List(list) = &mut call.args else { return Ok(Expr::Function(call)) };
+            let options = OrderByOptions { asc: Some(name == "min_by"), nulls_first: Some(false) };
+            list.args = vec![argument(value)];
+            list.clauses =
+                vec![FunctionArgumentClause::OrderBy(vec![OrderByExpr { expr: by.clone(), options, with_fill: None }])];
+            call.name = ObjectName::from(vec![Ident::new("first_value")]);
+            let known = Expr::IsNotNull(Box::new(by));
+            call.filter = Some(Box::new(and(call.filter.take().map(|filter| *filter), known)));
+        }
+        ("listagg", [_, ..]) => {
+            let order = std::mem::take(&mut call.within_group);
+            let FunctionArguments::List(list) = &mut call.args else { return Ok(Expr::Function(call)) };
+            if list.args.len() == 1 {
+                list.args.push(argument(text("")));
+            }
+            if !order.is_empty() {
+                list.clauses = vec![FunctionArgumentClause::OrderBy(order)];
+            }
+            call.name = ObjectName::from(vec![Ident::new("string_agg")]);
+        }
+        ("to_utf8", [one]) => return Ok(cast(one.clone(), DataType::Bytea)),
+        ("from_utf8", [one]) => return Ok(function("arrow_cast", vec![one.clone(), text("Utf8")])),
+        // Trino replaces all that match, DataFusion the first.
+        ("regexp_replace", [_, _]) => return Ok(function("regexp_replace", push(given, [text(""), text("g")]))),
+        ("regexp_replace", [_, _, _]) => return Ok(function("regexp_replace", push(given, [text("g")]))),
+        ("replace", [_, _]) => return Ok(function("replace", push(given, [text("")]))),
+        _ => {
+            if let Some((_, other)) = RENAMED.iter().find(|(trino, _)| *trino == name) {
+                call.name = ObjectName::from(vec![Ident::new(*other)]);
+            }
+        }
+    }
+    let call = Expr::Function(call);
+    Ok(if BIGINT.contains(&name.as_str()) { cast(call, DataType::BigInt(None)) } else { call })
+}
+
+fn push<const N: usize>(mut given: Vec<Expr>, more: [Expr; N]) -> Vec<Expr> {
+    given.extend(more);
+    given
+}
+
+fn and(filter: Option<Expr>, condition: Expr) -> Expr {
+    match filter {
+        None => condition,
+        Some(filter) => Expr::BinaryOp {
+            left: Box::new(Expr::Nested(Box::new(filter))),
+            op: BinaryOperator::And,
+            right: Box::new(Expr::Nested(Box::new(condition))),
+        },
+    }
+}
+
+/// The time of the query, in milliseconds; with a zone, unless it is the local one.
+fn now(call: Expr, name: &str) -> Expr {
+    let zone = if name == "localtimestamp" { TimezoneInfo::None } else { TimezoneInfo::WithTimeZone };
+    let call = match call {
+        Expr::Function(_) => function("now", Vec::new()),
+        other => other,
+    };
+    cast(call, DataType::Timestamp(Some(3), zone))
+}

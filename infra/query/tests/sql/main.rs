@@ -1,0 +1,10 @@
+//! SQL over a lake in a temporary folder: the real catalog and store, over the wire within the process.
+
+mod definitions;
+mod lake;
+mod names;
+mod pruning;
+mod removal;
+mod serde;
+mod values;
+mod writing;

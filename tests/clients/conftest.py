@@ -1,0 +1,100 @@
+"""One stack in which everything has landed, for tests that ask; those that land more make their own."""
+
+import itertools
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+
+import oracle
+from checkout import REFERENCE, binary, reference
+from lake import TABLES, Lake
+from landing import Village
+from stack import Stack
+
+# Fixtures from elsewhere are known by being here.
+__all__ = ["binary", "reference"]
+BUCKETS = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def landing(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The reference data, or generated data of its size."""
+    if REFERENCE.is_dir():
+        return REFERENCE
+    folder = tmp_path_factory.mktemp("generated")
+    subprocess.run([binary, "generate", folder, "--seed", "11"], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def village(tmp_path_factory: pytest.TempPathFactory) -> Village:
+    return Village(tmp_path_factory.mktemp("village")).build()
+
+
+@pytest.fixture(scope="session")
+def landed(binary: Path, village: Village, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """The village, landed at once and in peace. For reading, or to be copied."""
+    lake = Lake(binary, tmp_path_factory.mktemp("landed") / "lake")
+    lake.run(village.folder)
+    return lake
+
+
+@pytest.fixture(scope="session")
+def stack(binary: Path, landing: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Everything has landed by `aws s3 sync`, and nothing is left to deliver. Nobody lands more here."""
+    with Stack(Lake(binary, tmp_path_factory.mktemp("stack") / "lake")) as stack:
+        stack.aws("s3", "sync", landing, f"s3://{stack.bucket}", "--no-progress")
+        stack.wait_until_quiet()
+        yield stack
+        stack.assert_healthy()
+
+
+@pytest.fixture
+def start(binary: Path, tmp_path: Path) -> Iterator[Callable[..., Stack]]:
+    """Starts a stack of one's own on an empty lake, or again on one that is there."""
+    numbers = itertools.count()
+    started: list[Stack] = []
+
+    def start(*options: object, lake: Lake | None = None) -> Stack:
+        stack = Stack(lake or Lake(binary, tmp_path / f"lake-{next(numbers)}"), *options)
+        started.append(stack)
+        return stack
+
+    yield start
+    for stack in started:
+        assert "panicked" not in stack.errors.read_text(errors="replace")
+        if stack.process.poll() is None:
+            stack.end()
+
+
+@pytest.fixture
+def exported(stack: Stack) -> Iterator[Stack]:
+    """The stack, with this process's environment as if its lines had been pasted."""
+    with stack.as_environment():
+        yield stack
+
+
+@pytest.fixture
+def bucket(stack: Stack) -> str:
+    """A bucket of one's own in the stack."""
+    name = f"bucket-{next(BUCKETS)}"
+    stack.client("s3").create_bucket(Bucket=name)
+    return name
+
+
+@pytest.fixture(scope="session")
+def expected(landing: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """DuckDB with the landing tables and the tables as they are defined, in the schema `expected`."""
+    with duckdb.connect() as con:
+        oracle.load(con, "expected", landing, "ever")
+        con.execute("USE expected")
+        yield con
+
+
+@pytest.fixture
+def counts(expected: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """The rows of the tables."""
+    return {name: expected.execute(f"SELECT count(*) FROM {name}").fetchall()[0][0] for name in TABLES}

@@ -1,0 +1,304 @@
+"""The AWS command line, with the environment that `stedi up` says to export and nothing else."""
+
+import hashlib
+import json
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from landing import Village
+from stack import MIB, Stack, fetch
+from up import keys_of, until
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Files with names of all kinds, one of them larger than a part of a multipart upload."""
+    folder = tmp_path / "files"
+    draw = random.Random(1)
+    for name, size in {
+        "a.txt": 10,
+        "empty": 0,
+        "with space & plus+.txt": 20,
+        "deep/er/ünï.json": 30,
+        "deep/percent%25.txt": 40,
+        "large.bin": 20 * MIB,
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(draw.randbytes(size))
+    return aged(folder)
+
+
+def aged(folder: Path) -> Path:
+    """The folder, all of it of long ago: `aws s3 sync` uploads again what is younger than its copy, and those know seconds."""
+    for key in keys_of(folder):
+        os.utime(folder / key, (1_700_000_000, 1_700_000_000))
+    return folder
+
+
+def listed(stack: Stack, place: str) -> dict[str, int]:
+    """Keys and sizes as `aws s3 ls --recursive` prints them."""
+    lines = stack.aws("s3", "ls", "--recursive", place).splitlines()
+    return {line[31:]: int(line[19:30]) for line in lines}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {key: (folder / key).read_bytes() for key in keys_of(folder)}
+
+
+def test_sync_there_and_back(stack: Stack, bucket: str, folder: Path, tmp_path: Path) -> None:
+    stack.aws("s3", "sync", folder, f"s3://{bucket}/in", "--no-progress")
+    assert listed(stack, f"s3://{bucket}/in/") == {f"in/{key}": len(body) for key, body in contents(folder).items()}
+    stack.aws("s3", "sync", f"s3://{bucket}/in", tmp_path / "back", "--no-progress")
+    assert contents(tmp_path / "back") == contents(folder)
+    # Nothing is left to do, in both directions.
+    assert stack.aws("s3", "sync", folder, f"s3://{bucket}/in") == ""
+    assert stack.aws("s3", "sync", f"s3://{bucket}/in", tmp_path / "back") == ""
+    (folder / "a.txt").unlink()
+    (folder / "empty").write_text("no more")
+    aged(folder)
+    said = stack.aws("s3", "sync", "--delete", folder, f"s3://{bucket}/in", "--no-progress")
+    assert {line.split(":")[0] for line in said.splitlines()} == {"delete", "upload"}
+    assert len(said.splitlines()) == 2
+    assert set(listed(stack, f"s3://{bucket}/in/")) == {f"in/{key}" for key in contents(folder)}
+
+
+def test_sync_between_buckets(stack: Stack, bucket: str, folder: Path) -> None:
+    stack.aws("s3", "mb", f"s3://{bucket}-copy")
+    stack.aws("s3", "sync", folder, f"s3://{bucket}", "--no-progress")
+    stack.aws("s3", "sync", f"s3://{bucket}", f"s3://{bucket}-copy", "--no-progress")
+    assert listed(stack, f"s3://{bucket}-copy") == listed(stack, f"s3://{bucket}")
+    stack.aws("s3", "rb", "--force", f"s3://{bucket}-copy")
+    assert bucket in stack.aws("s3", "ls")
+    assert f"{bucket}-copy" not in stack.aws("s3", "ls")
+
+
+def test_copy_move_list_and_remove(stack: Stack, bucket: str, folder: Path, tmp_path: Path) -> None:
+    place = f"s3://{bucket}"
+    stack.aws("s3", "cp", folder / "large.bin", f"{place}/one/large.bin", "--no-progress")
+    stack.aws("s3", "cp", f"{place}/one/large.bin", f"{place}/two/copy.bin", "--no-progress")
+    stack.aws("s3", "mv", f"{place}/two/copy.bin", f"{place}/two/moved.bin", "--no-progress")
+    stack.aws("s3", "cp", f"{place}/two/moved.bin", tmp_path / "moved.bin", "--no-progress")
+    assert (tmp_path / "moved.bin").read_bytes() == (folder / "large.bin").read_bytes()
+    assert [line.split() for line in stack.aws("s3", "ls", f"{place}/").splitlines()] == [
+        ["PRE", "one/"],
+        ["PRE", "two/"],
+    ]
+    assert set(listed(stack, place)) == {"one/large.bin", "two/moved.bin"}
+    stack.aws("s3", "rm", f"{place}/one/large.bin")
+    assert set(listed(stack, place)) == {"two/moved.bin"}
+    stack.aws("s3", "cp", "--recursive", folder, f"{place}/many", "--no-progress")
+    stack.aws("s3", "rm", "--recursive", f"{place}/many")
+    assert set(listed(stack, place)) == {"two/moved.bin"}
+    # Of nothing there is nothing to list.
+    assert stack.try_aws("s3", "ls", f"{place}/many/").returncode == 1
+
+
+def test_streams(stack: Stack, bucket: str) -> None:
+    body = random.Random(2).randbytes(9 * MIB)
+    done = stack.try_aws("s3", "cp", "-", f"s3://{bucket}/stream", stdin=body)
+    assert done.returncode == 0, done.stderr
+    done = stack.try_aws("s3", "cp", f"s3://{bucket}/stream", "-")
+    assert hashlib.sha256(done.stdout).digest() == hashlib.sha256(body).digest()
+
+
+def test_presigned_address_needs_no_credentials(stack: Stack, bucket: str) -> None:
+    stack.client("s3").put_object(Bucket=bucket, Key="a key", Body=b"body")
+    url = stack.aws("s3", "presign", f"s3://{bucket}/a key", "--expires-in", 60).strip()
+    assert url.startswith(stack.url)
+    assert fetch(url) == (200, b"body")
+
+
+def test_multipart_by_hand(stack: Stack, bucket: str, tmp_path: Path) -> None:
+    parts = [random.Random(3).randbytes(5 * MIB), b"the last part may be small"]
+    where = ("--bucket", bucket, "--key", "by/hand")
+    upload = (
+        "--upload-id",
+        stack.aws_json("s3api", "create-multipart-upload", *where, "--content-type", "a/b")["UploadId"],
+    )
+    done = []
+    for number, body in enumerate(parts, 1):
+        (tmp_path / "part").write_bytes(body)
+        part = stack.aws_json(
+            "s3api", "upload-part", *where, *upload, "--part-number", number, "--body", tmp_path / "part"
+        )
+        done.append({"PartNumber": number, "ETag": part["ETag"]})
+        assert part["ETag"] == f'"{hashlib.md5(body).hexdigest()}"'
+    assert [part["Size"] for part in stack.aws_json("s3api", "list-parts", *where, *upload)["Parts"]] == [5 * MIB, 26]
+    uploads = stack.aws_json("s3api", "list-multipart-uploads", "--bucket", bucket)["Uploads"]
+    assert [(each["Key"], each["UploadId"]) for each in uploads] == [("by/hand", upload[1])]
+    # Not there until it is complete.
+    assert stack.try_aws("s3api", "head-object", *where).returncode != 0
+    completed = stack.aws_json(
+        "s3api", "complete-multipart-upload", *where, *upload, "--multipart-upload", json.dumps({"Parts": done})
+    )
+    digests = b"".join(hashlib.md5(body).digest() for body in parts)
+    assert completed["ETag"] == f'"{hashlib.md5(digests).hexdigest()}-2"'
+    head = stack.aws_json("s3api", "head-object", *where)
+    assert (head["ContentLength"], head["ContentType"], head["ETag"]) == (5 * MIB + 26, "a/b", completed["ETag"])
+    assert "Uploads" not in stack.aws_json("s3api", "list-multipart-uploads", "--bucket", bucket)
+    part = stack.aws_json("s3api", "get-object", *where, "--part-number", 2, tmp_path / "second")
+    assert (tmp_path / "second").read_bytes() == parts[1]
+    assert part["PartsCount"] == 2
+
+
+def test_abandoned_upload_is_gone(stack: Stack, bucket: str, tmp_path: Path) -> None:
+    where = ("--bucket", bucket, "--key", "abandoned")
+    upload = ("--upload-id", stack.aws_json("s3api", "create-multipart-upload", *where)["UploadId"])
+    stack.aws("s3api", "abort-multipart-upload", *where, *upload)
+    (tmp_path / "part").write_bytes(b"late")
+    late = stack.try_aws("s3api", "upload-part", *where, *upload, "--part-number", 1, "--body", tmp_path / "part")
+    assert b"NoSuchUpload" in late.stderr
+
+
+def test_listing_both_ways(stack: Stack, bucket: str) -> None:
+    s3 = stack.client("s3")
+    keys = [f"a/{number:02}" for number in range(7)] + ["b/x/1", "b/x/2", "b/y", "c"]
+    for key in keys:
+        s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
+    for operation in ("list-objects", "list-objects-v2"):
+        everything = stack.aws_json("s3api", operation, "--bucket", bucket, "--page-size", 3)
+        assert [found["Key"] for found in everything["Contents"]] == keys, operation
+        folders = stack.aws_json("s3api", operation, "--bucket", bucket, "--delimiter", "/", "--page-size", 1)
+        assert [found["Key"] for found in folders["Contents"]] == ["c"], operation
+        assert [found["Prefix"] for found in folders["CommonPrefixes"]] == ["a/", "b/"], operation
+        some = stack.aws_json("s3api", operation, "--bucket", bucket, "--prefix", "b/", "--delimiter", "/")
+        assert [found["Key"] for found in some["Contents"]] == ["b/y"], operation
+        assert [found["Prefix"] for found in some["CommonPrefixes"]] == ["b/x/"], operation
+        first = stack.aws_json("s3api", operation, "--bucket", bucket, "--max-items", 4)
+        assert [found["Key"] for found in first["Contents"]] == keys[:4], operation
+        rest = stack.aws_json("s3api", operation, "--bucket", bucket, "--starting-token", first["NextToken"])
+        assert [found["Key"] for found in rest["Contents"]] == keys[4:], operation
+
+
+def test_head_copy_range_and_deletes(stack: Stack, bucket: str, tmp_path: Path) -> None:
+    body = bytes(range(256))
+    (tmp_path / "body").write_bytes(body)
+    where = ("--bucket", bucket, "--key", "first object")
+    stack.aws(
+        "s3api", "put-object", *where, "--body", tmp_path / "body", "--metadata", "who=me", "--content-type", "x/y"
+    )
+    head = stack.aws_json("s3api", "head-object", *where)
+    assert (head["ContentLength"], head["ContentType"], head["Metadata"]) == (256, "x/y", {"who": "me"})
+    copy = ("--bucket", bucket, "--key", "second")
+    stack.aws("s3api", "copy-object", *copy, "--copy-source", f"{bucket}/first object")
+    assert stack.aws_json("s3api", "head-object", *copy)["Metadata"] == {"who": "me"}
+    replaced = ("--metadata-directive", "REPLACE", "--metadata", "who=you")
+    stack.aws("s3api", "copy-object", *copy, "--copy-source", f"{bucket}/first object", *replaced)
+    assert stack.aws_json("s3api", "head-object", *copy)["Metadata"] == {"who": "you"}
+    for asked, expected in {"bytes=0-9": body[:10], "bytes=250-": body[250:], "bytes=-3": body[-3:]}.items():
+        answer = stack.aws_json("s3api", "get-object", *copy, "--range", asked, tmp_path / "some")
+        assert (tmp_path / "some").read_bytes() == expected
+        assert answer["ContentRange"].endswith("/256")
+    beyond = stack.try_aws("s3api", "get-object", *copy, "--range", "bytes=256-", tmp_path / "some")
+    assert b"InvalidRange" in beyond.stderr
+    deletion = json.dumps({"Objects": [{"Key": "first object"}, {"Key": "second"}, {"Key": "never there"}]})
+    deleted = stack.aws_json("s3api", "delete-objects", "--bucket", bucket, "--delete", deletion)
+    assert {found["Key"] for found in deleted["Deleted"]} == {"first object", "second", "never there"}
+    assert "Contents" not in stack.aws_json("s3api", "list-objects-v2", "--bucket", bucket)
+
+
+def test_what_is_missing_is_named(stack: Stack, bucket: str) -> None:
+    for arguments, code in (
+        (("s3api", "get-object", "--bucket", bucket, "--key", "none", os.devnull), b"NoSuchKey"),
+        (("s3api", "list-objects-v2", "--bucket", "no-such-bucket"), b"NoSuchBucket"),
+        (("s3api", "head-object", "--bucket", bucket, "--key", "none"), b"404"),
+    ):
+        done = stack.try_aws(*arguments)
+        assert done.returncode in (254, 255), done
+        assert code in done.stderr, done.stderr
+
+
+def test_glue_finds_tables_and_partitions(stack: Stack) -> None:
+    tables = stack.aws_json("glue", "get-tables", "--database-name", "stedi")["TableList"]
+    assert {"customer_landing", "customer_trusted", "machine_learning_curated"} <= {table["Name"] for table in tables}
+    some = stack.aws_json("glue", "get-tables", "--database-name", "stedi", "--expression", "customer_.*")["TableList"]
+    assert {table["Name"] for table in some} == {"customer_landing", "customer_trusted", "customer_curated"}
+    where = ("glue", "get-partitions", "--database-name", "stedi", "--table-name", "accelerometer_trusted")
+    every = [tuple(partition["Values"]) for partition in stack.aws_json(*where)["Partitions"]]
+    assert every
+    dt, hour = sorted(every)[len(every) // 2]
+    for expression, wanted in {
+        f"dt='{dt}'": {values for values in every if values[0] == dt},
+        f"dt='{dt}' AND hour>='{hour}'": {values for values in every if values[0] == dt and values[1] >= hour},
+        f"dt = '{dt}' and hour in ('{hour}', '99')": {(dt, hour)},
+        f"hour BETWEEN '00' AND '{hour}'": {values for values in every if values[1] <= hour},
+        f"NOT (dt = '{dt}')": {values for values in every if values[0] != dt},
+        f"dt LIKE '{dt[:4]}%' OR hour = '99'": {values for values in every if values[0][:4] == dt[:4]},
+    }.items():
+        found = stack.aws_json(*where, "--expression", expression)["Partitions"]
+        assert {tuple(partition["Values"]) for partition in found} == wanted, expression
+    assert b"InvalidInputException" in stack.try_aws(*where, "--expression", "dt ==== 7").stderr
+    unknown = stack.try_aws("glue", "get-table", "--database-name", "stedi", "--name", "nowhere")
+    assert b"EntityNotFoundException" in unknown.stderr
+
+
+def test_who_am_i(stack: Stack) -> None:
+    answer = stack.aws_json("sts", "get-caller-identity")
+    assert answer["Account"].isdecimal()
+    assert answer["Arn"].startswith("arn:aws:")
+
+
+def test_athena_answers(stack: Stack, tmp_path: Path) -> None:
+    assert "primary" in [group["Name"] for group in stack.aws_json("athena", "list-work-groups")["WorkGroups"]]
+    sql = "SELECT email, customername FROM customer_trusted ORDER BY email LIMIT 3"
+    query = ("--query-execution-id", execution(stack, sql))
+    found = stack.aws_json("athena", "get-query-execution", *query)["QueryExecution"]
+    assert found["Status"]["State"] == "SUCCEEDED", found
+    assert found["Query"] == sql
+    results = stack.aws_json("athena", "get-query-results", *query)["ResultSet"]
+    rows = [[column["VarCharValue"] for column in row["Data"]] for row in results["Rows"]]
+    assert rows[0] == ["email", "customername"]
+    assert len(rows) == 4
+    assert [(c["Name"], c["Type"]) for c in results["ResultSetMetadata"]["ColumnInfo"]] == [
+        ("email", "varchar"),
+        ("customername", "varchar"),
+    ]
+    # The same rows lie in the lake, as Athena leaves them.
+    stack.aws("s3", "cp", found["ResultConfiguration"]["OutputLocation"], tmp_path / "result.csv", "--no-progress")
+    lines = [",".join(f'"{value}"' for value in row) for row in rows]
+    assert (tmp_path / "result.csv").read_text() == "\n".join(lines) + "\n"
+    assert found["QueryExecutionId"] in stack.aws("athena", "list-query-executions")
+
+
+def test_athena_tells_what_is_wrong(stack: Stack) -> None:
+    query = ("--query-execution-id", execution(stack, "SELECT nothing FROM customer_trusted"))
+    status = stack.aws_json("athena", "get-query-execution", *query)["QueryExecution"]["Status"]
+    assert status["State"] == "FAILED"
+    assert status["StateChangeReason"].startswith("COLUMN_NOT_FOUND: line 1:8: Column 'nothing' cannot be resolved")
+    assert status["AthenaError"]["ErrorCategory"] == 2
+    refused = stack.try_aws("athena", "start-query-execution", "--query-string", "SELEC 1")
+    assert b"InvalidRequestException" in refused.stderr
+    assert b"mismatched input 'SELEC'" in refused.stderr
+    unknown = stack.try_aws("athena", "get-query-execution", "--query-execution-id", "never-started")
+    assert b"InvalidRequestException" in unknown.stderr
+
+
+def execution(stack: Stack, sql: str) -> str:
+    """A query that has come to an end."""
+    started = stack.aws_json(
+        "athena", "start-query-execution", "--query-string", sql, "--query-execution-context", "Database=stedi"
+    )
+    athena = stack.client("athena")
+
+    def ended() -> bool:
+        state = athena.get_query_execution(QueryExecutionId=started["QueryExecutionId"])["QueryExecution"]["Status"]
+        return state["State"] in ("SUCCEEDED", "FAILED", "CANCELLED")
+
+    until(ended, "the query to end")
+    return started["QueryExecutionId"]
+
+
+def test_what_is_synced_goes_through(start: Callable[..., Stack], village: Village) -> None:
+    stack = start()
+    stack.aws("s3", "sync", aged(village.folder), f"s3://{stack.bucket}", "--no-progress")
+    stack.wait_until_quiet()
+    until(lambda: stack.told().keys() == set(keys_of(village.folder)), "every file to be told")
+    # Again, there is nothing to do.
+    before = stack.lake.versions()
+    assert stack.aws("s3", "sync", village.folder, f"s3://{stack.bucket}") == ""
+    stack.wait_until_quiet()
+    assert stack.lake.versions() == before

@@ -1,0 +1,231 @@
+"""Large objects: multipart uploads by boto3's transfer manager, ranged downloads, and the memory they take."""
+
+import base64
+import concurrent.futures
+import hashlib
+import io
+import random
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from boto3.s3.transfer import TransferConfig
+
+from landing import Village
+from stack import MIB, Stack
+from test_objects import refused
+from up import until
+
+LARGE = 100 * MIB
+HUGE = 600 * MIB
+MEMORY_GROWTH_MAX = 150 * MIB
+PART = 5 * MIB
+
+
+class Pattern(io.RawIOBase):
+    """So many bytes, of which none is kept: a block over and over, with its number in front."""
+
+    BLOCK = random.Random(7).randbytes(MIB - 8)
+
+    def __init__(self, size: int):
+        self.size, self.position = size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self.position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self.position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self.position, io.SEEK_END: self.size}[whence]
+        return self.position
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self.read(len(buffer))
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    def read(self, size: int | None = -1) -> bytes:
+        wanted = self.size - self.position if size is None or size < 0 else min(size, self.size - self.position)
+        pieces = []
+        while wanted > 0:
+            number, offset = divmod(self.position, MIB)
+            piece = (number.to_bytes(8, "big") + self.BLOCK)[offset : offset + wanted]
+            pieces.append(piece)
+            self.position += len(piece)
+            wanted -= len(piece)
+        return b"".join(pieces)
+
+
+def digest(stream: Any) -> str:
+    found = hashlib.sha256()
+    while piece := stream.read(MIB):
+        found.update(piece)
+    return found.hexdigest()
+
+
+@pytest.fixture(scope="module")
+def s3(stack: Stack) -> Any:
+    return stack.client("s3", max_pool_connections=10)
+
+
+@pytest.mark.parametrize("algorithm", [None, "CRC32", "CRC32C", "SHA1", "SHA256", "CRC64NVME"])
+def test_large_object_there_and_back(s3: Any, bucket: str, tmp_path: Path, algorithm: str | None) -> None:
+    size = LARGE if algorithm is None else 17 * MIB
+    config = TransferConfig(multipart_threshold=8 * MIB, multipart_chunksize=8 * MIB, max_concurrency=8)
+    options = {"ChecksumAlgorithm": algorithm} if algorithm else {}
+    s3.upload_fileobj(Pattern(size), bucket, "large", ExtraArgs=options, Config=config)
+    head = s3.head_object(Bucket=bucket, Key="large", ChecksumMode="ENABLED")
+    assert head["ContentLength"] == size
+    assert head["ETag"].endswith(f'-{-(-size // (8 * MIB))}"')
+    if algorithm:
+        assert head[f"Checksum{algorithm}"]
+    s3.download_file(bucket, "large", str(tmp_path / "large"), Config=config)
+    with (tmp_path / "large").open("rb") as found:
+        assert digest(found) == digest(Pattern(size))
+    # Within a part, over the border of two, the end, and all of it at once by many.
+    for start, end in ((0, 0), (8 * MIB - 3, 8 * MIB + 3), (size - 5, size - 1)):
+        expected = Pattern(size)
+        expected.seek(start)
+        found = s3.get_object(Bucket=bucket, Key="large", Range=f"bytes={start}-{end}")
+        assert found["Body"].read() == expected.read(end - start + 1)
+
+
+def test_managed_copy_of_a_large_object(s3: Any, bucket: str) -> None:
+    s3.upload_fileobj(Pattern(30 * MIB), bucket, "large")
+    config = TransferConfig(multipart_threshold=8 * MIB, multipart_chunksize=8 * MIB)
+    s3.copy({"Bucket": bucket, "Key": "large"}, bucket, "copy", Config=config)
+    assert digest(s3.get_object(Bucket=bucket, Key="copy")["Body"]) == digest(Pattern(30 * MIB))
+
+
+def test_huge_objects_take_bounded_memory(start: Callable[..., Stack]) -> None:
+    """A put, a multipart upload, a copy and a read: none of them holds the object."""
+    stack = start()
+    s3 = stack.client("s3", read_timeout=300)
+    s3.create_bucket(Bucket="huge")
+    stack.forget_peak()
+    before = stack.peak_bytes()
+
+    def assert_bounded(what: str) -> None:
+        grown = stack.peak_bytes() - before
+        assert grown < MEMORY_GROWTH_MAX, f"{what}: {grown >> 20} MiB more"
+
+    s3.put_object(Bucket="huge", Key="one", Body=Pattern(HUGE), ContentLength=HUGE)
+    assert_bounded("put")
+    config = TransferConfig(multipart_chunksize=64 * MIB, max_concurrency=4)
+    s3.upload_fileobj(Pattern(HUGE), "huge", "parts", Config=config)
+    assert_bounded("multipart upload")
+    s3.copy_object(Bucket="huge", Key="copy", CopySource={"Bucket": "huge", "Key": "parts"})
+    assert_bounded("copy")
+    expected = digest(Pattern(HUGE))
+    for key in ("one", "copy"):
+        assert digest(s3.get_object(Bucket="huge", Key=key)["Body"]) == expected
+        s3.delete_object(Bucket="huge", Key=key)
+    assert_bounded("get")
+
+
+@pytest.mark.parametrize("how", ["parts", "put"])
+def test_landing_file_wakes_the_function_once(start: Callable[..., Stack], village: Village, how: str) -> None:
+    stack = start()
+    s3 = stack.client("s3")
+    key = "customer/landing/customers-0.json"
+    lines = (village.folder / key).read_bytes()
+    # Blank lines are no rows: the file is of more than one part, and the same account.
+    body = lines + b"\n" * PART
+    if how == "put":
+        s3.put_object(Bucket=stack.bucket, Key=key, Body=body)
+    else:
+        config = TransferConfig(multipart_threshold=PART, multipart_chunksize=PART)
+        s3.upload_fileobj(io.BytesIO(body), stack.bucket, key, Config=config)
+    until(lambda: key in stack.told(), "the file to be told")
+    stack.wait_until_quiet()
+    assert len(stack.told()[key]) == 1
+    (receipt,) = stack.lake.receipts("customer")
+    assert receipt["rows"] == len(lines.splitlines())
+
+
+def test_parts_that_do_not_fit_are_refused(s3: Any, bucket: str) -> None:
+    where = {"Bucket": bucket, "Key": "parts"}
+    upload = where | {"UploadId": s3.create_multipart_upload(**where)["UploadId"]}
+    parts = [
+        {"PartNumber": number, "ETag": s3.upload_part(**upload, PartNumber=number, Body=body)["ETag"]}
+        for number, body in ((1, b"1" * PART), (2, b"too small"), (3, b"3"))
+    ]
+
+    def complete(*numbers: int, **other: Any) -> tuple[str, int]:
+        chosen = {"Parts": [parts[number - 1] | other for number in numbers]}
+        return refused(s3.complete_multipart_upload, **upload, MultipartUpload=chosen)
+
+    assert complete(1, 2, 3) == ("EntityTooSmall", 400)
+    assert complete(1, ETag='"0123456789abcdef0123456789abcdef"') == ("InvalidPart", 400)
+    assert complete(1, PartNumber=9) == ("InvalidPart", 400)
+    assert complete() == ("MalformedXML", 400)
+    assert refused(s3.upload_part, **upload, PartNumber=10_001, Body=b"")[1] == 400
+    assert refused(s3.upload_part, **upload | {"UploadId": "none"}, PartNumber=1, Body=b"") == ("NoSuchUpload", 404)
+    assert refused(s3.head_object, **where)[1] == 404
+    # A part is replaced by a later one of its number, and one that is not named is left out.
+    parts[1]["ETag"] = s3.upload_part(**upload, PartNumber=2, Body=b"2" * PART)["ETag"]
+    assert complete(2, 1) == ("InvalidPartOrder", 400)
+    s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts[:2]})
+    assert s3.get_object(**where)["Body"].read() == b"1" * PART + b"2" * PART
+    second = s3.get_object(**where, PartNumber=2)
+    assert (second["PartsCount"], second["Body"].read()) == (2, b"2" * PART)
+
+
+def test_completing_is_conditional(s3: Any, bucket: str) -> None:
+    where = {"Bucket": bucket, "Key": "key"}
+
+    def ready() -> dict[str, Any]:
+        upload = where | {"UploadId": s3.create_multipart_upload(**where)["UploadId"]}
+        etag = s3.upload_part(**upload, PartNumber=1, Body=b"part")["ETag"]
+        return upload | {"MultipartUpload": {"Parts": [{"PartNumber": 1, "ETag": etag}]}}
+
+    first, second, third = ready(), ready(), ready()
+    etag = s3.complete_multipart_upload(**first, IfNoneMatch="*")["ETag"]
+    assert refused(s3.complete_multipart_upload, **second, IfNoneMatch="*") == ("PreconditionFailed", 412)
+    assert refused(s3.complete_multipart_upload, **second, IfMatch='"0"') == ("PreconditionFailed", 412)
+    s3.complete_multipart_upload(**third, IfMatch=etag)
+
+
+def test_whole_checksum_of_parts_is_verified(s3: Any, bucket: str) -> None:
+    bodies = [b"1" * PART, b"2"]
+
+    def crc32(body: bytes) -> str:
+        return base64.b64encode(zlib.crc32(body).to_bytes(4, "big")).decode()
+
+    for claimed, code in ((b"".join(bodies), None), (b"other", "BadDigest")):
+        where = {"Bucket": bucket, "Key": "whole"}
+        options = {"ChecksumAlgorithm": "CRC32", "ChecksumType": "FULL_OBJECT"}
+        upload = where | {"UploadId": s3.create_multipart_upload(**where, **options)["UploadId"]}
+        parts = []
+        for number, body in enumerate(bodies, 1):
+            part = s3.upload_part(**upload, PartNumber=number, Body=body, ChecksumAlgorithm="CRC32")
+            assert part["ChecksumCRC32"] == crc32(body)
+            parts.append({"PartNumber": number, "ETag": part["ETag"], "ChecksumCRC32": part["ChecksumCRC32"]})
+        end = upload | {
+            "MultipartUpload": {"Parts": parts},
+            "ChecksumType": "FULL_OBJECT",
+            "ChecksumCRC32": crc32(claimed),
+        }
+        if code is None:
+            assert s3.complete_multipart_upload(**end)["ChecksumCRC32"] == crc32(claimed)
+            head = s3.head_object(**where, ChecksumMode="ENABLED")
+            assert (head["ChecksumCRC32"], head["ChecksumType"]) == (crc32(claimed), "FULL_OBJECT")
+        else:
+            assert refused(s3.complete_multipart_upload, **end) == (code, 400)
+
+
+def test_many_read_and_write_at_once(s3: Any, bucket: str) -> None:
+    def turn(number: int) -> None:
+        body = random.Random(number).randbytes(100_000 + number)
+        s3.put_object(Bucket=bucket, Key=f"key/{number}", Body=body)
+        assert s3.get_object(Bucket=bucket, Key=f"key/{number}")["Body"].read() == body
+
+    with concurrent.futures.ThreadPoolExecutor(10) as clients:
+        list(clients.map(turn, range(200)))
+    assert s3.list_objects_v2(Bucket=bucket, Prefix="key/")["KeyCount"] == 200
