@@ -95,7 +95,7 @@ impl Cloud {
         let counters = Arc::new(Counters::default());
         let handlers = Arc::new(Handlers::default());
         let endpoint = Arc::new(Endpoint {
-            s3: S3ServiceBuilder::new(s3::Service { objects: Arc::clone(&objects) }).build(),
+            s3: S3ServiceBuilder::new(s3::Service { objects: Arc::clone(&objects), clock: Arc::clone(&clock) }).build(),
             glue: Glue::new(own.join("glue"), Arc::clone(&clock)),
             handlers: Arc::downgrade(&handlers),
             counters: Arc::clone(&counters),

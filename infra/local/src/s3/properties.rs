@@ -33,7 +33,7 @@ macro_rules! headers {
 /// Refuses what an object cannot be given here.
 macro_rules! refuse_special {
     ($what:literal, $input:expr) => {
-        $crate::s3::properties::refuse_special(
+        $crate::s3::properties::refuse_any(
             $what,
             &[
                 ("an access control list", {
@@ -66,7 +66,7 @@ macro_rules! refuse_special {
 
 pub(super) use {headers, refuse_special};
 
-pub(super) fn refuse_special(what: &str, asked: &[(&str, bool)]) -> S3Result<()> {
+pub(super) fn refuse_any(what: &str, asked: &[(&str, bool)]) -> S3Result<()> {
     match asked.iter().find(|(_, asked)| *asked) {
         Some((special, _)) => {
             Err(S3Error::with_message(S3ErrorCode::NotImplemented, format!("{what} with {special} is not implemented")))
@@ -128,7 +128,7 @@ pub(super) fn tags(header: Option<&str>) -> S3Result<BTreeMap<String, String>> {
 /// Tags that S3 would take.
 pub(super) fn checked_tags(pairs: Vec<(String, String)>) -> S3Result<BTreeMap<String, String>> {
     if pairs.len() > TAGS_MAX {
-        return Err(s3_error!(BadRequest, "Object tags cannot be greater than {TAGS_MAX}"));
+        return Err(s3_error!(InvalidTag, "Object tags cannot be greater than {TAGS_MAX}"));
     }
     let mut tags = BTreeMap::new();
     for (key, value) in pairs {
