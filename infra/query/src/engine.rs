@@ -19,6 +19,11 @@ use std::sync::Arc;
 /// The longest statement, as on AWS.
 pub const STATEMENT_BYTES_MAX: usize = 262_144;
 
+/// Statements are trees, which are walked down from many places; the threads of a runtime have stacks of 2 MiB. So
+/// parsing and planning get one that is enough for the deepest statement there may be.
+const STACK_BYTES: usize = 64 << 20;
+const STACK_LEFT_BYTES: usize = 32 << 20;
+
 /// What one engine may use.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -101,7 +106,8 @@ impl Engine {
     /// # Errors
     /// [`crate::ErrorKind::Syntax`]: what StartQueryExecution refuses.
     pub fn parse(&self, sql: &str, parameters: &[String]) -> Result<Statement, SqlError> {
-        Ok(Statement { action: statement::parse(sql, parameters)? })
+        let action = stacker::maybe_grow(STACK_LEFT_BYTES, STACK_BYTES, || statement::parse(sql, parameters));
+        Ok(Statement { action: action? })
     }
 
     /// Runs a statement. Rows of a query are computed as they are taken, but the first of them are there, so that most
@@ -110,6 +116,12 @@ impl Engine {
     /// # Errors
     /// What Athena gives as the reason of a failed execution.
     pub async fn run(&self, statement: Statement, context: &Context) -> Result<Answer, SqlError> {
+        let mut running = std::pin::pin!(self.run_on_any_stack(statement, context));
+        std::future::poll_fn(|task| stacker::maybe_grow(STACK_LEFT_BYTES, STACK_BYTES, || running.as_mut().poll(task)))
+            .await
+    }
+
+    async fn run_on_any_stack(&self, statement: Statement, context: &Context) -> Result<Answer, SqlError> {
         let session = self.session.as_ref().map_err(Clone::clone)?;
         if !context.catalog.eq_ignore_ascii_case(CATALOG) {
             let told = format!("Catalog '{}' does not exist: expected AwsDataCatalog", context.catalog);

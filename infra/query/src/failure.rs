@@ -50,10 +50,8 @@ pub(crate) fn told(error: &DataFusionError, query: Option<&Query>) -> SqlError {
             }
         },
         DataFusionError::ArrowError(arrow, _) => of_arrow(arrow),
-        DataFusionError::ResourcesExhausted(why) => SqlError::system(format!(
-            "EXHAUSTED_RESOURCES: Query exhausted resources at this scale factor: {}",
-            one_line(why)
-        )),
+        DataFusionError::ResourcesExhausted(why) => exhausted(why),
+        DataFusionError::IoError(why) => exhausted(&why.to_string()),
         DataFusionError::NotImplemented(why) => SqlError::user(format!("NOT_SUPPORTED: {}{}", first(), one_line(why))),
         DataFusionError::Plan(why) => plan(why, &line, &first),
         DataFusionError::SQL(error, _) => SqlError::user(format!("SYNTAX_ERROR: {}{error}", first())),
@@ -81,8 +79,15 @@ fn own(error: &DataFusionError) -> Option<&SqlError> {
     None
 }
 
+fn exhausted(why: &str) -> SqlError {
+    let told = "EXHAUSTED_RESOURCES: Query exhausted resources at this scale factor";
+    SqlError::system(format!("{told}: {}", one_line(why)))
+}
+
 fn of_arrow(error: &ArrowError) -> SqlError {
     match error {
+        // Nothing but spilling writes to the disk.
+        ArrowError::IoError(why, _) => exhausted(why),
         ArrowError::DivideByZero => SqlError::user("DIVISION_BY_ZERO: Division by zero"),
         ArrowError::ArithmeticOverflow(why) => SqlError::user(format!("NUMERIC_VALUE_OUT_OF_RANGE: {why}")),
         ArrowError::CastError(why) | ArrowError::ParseError(why) => {

@@ -262,14 +262,16 @@ impl Session {
         if named.len() != own.len() || running.columns.len() != own.len() {
             return Err(mismatch());
         }
+        let mut kinds = Vec::with_capacity(own.len());
         for (name, column) in named.iter().zip(&running.columns) {
             let Some(Ok(kind)) = kind(name) else { return Err(mismatch()) };
-            if kind.arrow() != column.kind.arrow() {
+            if !widens(&column.kind, &kind) {
                 return Err(mismatch());
             }
+            kinds.push(kind);
         }
-        for (name, column) in named.iter().zip(&mut running.columns) {
-            column.name = (*name).to_owned();
+        for ((name, kind), column) in named.iter().zip(kinds).zip(&mut running.columns) {
+            (column.name, column.kind) = ((*name).to_owned(), kind);
         }
         let by = table.partition_keys.iter().map(|key| key.name.clone()).collect();
         let place = Place { key: folder(&place.key), ..place };
@@ -304,6 +306,24 @@ impl Session {
         };
         made.map_err(|error| SqlError::system(format!("HIVE_METASTORE_ERROR: {error}")))?;
         Ok(Answer::lines(Vec::new(), Vec::new()))
+    }
+}
+
+/// Whether Trino makes one type of the other without being asked.
+fn widens(from: &SqlType, to: &SqlType) -> bool {
+    let rank = |kind: &SqlType| match kind {
+        SqlType::TinyInt => Some(0),
+        SqlType::SmallInt => Some(1),
+        SqlType::Integer => Some(2),
+        SqlType::BigInt => Some(3),
+        SqlType::Decimal { .. } => Some(4),
+        SqlType::Real => Some(5),
+        SqlType::Double => Some(6),
+        _ => None,
+    };
+    match (rank(from), rank(to)) {
+        (Some(from), Some(to)) if from < to => true,
+        _ => *from == SqlType::Unknown || from.arrow() == to.arrow(),
     }
 }
 

@@ -126,10 +126,7 @@ impl Hasher {
 }
 
 /// The checksum of a whole from those of its parts in order, each with its bytes' number; none for a hash.
-pub(crate) fn combine<'a>(
-    algorithm: Algorithm,
-    parts: impl IntoIterator<Item = (&'a [u8], u64)>,
-) -> Option<Vec<u8>> {
+pub(crate) fn combine<'a>(algorithm: Algorithm, parts: impl IntoIterator<Item = (&'a [u8], u64)>) -> Option<Vec<u8>> {
     let crc = algorithm.crc()?;
     let mut width = None;
     let mut whole = None;

@@ -97,7 +97,6 @@ fn condition(header: Option<&http::HeaderValue>) -> S3Result<Option<ETagConditio
     parsed.map_err(|error| s3_error!(InvalidArgument, "a condition is no ETag: {error}"))
 }
 
-
 /// Whether a directive says that what the source has is not copied.
 fn replaces_of(directive: Option<&str>) -> S3Result<bool> {
     match directive {

@@ -4,11 +4,11 @@ use super::checksums;
 use super::copy::{self, asked_of_source};
 use super::properties::{self, headers, refuse_special};
 use super::{Service, body, conditions};
+use crate::objects::Objects;
 use crate::objects::attributes::{Properties, Upload, hex};
 use crate::objects::checksum::{self, Algorithm, Checksum};
 use crate::objects::temporary::{Digests, Temporary};
 use crate::objects::uploads::{About, Part};
-use crate::objects::Objects;
 use md5::{Digest, Md5};
 use s3s::dto::*;
 use s3s::{S3Error, S3Request, S3Result, s3_error};
@@ -72,7 +72,10 @@ fn composite(algorithm: Option<Algorithm>, asked: Option<&ChecksumType>) -> S3Re
         (false, Some(algorithm)) => {
             let kind = if composite { ChecksumType::COMPOSITE } else { ChecksumType::FULL_OBJECT };
             let name = algorithm.name();
-            Err(s3_error!(InvalidRequest, "The {kind} checksum type cannot be used with the {name} checksum algorithm."))
+            Err(s3_error!(
+                InvalidRequest,
+                "The {kind} checksum type cannot be used with the {name} checksum algorithm."
+            ))
         }
         _ => Ok(composite),
     }
@@ -243,7 +246,10 @@ pub(super) async fn complete(
     if let Some(expected) = input.mpu_object_size
         && u64::try_from(expected) != Ok(size)
     {
-        return Err(s3_error!(InvalidRequest, "the object's size is said to be {expected}, the parts have {size} bytes"));
+        return Err(s3_error!(
+            InvalidRequest,
+            "the object's size is said to be {expected}, the parts have {size} bytes"
+        ));
     }
     let checksum = about.algorithm.map(|algorithm| checksum_of(&parts, algorithm, about.composite)).transpose()?;
     check(&mut input, checksum.as_ref())?;
@@ -343,7 +349,8 @@ fn chosen(listed: &[(u16, CompletedPart)], stored: &[Part], algorithm: Option<Al
 /// The checksum of an object from those of its parts.
 fn checksum_of(parts: &[Part], algorithm: Algorithm, composite: bool) -> S3Result<Checksum> {
     let missing = || s3_error!(InternalError, "a part of the upload is stored without its checksum");
-    let known: Option<Vec<(&[u8], u64)>> = parts.iter().map(|part| Some((part.checksum.as_deref()?, part.size))).collect();
+    let known: Option<Vec<(&[u8], u64)>> =
+        parts.iter().map(|part| Some((part.checksum.as_deref()?, part.size))).collect();
     let known = known.ok_or_else(missing)?;
     let value = match composite {
         true => {

@@ -79,7 +79,10 @@ pub(super) fn headers_of(known: Headers, expires: Option<Timestamp>, metadata: O
     let metadata: BTreeMap<_, _> = metadata.unwrap_or_default().into_iter().collect();
     let size: usize = metadata.iter().map(|(key, value)| key.len() + value.len()).sum();
     if size > METADATA_BYTES_MAX {
-        return Err(s3_error!(MetadataTooLarge, "the metadata have {size} bytes, at most {METADATA_BYTES_MAX} are taken"));
+        return Err(s3_error!(
+            MetadataTooLarge,
+            "the metadata have {size} bytes, at most {METADATA_BYTES_MAX} are taken"
+        ));
     }
     let expires = expires.map(|time| {
         let mut text = Vec::new();

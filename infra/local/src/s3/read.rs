@@ -133,14 +133,12 @@ fn is_enabled(mode: Option<&ChecksumMode>) -> bool {
 
 /// The answer to GetObjectAttributes.
 pub(super) fn attributes(input: &GetObjectAttributesInput, object: Description) -> S3Result<GetObjectAttributesOutput> {
-    let mut output =
-        GetObjectAttributesOutput { last_modified: Some(object.modified.into()), ..Default::default() };
+    let mut output = GetObjectAttributesOutput { last_modified: Some(object.modified.into()), ..Default::default() };
     for attribute in &input.object_attributes {
         match attribute.as_str() {
             ObjectAttributes::ETAG => output.e_tag = Some(ETag::Strong(object.etag.clone())),
             ObjectAttributes::CHECKSUM => {
-                output.checksum =
-                    object.properties.checksum.as_ref().map(|checksum| checksums::shown(Some(checksum)));
+                output.checksum = object.properties.checksum.as_ref().map(|checksum| checksums::shown(Some(checksum)));
             }
             ObjectAttributes::OBJECT_PARTS => {
                 output.object_parts =
@@ -181,7 +179,7 @@ fn parts(input: &GetObjectAttributesInput, upload: &Upload) -> S3Result<GetObjec
 
 /// The conditions of a copy's source: what is not wanted is always 412.
 pub(super) fn check_source(asked: &Asked, object: &Description) -> S3Result<()> {
-    asked.is_wanted(object).map_err(|_| {
-        s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold")
-    })
+    asked
+        .is_wanted(object)
+        .map_err(|_| s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold"))
 }

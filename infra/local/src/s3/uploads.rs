@@ -22,9 +22,8 @@ pub(super) fn list_parts(service: &Service, input: ListPartsInput) -> S3Result<L
             ..Default::default()
         };
         let kept = about.algorithm.zip(part.checksum);
-        let kept = kept.map(|(algorithm, value)| {
-            Checksum { algorithm, value: checksum::base64(&value), composite: false }
-        });
+        let kept =
+            kept.map(|(algorithm, value)| Checksum { algorithm, value: checksum::base64(&value), composite: false });
         checksums::show!(shown, kept.as_ref(), part);
         listed.push(shown);
     }

@@ -48,6 +48,7 @@ fn what_is_no_statement_is_told_with_its_place() {
     assert!(wrong("SELECT 'a").contains("not closed"));
     assert!(wrong("CREATE EXTERNAL TABLE 'a'.'b' (x int) LOCATION 's3://b/'").contains("mismatched input ''a''"));
     assert!(wrong(&"(".repeat(100_000)).contains("mismatched"));
+    assert!(wrong(&format!("SELECT {}", vec!["1"; 5000].join(" + "))).contains("too large"));
     assert!(wrong(&format!("SELECT {}1{}", "(".repeat(50_000), ")".repeat(50_000))).contains("too large"));
     assert!(wrong(&"x".repeat(STATEMENT_BYTES_MAX + 1)).contains("too long"));
 }

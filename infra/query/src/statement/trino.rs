@@ -17,6 +17,8 @@ use std::collections::HashMap;
 
 /// How deep expressions and subqueries may be in one another.
 const DEPTH_MAX: usize = 200;
+/// How many operators may follow one another: each is one level deeper than the one before.
+const OPERATORS_MAX: usize = 500;
 /// The hidden column that holds a row's file.
 const PATH: &str = "$path";
 
@@ -80,6 +82,7 @@ impl Query {
         let blank: String = sql[..from].chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect();
         let tokens = tokens(&(blank + &sql[from..end]))?;
         let mut tokens = filled(tokens, parameters)?;
+        check_depth(&tokens)?;
         let (mut written, mut words, mut names_path) = (HashMap::new(), HashMap::new(), false);
         for placed in &mut tokens {
             if let Token::Word(word) = &mut placed.token {
@@ -132,6 +135,54 @@ fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>, SqlError> {
         let Location { line, column } = error.location;
         SqlError::syntax(format!("line {line}:{column}: {}", error.message))
     })
+}
+
+/// Refuses expressions that would be too deep for those who walk down them: the parser itself counts parentheses, but
+/// takes `1 + 1 + …` in a loop.
+fn check_depth(tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
+    let mut levels = vec![0_usize];
+    for TokenWithSpan { token, span } in tokens {
+        let deeper = match token {
+            Token::LParen | Token::LBracket => {
+                levels.push(0);
+                false
+            }
+            Token::RParen | Token::RBracket => {
+                if levels.len() > 1 {
+                    levels.pop();
+                }
+                false
+            }
+            Token::Comma => {
+                levels.iter_mut().rev().take(1).for_each(|count| *count = 0);
+                false
+            }
+            Token::Plus | Token::Minus | Token::Mul | Token::Div | Token::Mod | Token::StringConcat => true,
+            Token::Word(word) => match word.keyword {
+                Keyword::AND | Keyword::OR | Keyword::NOT | Keyword::UNION | Keyword::EXCEPT | Keyword::INTERSECT => {
+                    true
+                }
+                Keyword::SELECT | Keyword::FROM | Keyword::WHERE | Keyword::ON | Keyword::HAVING | Keyword::WHEN => {
+                    levels.iter_mut().rev().take(1).for_each(|count| *count = 0);
+                    false
+                }
+                _ => false,
+            },
+            _ => false,
+        };
+        let count = levels.last_mut().map(|count| {
+            *count += usize::from(deeper);
+            *count
+        });
+        if count > Some(OPERATORS_MAX) || levels.len() > DEPTH_MAX {
+            let Location { line, column } = span.start;
+            let told = format!(
+                "statement is too large: more than {OPERATORS_MAX} operators in a row, or {DEPTH_MAX} parentheses"
+            );
+            return Err(SqlError::syntax(format!("STACK_OVERFLOW: line {line}:{column}: {told}")));
+        }
+    }
+    Ok(())
 }
 
 /// The first backtick outside of strings, quoted names and comments.

@@ -4,6 +4,7 @@ mod definitions;
 mod lake;
 mod names;
 mod pruning;
+mod removal;
 mod serde;
 mod values;
 mod writing;

@@ -31,29 +31,9 @@ async fn names_are_found_in_any_case() {
 #[tokio::test]
 async fn the_catalog_tells_of_itself() {
     let lake = lake().await;
-    lake.check("SHOW DATABASES", &["stedi"]).await;
     lake.check(
         "SHOW TABLES IN `stedi` '*_landing'",
         &["accelerometer_landing", "customer_landing", "step_trainer_landing"],
-    )
-    .await;
-    lake.check(
-        "SELECT table_name FROM information_schema.tables WHERE table_schema = 'stedi' AND table_name LIKE 'step%' ORDER BY 1",
-        &["step_trainer_landing", "step_trainer_trusted"],
-    )
-    .await;
-    lake.check(
-        "SELECT column_name, data_type, extra_info FROM information_schema.columns
-         WHERE table_name = 'accelerometer_trusted' ORDER BY ordinal_position",
-        &[
-            "user|varchar|∅",
-            "timestamp|bigint|∅",
-            "x|double|∅",
-            "y|double|∅",
-            "z|double|∅",
-            "dt|varchar|partition key",
-            "hour|varchar|partition key",
-        ],
     )
     .await;
     lake.check(
@@ -67,10 +47,10 @@ async fn the_catalog_tells_of_itself() {
         text.starts_with("CREATE EXTERNAL TABLE `stedi.step_trainer_landing`(\n  `sensorreadingtime` bigint"),
         "{text}"
     );
-    // What it says makes the same table again.
-    lake.check("DROP TABLE step_trainer_landing", &[]).await;
-    lake.check(&text, &[]).await;
-    assert_eq!(lake.ask("SHOW CREATE TABLE step_trainer_landing").await.unwrap().1, lines);
+    // What it says makes such a table.
+    lake.check(&text.replace("step_trainer_landing`", "again`"), &[]).await;
+    let again = lake.ask("SHOW CREATE TABLE again").await.unwrap().1.join("\n");
+    assert_eq!(again.replace("again`", "step_trainer_landing`"), text);
     let (_, lines) = lake.ask("DESCRIBE accelerometer_trusted").await.unwrap();
     assert_eq!(lines[0].split('\t').map(str::trim).take(2).collect::<Vec<_>>(), ["user", "string"]);
     lake.check_error("SHOW PARTITIONS customer_landing", "FAILED: Execution Error").await;

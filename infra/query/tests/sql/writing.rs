@@ -16,8 +16,7 @@ async fn a_table_is_made_of_a_query() {
     assert!(answer.written[0].key.starts_with("temp/1/11112222_"), "{:?}", answer.written);
     lake.check("SELECT * FROM temp_table_1", &["1|x|2022-06-18 14:00:00.000|[1, null]"]).await;
     lake.check_error(sql, "TABLE_ALREADY_EXISTS:").await;
-    lake.check("DROP TABLE temp_table_1", &[]).await;
-    lake.check_error(sql, "HIVE_PATH_ALREADY_EXISTS:").await;
+    lake.check_error(&sql.replace("temp_table_1", "temp_table_2"), "HIVE_PATH_ALREADY_EXISTS:").await;
     lake.check_error("CREATE TABLE t AS SELECT 1", "MISSING_COLUMN_NAME:").await;
     lake.check_error("CREATE TABLE t WITH (format='ORC') AS SELECT 1 a", "NOT_SUPPORTED: format ORC").await;
     lake.check_error("CREATE TABLE t WITH (frobs=1) AS SELECT 1 a", "INVALID_TABLE_PROPERTY:").await;
@@ -34,7 +33,7 @@ async fn partitions_are_written_and_registered() {
     assert_eq!(lake.answer("INSERT INTO parts SELECT 4, 'd'").await.unwrap().update_count, Some(1));
     lake.check("SELECT v FROM parts WHERE p = 'd'", &["4"]).await;
     lake.check_error("INSERT INTO parts SELECT 'x', 'd'", "TYPE_MISMATCH: line 1:1: Insert query has mismatched").await;
-    let many = "CREATE TABLE many WITH (partitioned_by = ARRAY['p']) AS
+    let many = "CREATE TABLE many WITH (partitioned_by = ARRAY['p'], external_location = 's3://lake/many/') AS
                 SELECT 1 v, x p FROM UNNEST(sequence(1, 101)) AS t (x)";
     lake.check_error(many, "HIVE_TOO_MANY_OPEN_PARTITIONS: Exceeded limit of 100").await;
 }
@@ -85,8 +84,8 @@ async fn an_answer_is_written_in_each_format() {
     let file = text(Format::Parquet).await;
     assert!(file.starts_with(b"PAR1") && file.ends_with(b"PAR1"));
     let mut out = Vec::new();
-    write(lake.answer("SHOW DATABASES").await.unwrap(), Format::Table, &mut out).await.unwrap();
-    assert_eq!(utf8(out), "stedi\n");
+    write(lake.answer("SHOW TABLES LIKE 'customer_t*'").await.unwrap(), Format::Table, &mut out).await.unwrap();
+    assert_eq!(utf8(out), "customer_trusted\n");
 }
 
 #[tokio::test]

@@ -5,8 +5,8 @@ use crate::error::SqlError;
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CaseWhen, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArgumentList, FunctionArguments, Ident, ObjectName, OrderByExpr, OrderByOptions, TimezoneInfo, TypedString,
-    Value, VisitorMut,
+    FunctionArgumentList, FunctionArguments, Ident, ObjectName, OrderByExpr, OrderByOptions, TableFactor, TimezoneInfo,
+    TypedString, Value, VisitorMut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 use std::ops::ControlFlow;
@@ -27,7 +27,6 @@ const RENAMED: &[(&str, &str)] = &[
     ("every", "bool_and"),
     ("element_at", "array_element"),
     ("is_nan", "isnan"),
-    ("listagg", "string_agg"),
     ("sequence", "generate_series"),
     ("split", "string_to_array"),
     ("truncate", "trunc"),
@@ -57,16 +56,57 @@ const PARTS: &[(&str, &str)] = &[
     ("second", "second"),
 ];
 
+/// How deep subqueries may be in the expressions of one another: DataFusion's time to plan them grows exponentially.
+/// Those in FROM are not meant.
+const SUBQUERIES_MAX: usize = 10;
+
 /// Rewrites expressions from the inside out.
 #[derive(Default)]
 pub(super) struct Rewriting {
     pub(super) error: Option<SqlError>,
+    subqueries: usize,
+}
+
+fn is_subquery(expr: &Expr) -> bool {
+    matches!(expr, Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. })
 }
 
 impl VisitorMut for Rewriting {
     type Break = ();
 
+    /// `UNNEST(…)` is a table function to the parser.
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        let TableFactor::Table { name, alias, args: Some(given), with_ordinality, .. } = factor else {
+            return ControlFlow::Continue(());
+        };
+        if name.to_string() == "unnest" {
+            let one = |argument: &FunctionArg| match argument {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+                _ => None,
+            };
+            *factor = TableFactor::UNNEST {
+                alias: alias.take(),
+                array_exprs: given.args.iter().filter_map(one).collect(),
+                with_offset: false,
+                with_offset_alias: None,
+                with_ordinality: *with_ordinality,
+            };
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        self.subqueries += usize::from(is_subquery(expr));
+        if self.subqueries > SUBQUERIES_MAX {
+            let told = format!("subqueries are more than {SUBQUERIES_MAX} deep in the expressions of one another");
+            self.error = Some(SqlError::syntax(format!("STACK_OVERFLOW: statement is too large: {told}")));
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        self.subqueries -= usize::from(is_subquery(expr));
         let taken = std::mem::replace(expr, Expr::Value(Value::Null.into()));
         match rewritten(taken) {
             Ok(new) => {
@@ -207,6 +247,19 @@ fn call(mut call: Function) -> Result<Expr, SqlError> {
             let known = Expr::IsNotNull(Box::new(by));
             call.filter = Some(Box::new(and(call.filter.take().map(|filter| *filter), known)));
         }
+        ("listagg", [_, ..]) => {
+            let order = std::mem::take(&mut call.within_group);
+            let FunctionArguments::List(list) = &mut call.args else { return Ok(Expr::Function(call)) };
+            if list.args.len() == 1 {
+                list.args.push(argument(text("")));
+            }
+            if !order.is_empty() {
+                list.clauses = vec![FunctionArgumentClause::OrderBy(order)];
+            }
+            call.name = ObjectName::from(vec![Ident::new("string_agg")]);
+        }
+        ("to_utf8", [one]) => return Ok(cast(one.clone(), DataType::Bytea)),
+        ("from_utf8", [one]) => return Ok(function("arrow_cast", vec![one.clone(), text("Utf8")])),
         // Trino replaces all that match, DataFusion the first.
         ("regexp_replace", [_, _]) => return Ok(function("regexp_replace", push(given, [text(""), text("g")]))),
         ("regexp_replace", [_, _, _]) => return Ok(function("regexp_replace", push(given, [text("g")]))),

@@ -1,8 +1,8 @@
 //! The columns of a query's answer: their names as Trino gives them.
 
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, ExcludeSelectItem, Expr, Ident, ObjectName, Select, SelectItem, SetExpr, Statement, Value,
-    VisitMut, VisitorMut, WildcardAdditionalOptions,
+    CastKind, DataType, ExcludeSelectItem, Expr, Ident, ObjectName, Query, Select, SelectItem, SetExpr, Statement,
+    Value, VisitMut, VisitorMut, WildcardAdditionalOptions,
 };
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -44,6 +44,16 @@ struct Naming {
 
 impl VisitorMut for Naming {
     type Break = ();
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        if let SetExpr::Values(values) = query.body.as_mut() {
+            for value in values.rows.iter_mut().flat_map(|row| &mut row.content) {
+                let taken = std::mem::replace(value, Expr::Value(Value::Null.into()));
+                *value = small(taken);
+            }
+        }
+        ControlFlow::Continue(())
+    }
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         let mut seen = HashSet::new();
