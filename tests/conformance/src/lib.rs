@@ -9,12 +9,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests say by a panic what they expected")]
 #![allow(clippy::missing_panics_doc, missing_docs, reason = "each function is a test; its name says what it shows")]
 
+pub mod checksums;
 pub mod conditions;
+pub mod copies;
 pub mod glue;
 pub mod keys;
 pub mod lists;
+pub mod multipart;
 pub mod objects;
 pub mod strict;
+pub mod strict_multipart;
 mod target;
 
 pub use target::Target;
@@ -33,6 +37,7 @@ macro_rules! suite {
             a_get_of_a_known_version_is_304,
             a_head_of_a_known_version_is_304,
             a_get_of_another_version_is_412,
+            reads_are_conditional_on_a_time,
         }
         $crate::suite! { @ $open, objects:
             a_put_is_read_back_with_its_headers,
@@ -47,6 +52,22 @@ macro_rules! suite {
             a_deleted_object_is_gone,
             many_objects_are_deleted_at_once,
             buckets_are_listed,
+            an_empty_bucket_is_deleted,
+            tags_are_kept_with_an_object,
+        }
+        $crate::suite! { @ $open, multipart:
+            parts_become_one_object,
+            a_part_that_comes_again_replaces_the_first,
+            parts_and_uploads_are_listed,
+            an_aborted_upload_is_gone,
+            a_part_that_is_not_there_is_refused,
+            a_small_part_before_the_last_is_refused,
+        }
+        $crate::suite! { @ $open, copies:
+            a_copy_has_bytes_and_headers,
+            a_copy_may_have_other_headers,
+            a_copy_onto_itself_must_change_something,
+            a_copy_of_nothing_is_no_such_key,
         }
         $crate::suite! { @ $open, lists:
             pages_follow_each_other,
@@ -55,6 +76,8 @@ macro_rules! suite {
             a_common_prefix_is_on_one_page,
             start_after_is_exclusive,
             nothing_below_a_prefix_is_an_empty_list,
+            the_first_version_lists_by_marker,
+            an_object_has_one_version,
         }
         $crate::suite! { @ $open, keys:
             unusual_keys_are_stored_read_and_listed,
@@ -73,10 +96,26 @@ macro_rules! suite {
         }
     };
     (strict $open:path) => {
+        $crate::suite! { @ $open, strict_multipart:
+            a_repeated_completion_is_answered_as_the_first,
+            a_completion_is_conditional,
+            parts_must_be_in_order,
+            a_part_number_is_1_to_10000,
+            a_part_of_an_object_is_read_by_its_number,
+            an_upload_has_a_checksum,
+            a_part_is_copied_from_a_range,
+            an_upload_of_no_parts_is_refused,
+        }
+        $crate::suite! { @ $open, checksums:
+            a_checksum_is_kept_and_returned,
+            a_checksum_behind_a_body_is_kept,
+            two_checksums_are_refused,
+        }
         $crate::suite! { @ $open, strict:
             hostile_keys_are_stored_read_and_listed,
             an_empty_object_has_no_ranges,
             a_wrong_checksum_is_refused,
+            a_copy_is_conditional_on_its_source,
             an_unknown_s3_operation_is_refused,
             an_unknown_s3_parameter_is_refused,
             an_unknown_glue_operation_is_refused_by_name,

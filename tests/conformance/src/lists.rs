@@ -90,3 +90,33 @@ pub async fn nothing_below_a_prefix_is_an_empty_list(target: &Target) {
         assert_eq!((page.key_count(), page.is_truncated()), (Some(0), Some(false)), "{prefix}");
     }
 }
+
+/// The first version: a marker in place of a token.
+pub async fn the_first_version_lists_by_marker(target: &Target) {
+    let stored = ["a", "b/1", "b/2", "c", "d e"].map(String::from);
+    put_all(target, &stored).await;
+    let (mut listed, mut marker) = (Vec::new(), None);
+    loop {
+        let list = target.s3.list_objects().bucket(&target.bucket).delimiter("/").max_keys(1).set_marker(marker);
+        let page = list.send().await.unwrap();
+        listed.extend(page.contents().iter().map(|object| object.key().unwrap().to_owned()));
+        listed.extend(page.common_prefixes().iter().map(|common| common.prefix().unwrap().to_owned()));
+        marker = page.next_marker().map(str::to_owned);
+        if page.is_truncated() != Some(true) {
+            break;
+        }
+        assert!(marker.is_some());
+    }
+    assert_eq!(listed, ["a", "b/", "c", "d e"]);
+    let after = target.s3.list_objects().bucket(&target.bucket).marker("b/1").send().await.unwrap();
+    let after: Vec<_> = after.contents().iter().map(|object| object.key().unwrap()).collect();
+    assert_eq!(after, ["b/2", "c", "d e"]);
+}
+
+pub async fn an_object_has_one_version(target: &Target) {
+    put_all(target, &["a".to_owned(), "b".to_owned()]).await;
+    target.put("a", "again").await;
+    let list = target.s3.list_object_versions().bucket(&target.bucket).send().await.unwrap();
+    let versions: Vec<_> = list.versions().iter().map(|version| (version.key(), version.version_id())).collect();
+    assert_eq!(versions, [(Some("a"), Some("null")), (Some("b"), Some("null"))]);
+}

@@ -3,7 +3,7 @@
 use crate::{Target, refusal};
 use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{Delete, ObjectIdentifier};
+use aws_sdk_s3::types::{Delete, ObjectIdentifier, Tag, Tagging};
 
 pub async fn a_put_is_read_back_with_its_headers(target: &Target) {
     let put = target.s3.put_object().bucket(&target.bucket).key("a/b.json").body(ByteStream::from_static(b"hello"));
@@ -127,4 +127,29 @@ pub async fn buckets_are_listed(target: &Target) {
 /// Bytes of which no two places look the same.
 fn pattern(length: u32) -> Vec<u8> {
     (0..length).flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()).take(length as usize).collect()
+}
+
+pub async fn an_empty_bucket_is_deleted(target: &Target) {
+    target.put("key", "x").await;
+    let delete = || target.s3.delete_bucket().bucket(&target.bucket);
+    assert_eq!(refusal!(delete().send().await), (409, Some("BucketNotEmpty".into())));
+    target.s3.delete_object().bucket(&target.bucket).key("key").send().await.unwrap();
+    delete().send().await.unwrap();
+    assert_eq!(refusal!(delete().send().await), (404, Some("NoSuchBucket".into())));
+}
+
+pub async fn tags_are_kept_with_an_object(target: &Target) {
+    let put = target.s3.put_object().bucket(&target.bucket).key("key").tagging("a=1%202&b=");
+    put.body(ByteStream::from_static(b"x")).send().await.unwrap();
+    let get = || target.s3.get_object_tagging().bucket(&target.bucket).key("key");
+    let tags = get().send().await.unwrap();
+    let tags: Vec<_> = tags.tag_set().iter().map(|tag| (tag.key(), tag.value())).collect();
+    assert_eq!(tags, [("a", "1 2"), ("b", "")]);
+    let tag = Tag::builder().key("c").value("3").build().unwrap();
+    let tagging = Tagging::builder().tag_set(tag.clone()).build().unwrap();
+    target.s3.put_object_tagging().bucket(&target.bucket).key("key").tagging(tagging).send().await.unwrap();
+    assert_eq!(get().send().await.unwrap().tag_set(), [tag]);
+    target.s3.delete_object_tagging().bucket(&target.bucket).key("key").send().await.unwrap();
+    assert!(get().send().await.unwrap().tag_set().is_empty());
+    assert_eq!(target.get("key").await, b"x");
 }

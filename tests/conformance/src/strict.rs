@@ -48,15 +48,26 @@ pub async fn a_wrong_checksum_is_refused(target: &Target) {
     assert_eq!(target.list("").await, [""; 0]);
 }
 
+pub async fn a_copy_is_conditional_on_its_source(target: &Target) {
+    let etag = target.put("key", "hello").await.e_tag.unwrap();
+    let source = format!("{}/key", target.bucket);
+    let copy = || target.s3.copy_object().bucket(&target.bucket).key("copy").copy_source(&source);
+    copy().copy_source_if_match(&etag).send().await.unwrap();
+    let known = copy().copy_source_if_none_match(&etag).send().await;
+    assert_eq!(refusal!(known), (412, Some("PreconditionFailed".into())));
+    let other = copy().copy_source_if_match("\"5d41402abc4b2a76b9719d911017c593\"").send().await;
+    assert_eq!(refusal!(other), (412, Some("PreconditionFailed".into())));
+}
+
 pub async fn an_unknown_s3_operation_is_refused(target: &Target) {
     let get = target.s3.get_bucket_policy().bucket(&target.bucket).send().await;
     assert_eq!(refusal!(get), (501, Some("NotImplemented".into())));
-    let list = target.s3.list_objects().bucket(&target.bucket).send().await;
-    assert_eq!(refusal!(list), (501, Some("NotImplemented".into())));
+    let acl = target.s3.get_bucket_acl().bucket(&target.bucket).send().await;
+    assert_eq!(refusal!(acl), (501, Some("NotImplemented".into())));
 }
 
 pub async fn an_unknown_s3_parameter_is_refused(target: &Target) {
-    let put = target.s3.put_object().bucket(&target.bucket).key("key").tagging("a=b").send().await;
+    let put = target.s3.put_object().bucket(&target.bucket).key("key").website_redirect_location("/b").send().await;
     assert_eq!(refusal!(put), (501, Some("NotImplemented".into())));
     target.put("key", "").await;
     let get = target.s3.get_object().bucket(&target.bucket).key("key").version_id("1").send().await;
