@@ -25,7 +25,7 @@ pub async fn segments_are_all_of_a_table_once(target: &Target) {
     create(target, (0..40).map(|hour| partition("d1", &format!("{hour:02}"))).collect()).await;
     let mut all = Vec::new();
     for number in 0..3 {
-        let segment = Segment::builder().segment_number(number).total_segments(3).build();
+        let segment = Segment::builder().segment_number(number).total_segments(3).build().unwrap();
         let list = target.glue.get_partitions().database_name(&target.database).table_name("readings");
         let mut pages = list.segment(segment).max_results(7).into_paginator().send();
         let before = all.len();
@@ -36,7 +36,7 @@ pub async fn segments_are_all_of_a_table_once(target: &Target) {
     }
     all.sort();
     assert_eq!(all, (0..40).map(|hour| format!("{hour:02}")).collect::<Vec<_>>());
-    let wrong = Segment::builder().segment_number(3).total_segments(3).build();
+    let wrong = Segment::builder().segment_number(3).total_segments(3).build().unwrap();
     let list = target.glue.get_partitions().database_name(&target.database).table_name("readings").segment(wrong);
     assert_eq!(refusal!(list.send().await), (400, Some(INVALID.into())));
 }

@@ -88,7 +88,7 @@ impl Glue {
             }
             "GetPartition" => partitions::get(catalog, &input(&["DatabaseName", "TableName", "PartitionValues"])?),
             "GetPartitions" => {
-                let known = [&OF_TABLE[..], &PAGED, &["Expression", "Segment", "ExcludeColumnSchema"]].concat();
+                let known = [&OF_TABLE[..], &PAGED[..], &["Expression", "Segment", "ExcludeColumnSchema"][..]].concat();
                 partitions::get_all(catalog, &input(&known)?)
             }
             "CreatePartition" => partitions::create(catalog, &input(&["DatabaseName", "TableName", "PartitionInput"])?),
