@@ -1,7 +1,9 @@
 //! The catalogue: databases, tables and partitions.
 
 use crate::{Target, refusal};
-use aws_sdk_glue::types::{Column, PartitionInput, PartitionValueList, SerDeInfo, StorageDescriptor, TableInput};
+use aws_sdk_glue::types::{
+    Column, DatabaseInput, PartitionInput, PartitionValueList, SerDeInfo, StorageDescriptor, TableInput,
+};
 
 /// A table with the partition keys dt and hour.
 pub(crate) async fn create_table(target: &Target, name: &str) {
@@ -9,7 +11,7 @@ pub(crate) async fn create_table(target: &Target, name: &str) {
     create.send().await.unwrap();
 }
 
-fn table(name: &str) -> aws_sdk_glue::types::builders::TableInputBuilder {
+pub(crate) fn table(name: &str) -> aws_sdk_glue::types::builders::TableInputBuilder {
     TableInput::builder()
         .name(name)
         .description("readings")
@@ -45,7 +47,7 @@ pub(crate) fn partition(dt: &str, hour: &str) -> PartitionInput {
         .build()
 }
 
-async fn create(target: &Target, partitions: Vec<PartitionInput>) -> Vec<(Vec<String>, String)> {
+pub(crate) async fn create(target: &Target, partitions: Vec<PartitionInput>) -> Vec<(Vec<String>, String)> {
     let create = target.glue.batch_create_partition().database_name(&target.database).table_name("readings");
     let answer = create.set_partition_input_list(Some(partitions)).send().await.unwrap();
     answer.errors().iter().map(named).collect()
@@ -56,7 +58,7 @@ fn named(error: &aws_sdk_glue::types::PartitionError) -> (Vec<String>, String) {
 }
 
 /// The values of all partitions, page by page, sorted.
-async fn listed(target: &Target) -> Vec<Vec<String>> {
+pub(crate) async fn listed(target: &Target) -> Vec<Vec<String>> {
     let list = target.glue.get_partitions().database_name(&target.database).table_name("readings").max_results(100);
     let mut pages = list.into_paginator().send();
     let mut all = Vec::new();
@@ -106,7 +108,7 @@ pub async fn what_exists_is_already_exists(target: &Target) {
     create_table(target, "readings").await;
     let again = target.glue.create_table().database_name(&target.database);
     assert_eq!(refusal!(again.table_input(table("readings").build().unwrap()).send().await), expected);
-    let database = aws_sdk_glue::types::DatabaseInput::builder().name(&target.database).build().unwrap();
+    let database = DatabaseInput::builder().name(&target.database).build().unwrap();
     assert_eq!(refusal!(target.glue.create_database().database_input(database).send().await), expected);
     let partition = target.glue.create_partition().database_name(&target.database).table_name("readings");
     let partition = partition.partition_input(self::partition("2022-06-18", "14"));
@@ -171,4 +173,97 @@ pub async fn all_partitions_are_listed_once(target: &Target) {
         assert_eq!(create(target, batch.iter().map(|[dt, hour]| partition(dt, hour)).collect()).await, []);
     }
     assert_eq!(listed(target).await, all);
+}
+
+/// The hours of those partitions of readings that an expression chooses, sorted.
+pub(crate) async fn chosen(target: &Target, expression: &str) -> Vec<String> {
+    let list = target.glue.get_partitions().database_name(&target.database).table_name("readings");
+    let mut pages = list.expression(expression).max_results(2).into_paginator().send();
+    let mut hours = Vec::new();
+    while let Some(page) = pages.next().await {
+        hours.extend(page.unwrap().partitions().iter().map(|partition| partition.values()[1].clone()));
+    }
+    hours.sort();
+    hours
+}
+
+pub async fn partitions_are_chosen_by_an_expression(target: &Target) {
+    create_table(target, "readings").await;
+    let hours = ["12", "13", "14", "15", "16"];
+    create(target, hours.iter().map(|hour| partition("2022-06-18", hour)).collect()).await;
+    create(target, vec![partition("2022-06-19", "17")]).await;
+    for (expression, expected) in [
+        ("dt='2022-06-18' AND hour>='14'", &["14", "15", "16"][..]),
+        ("hour IN ('12', '17')", &["12", "17"]),
+        ("dt = '2022-06-19' OR hour = '12'", &["12", "17"]),
+        ("dt = '2022-06-18' AND hour BETWEEN '13' AND '14'", &["13", "14"]),
+        ("dt LIKE '%-19'", &["17"]),
+        ("(hour = '12' OR hour = '13') AND dt = '2022-06-19'", &[]),
+        ("hour > '00'", &["12", "13", "14", "15", "16", "17"]),
+    ] {
+        assert_eq!(chosen(target, expression).await, expected, "{expression}");
+    }
+}
+
+pub async fn a_database_is_listed_changed_and_deleted(target: &Target) {
+    let name = format!("{}-other", target.database);
+    let glue = &target.glue;
+    let described = |text: &str| DatabaseInput::builder().name(&name).description(text).build().unwrap();
+    glue.create_database().database_input(described("old")).send().await.unwrap();
+    glue.update_database().name(&name).database_input(described("new")).send().await.unwrap();
+    let mut pages = glue.get_databases().into_paginator().send();
+    let mut found = Vec::new();
+    while let Some(page) = pages.next().await {
+        found.extend(page.unwrap().database_list);
+    }
+    let mine: Vec<_> = found.iter().filter(|database| database.name() == name).collect();
+    assert_eq!(mine.len(), 1);
+    assert_eq!(mine[0].description(), Some("new"));
+    glue.delete_database().name(&name).send().await.unwrap();
+    assert_eq!(refusal!(glue.get_database().name(&name).send().await), (400, Some("EntityNotFoundException".into())));
+    assert_eq!(
+        refusal!(glue.delete_database().name(&name).send().await),
+        (400, Some("EntityNotFoundException".into()))
+    );
+}
+
+/// Partitions are a table's: another of the same name has none of them.
+pub async fn a_table_made_anew_has_no_partitions(target: &Target) {
+    create_table(target, "readings").await;
+    create(target, vec![partition("d1", "h1")]).await;
+    let delete = target.glue.delete_table().database_name(&target.database).name("readings");
+    delete.clone().send().await.unwrap();
+    assert_eq!(refusal!(delete.send().await), (400, Some("EntityNotFoundException".into())));
+    let get = target.glue.get_table().database_name(&target.database).name("readings");
+    assert_eq!(refusal!(get.send().await), (400, Some("EntityNotFoundException".into())));
+    create_table(target, "readings").await;
+    assert_eq!(listed(target).await, [["", ""]; 0]);
+}
+
+pub async fn a_partition_is_replaced(target: &Target) {
+    create_table(target, "readings").await;
+    create(target, vec![partition("d1", "h1"), partition("d1", "h2")]).await;
+    let update = |values: [&str; 2], input: PartitionInput| {
+        let update = target.glue.update_partition().database_name(&target.database).table_name("readings");
+        update.partition_value_list(values[0]).partition_value_list(values[1]).partition_input(input).send()
+    };
+    let new = PartitionInput::builder().values("d1").values("h1").parameters("rows", "8").build();
+    update(["d1", "h1"], new).await.unwrap();
+    update(["d1", "h2"], partition("d2", "h2")).await.unwrap();
+    assert_eq!(listed(target).await, [["d1", "h1"], ["d2", "h2"]]);
+    let get = target.glue.get_partition().database_name(&target.database).table_name("readings");
+    let stored = get.partition_values("d1").partition_values("h1").send().await.unwrap().partition.unwrap();
+    assert_eq!(stored.parameters().unwrap()["rows"], "8");
+    let missing = update(["d9", "h9"], partition("d9", "h9")).await;
+    assert_eq!(refusal!(missing), (400, Some("EntityNotFoundException".into())));
+}
+
+pub async fn partitions_are_read_in_a_batch(target: &Target) {
+    create_table(target, "readings").await;
+    create(target, vec![partition("d1", "h1"), partition("d1", "h2")]).await;
+    let values = |hour: &str| PartitionValueList::builder().values("d1").values(hour).build().unwrap();
+    let get = target.glue.batch_get_partition().database_name(&target.database).table_name("readings");
+    let found = get.partitions_to_get(values("h2")).partitions_to_get(values("h9")).send().await.unwrap();
+    let hours: Vec<_> = found.partitions().iter().map(|partition| partition.values()[1].as_str()).collect();
+    assert_eq!(hours, ["h2"]);
 }

@@ -1,7 +1,7 @@
 //! The behaviours of S3 and Glue that the product relies on, told by the real SDKs.
 //!
 //! One suite, called for every implementation: the local stack in process and over HTTP, and any other endpoint that
-//! `CONFORMANCE_ENDPOINT_URL` names (`tests/*.rs`). The modules are the behaviours by theme; [`strict`] holds those
+//! `CONFORMANCE_ENDPOINT_URL` names (`tests/*.rs`). The modules are the behaviours by theme; [`strict`] and [`strict_glue`] hold those
 //! that AWS and the local stack have, and an independent emulator need not.
 //!
 //! The local stack must not be more forgiving than AWS: a test that passes here and fails there is worth nothing.
@@ -19,6 +19,7 @@ pub mod multipart;
 pub mod objects;
 pub mod strict;
 pub mod strict_multipart;
+pub mod strict_glue;
 mod target;
 
 pub use target::Target;
@@ -93,6 +94,11 @@ macro_rules! suite {
             a_batch_names_each_partition_that_exists,
             a_batch_deletes_and_names_each_partition_that_is_missing,
             all_partitions_are_listed_once,
+            partitions_are_chosen_by_an_expression,
+            a_database_is_listed_changed_and_deleted,
+            a_table_made_anew_has_no_partitions,
+            a_partition_is_replaced,
+            partitions_are_read_in_a_batch,
         }
     };
     (strict $open:path) => {
@@ -123,6 +129,18 @@ macro_rules! suite {
             a_batch_of_more_than_100_partitions_is_refused,
             a_partition_with_too_few_values_is_refused,
             partitions_are_paged,
+        }
+        $crate::suite! { @ $open, strict_glue:
+            what_is_no_expression_is_refused,
+            segments_are_all_of_a_table_once,
+            columns_of_partitions_are_left_out_on_demand,
+            tables_are_listed_by_a_pattern,
+            tables_are_deleted_in_a_batch,
+            a_database_goes_with_its_tables,
+            a_batch_of_updates_names_each_partition_that_is_missing,
+            the_current_version_of_a_table_is_there,
+            a_name_is_no_path,
+            there_are_no_functions,
         }
     };
     (@ $open:path, $module:ident: $($behaviour:ident,)*) => {

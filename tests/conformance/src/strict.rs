@@ -83,9 +83,9 @@ pub async fn an_unknown_glue_operation_is_refused_by_name(target: &Target) {
 pub async fn an_unknown_glue_parameter_is_refused_by_name(target: &Target) {
     create_table(target, "readings").await;
     let list = target.glue.get_partitions().database_name(&target.database).table_name("readings");
-    let error = list.expression("dt = '2022-06-18'").send().await.expect_err("expressions are not implemented");
+    let error = list.transaction_id("1").send().await.expect_err("there are no transactions");
     assert_eq!(error.code(), Some("InvalidInputException"));
-    assert!(error.message().unwrap().contains("Expression"), "{error:?}");
+    assert!(error.message().unwrap().contains("TransactionId"), "{error:?}");
 }
 
 pub async fn a_batch_of_more_than_100_partitions_is_refused(target: &Target) {

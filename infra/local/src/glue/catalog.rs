@@ -15,6 +15,9 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+const DATABASE: &str = "database.json";
+const TABLE: &str = "table.json";
+
 /// A table's partitions, by their values.
 pub(super) type Partitions = BTreeMap<Vec<String>, Map<String, Value>>;
 
@@ -55,37 +58,65 @@ impl Catalog {
     }
 
     pub(super) fn database(&self, database: &str) -> Result<Map<String, Value>, Refusal> {
-        read(&self.database_directory(database).join("database.json"))?
+        read(&self.database_directory(database).join(DATABASE))?
             .ok_or_else(|| Refusal::missing(format_args!("Database {database}")))
     }
 
+    /// The names of all databases, in order.
+    pub(super) fn databases(&self) -> Result<Vec<String>, Refusal> {
+        entries(&self.directory, DATABASE)
+    }
+
     pub(super) fn put_database(&self, database: &str, value: &Map<String, Value>) -> Result<(), Refusal> {
-        replace(&self.database_directory(database), "database.json", value)
+        replace(&self.database_directory(database), DATABASE, value)
+    }
+
+    /// Puts a database where none is. Whatever a killed removal left of an earlier one goes first.
+    pub(super) fn new_database(&mut self, database: &str, value: &Map<String, Value>) -> Result<(), Refusal> {
+        self.clear(&self.database_directory(database))?;
+        self.put_database(database, value)
+    }
+
+    /// Removes a database, and all that is in it: first what says that it is there.
+    pub(super) fn delete_database(&mut self, database: &str) -> Result<(), Refusal> {
+        let directory = self.database_directory(database);
+        fs::remove_file(directory.join(DATABASE))?;
+        self.clear(&directory)
+    }
+
+    fn clear(&mut self, directory: &Path) -> Result<(), Refusal> {
+        self.loaded.retain(|path, _| !path.starts_with(directory));
+        match fs::remove_dir_all(directory) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn table(&self, database: &str, table: &str) -> Result<Map<String, Value>, Refusal> {
-        read(&self.table_directory(database, table).join("table.json"))?
+        read(&self.table_directory(database, table).join(TABLE))?
             .ok_or_else(|| Refusal::missing(format_args!("Table {table}")))
     }
 
     pub(super) fn put_table(&self, database: &str, table: &str, value: &Map<String, Value>) -> Result<(), Refusal> {
-        replace(&self.table_directory(database, table), "table.json", value)
+        replace(&self.table_directory(database, table), TABLE, value)
+    }
+
+    /// Puts a table where none is: one without partitions, whatever a killed removal left of an earlier one.
+    pub(super) fn new_table(&mut self, database: &str, table: &str, value: &Map<String, Value>) -> Result<(), Refusal> {
+        self.clear(&self.table_directory(database, table))?;
+        self.put_table(database, table, value)
+    }
+
+    /// Removes a table and its partitions: first what says that it is there.
+    pub(super) fn delete_table(&mut self, database: &str, table: &str) -> Result<(), Refusal> {
+        let directory = self.table_directory(database, table);
+        fs::remove_file(directory.join(TABLE))?;
+        self.clear(&directory)
     }
 
     /// The names of a database's tables, in order.
     pub(super) fn tables(&self, database: &str) -> Result<Vec<String>, Refusal> {
-        let directory = self.database_directory(database);
-        let mut tables = Vec::new();
-        for entry in fs::read_dir(&directory)? {
-            let entry = entry?;
-            if entry.path().join("table.json").is_file()
-                && let Some(name) = entry.file_name().to_str().and_then(names::unescape)
-            {
-                tables.push(name);
-            }
-        }
-        tables.sort();
-        Ok(tables)
+        entries(&self.database_directory(database), TABLE)
     }
 
     pub(super) fn partitions(&mut self, database: &str, table: &str) -> Result<&Partitions, Refusal> {
@@ -148,6 +179,25 @@ impl Catalog {
             }
         }
     }
+}
+
+/// The names of the directories in which there is a file `what`, in order.
+fn entries(directory: &Path, what: &str) -> Result<Vec<String>, Refusal> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        if entry.path().join(what).is_file()
+            && let Some(name) = entry.file_name().to_str().and_then(names::unescape)
+        {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 fn read(path: &Path) -> Result<Option<Map<String, Value>>, Refusal> {

@@ -57,6 +57,24 @@ impl<'a> Input<'a> {
         self.0.get(name)?.as_str()
     }
 
+    /// Whether a flag is set.
+    pub(super) fn flag(&self, name: &str) -> Result<bool, Refusal> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(false),
+            Some(value) => {
+                value.as_bool().ok_or_else(|| Refusal::invalid(format!("{name} is {value}, expected a boolean")))
+            }
+        }
+    }
+
+    /// A structure that need not be there.
+    pub(super) fn optional_object(&self, name: &str) -> Result<Option<&'a Map<String, Value>>, Refusal> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(_) => self.object(name).map(Some),
+        }
+    }
+
     /// The length of a page.
     pub(super) fn results_max(&self) -> Result<usize, Refusal> {
         match self.0.get("MaxResults").filter(|value| !value.is_null()) {
@@ -72,9 +90,24 @@ impl<'a> Input<'a> {
 /// The name inside an input structure, folded to lower case.
 pub(super) fn fold(value: &Value, what: &str) -> Result<String, Refusal> {
     match value.as_str() {
+        // Names are names of files.
+        Some(name) if name.contains('/') => {
+            Err(Refusal::invalid(format!("{what} is {value}: a slash in a name is not implemented by this endpoint")))
+        }
+        Some("database.json" | "table.json" | "partitions.jsonl") => {
+            Err(Refusal::invalid(format!("{what} is {value}, a name that this endpoint keeps for itself")))
+        }
         Some(name) if (1..=255).contains(&name.len()) && !name.contains('\0') => Ok(name.to_lowercase()),
         _ => Err(Refusal::invalid(format!("{what} is {value}, expected a name of 1 to 255 characters"))),
     }
+}
+
+/// A page of `names` in order, each after the one that `token` names, and the token of the next page.
+pub(super) fn page(names: Vec<String>, token: Option<&str>, length_max: usize) -> (Vec<String>, Option<String>) {
+    let mut rest = names.into_iter().filter(|name| token.is_none_or(|token| name.as_str() > token));
+    let page: Vec<_> = rest.by_ref().take(length_max).collect();
+    let next = rest.next().and(page.last().cloned());
+    (page, next)
 }
 
 /// A list of partition values.

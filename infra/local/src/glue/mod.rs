@@ -2,8 +2,11 @@
 //!
 //! Inputs are stored as they came. A call, or a parameter of a call, that is not implemented is refused by name.
 
+mod batches;
 mod catalog;
+mod databases;
 mod error;
+mod filter;
 mod input;
 mod partitions;
 mod tables;
@@ -16,6 +19,10 @@ use input::Input;
 use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
+
+/// Parameters of many operations.
+const PAGED: [&str; 2] = ["MaxResults", "NextToken"];
+const OF_TABLE: [&str; 2] = ["DatabaseName", "TableName"];
 
 /// What an operation answers: the members of its output.
 type Answer = Result<Value, Refusal>;
@@ -56,28 +63,49 @@ impl Glue {
         // A panic cannot leave the catalogue half changed: files change by rename or append, memory after them.
         let catalog = &mut *self.catalog.lock().unwrap_or_else(PoisonError::into_inner);
         match operation {
-            "CreateDatabase" => tables::create_database(catalog, &input(&["DatabaseInput"])?),
-            "GetDatabase" => tables::get_database(catalog, &input(&["Name"])?),
-            "CreateTable" => tables::create_table(catalog, &input(&["DatabaseName", "TableInput"])?),
-            "GetTable" => tables::get_table(catalog, &input(&["DatabaseName", "Name"])?),
-            "GetTables" => tables::get_tables(catalog, &input(&["DatabaseName", "MaxResults", "NextToken"])?),
+            "CreateDatabase" => databases::create(catalog, &input(&["DatabaseInput"])?),
+            "GetDatabase" => databases::get(catalog, &input(&["Name"])?),
+            "GetDatabases" => databases::get_all(catalog, &input(&PAGED)?),
+            "UpdateDatabase" => databases::update(catalog, &input(&["Name", "DatabaseInput"])?),
+            "DeleteDatabase" => databases::delete(catalog, &input(&["Name"])?),
+            "GetUserDefinedFunctions" => {
+                databases::get_functions(catalog, &input(&["DatabaseName", "Pattern", "MaxResults", "NextToken"])?)
+            }
+            "CreateTable" => tables::create(catalog, &input(&["DatabaseName", "TableInput"])?),
+            "GetTable" => tables::get(catalog, &input(&["DatabaseName", "Name"])?),
+            "GetTables" => {
+                tables::get_all(catalog, &input(&["DatabaseName", "Expression", "MaxResults", "NextToken"])?)
+            }
             "UpdateTable" => {
                 let known = ["DatabaseName", "TableInput", "VersionId", "SkipArchive"];
-                tables::update_table(catalog, &input(&known)?)
+                tables::update(catalog, &input(&known)?)
+            }
+            "DeleteTable" => tables::delete(catalog, &input(&["DatabaseName", "Name"])?),
+            "BatchDeleteTable" => tables::delete_batch(catalog, &input(&["DatabaseName", "TablesToDelete"])?),
+            "GetTableVersion" => tables::get_version(catalog, &input(&["DatabaseName", "TableName", "VersionId"])?),
+            "GetTableVersions" => {
+                tables::get_versions(catalog, &input(&["DatabaseName", "TableName", "MaxResults", "NextToken"])?)
             }
             "GetPartition" => partitions::get(catalog, &input(&["DatabaseName", "TableName", "PartitionValues"])?),
             "GetPartitions" => {
-                partitions::get_all(catalog, &input(&["DatabaseName", "TableName", "MaxResults", "NextToken"])?)
+                let known = [&OF_TABLE[..], &PAGED[..], &["Expression", "Segment", "ExcludeColumnSchema"][..]].concat();
+                partitions::get_all(catalog, &input(&known)?)
             }
             "CreatePartition" => partitions::create(catalog, &input(&["DatabaseName", "TableName", "PartitionInput"])?),
-            "BatchCreatePartition" => {
-                partitions::create_batch(catalog, &input(&["DatabaseName", "TableName", "PartitionInputList"])?)
+            "UpdatePartition" => {
+                let known = ["DatabaseName", "TableName", "PartitionValueList", "PartitionInput"];
+                partitions::update(catalog, &input(&known)?)
             }
             "DeletePartition" => {
                 partitions::delete(catalog, &input(&["DatabaseName", "TableName", "PartitionValues"])?)
             }
+            "BatchCreatePartition" => {
+                batches::create(catalog, &input(&["DatabaseName", "TableName", "PartitionInputList"])?)
+            }
+            "BatchGetPartition" => batches::get(catalog, &input(&["DatabaseName", "TableName", "PartitionsToGet"])?),
+            "BatchUpdatePartition" => batches::update(catalog, &input(&["DatabaseName", "TableName", "Entries"])?),
             "BatchDeletePartition" => {
-                partitions::delete_batch(catalog, &input(&["DatabaseName", "TableName", "PartitionsToDelete"])?)
+                batches::delete(catalog, &input(&["DatabaseName", "TableName", "PartitionsToDelete"])?)
             }
             _ => Err(unknown()),
         }

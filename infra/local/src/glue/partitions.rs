@@ -1,16 +1,15 @@
-//! Partitions, one by one and in batches.
+//! Partitions, one by one and page by page.
 
 use super::Answer;
 use super::catalog::Catalog;
 use super::error::Refusal;
+use super::filter::{Filter, Key};
 use super::input::{Input, values};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeSet;
 use std::ops::Bound;
 
-/// AWS's limits for one call.
-const CREATED_MAX: usize = 100;
-const DELETED_MAX: usize = 25;
+/// AWS's limit.
+const SEGMENTS_MAX: u64 = 10;
 
 pub(super) fn get(catalog: &mut Catalog, input: &Input<'_>) -> Answer {
     let (database, table) = of(input)?;
@@ -29,18 +28,58 @@ pub(super) fn get_all(catalog: &mut Catalog, input: &Input<'_>) -> Answer {
                 .map_err(|_| Refusal::invalid(format!("NextToken {token:?} is not one of a GetPartitions answer")))?,
         ),
     };
-    let page = input.results_max()?;
-    let mut rest = catalog.partitions(&database, &table)?.range((after, Bound::Unbounded));
+    let (page, segment, without_columns) = (input.results_max()?, segment(input)?, input.flag("ExcludeColumnSchema")?);
+    let keys = keys(catalog, &database, &table)?;
+    let filter = input.optional("Expression").map(|expression| Filter::parse(expression, &keys)).transpose()?.flatten();
+    let is_chosen = |values: &[String]| {
+        filter.as_ref().is_none_or(|filter| filter.chooses(&keys, values))
+            && segment.is_none_or(|(number, total)| hash(values) % total == number)
+    };
+    let rest = catalog.partitions(&database, &table)?.range((after, Bound::Unbounded));
+    let mut rest = rest.filter(|(values, _)| is_chosen(values));
     let taken: Vec<_> = rest.by_ref().take(page).collect();
     let last = taken.last().map(|(values, _)| *values);
     let next = rest.next().and(last).map(|values| json!(values).to_string());
-    let partitions: Vec<_> = taken.into_iter().map(|(_, partition)| partition).collect();
+    let shown = |partition: &Map<String, Value>| {
+        let mut partition = partition.clone();
+        let descriptor = partition.get_mut("StorageDescriptor").and_then(Value::as_object_mut);
+        if let Some(descriptor) = descriptor.filter(|_| without_columns) {
+            descriptor.remove("Columns");
+        }
+        partition
+    };
+    let partitions: Vec<_> = taken.into_iter().map(|(_, partition)| shown(partition)).collect();
     Ok(json!({"Partitions": partitions, "NextToken": next}))
+}
+
+/// Which of how many parts of a table's partitions is asked for.
+fn segment(input: &Input<'_>) -> Result<Option<(u64, u64)>, Refusal> {
+    let Some(segment) = input.optional_object("Segment")? else { return Ok(None) };
+    let number = |name: &str| segment.get(name).and_then(Value::as_u64);
+    match (number("SegmentNumber"), number("TotalSegments")) {
+        (Some(n), Some(total @ 1..=SEGMENTS_MAX)) if n < total => Ok(Some((n, total))),
+        _ => {
+            Err(Refusal::invalid(format!("Segment needs a SegmentNumber below TotalSegments, at most {SEGMENTS_MAX}")))
+        }
+    }
+}
+
+/// FNV-1a: what segment a partition is in stays the same from page to page.
+fn hash(values: &[String]) -> u64 {
+    let bytes = values.iter().flat_map(|value| value.bytes().chain([0]));
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+pub(super) fn keys(catalog: &Catalog, database: &str, table: &str) -> Result<Vec<Key>, Refusal> {
+    let definition = catalog.table(database, table)?;
+    let keys = definition.get("PartitionKeys").and_then(Value::as_array);
+    let text = |key: &Value, name: &str| key.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    Ok(keys.into_iter().flatten().map(|key| Key { name: text(key, "Name"), kind: text(key, "Type") }).collect())
 }
 
 pub(super) fn create(catalog: &mut Catalog, input: &Input<'_>) -> Answer {
     let (database, table) = of(input)?;
-    let new = partition(catalog, &database, &table, input.object("PartitionInput")?)?;
+    let new = described(catalog, &database, &table, input.object("PartitionInput")?)?;
     if catalog.partitions(&database, &table)?.contains_key(&new.0) {
         return Err(Refusal::exists("Partition"));
     }
@@ -48,27 +87,38 @@ pub(super) fn create(catalog: &mut Catalog, input: &Input<'_>) -> Answer {
     Ok(json!({}))
 }
 
-/// Creates what it can; what exists already or is wrong is listed in the answer, which is a success all the same.
-pub(super) fn create_batch(catalog: &mut Catalog, input: &Input<'_>) -> Answer {
+pub(super) fn update(catalog: &mut Catalog, input: &Input<'_>) -> Answer {
     let (database, table) = of(input)?;
-    let batch = input.batch("PartitionInputList", CREATED_MAX)?;
-    catalog.table(&database, &table)?;
-    let (mut new, mut errors, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
-    for item in batch {
-        let item = item.as_object().ok_or_else(|| Refusal::invalid("a PartitionInput is not an object"))?;
-        let made = partition(catalog, &database, &table, item).and_then(|made| {
-            match catalog.partitions(&database, &table)?.contains_key(&made.0) || !seen.insert(made.0.clone()) {
-                true => Err(Refusal::exists("Partition")),
-                false => Ok(made),
-            }
-        });
-        match made {
-            Ok(made) => new.push(made),
-            Err(refusal) => errors.push(item_error(item.get("Values"), &refusal)),
+    let old = input.values("PartitionValueList")?;
+    replace(catalog, &database, &table, &old, input.object("PartitionInput")?)?;
+    Ok(json!({}))
+}
+
+/// Replaces the partition of the values `old`, which may get other values.
+pub(super) fn replace(
+    catalog: &mut Catalog,
+    database: &str,
+    table: &str,
+    old: &[String],
+    input: &Map<String, Value>,
+) -> Result<(), Refusal> {
+    let (values, mut new) = match input.contains_key("Values") {
+        true => described(catalog, database, table, input)?,
+        false => {
+            let mut input = input.clone();
+            input.insert("Values".into(), json!(old));
+            described(catalog, database, table, &input)?
         }
+    };
+    let partitions = catalog.partitions(database, table)?;
+    let created = partitions.get(old).ok_or_else(|| missing(old))?.get("CreationTime").cloned().unwrap_or_default();
+    let is_moved = values != old;
+    if is_moved && partitions.contains_key(&values) {
+        return Err(Refusal::exists("Partition"));
     }
-    catalog.put_partitions(&database, &table, new)?;
-    Ok(json!({"Errors": errors}))
+    new.insert("CreationTime".into(), created);
+    catalog.put_partitions(database, table, vec![(values, new)])?;
+    if is_moved { catalog.delete_partitions(database, table, &[old.to_vec()]) } else { Ok(()) }
 }
 
 pub(super) fn delete(catalog: &mut Catalog, input: &Input<'_>) -> Answer {
@@ -81,36 +131,19 @@ pub(super) fn delete(catalog: &mut Catalog, input: &Input<'_>) -> Answer {
     Ok(json!({}))
 }
 
-pub(super) fn delete_batch(catalog: &mut Catalog, input: &Input<'_>) -> Answer {
-    let (database, table) = of(input)?;
-    let batch = input.batch("PartitionsToDelete", DELETED_MAX)?;
-    let (mut gone, mut errors) = (Vec::new(), Vec::new());
-    for item in batch {
-        let item = item.get("Values").unwrap_or(&Value::Null);
-        let wanted = values(item)?;
-        match catalog.partitions(&database, &table)?.contains_key(&wanted) {
-            true => gone.push(wanted),
-            false => errors.push(item_error(Some(item), &missing(&wanted))),
-        }
-    }
-    catalog.delete_partitions(&database, &table, &gone)?;
-    Ok(json!({"Errors": errors}))
-}
-
-fn of(input: &Input<'_>) -> Result<(String, String), Refusal> {
+pub(super) fn of(input: &Input<'_>) -> Result<(String, String), Refusal> {
     Ok((input.name("DatabaseName")?, input.name("TableName")?))
 }
 
 /// The partition that an input describes: its values and what is stored.
-fn partition(
+pub(super) fn described(
     catalog: &Catalog,
     database: &str,
     table: &str,
     input: &Map<String, Value>,
 ) -> Result<(Vec<String>, Map<String, Value>), Refusal> {
     let values = values(input.get("Values").unwrap_or(&Value::Null))?;
-    let definition = catalog.table(database, table)?;
-    let keys = definition.get("PartitionKeys").and_then(Value::as_array).map_or(0, Vec::len);
+    let keys = keys(catalog, database, table)?.len();
     if values.len() != keys {
         let message = "The number of partition keys do not match the number of partition values";
         return Err(Refusal::invalid(format!("{message}: {keys} keys, {} values", values.len())));
@@ -122,10 +155,6 @@ fn partition(
     Ok((values, partition))
 }
 
-fn item_error(values: Option<&Value>, refusal: &Refusal) -> Value {
-    json!({"PartitionValues": values, "ErrorDetail": refusal.detail()})
-}
-
-fn missing(values: &[String]) -> Refusal {
+pub(super) fn missing(values: &[String]) -> Refusal {
     Refusal::missing(format_args!("Partition {values:?}"))
 }
