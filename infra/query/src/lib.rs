@@ -6,6 +6,7 @@
 //!
 //! | module | knows |
 //! |---|---|
+//! | [`athena`] | the Athena API over the engine |
 //! | [`engine`] | one statement from its text to its answer |
 //! | [`error`] | what went wrong, in Athena's words |
 //! | [`answer`] | what comes back: columns, rows, what was read and written |
@@ -22,6 +23,7 @@
 //! | `failure` | DataFusion's errors in Athena's words |
 
 pub mod answer;
+pub mod athena;
 pub mod engine;
 pub mod error;
 pub mod output;

@@ -11,6 +11,7 @@
 //! | `address` | where a running `stedi up` can be reached |
 //! | `reach` | a lake for commands that only ask |
 //! | `query` | SQL over the registered tables |
+//! | `athena` | the same by the Athena API of `up` |
 //! | `tables` | counts what is in the lake |
 //! | `generate` | writes sample landing files |
 //! | `simulate` | the deterministic simulation: many seeds, or one case again |
@@ -20,6 +21,7 @@
 mod accounts;
 mod address;
 mod args;
+mod athena;
 mod generate;
 mod landing;
 mod progress;

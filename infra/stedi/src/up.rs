@@ -46,6 +46,7 @@ pub(crate) async fn up(args: Up) -> Result<(), BoxError> {
     let url = format!("http://{}", listener.local_addr()?);
     let stack = Stack::open(&args.made.at, args.made.charter())?;
     stack.make().await?;
+    crate::athena::serve(&stack).await?;
     let mut accounts = Accounts::new(&stack);
     // Before the first request, so that no upload goes unnoticed, and what is owed comes first.
     let dispatcher = if args.no_functions { None } else { Some(stack.start(Options::default())?) };

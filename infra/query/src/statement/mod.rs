@@ -10,12 +10,12 @@ mod trino;
 
 pub(crate) use create::{CreateTable, PARQUET_INPUT, PARQUET_OUTPUT, PARQUET_SERDE};
 pub(crate) use hive::{Command, PartitionSpec};
-pub(crate) use lexer::like;
+pub(crate) use lexer::{Cursor, like};
 pub(crate) use trino::{Query, UNIQUE};
 
 use crate::engine::{Kind, STATEMENT_BYTES_MAX};
 use crate::error::SqlError;
-use lexer::{Cursor, Name};
+use lexer::Name;
 use std::collections::BTreeMap;
 
 /// A table's name as a statement has it: with its database, if that is named.
