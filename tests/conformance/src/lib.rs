@@ -18,8 +18,8 @@ pub mod lists;
 pub mod multipart;
 pub mod objects;
 pub mod strict;
-pub mod strict_multipart;
 pub mod strict_glue;
+pub mod strict_multipart;
 mod target;
 
 pub use target::Target;

@@ -98,7 +98,8 @@ impl Called {
 
     pub(crate) async fn end(&self, id: &str) -> Value {
         for _ in 0..LOOKS_MAX {
-            let execution = self.call("GetQueryExecution", json!({"QueryExecutionId": id})).await["QueryExecution"].take();
+            let execution =
+                self.call("GetQueryExecution", json!({"QueryExecutionId": id})).await["QueryExecution"].take();
             if !matches!(execution["Status"]["State"].as_str(), Some("QUEUED" | "RUNNING")) {
                 return execution;
             }

@@ -22,7 +22,10 @@ async fn what_is_no_statement_is_refused_at_once() {
 async fn what_is_not_there_fails_with_athenas_reason() {
     let called = athena().await;
     let told = called.reason("SELECT * FROM nowhere").await;
-    assert!(told.starts_with("TABLE_NOT_FOUND: line 1:15: Table 'awsdatacatalog.stedi.nowhere' does not exist"), "{told}");
+    assert!(
+        told.starts_with("TABLE_NOT_FOUND: line 1:15: Table 'awsdatacatalog.stedi.nowhere' does not exist"),
+        "{told}"
+    );
     let (id, execution) = called.run("SELECT foo FROM customer_trusted").await;
     let error = &execution["Status"]["AthenaError"];
     assert_eq!((&error["ErrorCategory"], &error["Retryable"]), (&json!(2), &json!(false)));

@@ -61,7 +61,8 @@ async fn the_catalog_is_shown() {
     assert_eq!(listed["DataCatalogsSummary"][0]["CatalogName"], "AwsDataCatalog");
     let listed = called.call("ListDatabases", json!({"CatalogName": "AwsDataCatalog"})).await;
     assert!(listed["DatabaseList"].as_array().unwrap().iter().any(|found| found["Name"] == "stedi"), "{listed}");
-    let asked = json!({"CatalogName": "AwsDataCatalog", "DatabaseName": "stedi", "Expression": "customer_.*", "MaxResults": 2});
+    let asked =
+        json!({"CatalogName": "AwsDataCatalog", "DatabaseName": "stedi", "Expression": "customer_.*", "MaxResults": 2});
     let first = called.call("ListTableMetadata", asked.clone()).await;
     let names = |page: &serde_json::Value| -> Vec<String> {
         let tables = page["TableMetadataList"].as_array().unwrap().iter();

@@ -93,7 +93,10 @@ async fn results_are_still_there_after_a_restart_and_gone_after_a_day() {
     let before = called.call("GetQueryExecution", asked.clone()).await;
     let restarted = called.again();
     assert_eq!(call(&restarted, "GetQueryExecution", asked.clone()).await, before);
-    assert_eq!(call(&restarted, "GetQueryResults", asked.clone()).await, called.call("GetQueryResults", asked.clone()).await);
+    assert_eq!(
+        call(&restarted, "GetQueryResults", asked.clone()).await,
+        called.call("GetQueryResults", asked.clone()).await
+    );
     called.now_ms.store(NEW_YEAR_MS + DAY_MS + 1, Ordering::Relaxed);
     let restarted = called.again();
     restarted.recover().await.unwrap();
