@@ -19,7 +19,7 @@ fn reopen(directory: &TempDir) -> Objects {
     let own = directory.path().join(".stedi");
     fs::create_dir_all(&own).unwrap();
     let lock = File::create(own.join("lock")).unwrap();
-    Objects::open(directory.path().into(), own.join("tmp"), lock).unwrap()
+    Objects::open(directory.path().into(), own.join("tmp"), own.join("uploads"), lock).unwrap()
 }
 
 fn put(objects: &Objects, key: &str, body: &str) {
@@ -95,7 +95,7 @@ fn what_a_killed_put_left_is_removed_at_open_and_never_seen() {
 #[test]
 fn an_abandoned_body_leaves_nothing() {
     let (directory, objects) = lake();
-    let mut body = objects.temporary().unwrap();
+    let mut body = objects.temporary(None).unwrap();
     body.write(b"half").unwrap();
     drop(body);
     drop(objects.complete(b"whole", Headers::default()).unwrap());
