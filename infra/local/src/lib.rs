@@ -7,7 +7,7 @@
 //! let cloud = Cloud::open("./lake".as_ref())?;
 //! // Any AWS SDK client works with this, whatever endpoint it names.
 //! let http_client = cloud.http_client();
-//! let subscription = Subscription::new("customer_trusted", ["customer/landing/"], handler);
+//! let subscription = Subscription::new("customer_trusted", "stedi", ["customer/landing/"], handler);
 //! let dispatcher = Dispatcher::start(&cloud, vec![subscription], Options::default())?;
 //! // … put objects with the SDK, or let others do so through `cloud.serve` …
 //! let report = dispatcher.wait_until_quiet().await;

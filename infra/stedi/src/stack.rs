@@ -94,7 +94,7 @@ impl Stack {
     fn subscribe<F: Function>(&self, function: F) -> Subscription {
         let (function, reasons) = (Arc::new(function), self.reasons.clone());
         let handler: Handler = Arc::new(move |payload| Box::pin(handle(function.clone(), reasons.clone(), payload)));
-        Subscription::new(F::TABLE.name(), topology::inputs_of(F::TABLE), handler)
+        Subscription::new(F::TABLE.name(), self.lake.bucket(), topology::inputs_of(F::TABLE), handler)
     }
 }
 

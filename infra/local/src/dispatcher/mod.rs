@@ -158,11 +158,12 @@ impl Shared {
         self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The functions that an object of this key wakes.
-    fn woken_by<'a>(&'a self, key: &'a str) -> impl Iterator<Item = usize> + 'a {
+    /// The functions that an object of this bucket and key wakes.
+    fn woken_by<'a>(&'a self, bucket: &'a str, key: &'a str) -> impl Iterator<Item = usize> + 'a {
         let below = |prefix: &String| key.len() > prefix.len() && key.starts_with(prefix.as_str());
+        let wakes = move |to: &Subscription| to.bucket == bucket && to.prefixes.iter().any(below);
         let functions = self.functions.iter().enumerate();
-        functions.filter(move |(_, function)| function.subscription.prefixes.iter().any(below)).map(|(index, _)| index)
+        functions.filter(move |(_, function)| wakes(&function.subscription)).map(|(index, _)| index)
     }
 
     /// Queues an event that an earlier run did not finish. Its object's present version is the one to look at.
@@ -170,7 +171,7 @@ impl Shared {
         let objects = self.cloud.objects();
         let found = objects.bucket(bucket).map(|directory| objects.read(&directory, key));
         match found {
-            Some(Ok(Some((_, description)))) if self.woken_by(key).next().is_some() => {
+            Some(Ok(Some((_, description)))) if self.woken_by(bucket, key).next().is_some() => {
                 let object = StoredObject {
                     bucket: bucket.into(),
                     key: key.into(),
@@ -198,7 +199,7 @@ impl Shared {
 
 impl Outbox for Shared {
     fn intend(&self, object: &StoredObject) -> io::Result<Option<u64>> {
-        match self.woken_by(&object.key).next() {
+        match self.woken_by(&object.bucket, &object.key).next() {
             None => Ok(None),
             Some(_) => self.journal().owe(&object.bucket, &object.key).map(Some),
         }
@@ -206,7 +207,7 @@ impl Outbox for Shared {
 
     fn stored(&self, ticket: u64, object: &StoredObject) {
         let event = Arc::new(Event { ticket, object: object.clone(), time: self.cloud.now() });
-        let woken: Vec<_> = self.woken_by(&object.key).collect();
+        let woken: Vec<_> = self.woken_by(&object.bucket, &object.key).collect();
         {
             let mut queues = self.queues();
             let added = queues.add(&event, &woken, self.options.duplicate);

@@ -13,7 +13,9 @@ pub type Handler = Arc<dyn Fn(String) -> BoxFuture<'static, Result<String, Strin
 pub struct Subscription {
     /// The function's name, unique among the subscriptions.
     pub function: String,
-    /// Objects below any of these key prefixes wake it, once per object, in any bucket.
+    /// The bucket whose objects wake it; those of any other bucket do not.
+    pub bucket: String,
+    /// Objects below any of these key prefixes wake it, once per object.
     pub prefixes: Vec<String>,
     /// Called with each batch.
     pub handler: Handler,
@@ -27,11 +29,12 @@ impl Subscription {
     /// A subscription with batches of up to 100 messages and 2 calls at a time.
     pub fn new(
         function: impl Into<String>,
+        bucket: impl Into<String>,
         prefixes: impl IntoIterator<Item = impl Into<String>>,
         handler: Handler,
     ) -> Self {
         let prefixes = prefixes.into_iter().map(Into::into).collect();
-        Self { function: function.into(), prefixes, handler, batch_size: 100, concurrency: 2 }
+        Self { function: function.into(), bucket: bucket.into(), prefixes, handler, batch_size: 100, concurrency: 2 }
     }
 }
 

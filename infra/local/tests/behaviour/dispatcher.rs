@@ -51,13 +51,17 @@ async fn an_object_wakes_each_function_with_its_prefix_once() {
     let (_directory, cloud) = lake().await;
     let (both, trusted, none) = (Calls::default(), Calls::default(), Calls::default());
     let subscriptions = vec![
-        Subscription::new("both", ["landing/", "trusted/", "trusted/a"], both.succeeding()),
-        Subscription::new("trusted", ["trusted/"], trusted.succeeding()),
-        Subscription::new("none", ["none/"], none.succeeding()),
+        Subscription::new("both", "lake", ["landing/", "trusted/", "trusted/a"], both.succeeding()),
+        Subscription::new("trusted", "lake", ["trusted/"], trusted.succeeding()),
+        Subscription::new("none", "lake", ["none/"], none.succeeding()),
     ];
     let dispatcher = Dispatcher::start(&cloud, subscriptions, Options::default()).unwrap();
     for key in ["landing/1", "trusted/a1", "trusted/", "elsewhere/1", "landing"] {
         put(&cloud, key, "").await;
+    }
+    // Somebody's copy elsewhere is no landing file.
+    for path in ["other", "other/landing/2"] {
+        assert_eq!(send(&cloud, "PUT", path, &[], "").await.0, 200);
     }
     let report = dispatcher.wait_until_quiet().await;
     assert_eq!(both.keys(), ["landing/1", "trusted/a1"]);
@@ -105,8 +109,10 @@ async fn what_functions_store_wakes_others_until_all_is_quiet() {
         }
         .boxed()
     });
-    let subscriptions =
-        vec![Subscription::new("copy", ["first/"], copy), Subscription::new("last", ["second/"], last.succeeding())];
+    let subscriptions = vec![
+        Subscription::new("copy", "lake", ["first/"], copy),
+        Subscription::new("last", "lake", ["second/"], last.succeeding()),
+    ];
     let dispatcher = Dispatcher::start(&cloud, subscriptions, Options::default()).unwrap();
     for number in 0..200 {
         put(&cloud, &format!("first/{number}"), "").await;

@@ -122,7 +122,7 @@ pub(crate) async fn lake() -> (tempfile::TempDir, Cloud) {
 
 /// One function below one prefix.
 pub(crate) fn one(prefix: &str, handler: Handler) -> Vec<Subscription> {
-    vec![Subscription::new("function", [prefix], handler)]
+    vec![Subscription::new("function", "lake", [prefix], handler)]
 }
 
 /// A function that waits until it is let through.
