@@ -108,11 +108,7 @@ impl S3 for Service {
         refuse("HeadObject with a customer key", input.sse_customer_key.is_some())?;
         refuse_version(input.version_id.as_deref())?;
         let (_, description) = self.read(&input.bucket, &input.key, &read::asked!(input))?;
-        let (output, partial) = read::head(input, description)?;
-        Ok(match partial {
-            true => S3Response::with_status(output, http::StatusCode::PARTIAL_CONTENT),
-            false => S3Response::new(output),
-        })
+        Ok(S3Response::new(read::head(input, description)?))
     }
 
     async fn get_object(&self, req: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {

@@ -36,6 +36,9 @@ pub(crate) struct Headers {
     /// As it was given: nothing here expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) expires: Option<String>,
+    /// None for the usual one. It is kept and shown, and changes nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) storage_class: Option<String>,
     /// User metadata: `x-amz-meta-` headers without that prefix.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) metadata: BTreeMap<String, String>,

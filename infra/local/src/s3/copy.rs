@@ -6,7 +6,7 @@ use super::conditions::Asked;
 use super::properties::{self, headers, refuse_special};
 use super::{Service, conditions, read};
 use crate::objects::Condition;
-use crate::objects::attributes::{Description, Properties, hex};
+use crate::objects::attributes::{Description, Headers, Properties, hex};
 use s3s::dto::*;
 use s3s::{S3Error, S3Request, S3Result, s3_error};
 use std::fs::File;
@@ -67,7 +67,14 @@ pub(super) async fn object(service: &Service, req: S3Request<CopyObjectInput>) -
         ));
     }
     let known = Properties {
-        headers: if replaces { headers!(input)? } else { copied.properties.headers },
+        headers: match replaces {
+            true => headers!(input)?,
+            // The class is never the source's.
+            false => Headers {
+                storage_class: properties::storage_class(input.storage_class.as_ref())?,
+                ..copied.properties.headers
+            },
+        },
         tags: if replaces_tags { properties::tags(input.tagging.as_deref())? } else { copied.properties.tags },
         ..Default::default()
     };

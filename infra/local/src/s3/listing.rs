@@ -1,6 +1,6 @@
 //! Listings of objects: pages, and the tokens and markers that lead from one to the next.
 
-use super::Entry;
+use super::{Entry, properties};
 use crate::objects::list::{self, Query};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use s3s::dto::*;
@@ -116,7 +116,7 @@ fn contents(entries: Vec<Entry>, encoding: Encoding) -> S3Result<(Vec<Object>, V
                 e_tag: Some(ETag::Strong(description.etag)),
                 size: Some(i64::try_from(description.size).map_err(S3Error::internal_error)?),
                 last_modified: Some(description.modified.into()),
-                storage_class: Some(ObjectStorageClass::from_static(ObjectStorageClass::STANDARD)),
+                storage_class: Some(properties::class_shown(&description.properties.headers).into()),
                 checksum_type: super::checksums::kind(description.properties.checksum.as_ref()),
                 checksum_algorithm: description
                     .properties
@@ -170,7 +170,7 @@ pub(super) fn list_versions(bucket: &Path, input: ListObjectVersionsInput) -> S3
         e_tag: object.e_tag,
         size: object.size,
         last_modified: object.last_modified,
-        storage_class: Some(ObjectVersionStorageClass::from_static(ObjectVersionStorageClass::STANDARD)),
+        storage_class: object.storage_class.map(|class| class.as_str().to_owned().into()),
         ..Default::default()
     });
     Ok(ListObjectVersionsOutput {

@@ -2,7 +2,7 @@
 
 use crate::objects::attributes::{Headers, Properties};
 use percent_encoding::percent_decode_str;
-use s3s::dto::{Metadata, Timestamp, TimestampFormat};
+use s3s::dto::{Metadata, StorageClass, Timestamp, TimestampFormat};
 use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 use std::collections::BTreeMap;
 
@@ -22,6 +22,7 @@ macro_rules! headers {
                 content_language: $input.content_language.take(),
                 content_disposition: $input.content_disposition.take(),
                 cache_control: $input.cache_control.take(),
+                storage_class: $crate::s3::properties::storage_class($input.storage_class.as_ref())?,
                 ..Default::default()
             },
             $input.expires.take(),
@@ -55,9 +56,6 @@ macro_rules! refuse_special {
                         || $input.ssekms_key_id.is_some()
                         || $input.server_side_encryption.as_ref().is_some_and(|kind| kind.as_str() != "AES256")
                 }),
-                ("a storage class other than STANDARD", {
-                    $input.storage_class.as_ref().is_some_and(|class| class.as_str() != "STANDARD")
-                }),
                 ("a redirect", $input.website_redirect_location.is_some()),
             ],
         )
@@ -73,6 +71,29 @@ pub(super) fn refuse_any(what: &str, asked: &[(&str, bool)]) -> S3Result<()> {
         }
         None => Ok(()),
     }
+}
+
+/// A class whose objects can be read at once, as all can here; none for the usual one.
+pub(super) fn storage_class(asked: Option<&StorageClass>) -> S3Result<Option<String>> {
+    match asked.map(StorageClass::as_str) {
+        None | Some(StorageClass::STANDARD) => Ok(None),
+        Some(
+            class @ (StorageClass::REDUCED_REDUNDANCY
+            | StorageClass::STANDARD_IA
+            | StorageClass::ONEZONE_IA
+            | StorageClass::INTELLIGENT_TIERING
+            | StorageClass::GLACIER_IR),
+        ) => Ok(Some(class.to_owned())),
+        Some(class @ (StorageClass::GLACIER | StorageClass::DEEP_ARCHIVE)) => {
+            Err(s3_error!(NotImplemented, "the storage class {class}, which needs RestoreObject, is not implemented"))
+        }
+        Some(_) => Err(s3_error!(InvalidStorageClass, "The storage class you specified is not valid")),
+    }
+}
+
+/// The class for lists, which name the usual one, too.
+pub(super) fn class_shown(headers: &Headers) -> String {
+    headers.storage_class.clone().unwrap_or_else(|| StorageClass::STANDARD.to_owned())
 }
 
 pub(super) fn headers_of(known: Headers, expires: Option<Timestamp>, metadata: Option<Metadata>) -> S3Result<Headers> {
@@ -103,6 +124,7 @@ macro_rules! show_headers {
         let headers: $crate::objects::attributes::Headers = $headers;
         $output.expires = $crate::s3::properties::expires(&headers);
         $output.cache_control = headers.cache_control;
+        $output.storage_class = headers.storage_class.map(s3s::dto::StorageClass::from);
         $output.content_disposition = headers.content_disposition;
         $output.content_encoding = headers.content_encoding;
         $output.content_language = headers.content_language;

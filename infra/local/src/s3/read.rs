@@ -3,7 +3,7 @@
 use super::body::FileBody;
 use super::checksums;
 use super::conditions::Asked;
-use super::properties::show_headers;
+use super::properties::{class_shown, show_headers};
 use crate::objects::attributes::{Description, Upload};
 use s3s::dto::*;
 use s3s::{S3Error, S3Result, s3_error};
@@ -100,8 +100,8 @@ pub(super) fn get(input: GetObjectInput, file: File, object: Description) -> S3R
     Ok(output)
 }
 
-/// The answer to a head, and whether it is of a part of the object.
-pub(super) fn head(input: HeadObjectInput, object: Description) -> S3Result<(HeadObjectOutput, bool)> {
+/// The answer to a head.
+pub(super) fn head(input: HeadObjectInput, object: Description) -> S3Result<HeadObjectOutput> {
     let Wanted { bytes, content_range, parts } = wanted(&object, input.range.as_ref(), input.part_number)?;
     let mut output = HeadObjectOutput {
         accept_ranges: Some("bytes".into()),
@@ -114,7 +114,6 @@ pub(super) fn head(input: HeadObjectInput, object: Description) -> S3Result<(Hea
     if is_enabled(input.checksum_mode.as_ref()) && content_range.is_none() {
         checksums::show!(output, object.properties.checksum.as_ref());
     }
-    let partial = content_range.is_some();
     output.content_range = content_range;
     show_headers!(output, object.properties.headers);
     // What a get would answer with.
@@ -124,7 +123,7 @@ pub(super) fn head(input: HeadObjectInput, object: Description) -> S3Result<(Hea
     output.content_language = input.response_content_language.or(output.content_language);
     output.content_type = input.response_content_type.or(output.content_type);
     output.expires = input.response_expires.or(output.expires);
-    Ok((output, partial))
+    Ok(output)
 }
 
 fn is_enabled(mode: Option<&ChecksumMode>) -> bool {
@@ -148,7 +147,7 @@ pub(super) fn attributes(input: &GetObjectAttributesInput, object: Description) 
                 output.object_size = Some(i64::try_from(object.size).map_err(S3Error::internal_error)?);
             }
             ObjectAttributes::STORAGE_CLASS => {
-                output.storage_class = Some(StorageClass::from_static(StorageClass::STANDARD));
+                output.storage_class = Some(class_shown(&object.properties.headers).into());
             }
             other => return Err(s3_error!(InvalidArgument, "there is no object attribute {other:?}")),
         }

@@ -1,6 +1,7 @@
 //! Listings of uploads in parts, of their parts, and of buckets.
 
 use super::listing::{self, Encoding};
+use super::properties::class_shown;
 use super::{Service, checksums, multipart};
 use crate::objects::checksum::{self, Checksum};
 use s3s::dto::*;
@@ -40,7 +41,7 @@ pub(super) fn list_parts(service: &Service, input: ListPartsInput) -> S3Result<L
         parts: Some(listed),
         checksum_algorithm: about.algorithm.map(|algorithm| ChecksumAlgorithm::from_static(algorithm.name())),
         checksum_type: about.algorithm.map(|_| checksums::kind_of(about.composite)),
-        storage_class: Some(StorageClass::from_static(StorageClass::STANDARD)),
+        storage_class: Some(class_shown(&about.headers).into()),
         ..Default::default()
     })
 }
@@ -91,7 +92,7 @@ pub(super) fn list_uploads(
             initiated: Some(begun.into()),
             checksum_algorithm: about.algorithm.map(|algorithm| ChecksumAlgorithm::from_static(algorithm.name())),
             checksum_type: about.algorithm.map(|_| checksums::kind_of(about.composite)),
-            storage_class: Some(StorageClass::from_static(StorageClass::STANDARD)),
+            storage_class: Some(class_shown(&about.headers).into()),
             ..Default::default()
         });
     }
