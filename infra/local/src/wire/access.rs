@@ -7,7 +7,8 @@ use std::fmt;
 pub enum Access {
     /// Anybody's. Signatures are not looked at.
     Anyone,
-    /// Those that are signed with this key, by Signature Version 4: in the header or in the address.
+    /// Those that are signed with this key, by Signature Version 4 in the header or in the address, or by Version 2 in the
+    /// address.
     Signed {
         /// The access key's id, which requests name.
         id: String,

@@ -5,12 +5,12 @@
 
 use http::header::HOST;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Request, Uri};
+use http::{HeaderMap, HeaderValue, Request, Uri};
 use s3s::Body;
 
 /// The same request with the bucket in its path rather than in its host name.
 pub(super) fn with_bucket_in_path(mut request: Request<Body>) -> Request<Body> {
-    let Some(bucket) = request.headers().get(HOST).and_then(|host| host.to_str().ok()).and_then(bucket) else {
+    let Some(bucket) = bucket_of(request.headers()) else {
         return request;
     };
     let path = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
@@ -21,6 +21,11 @@ pub(super) fn with_bucket_in_path(mut request: Request<Body>) -> Request<Body> {
         request.headers_mut().insert(HOST, HeaderValue::from_static("localhost"));
     }
     request
+}
+
+/// The bucket that the header `Host` names.
+pub(super) fn bucket_of(headers: &HeaderMap) -> Option<String> {
+    headers.get(HOST).and_then(|host| host.to_str().ok()).and_then(bucket)
 }
 
 /// The bucket that a host name, with or without a port, names.

@@ -42,24 +42,6 @@ impl Faults {
     }
 }
 
-/// The headers that followed a body in frames, a verified checksum among them; there when the body has been read to its
-/// end. An extension of the request.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Trailers(Arc<OnceLock<HeaderMap>>);
-
-impl Trailers {
-    /// The value of a trailer.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the S3 service, which will store checksums"))]
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0.get()?.get(name)?.to_str().ok()
-    }
-
-    pub(super) fn set(&self, headers: HeaderMap) {
-        // They come once.
-        let _ = self.0.set(headers);
-    }
-}
-
 /// The same request with its body as it is meant, which is checked while it is read.
 pub(super) fn receive(mut request: Request<Body>, payload: Payload, faults: &Faults) -> Result<Request<Body>, Fault> {
     let headers = request.headers_mut();
@@ -81,9 +63,8 @@ pub(super) fn receive(mut request: Request<Body>, payload: Payload, faults: &Fau
                 .as_deref()
                 .map(|name| Running::of(name).ok_or_else(|| Fault::UnknownTrailer(name.to_owned())));
             let announced = announced.clone().zip(checksum.transpose()?);
-            let (trailers, faults) = (Trailers::default(), faults.clone());
-            request.extensions_mut().insert(trailers.clone());
-            Ok(request.map(|body| chunked::decode(body, signing, announced, trailers, faults)))
+            let faults = faults.clone();
+            Ok(request.map(|body| chunked::decode(body, signing, announced, faults)))
         }
     }
 }

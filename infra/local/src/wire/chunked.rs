@@ -1,6 +1,6 @@
 //! The `aws-chunked` framing of upload bodies: `SIZE[;chunk-signature=…]`, bytes, …, a chunk of size 0, trailers.
 
-use super::body::{Faults, Trailers};
+use super::body::Faults;
 use super::checksum::Running;
 use super::fault::Fault;
 use super::signature::ChunkSigner;
@@ -22,11 +22,10 @@ pub(super) fn decode(
     framed: Body,
     signing: Option<ChunkSigner>,
     announced: Option<(String, Running)>,
-    trailers: Trailers,
     faults: Faults,
 ) -> Body {
     let (buffer, left, signature) = (BytesMut::new(), Left::Line, String::new());
-    let decoder = Decoder { framed, buffer, left, signing, signature, announced, trailers, faults };
+    let decoder = Decoder { framed, buffer, left, signing, signature, announced, faults };
     Body::from(StreamingBlob::wrap(decoder.into_stream()))
 }
 
@@ -49,7 +48,6 @@ struct Decoder {
     signature: String,
     /// The name of the checksum that must come, and what it is so far.
     announced: Option<(String, Running)>,
-    trailers: Trailers,
     faults: Faults,
 }
 
@@ -155,7 +153,6 @@ impl Decoder {
                 return Err(self.faults.found(Fault::Checksum(text)));
             }
         }
-        self.trailers.set(headers);
         Ok(())
     }
 

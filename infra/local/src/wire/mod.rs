@@ -22,8 +22,9 @@ use crate::requests::{Counters, Kind};
 use access::Access;
 use body::Faults;
 use fault::{Fault, Protocol};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, TRANSFER_ENCODING};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, EXPECT, HOST, TRANSFER_ENCODING};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use hyper::body::Body as _;
 use json::Handlers;
 use s3s::Body;
 use s3s::service::S3Service;
@@ -54,6 +55,8 @@ impl Endpoint {
             request.headers_mut().entry(HOST).or_insert(host);
         }
         let (protocol, is_head) = (protocol(&request), request.method() == Method::HEAD);
+        let waits = request.headers().contains_key(EXPECT) && request.version() < Version::HTTP_2;
+        let is_empty = request.body().is_end_stream();
         let answer = match protocol {
             Protocol::S3 => self.s3(request, access, &faults).await,
             Protocol::Json => self.json(request, access).await,
@@ -64,6 +67,15 @@ impl Endpoint {
             (Some(fault), _) | (None, Err(fault)) => fault.response(protocol),
             (None, Ok(response)) => response,
         };
+        if waits && (is_empty || !response.status().is_success()) {
+            // The client may have got this instead of the word to go on. What it then does with the connection differs, and
+            // botocore takes the next answer on it for this one.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if is_head && response.status() == StatusCode::OK && response.headers().contains_key(CONTENT_RANGE) {
+            // `s3s` knows only the get of a range.
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        }
         if is_head || response.status() == StatusCode::NOT_MODIFIED {
             // HTTP ends such an answer after its headers. Nothing does so on the in-process wire, and with a body the
             // SDK does not recognise what they say.

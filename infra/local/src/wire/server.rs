@@ -104,7 +104,7 @@ fn impatient(body: Incoming, faults: Faults) -> Body {
     let stream = stream::try_unfold((Body::from(body), faults), |(mut body, faults)| async move {
         match timeout(Duration::from_secs(BODY_PAUSE_SECONDS_MAX), body.next()).await {
             Ok(Some(Ok(chunk))) => Ok(Some((chunk, (body, faults)))),
-            Ok(Some(Err(error))) => Err(io::Error::other(error)),
+            Ok(Some(Err(error))) => Err(faults.found(Fault::Frames(format!("the body breaks off: {error}")))),
             Ok(None) => Ok(None),
             Err(_) => Err(faults.found(Fault::Slow)),
         }

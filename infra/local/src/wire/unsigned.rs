@@ -1,5 +1,6 @@
 //! A verified request loses its signature: `s3s` refuses a signed request unless it can check it itself.
 
+use super::signature;
 use http::header::AUTHORIZATION;
 use http::{Request, Uri};
 use s3s::Body;
@@ -15,7 +16,10 @@ pub(super) fn without_signature(mut request: Request<Body>) -> Request<Body> {
 
 /// The address without the signature of a presigned request, if it has one.
 fn without_presignature(uri: &Uri) -> Option<Uri> {
-    const PARAMETERS: [&str; 7] = [
+    const PARAMETERS: [&str; 10] = [
+        signature::KEY_ID,
+        signature::EXPIRES,
+        signature::SIGNATURE,
         "X-Amz-Algorithm",
         "X-Amz-Credential",
         "X-Amz-Date",
@@ -24,7 +28,7 @@ fn without_presignature(uri: &Uri) -> Option<Uri> {
         "X-Amz-SignedHeaders",
         "X-Amz-Signature",
     ];
-    let query = uri.query().filter(|query| query.contains("X-Amz-Signature="))?;
+    let query = uri.query().filter(|query| query.contains("Signature="))?;
     let kept = query.split('&').filter(|part| !PARAMETERS.contains(&part.split('=').next().unwrap_or_default()));
     let kept: Vec<_> = kept.collect();
     let mut parts = uri.clone().into_parts();

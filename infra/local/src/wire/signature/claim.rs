@@ -1,6 +1,7 @@
 //! What a request says about its signature, in the header `Authorization` or in its address.
 
 use super::super::fault::Fault;
+use super::second::KEY_ID;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use http::HeaderMap;
@@ -48,10 +49,17 @@ pub(super) fn read(parts: &Parts) -> Result<Option<Claim>, Fault> {
              be specified"
                 .into(),
         )),
-        // The second version's, in an address.
-        (false, None) if parameter(query, "AWSAccessKeyId").is_some() => Err(unsupported("AWSAccessKeyId")),
+        (false, None) if is_second_version(parts) => Err(unsupported(KEY_ID)),
         (false, None) => Ok(None),
     }
+}
+
+/// Whether the request is signed in its address, by the version before this one.
+pub(super) fn is_second_version(parts: &Parts) -> bool {
+    let query = parts.uri.query().unwrap_or_default();
+    !parts.headers.contains_key(AUTHORIZATION)
+        && parameter(query, KEY_ID).is_some()
+        && parameter(query, "X-Amz-Signature").is_none()
 }
 
 fn from_header(value: &str, headers: &HeaderMap) -> Result<Claim, Fault> {
@@ -163,7 +171,7 @@ pub(super) fn parameter(query: &str, name: &str) -> Option<String> {
     Some(percent_decode_str(value).decode_utf8_lossy().into_owned())
 }
 
-fn malformed(why: impl Into<String>) -> Fault {
+pub(super) fn malformed(why: impl Into<String>) -> Fault {
     Fault::Malformed(why.into())
 }
 
