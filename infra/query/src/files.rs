@@ -35,11 +35,22 @@ pub(crate) struct Files {
     store: Store,
     scanned: Scanned,
     held: Arc<Mutex<HashMap<Place, Bytes>>>,
+    chosen: Arc<Mutex<Vec<String>>>,
 }
 
 impl Files {
     pub(crate) fn new(store: Store, scanned: Scanned) -> Self {
-        Self { store, scanned, held: Arc::default() }
+        Self { store, scanned, held: Arc::default(), chosen: Arc::default() }
+    }
+
+    /// Remembers what a table's scan will read, for whoever asks for the plan.
+    pub(crate) fn note(&self, line: String) {
+        self.chosen.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+    }
+
+    /// What is noted so far.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        self.chosen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The files below a location, as Hive sees them: none that is empty, none whose name or folder begins with `_` or

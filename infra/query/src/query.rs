@@ -83,9 +83,9 @@ impl Session {
         let scanned = Scanned::default();
         let files = Files::new(self.store.clone(), scanned.clone());
         let told = |error: DataFusionError| told(&error, Some(query));
-        let (session, plan) = self.planned(query.clone(), context.database.clone(), files, 0).await?;
+        let (session, plan) = self.planned(query.clone(), context.database.clone(), files.clone(), 0).await?;
         let plan = session.state().create_physical_plan(&plan).await.map_err(told)?;
-        let mut lines: Vec<String> = Vec::new();
+        let mut lines = files.notes();
         if analyze {
             let mut rows = execute_stream(Arc::clone(&plan), session.task_ctx()).map_err(told)?;
             while let Some(batch) = rows.next().await {

@@ -14,7 +14,8 @@ use std::fmt::Write;
 /// Floats as Java prints them (`1.0`, `1.0E10`), timestamps with milliseconds, bytes as pairs of hexadecimal digits,
 /// arrays `[1, 2]`, maps and rows `{a=1, b=2}`, nulls within them `null`.
 pub fn text_of(array: &dyn Array, row: usize) -> Option<String> {
-    if array.is_null(row) {
+    // Of an array of nothing but nulls, `is_null` says they are none: it has no bits for them.
+    if array.is_null(row) || *array.data_type() == DataType::Null {
         return None;
     }
     Some(match array.data_type() {

@@ -116,7 +116,8 @@ impl Inner {
             parameters,
             work_group: group.name,
             catalog: asked.query_execution_context.catalog.unwrap_or_else(|| CATALOG.to_owned()),
-            database: asked.query_execution_context.database,
+            // Some clients give it as a statement would have it.
+            database: asked.query_execution_context.database.map(|name| name.replace('`', "")),
             kind: kind.to_owned(),
             substatement: substatement.to_owned(),
             expires: Execution::expires_in(&folder, &self.settings.bucket),

@@ -302,7 +302,7 @@ fn words(sql: &str) -> Result<Vec<Placed>, SqlError> {
             at += rest.find("*/").map(|end| end + 2).ok_or_else(|| unclosed(sql, start, "/*"))?;
         } else if matches!(first, '\'' | '"' | '`') {
             let text;
-            (text, at) = quoted(sql, start, first)?;
+            (text, at) = quoted(sql, start, first, is_hive(&words))?;
             let word = match first {
                 '\'' => Word::Quoted(text),
                 '"' => Word::DoubleQuoted(text),
@@ -327,12 +327,25 @@ fn unclosed(sql: &str, start: usize, sign: &str) -> SqlError {
     SqlError::syntax(format!("line {line}:{column}: mismatched input '{sign}': it is not closed"))
 }
 
-/// A quoted text, and where it ends. A doubled quote is one; a backslash quotes a quote, as in Hive.
-fn quoted(sql: &str, start: usize, quote: char) -> Result<(String, usize), SqlError> {
+/// Whether a statement that begins so is in Hive's grammar, where a backslash quotes a quote; in Trino's it is a character.
+fn is_hive(words: &[Placed]) -> bool {
+    let plain = |n: usize| match words.get(n).map(|placed| &placed.word) {
+        Some(Word::Plain(word)) => word.to_ascii_lowercase(),
+        _ => String::new(),
+    };
+    match plain(0).as_str() {
+        "alter" | "drop" | "msck" | "show" | "describe" | "desc" => true,
+        "create" => !matches!(plain(1).as_str(), "table" | "view" | "or"),
+        _ => false,
+    }
+}
+
+/// A quoted text, and where it ends. A doubled quote is one.
+fn quoted(sql: &str, start: usize, quote: char, backslash: bool) -> Result<(String, usize), SqlError> {
     let (mut text, mut chars) = (String::new(), sql[start + 1..].char_indices().peekable());
     while let Some((n, c)) = chars.next() {
         let next = chars.peek().map(|(_, next)| *next);
-        if c == '\\' && quote != '`' && next == Some(quote) && text_goes_on(&sql[start + 1 + n + 2..], quote) {
+        if c == '\\' && backslash && quote != '`' && next == Some(quote) {
             text.push(quote);
             chars.next();
         } else if c == quote && next == Some(quote) {
@@ -345,11 +358,6 @@ fn quoted(sql: &str, start: usize, quote: char) -> Result<(String, usize), SqlEr
         }
     }
     Err(unclosed(sql, start, &quote.to_string()))
-}
-
-/// Whether a quote that a backslash precedes is within the text: Trino knows no such backslash, and `'\'` is a text.
-fn text_goes_on(rest: &str, quote: char) -> bool {
-    rest.lines().next().is_some_and(|line| line.matches(quote).count() % 2 == 1)
 }
 
 /// Whether a name matches a pattern of Hive's: `*` is any text, `|` separates alternatives; `%` as in SQL's LIKE.

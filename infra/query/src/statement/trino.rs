@@ -83,6 +83,7 @@ impl Query {
         let tokens = tokens(&(blank + &sql[from..end]))?;
         let mut tokens = filled(tokens, parameters)?;
         check_depth(&tokens)?;
+        check_relations(&tokens)?;
         let (mut written, mut words, mut names_path) = (HashMap::new(), HashMap::new(), false);
         for placed in &mut tokens {
             if let Token::Word(word) = &mut placed.token {
@@ -185,6 +186,39 @@ fn check_depth(tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
     Ok(())
 }
 
+/// Refuses a clause where a table is to be: the parser takes the words that begin one for names.
+fn check_relations(tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
+    let words = tokens.iter().filter(|placed| !matches!(placed.token, Token::Whitespace(_)));
+    let plain = |token: &Token| match token {
+        Token::Word(word) if word.quote_style.is_none() => word.keyword,
+        _ => Keyword::NoKeyword,
+    };
+    for (before, after) in words.clone().zip(words.skip(1)) {
+        let is_clause = matches!(
+            plain(&after.token),
+            Keyword::WHERE
+                | Keyword::GROUP
+                | Keyword::ORDER
+                | Keyword::HAVING
+                | Keyword::ON
+                | Keyword::USING
+                | Keyword::FROM
+                | Keyword::JOIN
+                | Keyword::CROSS
+                | Keyword::INNER
+                | Keyword::UNION
+                | Keyword::EXCEPT
+                | Keyword::INTERSECT
+        );
+        if matches!(plain(&before.token), Keyword::FROM | Keyword::JOIN) && is_clause {
+            let Location { line, column } = after.span.start;
+            let told = format!("line {line}:{column}: mismatched input '{}'. Expecting: a table", after.token);
+            return Err(SqlError::syntax(told));
+        }
+    }
+    Ok(())
+}
+
 /// The first backtick outside of strings, quoted names and comments.
 fn backtick(sql: &str) -> Option<usize> {
     let (mut quote, mut at) = (None, 0);
@@ -212,7 +246,7 @@ fn filled(tokens: Vec<TokenWithSpan>, parameters: &[String]) -> Result<Vec<Token
     }
     let (mut whole, mut parameters) = (Vec::with_capacity(tokens.len()), parameters.iter());
     for placed in tokens {
-        match parameters.next().filter(|_| is_mark(&placed)) {
+        match is_mark(&placed).then(|| parameters.next()).flatten() {
             None => whole.push(placed),
             Some(text) => whole.extend(parameter(text, &placed)?),
         }

@@ -1,7 +1,6 @@
 //! An Athena to call.
 
 use aws::settings::Settings;
-use aws::store::Version;
 use local::Cloud;
 use query::athena::{Athena, Settings as Kept};
 use query::{Engine, Limits};
@@ -54,11 +53,6 @@ impl Called {
     /// As after a restart of the process: another API over the same lake.
     pub(crate) fn again(&self) -> Athena {
         begin(&self.lake, &self.now_ms, |_| {})
-    }
-
-    pub(crate) async fn put(&self, key: &str, body: impl Into<Vec<u8>>) {
-        let put = self.lake.store.put(&self.lake.at(key), body.into().into(), &Version::Absent).await.unwrap();
-        assert!(put.is_done(), "{key} is there already");
     }
 
     /// The text of an object; none if there is none.
