@@ -8,38 +8,76 @@ use std::sync::Arc;
 /// What `X-Amz-Target` begins with.
 const SERVICE: &str = "AmazonAthena";
 
-/// From now on, the stack's endpoint answers Athena's clients.
 #[cfg(feature = "query")]
-pub(crate) async fn serve(stack: &Stack) -> Result<(), aws::BoxError> {
+pub(crate) use with_sql::Served;
+#[cfg(not(feature = "query"))]
+pub(crate) use without_sql::Served;
+
+#[cfg(feature = "query")]
+mod with_sql {
+    use super::{Arc, JsonHandler, SERVICE, Stack, StatusCode};
     use query::athena::{Athena, Settings};
     use query::{Engine, Limits};
 
-    let (catalog, store) = (stack.lake.data_catalog.clone(), stack.lake.store.clone());
-    let engine = Engine::new(catalog.clone(), store.clone(), Limits::default());
-    let athena = Athena::new(engine, catalog, store, Settings::new(stack.lake.bucket(), local::REGION));
-    // Results that are too old go now, not when somebody asks next.
-    athena.recover().await?;
-    let handler: JsonHandler = Arc::new(move |operation, body| {
-        let athena = athena.clone();
-        Box::pin(async move {
-            let (status, document) = athena.answer(&operation, &body).await;
-            (StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), document)
-        })
-    });
-    stack.cloud.serve_json(SERVICE, handler);
-    Ok(())
+    /// The API, while it is served.
+    pub(crate) struct Served(Athena);
+
+    impl Served {
+        /// What is up, for people.
+        pub(crate) const SERVICES: &str = "S3, Glue and Athena";
+        /// What its clients have to know besides what all have, as lines for a shell.
+        pub(crate) const ENVIRONMENT: &str = "\nexport AWS_ATHENA_WORK_GROUP=primary";
+
+        /// From now on, the stack's endpoint answers Athena's clients.
+        pub(crate) async fn begin(stack: &Stack) -> Result<Self, aws::BoxError> {
+            let (catalog, store) = (stack.lake.data_catalog.clone(), stack.lake.store.clone());
+            let engine = Engine::new(catalog.clone(), store.clone(), Limits::default());
+            let athena = Athena::new(engine, catalog, store, Settings::new(stack.lake.bucket(), local::REGION));
+            // Results that are too old go now, not when somebody asks next.
+            athena.recover().await?;
+            let answering = athena.clone();
+            let handler: JsonHandler = Arc::new(move |operation, body| {
+                let athena = answering.clone();
+                Box::pin(async move {
+                    let (status, document) = athena.answer(&operation, &body).await;
+                    (StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), document)
+                })
+            });
+            stack.cloud.serve_json(SERVICE, handler);
+            Ok(Self(athena))
+        }
+
+        /// Cancels the queries that run: their clients can ask what became of them when the stack is up again.
+        pub(crate) async fn stop(&self) {
+            self.0.stop().await;
+        }
+    }
 }
 
-/// Athena's clients are told what is missing.
 #[cfg(not(feature = "query"))]
-pub(crate) async fn serve(stack: &Stack) -> Result<(), aws::BoxError> {
-    let handler: JsonHandler = Arc::new(|_, _| {
-        let document = serde_json::json!({
-            "__type": "InvalidRequestException", "message": crate::query::NOT_BUILT,
-            "Message": crate::query::NOT_BUILT, "AthenaErrorCode": "INVALID_INPUT",
-        });
-        Box::pin(async move { (StatusCode::BAD_REQUEST, document.to_string()) })
-    });
-    stack.cloud.serve_json(SERVICE, handler);
-    Ok(())
+mod without_sql {
+    use super::{Arc, JsonHandler, SERVICE, Stack, StatusCode};
+    use crate::query::NOT_BUILT;
+
+    /// Tells Athena's clients what is missing.
+    pub(crate) struct Served;
+
+    impl Served {
+        pub(crate) const SERVICES: &str = "S3 and Glue";
+        pub(crate) const ENVIRONMENT: &str = "";
+
+        pub(crate) async fn begin(stack: &Stack) -> Result<Self, aws::BoxError> {
+            let handler: JsonHandler = Arc::new(|_, _| {
+                let document = serde_json::json!({
+                    "__type": "InvalidRequestException", "message": NOT_BUILT, "Message": NOT_BUILT,
+                    "AthenaErrorCode": "INVALID_INPUT",
+                });
+                Box::pin(async move { (StatusCode::BAD_REQUEST, document.to_string()) })
+            });
+            stack.cloud.serve_json(SERVICE, handler);
+            Ok(Self)
+        }
+
+        pub(crate) async fn stop(&self) {}
+    }
 }

@@ -3,6 +3,7 @@
 use crate::accounts::Accounts;
 use crate::address;
 use crate::args::Up;
+use crate::athena;
 use crate::report::print;
 use crate::stack::Stack;
 use crate::tables;
@@ -46,7 +47,7 @@ pub(crate) async fn up(args: Up) -> Result<(), BoxError> {
     let url = format!("http://{}", listener.local_addr()?);
     let stack = Stack::open(&args.made.at, args.made.charter())?;
     stack.make().await?;
-    crate::athena::serve(&stack).await?;
+    let athena = athena::Served::begin(&stack).await?;
     let mut accounts = Accounts::new(&stack);
     // Before the first request, so that no upload goes unnoticed, and what is owed comes first.
     let dispatcher = if args.no_functions { None } else { Some(stack.start(Options::default())?) };
@@ -88,7 +89,8 @@ pub(crate) async fn up(args: Up) -> Result<(), BoxError> {
     told(address::take_away(&args.made.at.lake).map_err(Into::into));
     tell("stopping; what is under way is finished first, Ctrl-C once more breaks it off");
     let finish = async {
-        // Writers first: what is put behind the dispatcher's back wakes nobody.
+        athena.stop().await;
+        // Writers before the dispatcher: what is put behind its back wakes nobody.
         let _ = stop.send(());
         server.await??;
         if let Some(dispatcher) = dispatcher {
@@ -122,7 +124,7 @@ fn environment(url: &str, stack: &Stack) -> String {
     let bucket = stack.lake.bucket();
     let (region, AccessKey { id, secret }) = (local::REGION, access_key());
     format!(
-        "# S3 and Glue are up. Paste this into the shell of whoever uses them:\n\
+        "# {} are up. Paste this into the shell of whoever uses them:\n\
          export AWS_ENDPOINT_URL={url}\n\
          export AWS_ACCESS_KEY_ID={id}\n\
          export AWS_SECRET_ACCESS_KEY={secret}\n\
@@ -131,8 +133,10 @@ fn environment(url: &str, stack: &Stack) -> String {
          export LAKE_BUCKET={bucket}\n\
          export GLUE_DATABASE={DATABASE}\n\
          export CONSENT_POLICY={consent_policy}\n\
-         export CUSTOMER_SHARDS={}",
-        customer_shards.get()
+         export CUSTOMER_SHARDS={}{}",
+        athena::Served::SERVICES,
+        customer_shards.get(),
+        athena::Served::ENVIRONMENT,
     )
 }
 
