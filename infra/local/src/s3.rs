@@ -107,6 +107,7 @@ impl S3 for Service {
         let mut input = req.input;
         refuse("HeadObject with a customer key", input.sse_customer_key.is_some())?;
         refuse_version(input.version_id.as_deref())?;
+        read::check_overrides!(input)?;
         let (_, description) = self.read(&input.bucket, &input.key, &read::asked!(input))?;
         Ok(S3Response::new(read::head(input, description)?))
     }
@@ -115,6 +116,7 @@ impl S3 for Service {
         let mut input = req.input;
         refuse("GetObject with a customer key", input.sse_customer_key.is_some())?;
         refuse_version(input.version_id.as_deref())?;
+        read::check_overrides!(input)?;
         let (file, description) = self.read(&input.bucket, &input.key, &read::asked!(input))?;
         Ok(S3Response::new(read::get(input, file, description)?))
     }

@@ -23,6 +23,7 @@ pub(crate) struct Query<'a> {
 
 /// One line of a listing.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "most are objects, and a page has a thousand at most")]
 pub(crate) enum Entry {
     Object(String, Description),
     CommonPrefix(String),

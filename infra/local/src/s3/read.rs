@@ -5,6 +5,7 @@ use super::checksums;
 use super::conditions::Asked;
 use super::properties::{class_shown, show_headers};
 use crate::objects::attributes::{Description, Upload};
+use http::HeaderValue;
 use s3s::dto::*;
 use s3s::{S3Error, S3Result, s3_error};
 use std::fs::File;
@@ -25,7 +26,27 @@ macro_rules! asked {
     };
 }
 
-pub(super) use asked;
+/// Refuses headers for the answer that could not be sent.
+macro_rules! check_overrides {
+    ($input:expr) => {
+        $crate::s3::read::all_are_headers([
+            $input.response_cache_control.as_deref(),
+            $input.response_content_disposition.as_deref(),
+            $input.response_content_encoding.as_deref(),
+            $input.response_content_language.as_deref(),
+            $input.response_content_type.as_deref(),
+        ])
+    };
+}
+
+pub(super) use {asked, check_overrides};
+
+pub(super) fn all_are_headers(given: [Option<&str>; 5]) -> S3Result<()> {
+    match given.into_iter().flatten().find(|value| HeaderValue::from_str(value).is_err()) {
+        Some(value) => Err(s3_error!(InvalidArgument, "a response- parameter is {value:?}, which no header can have")),
+        None => Ok(()),
+    }
+}
 
 /// Which bytes of an object are wanted.
 pub(super) struct Wanted {

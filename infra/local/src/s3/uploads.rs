@@ -132,7 +132,6 @@ pub(super) fn list_buckets(service: &Service, input: ListBucketsInput) -> S3Resu
         name: Some(name),
         creation_date: Some(created.into()),
         bucket_region: Some(crate::REGION.into()),
-        ..Default::default()
     });
     Ok(ListBucketsOutput {
         buckets: Some(buckets.collect()),

@@ -345,10 +345,8 @@ fn quoted(sql: &str, start: usize, quote: char, backslash: bool) -> Result<(Stri
     let (mut text, mut chars) = (String::new(), sql[start + 1..].char_indices().peekable());
     while let Some((n, c)) = chars.next() {
         let next = chars.peek().map(|(_, next)| *next);
-        if c == '\\' && backslash && quote != '`' && next == Some(quote) {
-            text.push(quote);
-            chars.next();
-        } else if c == quote && next == Some(quote) {
+        let quotes = c == quote || (c == '\\' && backslash && quote != '`');
+        if quotes && next == Some(quote) {
             text.push(quote);
             chars.next();
         } else if c == quote {

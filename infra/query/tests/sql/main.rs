@@ -1,5 +1,7 @@
 //! SQL over a lake in a temporary folder: the real catalog and store, over the wire within the process.
 
+#![allow(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+
 mod definitions;
 mod lake;
 mod names;
