@@ -14,7 +14,8 @@ from emulator import Emulator
 
 RESULT = re.compile(r"^test (\S+) \.\.\. (\w+)", re.MULTILINE)
 # As everything else is built, so that nothing is compiled twice.
-COMMAND = ["cargo", "test", "--workspace", "--release", "--locked", "--test", "endpoint"]
+BUILD = ["--workspace", "--release", "--locked", "--features", "stedi/query"]
+COMMAND = ["cargo", "test", *BUILD, "--test", "endpoint"]
 TIMEOUT_SECONDS = 3600
 
 

@@ -1,7 +1,7 @@
 //! Conditional reads and writes: what compare-and-swap is built on.
 
 use crate::{Target, refusal};
-use aws_sdk_s3::primitives::{ByteStream, DateTime};
+use aws_sdk_s3::primitives::ByteStream;
 use futures::future::join_all;
 
 /// How many writers race, and how often: a window of microseconds between look and write must be hit.
@@ -88,19 +88,4 @@ pub async fn a_get_of_another_version_is_412(target: &Target) {
     assert_eq!(get.clone().send().await.unwrap().body.collect().await.unwrap().to_vec(), b"old");
     target.put("key", "new").await;
     assert_eq!(refusal!(get.send().await), (412, Some("PreconditionFailed".into())));
-}
-
-pub async fn reads_are_conditional_on_a_time(target: &Target) {
-    let etag = target.put("key", "body").await.e_tag.unwrap();
-    let head = target.s3.head_object().bucket(&target.bucket).key("key").send().await.unwrap();
-    let modified = *head.last_modified().unwrap();
-    let before = DateTime::from_secs(modified.secs() - 60);
-    let get = || target.s3.get_object().bucket(&target.bucket).key("key");
-    assert_eq!(refusal!(get().if_modified_since(modified).send().await).0, 304);
-    get().if_modified_since(before).send().await.unwrap();
-    assert_eq!(refusal!(get().if_unmodified_since(before).send().await).0, 412);
-    get().if_unmodified_since(modified).send().await.unwrap();
-    // The ETag outweighs the time.
-    get().if_match(&etag).if_unmodified_since(before).send().await.unwrap();
-    assert_eq!(refusal!(get().if_none_match(&etag).if_modified_since(before).send().await).0, 304);
 }

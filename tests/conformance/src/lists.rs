@@ -4,7 +4,7 @@ use crate::Target;
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use futures::{StreamExt, stream};
 
-async fn put_all(target: &Target, keys: &[String]) {
+pub(crate) async fn put_all(target: &Target, keys: &[String]) {
     stream::iter(keys).for_each_concurrent(8, |key| async move { drop(target.put(key, key.as_str()).await) }).await;
 }
 
@@ -89,28 +89,6 @@ pub async fn nothing_below_a_prefix_is_an_empty_list(target: &Target) {
         let page = target.s3.list_objects_v2().bucket(&target.bucket).prefix(prefix).send().await.unwrap();
         assert_eq!((page.key_count(), page.is_truncated()), (Some(0), Some(false)), "{prefix}");
     }
-}
-
-/// The first version: a marker in place of a token.
-pub async fn the_first_version_lists_by_marker(target: &Target) {
-    let stored = ["a", "b/1", "b/2", "c", "d e"].map(String::from);
-    put_all(target, &stored).await;
-    let (mut listed, mut marker) = (Vec::new(), None);
-    loop {
-        let list = target.s3.list_objects().bucket(&target.bucket).delimiter("/").max_keys(1).set_marker(marker);
-        let page = list.send().await.unwrap();
-        listed.extend(page.contents().iter().map(|object| object.key().unwrap().to_owned()));
-        listed.extend(page.common_prefixes().iter().map(|common| common.prefix().unwrap().to_owned()));
-        marker = page.next_marker().map(str::to_owned);
-        if page.is_truncated() != Some(true) {
-            break;
-        }
-        assert!(marker.is_some());
-    }
-    assert_eq!(listed, ["a", "b/", "c", "d e"]);
-    let after = target.s3.list_objects().bucket(&target.bucket).marker("b/1").send().await.unwrap();
-    let after: Vec<_> = after.contents().iter().map(|object| object.key().unwrap()).collect();
-    assert_eq!(after, ["b/2", "c", "d e"]);
 }
 
 pub async fn an_object_has_one_version(target: &Target) {

@@ -1,9 +1,10 @@
 //! What AWS and the local stack do, and other emulators need not: limits, checks, refusals.
 
 use crate::glue::{create_table, partition};
+use crate::lists::put_all;
 use crate::{Target, keys, refusal};
 use aws_sdk_glue::error::ProvideErrorMetadata;
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::{ByteStream, DateTime};
 
 pub async fn hostile_keys_are_stored_read_and_listed(target: &Target) {
     let hostile = [
@@ -117,4 +118,41 @@ pub async fn partitions_are_paged(target: &Target) {
         sizes.push(page.unwrap().partitions().len());
     }
     assert_eq!(sizes, [2, 2, 1]);
+}
+
+pub async fn reads_are_conditional_on_a_time(target: &Target) {
+    let etag = target.put("key", "body").await.e_tag.unwrap();
+    let head = target.s3.head_object().bucket(&target.bucket).key("key").send().await.unwrap();
+    let modified = *head.last_modified().unwrap();
+    let before = DateTime::from_secs(modified.secs() - 60);
+    let get = || target.s3.get_object().bucket(&target.bucket).key("key");
+    assert_eq!(refusal!(get().if_modified_since(modified).send().await).0, 304);
+    get().if_modified_since(before).send().await.unwrap();
+    assert_eq!(refusal!(get().if_unmodified_since(before).send().await).0, 412);
+    get().if_unmodified_since(modified).send().await.unwrap();
+    // The ETag outweighs the time.
+    get().if_match(&etag).if_unmodified_since(before).send().await.unwrap();
+    assert_eq!(refusal!(get().if_none_match(&etag).if_modified_since(before).send().await).0, 304);
+}
+
+/// The first version: a marker in place of a token.
+pub async fn the_first_version_lists_by_marker(target: &Target) {
+    let stored = ["a", "b/1", "b/2", "c", "d e"].map(String::from);
+    put_all(target, &stored).await;
+    let (mut listed, mut marker) = (Vec::new(), None);
+    loop {
+        let list = target.s3.list_objects().bucket(&target.bucket).delimiter("/").max_keys(1).set_marker(marker);
+        let page = list.send().await.unwrap();
+        listed.extend(page.contents().iter().map(|object| object.key().unwrap().to_owned()));
+        listed.extend(page.common_prefixes().iter().map(|common| common.prefix().unwrap().to_owned()));
+        marker = page.next_marker().map(str::to_owned);
+        if page.is_truncated() != Some(true) {
+            break;
+        }
+        assert!(marker.is_some());
+    }
+    assert_eq!(listed, ["a", "b/", "c", "d e"]);
+    let after = target.s3.list_objects().bucket(&target.bucket).marker("b/1").send().await.unwrap();
+    let after: Vec<_> = after.contents().iter().map(|object| object.key().unwrap()).collect();
+    assert_eq!(after, ["b/2", "c", "d e"]);
 }

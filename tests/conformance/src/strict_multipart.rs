@@ -120,3 +120,28 @@ pub async fn an_upload_of_no_parts_is_refused(target: &Target) {
     let refused = complete.multipart_upload(of(&[])).send().await;
     assert_eq!(refusal!(refused), (400, Some("MalformedXML".into())));
 }
+
+pub async fn parts_and_uploads_are_listed(target: &Target) {
+    let (a, b) = (begin(target, "a").await, begin(target, "b/c").await);
+    for number in 1..=3 {
+        upload(target, "a", &a, number, vec![b'x'; number as usize]).await;
+    }
+    let list = target.s3.list_parts().bucket(&target.bucket).key("a").upload_id(&a).max_parts(2).send().await.unwrap();
+    let sizes: Vec<_> = list.parts().iter().map(|part| (part.part_number().unwrap(), part.size().unwrap())).collect();
+    assert_eq!((sizes, list.is_truncated()), (vec![(1, 1), (2, 2)], Some(true)));
+    let uploads = target.s3.list_multipart_uploads().bucket(&target.bucket).send().await.unwrap();
+    let uploads: Vec<_> = uploads.uploads().iter().map(|upload| (upload.key(), upload.upload_id())).collect();
+    assert_eq!(uploads, [(Some("a"), Some(&*a)), (Some("b/c"), Some(&*b))]);
+}
+
+pub async fn an_aborted_upload_is_gone(target: &Target) {
+    let id = begin(target, "key").await;
+    let part = upload(target, "key", &id, 1, b"part".to_vec()).await;
+    let abort = || target.s3.abort_multipart_upload().bucket(&target.bucket).key("key").upload_id(&id);
+    abort().send().await.unwrap();
+    let part = complete!(target, "key", &id, &[part]).send().await;
+    assert_eq!(refusal!(part), (404, Some("NoSuchUpload".into())));
+    let uploads = target.s3.list_multipart_uploads().bucket(&target.bucket).send().await.unwrap();
+    assert!(uploads.uploads().is_empty());
+    assert_eq!(target.list("").await, [""; 0]);
+}
