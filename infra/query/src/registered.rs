@@ -111,11 +111,12 @@ impl Registered {
             self.note(None, &files);
             return Ok(files.into_iter().map(|file| (file, Arc::clone(&none))).collect());
         }
-        let listed = self.catalog.partitions(&self.table.database, &self.table.name).await;
+        let filters: Vec<Expr> = filters.iter().filter(|filter| self.is_of_partition(filter)).cloned().collect();
+        // The catalog sorts out what it can tell, so that a query's time does not follow the number of partitions.
+        let expression = partition::expression(&self.table, &self.keys, &filters);
+        let listed = self.catalog.partitions(&self.table.database, &self.table.name, expression).await;
         let listed = listed.map_err(|error| external(SqlError::system(error.to_string())))?;
         let typed = partition::typed(&self.table, &self.keys, listed).map_err(external)?;
-        let filters: Vec<Expr> = filters.iter().filter(|filter| self.is_of_partition(filter)).cloned().collect();
-        let registered = typed.len();
         let typed = partition::pruned(state, &self.table, &self.keys, typed, &filters)?;
         // Two partitions may share a location: then its files are rows of both.
         let below = |typed: &Typed| {
@@ -127,13 +128,13 @@ impl Registered {
         };
         let requests: Vec<_> = typed.iter().map(below).collect();
         let chosen = aws::all(requests).await.map_err(external)?.concat();
-        self.note(Some((typed.len(), registered)), chosen.iter().map(|(file, _)| file));
+        self.note(Some(typed.len()), chosen.iter().map(|(file, _)| file));
         Ok(chosen)
     }
 
-    fn note<'a>(&self, partitions: Option<(usize, usize)>, files: impl IntoIterator<Item = &'a File>) {
+    fn note<'a>(&self, partitions: Option<usize>, files: impl IntoIterator<Item = &'a File>) {
         let (count, bytes) = files.into_iter().fold((0_u64, 0), |(count, bytes), file| (count + 1, bytes + file.bytes));
-        let partitions = partitions.map(|(some, all)| format!("partitions {some} of {all}, ")).unwrap_or_default();
+        let partitions = partitions.map(|count| format!("partitions {count}, ")).unwrap_or_default();
         let Table { database, name, .. } = &self.table;
         self.files.note(format!("Reads {database}.{name}: {partitions}files {count}, bytes {bytes}"));
     }

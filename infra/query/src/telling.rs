@@ -93,7 +93,7 @@ fn columns_of(table: &Table) -> Vec<Vec<Option<String>>> {
 /// The registered partitions of a table, as the hidden table `"table$partitions"` shows them.
 pub(crate) async fn partitions(catalog: &DataCatalog, of: &Table) -> Result<Arc<dyn TableProvider>, SqlError> {
     let keys: Vec<_> = of.partition_keys.iter().map(|key| key.name.as_str()).collect();
-    let listed = catalog.partitions(&of.database, &of.name).await.map_err(failed)?;
+    let listed = catalog.partitions(&of.database, &of.name, None).await.map_err(failed)?;
     let rows: Vec<_> = listed.into_iter().map(|partition| partition.values.into_iter().map(Some).collect()).collect();
     table(&keys, &rows)
 }

@@ -80,7 +80,7 @@ impl Ddl<'_> {
         let Some(below) = table.storage.location.as_deref() else {
             return Ok(Answer::lines(Vec::new(), Vec::new()));
         };
-        let listed = self.session.catalog.partitions(&table.database, &table.name).await.map_err(failed)?;
+        let listed = self.session.catalog.partitions(&table.database, &table.name, None).await.map_err(failed)?;
         let known: BTreeSet<_> = listed.into_iter().map(|partition| partition.values).collect();
         let files = Files::new(self.session.store.clone(), Scanned::default()).below(below).await?;
         let prefix = format!("{}/", below.trim_end_matches('/'));

@@ -61,7 +61,7 @@ impl Ddl<'_> {
                 table.name
             )));
         }
-        let listed = self.session.catalog.partitions(&table.database, &table.name).await.map_err(failed)?;
+        let listed = self.session.catalog.partitions(&table.database, &table.name, None).await.map_err(failed)?;
         let mut names: Vec<_> = listed.iter().map(|listed| partition::name(&table, &listed.values)).collect();
         names.sort();
         Ok(answer(&["partition"], names))

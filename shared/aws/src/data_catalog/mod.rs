@@ -126,13 +126,16 @@ impl DataCatalog {
         Ok(found.and_then(|found| found.table).map(|table| glue::table(database, table)))
     }
 
-    /// The registered partitions of a table, in Glue's order.
+    /// The registered partitions of a table, in Glue's order; with an expression in Glue's language, such as
+    /// `dt = '2022-06-18' AND hour >= '14'`, those of which it is true.
     ///
     /// # Errors
     /// If there is no such table, or if Glue fails.
-    pub async fn partitions(&self, database: &str, table: &str) -> Outcome<Vec<Partition>> {
+    pub async fn partitions(&self, database: &str, table: &str, expression: Option<String>) -> Outcome<Vec<Partition>> {
         let call = || format!("list the partitions of {database}.{table}");
         let request = self.client.get_partitions().database_name(database).table_name(table);
+        // Columns are the table's; each partition would repeat them.
+        let request = request.exclude_column_schema(true).set_expression(expression);
         let mut pages = request.into_paginator().send();
         let mut found = Vec::new();
         while let Some(page) = pages.next().await {
