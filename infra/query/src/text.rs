@@ -2,9 +2,10 @@
 
 use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
-    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    DataType, Date32Type, Decimal128Type, DurationMicrosecondType, DurationMillisecondType, DurationNanosecondType,
+    DurationSecondType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit,
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type,
+    UInt16Type, UInt32Type, UInt64Type,
 };
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use std::fmt::Write;
@@ -45,6 +46,7 @@ pub fn text_of(array: &dyn Array, row: usize) -> Option<String> {
         DataType::BinaryView => hexadecimal(array.as_binary_view().value(row)),
         DataType::FixedSizeBinary(_) => hexadecimal(array.as_fixed_size_binary().value(row)),
         DataType::Date32 => day(array.as_primitive::<Date32Type>().value(row).into()),
+        DataType::Duration(unit) => duration(duration_milliseconds(array, row, *unit)),
         DataType::Timestamp(unit, zone) => timestamp(milliseconds(array, row, *unit), zone.as_deref()),
         DataType::List(_) => list(&array.as_list::<i32>().value(row)),
         DataType::LargeList(_) => list(&array.as_list::<i64>().value(row)),
@@ -129,6 +131,23 @@ fn milliseconds(array: &dyn Array, row: usize, unit: TimeUnit) -> i64 {
         TimeUnit::Microsecond => array.as_primitive::<TimestampMicrosecondType>().value(row).div_euclid(1000),
         TimeUnit::Nanosecond => array.as_primitive::<TimestampNanosecondType>().value(row).div_euclid(1_000_000),
     }
+}
+
+fn duration_milliseconds(array: &dyn Array, row: usize, unit: TimeUnit) -> i64 {
+    match unit {
+        TimeUnit::Second => array.as_primitive::<DurationSecondType>().value(row).saturating_mul(1000),
+        TimeUnit::Millisecond => array.as_primitive::<DurationMillisecondType>().value(row),
+        TimeUnit::Microsecond => array.as_primitive::<DurationMicrosecondType>().value(row) / 1000,
+        TimeUnit::Nanosecond => array.as_primitive::<DurationNanosecondType>().value(row) / 1_000_000,
+    }
+}
+
+/// Days, and a time of day.
+fn duration(milliseconds: i64) -> String {
+    let (sign, whole) = (if milliseconds < 0 { "-" } else { "" }, milliseconds.unsigned_abs());
+    let (seconds, fraction) = (whole / 1000, whole % 1000);
+    let (days, hours, minutes, seconds) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{sign}{days} {hours:02}:{minutes:02}:{seconds:02}.{fraction:03}")
 }
 
 const DAY_MS: i64 = 86_400_000;

@@ -7,7 +7,7 @@ use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, Float64Array, Int64Array, StringArray, TimestampMillisecondArray,
 };
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit, TimestampMillisecondType};
+use datafusion::arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type, TimeUnit, TimestampMillisecondType};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 use std::sync::Arc;
@@ -61,6 +61,8 @@ impl ScalarUDFImpl for Scalar {
         // A day and some units are a day again.
         Ok(match given {
             [_, _, DataType::Date32] if self.name == "date_add" => DataType::Date32,
+            [_, DataType::Date32] if self.name == "athena_truncated" => DataType::Date32,
+            [kind, ..] if matches!(self.name, "athena_truncated" | "athena_whole") => kind.clone(),
             _ => self.answer.clone(),
         })
     }
@@ -92,6 +94,14 @@ pub(super) fn all() -> Vec<Scalar> {
     let instant = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
     vec![
         any("athena_text", 1, DataType::Utf8, as_text),
+        any("athena_truncated", 2, MILLISECONDS, |arrays, _| Ok(Arc::clone(&arrays[0]))),
+        any("athena_whole", 1, DataType::Float64, whole),
+        Scalar {
+            name: "athena_substr",
+            signature: Signature::variadic_any(Volatility::Immutable),
+            answer: DataType::Utf8,
+            body: BodyOf("athena_substr", substr),
+        },
         any("typeof", 1, DataType::Utf8, type_of),
         one("from_unixtime", vec![DataType::Float64], instant.clone(), from_unixtime),
         any("to_unixtime", 1, DataType::Float64, to_unixtime),
@@ -118,6 +128,44 @@ fn as_text(arrays: &[ArrayRef], _: usize) -> Result<ArrayRef> {
     }
     let array = &arrays[0];
     Ok(Arc::new(StringArray::from_iter((0..array.len()).map(|row| text_of(array.as_ref(), row)))))
+}
+
+/// What a cast to a whole number begins with: halves go away from zero. What is whole already stays as it is.
+fn whole(arrays: &[ArrayRef], _: usize) -> Result<ArrayRef> {
+    Ok(match arrays[0].data_type() {
+        DataType::Float64 => Arc::new(arrays[0].as_primitive::<Float64Type>().unary::<_, Float64Type>(f64::round)),
+        DataType::Float32 => Arc::new(arrays[0].as_primitive::<Float32Type>().unary::<_, Float32Type>(f32::round)),
+        _ => Arc::clone(&arrays[0]),
+    })
+}
+
+/// From a character on, counted from 1, or from the end if negative; there is nothing at 0, nor outside of the text.
+fn substr(arrays: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
+    let [text, numbers @ ..] = arrays else { return Err(wrong("substr needs a text".to_owned())) };
+    if !(1..=2).contains(&numbers.len()) {
+        return Err(wrong(format!("substr takes 2 or 3 arguments, not {}", arrays.len())));
+    }
+    let text = cast(text, &DataType::Utf8)?;
+    let numbers = numbers.iter().map(|array| cast(array, &DataType::Int64)).collect::<Result<Vec<_>, _>>()?;
+    let one = |row: usize| {
+        if text.is_null(row) || numbers.iter().any(|array| array.is_null(row)) {
+            return None;
+        }
+        let text = text.as_string::<i32>().value(row);
+        let number = |n: usize| numbers.get(n).map(|array| array.as_primitive::<Int64Type>().value(row));
+        let start = match number(0) {
+            Some(start @ 1..) => usize::try_from(start - 1).ok(),
+            Some(start @ ..=-1) => {
+                let back = usize::try_from(start.unsigned_abs()).ok();
+                back.and_then(|back| text.chars().count().checked_sub(back))
+            }
+            _ => None,
+        };
+        let Some(start) = start else { return Some(String::new()) };
+        let length = number(1).map_or(usize::MAX, |length| usize::try_from(length).unwrap_or(0));
+        Some(text.chars().skip(start).take(length).collect())
+    };
+    Ok(Arc::new(StringArray::from_iter((0..rows).map(one))))
 }
 
 fn type_of(arrays: &[ArrayRef], rows: usize) -> Result<ArrayRef> {

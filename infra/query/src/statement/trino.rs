@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::ast::{Statement, VisitMut};
 use datafusion::sql::sqlparser::dialect::Dialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
-use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer};
 use std::collections::HashMap;
 
 /// How deep expressions and subqueries may be in one another.
@@ -81,7 +81,7 @@ impl Query {
         let end = end.max(from);
         let blank: String = sql[..from].chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect();
         let tokens = tokens(&(blank + &sql[from..end]))?;
-        let mut tokens = filled(tokens, parameters)?;
+        let mut tokens = with_rows(filled(tokens, parameters)?);
         check_depth(&tokens)?;
         check_relations(&tokens)?;
         let (mut written, mut words, mut names_path) = (HashMap::new(), HashMap::new(), false);
@@ -252,6 +252,69 @@ fn filled(tokens: Vec<TokenWithSpan>, parameters: &[String]) -> Result<Vec<Token
         }
     }
     Ok(whole)
+}
+
+/// The tokens with parentheses around the values of `VALUES 1, 2`: to the parser, a row has them.
+fn with_rows(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let (mut whole, mut rest) = (Vec::with_capacity(tokens.len()), tokens.into_iter().peekable());
+    // How deep the parentheses are; of each list that is not over, at which depth its values stand, and whether one of
+    // them has got parentheses.
+    let (mut depth, mut lists) = (0_usize, Vec::<(usize, bool)>::new());
+    while let Some(placed) = rest.next() {
+        let in_list = lists.last().is_some_and(|(at, _)| *at == depth);
+        let is_end = match &placed.token {
+            Token::RParen | Token::Comma | Token::SemiColon | Token::EOF => true,
+            Token::Word(word) if word.quote_style.is_none() => matches!(
+                word.keyword,
+                Keyword::ORDER
+                    | Keyword::LIMIT
+                    | Keyword::OFFSET
+                    | Keyword::FETCH
+                    | Keyword::UNION
+                    | Keyword::EXCEPT
+                    | Keyword::INTERSECT
+            ),
+            _ => false,
+        };
+        let span = placed.span;
+        let at = move |token| TokenWithSpan { token, span };
+        if in_list && is_end {
+            if lists.last_mut().is_some_and(|(_, open)| std::mem::take(open)) {
+                whole.push(at(Token::RParen));
+            }
+            if placed.token != Token::Comma {
+                lists.pop();
+            }
+        }
+        match &placed.token {
+            Token::LParen | Token::LBracket => depth += 1,
+            Token::RParen | Token::RBracket => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        let begins = match &placed.token {
+            Token::Comma => in_list,
+            Token::Word(word) if word.quote_style.is_none() && word.keyword == Keyword::VALUES => {
+                lists.push((depth, false));
+                true
+            }
+            _ => false,
+        };
+        whole.push(placed);
+        if begins {
+            while let Some(space) = rest.next_if(|placed| matches!(placed.token, Token::Whitespace(_))) {
+                whole.push(space);
+            }
+            if let Some(first) = rest.peek().filter(|placed| placed.token != Token::LParen) {
+                whole.push(TokenWithSpan { token: Token::LParen, span: first.span });
+                if let Some((_, open)) = lists.last_mut() {
+                    *open = true;
+                }
+            }
+        }
+    }
+    let open = lists.iter().filter(|(_, open)| *open);
+    whole.extend(open.map(|_| TokenWithSpan { token: Token::RParen, span: Span::empty() }));
+    whole
 }
 
 /// A parameter's tokens, which must be one expression.

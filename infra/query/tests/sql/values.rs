@@ -3,6 +3,19 @@
 use crate::lake::lake;
 
 #[tokio::test]
+async fn values_need_no_parentheses() {
+    let lake = lake().await;
+    lake.check("SELECT v FROM (VALUES 1, NULL, 3) AS t(v) ORDER BY v", &["1", "3", "∅"]).await;
+    lake.check(
+        "SELECT x + (SELECT max(y) FROM (VALUES 2, 3) AS u(y)) FROM (VALUES 1, (5)) t(x) ORDER BY 1",
+        &["4", "8"],
+    )
+    .await;
+    lake.check("VALUES 'a', upper('b') ORDER BY 1 DESC", &["a", "B"]).await;
+    lake.check("SELECT x FROM (VALUES 3, 1, 2) t(x) ORDER BY x OFFSET 1 ROWS FETCH NEXT 1 ROW ONLY", &["2"]).await;
+}
+
+#[tokio::test]
 async fn expressions_give_what_trino_gives() {
     let lake = lake().await;
     for (expression, expected) in [
@@ -56,6 +69,22 @@ async fn expressions_give_what_trino_gives() {
         ("'it''s'", "it's"),
         ("CASE WHEN 1 > 2 THEN 'a' END", "∅"),
         ("to_utf8('hel')", "68 65 6c"),
+        ("CAST(2.5e0 AS integer)", "3"),
+        ("CAST(-1.5e0 AS bigint)", "-2"),
+        ("TRY_CAST(1.4e0 AS bigint)", "1"),
+        ("substr('hello', -3, 2)", "ll"),
+        ("substr('hello', -9)", ""),
+        ("substr('hello', 0)", ""),
+        ("substring('hellö' FROM 4 FOR 9)", "lö"),
+        ("substr(CAST(NULL AS varchar), 1)", "∅"),
+        ("concat('a', CAST(NULL AS varchar), 'b')", "∅"),
+        ("greatest(1, NULL)", "∅"),
+        ("least(2, 1)", "1"),
+        ("CAST(NULL AS varchar)", "∅"),
+        ("date_trunc('month', date '2022-06-18')", "2022-06-01"),
+        ("timestamp '2022-06-18 14:00:00' - timestamp '2022-06-17 13:59:59.5'", "1 00:00:00.500"),
+        ("to_hex(md5(to_utf8('a')))", "0CC175B9C0F1B6A831C399E269772661"),
+        ("from_hex('6162')", "61 62"),
     ] {
         lake.check(&format!("SELECT {expression}"), &[expected]).await;
     }

@@ -4,9 +4,9 @@ use super::types::{replaced, text_length};
 use crate::error::SqlError;
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CaseWhen, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArgumentList, FunctionArguments, Ident, ObjectName, OrderByExpr, OrderByOptions, TableFactor, TimezoneInfo,
-    TypedString, Value, VisitorMut,
+    BinaryOperator, CaseWhen, CastKind, DataType, Expr, Fetch, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, LimitClause, ObjectName, OrderByExpr,
+    OrderByOptions, Query, TableFactor, TimezoneInfo, TypedString, Value, VisitorMut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 use std::ops::ControlFlow;
@@ -95,6 +95,22 @@ impl VisitorMut for Rewriting {
         ControlFlow::Continue(())
     }
 
+    /// `FETCH FIRST n ROWS ONLY` is a limit.
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        let is_limit = |fetch: &mut Fetch| !fetch.with_ties && !fetch.percent;
+        if let Some(fetch) = query.fetch.take_if(is_limit) {
+            let rows = fetch.quantity.unwrap_or_else(|| number(1));
+            match &mut query.limit_clause {
+                Some(LimitClause::LimitOffset { limit: limit @ None, .. }) => *limit = Some(rows),
+                clause @ None => {
+                    *clause = Some(LimitClause::LimitOffset { limit: Some(rows), offset: None, limit_by: Vec::new() });
+                }
+                Some(_) => self.error = Some(SqlError::syntax("line 1:1: a query has one LIMIT or FETCH")),
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         self.subqueries += usize::from(is_subquery(expr));
         if self.subqueries > SUBQUERIES_MAX {
@@ -129,6 +145,10 @@ fn rewritten(expr: Expr) -> Result<Expr, SqlError> {
         }
         Expr::Extract { field, expr, syntax } => cast(Expr::Extract { field, expr, syntax }, DataType::BigInt(None)),
         Expr::Function(function) => call(function)?,
+        Expr::Substring { expr, substring_from, substring_for, .. } => {
+            let from = substring_from.map_or_else(|| number(1), |from| *from);
+            function("athena_substr", [*expr, from].into_iter().chain(substring_for.map(|length| *length)).collect())
+        }
         other => other,
     })
 }
@@ -144,6 +164,12 @@ fn cast_as(kind: CastKind, expr: Expr, data_type: &DataType) -> Result<Expr, Sql
     let Some(data_type) = replaced(data_type) else {
         return Err(SqlError::user(format!("NOT_SUPPORTED: casts to {data_type} are not supported here")));
     };
+    let is_whole = matches!(
+        data_type,
+        DataType::TinyInt(_) | DataType::SmallInt(_) | DataType::Int(_) | DataType::Integer(_) | DataType::BigInt(_)
+    );
+    // DataFusion cuts off, Trino rounds.
+    let expr = if is_whole { function("athena_whole", vec![expr]) } else { expr };
     Ok(Expr::Cast { kind, expr: Box::new(expr), data_type, format: None, array: false })
 }
 
@@ -216,6 +242,43 @@ fn call(mut call: Function) -> Result<Expr, SqlError> {
             });
         }
         ("try", [one]) => return Ok(one.clone()),
+        ("substr" | "substring", _) => return Ok(function("athena_substr", given)),
+        ("date_trunc", [_, time]) => {
+            let time = time.clone();
+            return Ok(function("athena_truncated", vec![Expr::Function(call), time]));
+        }
+        // A null makes each of these null, which DataFusion passes over.
+        ("concat", [first, rest @ ..]) if !rest.is_empty() => {
+            let nested = |expr: &Expr| Box::new(Expr::Nested(Box::new(expr.clone())));
+            let join = |left: Expr, right: &Expr| Expr::BinaryOp {
+                left: Box::new(left),
+                op: BinaryOperator::StringConcat,
+                right: nested(right),
+            };
+            let joined = rest.iter().fold(Expr::Nested(Box::new(first.clone())), join);
+            return Ok(Expr::Nested(Box::new(joined)));
+        }
+        ("greatest" | "least", [_, ..]) => {
+            let is_null = |expr: &Expr| Expr::IsNull(Box::new(Expr::Nested(Box::new(expr.clone()))));
+            let or = |left: Expr, right: Expr| Expr::BinaryOp {
+                left: Box::new(left),
+                op: BinaryOperator::Or,
+                right: Box::new(right),
+            };
+            let Some(condition) = given.iter().map(is_null).reduce(or) else { return Ok(Expr::Function(call)) };
+            let result = Expr::Value(Value::Null.into());
+            return Ok(Expr::Case {
+                case_token: AttachedToken::empty(),
+                end_token: AttachedToken::empty(),
+                operand: None,
+                conditions: vec![CaseWhen { condition, result }],
+                else_result: Some(Box::new(Expr::Function(call))),
+            });
+        }
+        // Bytes to Trino, digits to DataFusion.
+        ("md5", [one]) => return Ok(function("digest", vec![one.clone(), text("md5")])),
+        ("to_hex", [one]) => return Ok(function("upper", vec![function("encode", vec![one.clone(), text("hex")])])),
+        ("from_hex", [one]) => return Ok(function("decode", vec![one.clone(), text("hex")])),
         ("mod", [left, right]) => {
             let (left, right) = (Box::new(left.clone()), Box::new(right.clone()));
             return Ok(Expr::Nested(Box::new(Expr::BinaryOp { left, op: BinaryOperator::Modulo, right })));
