@@ -9,7 +9,7 @@ use aws::lake::Lake;
 use aws::settings::{DATABASE, Settings};
 use customer_curated::CustomerCurated;
 use customer_trusted::CustomerTrusted;
-use lake::layout::{CHARTER, Place};
+use lake::layout::{CHARTER, Place, Source};
 use lake::policy::Charter;
 use lake::topology;
 use local::{Cloud, DeadLetter, Dispatcher, Handler, Options, Subscription};
@@ -21,6 +21,15 @@ use step_trainer_trusted::StepTrainerTrusted;
 
 /// Why objects failed, as the functions said last: by function and place.
 pub(crate) type Reasons = Arc<Mutex<BTreeMap<(String, Place), String>>>;
+
+/// Landing files in one call at most: what is announced of each is kept up to the end.
+const FILES_MAX: usize = 250;
+/// Other events in one call at most. AWS allows no more.
+const EVENTS_MAX: usize = 10_000;
+
+/// How many functions look at nothing but landing files and each other's outputs of the same: `customer_trusted` and
+/// `accelerometer_trusted`.
+pub(crate) const FIRST: usize = 2;
 
 /// A lake in the embedded S3 and Glue.
 pub(crate) struct Stack {
@@ -65,7 +74,7 @@ impl Stack {
         Ok(self.lake.catalog.create_tables().await?)
     }
 
-    /// Starts the five functions.
+    /// Starts the five functions, each before those that its outputs wake.
     pub(crate) fn start(&self, options: Options) -> Result<Dispatcher, BoxError> {
         let functions = vec![
             self.subscribe(CustomerTrusted::new(self.lake.clone())),
@@ -94,7 +103,15 @@ impl Stack {
     fn subscribe<F: Function>(&self, function: F) -> Subscription {
         let (function, reasons) = (Arc::new(function), self.reasons.clone());
         let handler: Handler = Arc::new(move |payload| Box::pin(handle(function.clone(), reasons.clone(), payload)));
-        Subscription::new(F::TABLE.name(), self.lake.bucket(), topology::inputs_of(F::TABLE), handler)
+        // Derived objects before landing files: who is trusted is then known before the files are derived.
+        let mut prefixes: Vec<_> = topology::inputs_of(F::TABLE).collect();
+        prefixes.reverse();
+        let subscription = Subscription::new(F::TABLE.name(), self.lake.bucket(), prefixes, handler);
+        // A call uses all cores; two at a time would only get in each other's way.
+        let lands =
+            Source::ALL.iter().any(|source| subscription.prefixes.iter().any(|p| p == source.landing().prefix()));
+        let batch_size = if lands { FILES_MAX } else { EVENTS_MAX };
+        Subscription { batch_size, concurrency: 1, ..subscription }
     }
 }
 

@@ -2,7 +2,9 @@
 //!
 //! A put whose key is below one of a function's prefixes becomes a message in that function's queue. Pollers take
 //! what has gathered, up to a batch, and hand it to the function as an SQS event source does; while a function is
-//! busy its queue fills, and the next batch is larger. What fails is delivered again, and after
+//! busy its queue fills, and the next batch is larger. A function waits while one before it in the order of the
+//! subscriptions has something to do, though not for ever; so name them in the order in which what one stores wakes the
+//! next, and each derives once what it would have derived again and again. What fails is delivered again, and after
 //! [`Options::receives_max`] times it is a dead letter.
 //!
 //! What is owed survives a killed process: an event is in a journal from before its object is visible until every
@@ -24,9 +26,9 @@ use crate::Cloud;
 use crate::objects::{Outbox, StoredObject};
 use event::Event;
 use journal::Journal;
-use queue::Queues;
+use queue::{Queues, Woken};
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
@@ -53,6 +55,8 @@ struct Shared {
     journal: Mutex<Journal>,
     queues: Mutex<Queues>,
     progress: watch::Sender<Progress>,
+    /// How many functions are called, in the order of the subscriptions. Events of the others are only gathered.
+    released: AtomicUsize,
     stopping: AtomicBool,
 }
 
@@ -84,6 +88,7 @@ impl Dispatcher {
             cloud: cloud.clone(),
             queues: Mutex::new(Queues::new(functions.len(), options.shuffle)),
             functions,
+            released: AtomicUsize::new(if options.hold { 0 } else { usize::MAX }),
             options,
             journal: Mutex::new(journal),
             progress: watch::Sender::default(),
@@ -100,6 +105,13 @@ impl Dispatcher {
             }
         }
         Ok(Self { shared, pollers })
+    }
+
+    /// Starts the delivery of what was held to the functions that are among the first `functions` subscriptions: see
+    /// [`Options::hold`].
+    pub fn release(&self, functions: usize) {
+        self.shared.released.fetch_max(functions, Ordering::AcqRel);
+        self.shared.look_again();
     }
 
     /// Waits until nothing is queued or being handled. More may come later, from other puts.
@@ -132,9 +144,7 @@ impl Dispatcher {
     /// Stop servers and other writers first: what is put after this wakes nobody.
     pub async fn stop(mut self) -> Report {
         self.shared.stopping.store(true, Ordering::Release);
-        for function in &self.shared.functions {
-            function.added.notify_waiters();
-        }
+        self.shared.look_again();
         // The outbox stays until the last call is over, for that may put objects.
         while self.pollers.join_next().await.is_some() {}
         self.report()
@@ -158,12 +168,20 @@ impl Shared {
         self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Has every poller look whether there is something to do.
+    fn look_again(&self) {
+        for function in &self.functions {
+            function.added.notify_waiters();
+        }
+    }
+
     /// The functions that an object of this bucket and key wakes.
-    fn woken_by<'a>(&'a self, bucket: &'a str, key: &'a str) -> impl Iterator<Item = usize> + 'a {
+    fn woken_by<'a>(&'a self, bucket: &'a str, key: &'a str) -> impl Iterator<Item = Woken> + 'a {
         let below = |prefix: &String| key.len() > prefix.len() && key.starts_with(prefix.as_str());
-        let wakes = move |to: &Subscription| to.bucket == bucket && to.prefixes.iter().any(below);
-        let functions = self.functions.iter().enumerate();
-        functions.filter(move |(_, function)| wakes(&function.subscription)).map(|(index, _)| index)
+        self.functions.iter().enumerate().filter_map(move |(function, Function { subscription, .. })| {
+            let prefix = subscription.prefixes.iter().position(below)?;
+            (subscription.bucket == bucket).then_some(Woken { function, prefix })
+        })
     }
 
     /// Queues an event that an earlier run did not finish. Its object's present version is the one to look at.
@@ -213,10 +231,8 @@ impl Outbox for Shared {
             let added = queues.add(&event, &woken, self.options.duplicate);
             self.progress.send_modify(|progress| progress.pending += added);
         }
-        for index in woken {
-            for _ in 0..self.options.duplicate {
-                self.functions[index].added.notify_one();
-            }
+        for Woken { function, .. } in woken {
+            self.functions[function].added.notify_waiters();
         }
     }
 

@@ -56,6 +56,9 @@ fn panic_text(error: JoinError) -> String {
 impl Shared {
     fn take(&self, index: usize) -> Vec<Message> {
         let batch_size = self.functions[index].subscription.batch_size;
+        if index >= self.released.load(Ordering::Acquire) {
+            return Vec::new();
+        }
         let mut queues = self.queues();
         let batch = queues.take(index, batch_size, self.cloud.now());
         if !batch.is_empty() {
@@ -81,15 +84,13 @@ impl Shared {
             }
             Outcome::Failures(_) => {}
         }
-        let Settled { finished, dead, again, events_done } =
+        let Settled { finished, dead, events_done } =
             self.queues().settle(index, name, batch, outcome, self.options.receives_max);
         // First the journal, then the counters: who sees that nothing is pending finds nothing owed but dead letters.
         if !events_done.is_empty() {
             self.settle(&events_done);
         }
-        for _ in 0..again {
-            self.functions[index].added.notify_one();
-        }
+        self.look_again();
         self.progress.send_modify(|progress| {
             progress.pending -= finished;
             progress.events += finished as u64;

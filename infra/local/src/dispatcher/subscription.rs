@@ -15,7 +15,7 @@ pub struct Subscription {
     pub function: String,
     /// The bucket whose objects wake it; those of any other bucket do not.
     pub bucket: String,
-    /// Objects below any of these key prefixes wake it, once per object.
+    /// Objects below any of these key prefixes wake it, once per object. Those below an earlier one are handed over first.
     pub prefixes: Vec<String>,
     /// Called with each batch.
     pub handler: Handler,
@@ -53,11 +53,13 @@ pub struct Options {
     pub shuffle: Option<u64>,
     /// How often a message is handed to its function before it is a dead letter. Default 5.
     pub receives_max: u32,
+    /// Gather events, and deliver none before [`Dispatcher::release`](super::Dispatcher::release): for many puts at once.
+    pub hold: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { duplicate: 1, shuffle: None, receives_max: 5 }
+        Self { duplicate: 1, shuffle: None, receives_max: 5, hold: false }
     }
 }
 
