@@ -16,7 +16,6 @@ use aws::function::{Failures, Function, Input};
 use aws::lake::Lake;
 use bytes::Bytes;
 use lake::Corrupt;
-use lake::announcement::Announcement;
 use lake::customer::Customer;
 use lake::hash::{KeyHash, Shard, ShardCount};
 use lake::layout::FileName;
@@ -24,6 +23,7 @@ use lake::reading::{Accelerometer, Key};
 use lake::table::Table;
 use lake::trust::Versions;
 use lake::trust::trusted::TrustedShard;
+use reading_files::announce::Announced;
 use reading_files::{Customers, ReadingFiles, Rule};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -74,12 +74,11 @@ impl Function for AccelerometerTrusted {
     }
 
     async fn handle(&self, inputs: BTreeSet<Input>) -> Failures {
-        let mut landed: BTreeMap<FileName, Announcement> = BTreeMap::new();
-        let mut failures =
-            self.files.handle(inputs, |file, announcement| drop(landed.insert(file, announcement))).await;
+        let mut landed: BTreeMap<FileName, Announced> = BTreeMap::new();
+        let mut failures = self.files.handle(inputs, |file, announced| drop(landed.insert(file, announced))).await;
         if let Err(error) = readers::note(&self.files, &landed).await {
             let error = std::sync::Arc::new(error);
-            failures.extend(landed.into_values().map(|file| (file.landing, error.clone().into())));
+            failures.extend(landed.into_values().map(|file| (file.announcement.landing, error.clone().into())));
         }
         failures
     }

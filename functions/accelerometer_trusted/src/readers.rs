@@ -7,14 +7,16 @@ use lake::hash::{KeyHash, Shard};
 use lake::layout::{self, FileName, Source};
 use lake::readers::Readers;
 use reading_files::ReadingFiles;
+use reading_files::announce::Announced;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 type Files = ReadingFiles<OfTrustedCustomers>;
 
 /// Brings the registers up to date with files that were announced.
-pub(crate) async fn note(files: &Files, landed: &BTreeMap<FileName, Announcement>) -> Result<(), Error> {
+pub(crate) async fn note(files: &Files, landed: &BTreeMap<FileName, Announced>) -> Result<(), Error> {
     let count = files.lake().charter().customer_shards;
-    let keys = landed.values().flat_map(|announcement| announcement.keys.keys());
+    let keys = landed.values().flat_map(|announced| announced.announcement.keys.keys());
     let shards: BTreeSet<Shard> = keys.map(|key| key.shard(count)).collect();
     if !shards.is_empty() {
         publish(files.lake(), &Registers { files, landed, shards }).await?;
@@ -24,7 +26,7 @@ pub(crate) async fn note(files: &Files, landed: &BTreeMap<FileName, Announcement
 
 struct Registers<'a> {
     files: &'a Files,
-    landed: &'a BTreeMap<FileName, Announcement>,
+    landed: &'a BTreeMap<FileName, Announced>,
     shards: BTreeSet<Shard>,
 }
 
@@ -48,15 +50,14 @@ impl Derivation for Registers<'_> {
             registers.insert(*shard, (register.clone(), register));
         }
         let mut lowered = BTreeSet::new();
-        for file in self.landed.keys() {
-            for (key, announced) in self.announcement(file, inputs).await?.keys {
-                // A shard that is not among the outputs: the file was announced anew since; its event will come.
-                let Some((_, register)) = registers.get_mut(&key.shard(count)) else { continue };
-                match announced.latest_ms {
-                    _ if announced.lowered => drop(lowered.insert(key)),
-                    Some(time_ms) => register.raise(key, time_ms),
-                    None => {}
-                }
+        let current = aws::all(self.landed.iter().map(|(file, known)| self.current(file, known, inputs))).await?;
+        for (key, announced) in current.iter().flat_map(|announcement| &announcement.keys) {
+            // A shard that is not among the outputs: the file was announced anew since; its event will come.
+            let Some((_, register)) = registers.get_mut(&key.shard(count)) else { continue };
+            match announced.latest_ms {
+                _ if announced.lowered => drop(lowered.insert(*key)),
+                Some(time_ms) => register.raise(*key, time_ms),
+                None => {}
             }
         }
         #[cfg(feature = "broken")]
@@ -93,6 +94,20 @@ impl Registers<'_> {
             }
         }
         Ok(latest_ms)
+    }
+
+    /// What is announced of a file now: what was known of it when it was landed, or something newer.
+    async fn current<'b>(
+        &self,
+        file: &FileName,
+        known: &'b Announced,
+        inputs: &Inputs<'_>,
+    ) -> Result<Cow<'b, Announcement>, Error> {
+        let place = self.files.lake().at(layout::announcement(Source::Accelerometer, file));
+        if inputs.version(&place).await? == known.version {
+            return Ok(Cow::Borrowed(&known.announcement));
+        }
+        Ok(Cow::Owned(self.announcement(file, inputs).await?))
     }
 
     async fn announcement(&self, file: &FileName, inputs: &Inputs<'_>) -> Result<Announcement, Error> {

@@ -22,16 +22,17 @@ use lake::trust::trusted::TrustedShard;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// The function.
+/// The function. A clone shares what is kept in memory.
+#[derive(Clone)]
 pub struct CustomerCurated {
     lake: Lake,
-    trusted: Cache<TrustedShard>,
+    trusted: Arc<Cache<TrustedShard>>,
 }
 
 impl CustomerCurated {
     /// The function on `lake`.
     pub fn new(lake: Lake) -> Self {
-        Self { lake, trusted: Cache::new(CACHE_BYTES_MAX) }
+        Self { lake, trusted: Arc::new(Cache::new(CACHE_BYTES_MAX)) }
     }
 }
 
@@ -50,9 +51,13 @@ impl Function for CustomerCurated {
                 shards.entry(shard).or_default().push(place);
             }
         }
+        let derived = shards.into_iter().map(|(shard, places)| {
+            let function = self.clone();
+            async move { (places, publish(&function.lake, &Curation { function: &function, shard }).await) }
+        });
         let mut failures = Failures::new();
-        for (shard, places) in shards {
-            if let Err(error) = publish(&self.lake, &Curation { function: self, shard }).await {
+        for (places, derived) in aws::spread(derived).await {
+            if let Err(error) = derived {
                 let error = Arc::new(error);
                 failures.extend(places.into_iter().map(|place| (place, error.clone().into())));
             }

@@ -14,7 +14,7 @@
 use arrow_array::RecordBatch;
 use aws::function::{Failures, Function, Input};
 use aws::lake::Lake;
-use derivation::{CACHE_BYTES_MAX, Cache, Derivation, Derived, Error, Inputs, Stored, publish};
+use derivation::{Cache, Derivation, Derived, Error, Inputs, Stored, publish};
 use lake::layout::{self, Object, Place};
 use lake::output::Output;
 use lake::table::Table;
@@ -23,16 +23,20 @@ use lake::training;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// The function.
+/// What is kept of the files of both tables, as stored. Decoded they take some ten times as much.
+const FILES_BYTES_MAX: usize = 4 << 20;
+
+/// The function. A clone shares what is kept in memory.
+#[derive(Clone)]
 pub struct MachineLearningCurated {
     lake: Lake,
-    files: Cache<Vec<RecordBatch>>,
+    files: Arc<Cache<Vec<RecordBatch>>>,
 }
 
 impl MachineLearningCurated {
     /// The function on `lake`.
     pub fn new(lake: Lake) -> Self {
-        Self { lake, files: Cache::new(CACHE_BYTES_MAX) }
+        Self { lake, files: Arc::new(Cache::new(FILES_BYTES_MAX)) }
     }
 
     async fn bring_up_to_date(&self, partition: Partition) -> Result<(), Error> {
@@ -59,9 +63,13 @@ impl Function for MachineLearningCurated {
                 partitions.entry(partition).or_default().push(place);
             }
         }
+        let derived = partitions.into_iter().map(|(partition, places)| {
+            let function = self.clone();
+            async move { (places, function.bring_up_to_date(partition).await) }
+        });
         let mut failures = Failures::new();
-        for (partition, places) in partitions {
-            if let Err(error) = self.bring_up_to_date(partition).await {
+        for (places, derived) in aws::spread(derived).await {
+            if let Err(error) = derived {
                 let error = Arc::new(error);
                 failures.extend(places.into_iter().map(|place| (place, error.clone().into())));
             }
@@ -113,7 +121,7 @@ impl Join<'_> {
         let MachineLearningCurated { lake, files } = self.function;
         let listing = inputs.list(&layout::partition_prefix(table, self.partition)).await?;
         let read = listing.objects.into_iter().map(async |(key, etag)| {
-            let decode = |bytes| Output::decode(table, bytes)?.batches();
+            let decode = move |bytes| Output::decode(table, bytes)?.batches();
             inputs.listed(files, &lake.at(key), &etag, decode).await
         });
         let batches = aws::all(read).await?;

@@ -18,6 +18,7 @@
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use futures::stream::{Buffered, Iter, StreamExt, TryCollect, TryStreamExt};
+use tokio::task::JoinSet;
 
 pub mod catalog;
 pub mod connect;
@@ -70,4 +71,36 @@ where
 {
     let requests: Vec<F> = requests.into_iter().collect();
     futures::stream::iter(requests).buffered(REQUESTS_MAX).try_collect()
+}
+
+/// How many tasks of one step are under way at once: what they hold must fit into memory together.
+pub const TASKS_MAX: usize = 4;
+
+/// Runs futures that compute, some of them at a time and each as a task of its own, so that they take as many cores as
+/// there are; gives their results in order. Dropped, it breaks them off.
+pub async fn spread<F, T>(work: impl IntoIterator<Item = F>) -> Vec<T>
+where
+    F: Future<Output = T> + Send + 'static,
+    T: Send + 'static,
+{
+    let tasks: Vec<_> = work.into_iter().map(task).collect();
+    futures::stream::iter(tasks).buffered(TASKS_MAX).collect().await
+}
+
+/// Runs a future as a task of its own, so that it takes another core than this one if there is one. Dropped, it breaks it
+/// off.
+pub async fn task<F, T>(work: F) -> T
+where
+    F: Future<Output = T> + Send + 'static,
+    T: Send + 'static,
+{
+    let mut task = JoinSet::new();
+    task.spawn(work);
+    match task.join_next().await {
+        Some(Ok(done)) => done,
+        // As if it had been done here.
+        Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        // The runtime is being shut down, and this with it.
+        Some(Err(_)) | None => std::future::pending().await,
+    }
 }

@@ -46,7 +46,7 @@ impl Timer {
 
 /// Tells that everything that follows from a landing file was brought up to date: by its own event, or since the trust
 /// in somebody changed.
-pub fn landing_file(place: &Place, receipt: &Receipt, propagated: bool, writes: u32, timer: &Timer) {
+pub fn landing_file(place: &Place, receipt: &Receipt, propagated: bool, writes: usize, timer: &Timer) {
     tracing::info!(
         source = %receipt.source,
         object = %place,

@@ -8,6 +8,9 @@ use lake::layout::Place;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// An object of so many bytes is worth a task: several are then decoded on several cores.
+const TASK_BYTES_MIN: usize = 16 << 10;
+
 /// What a function may keep of each kind of object, as stored. Decoded they take several times as much.
 pub const CACHE_BYTES_MAX: usize = 32 << 20;
 
@@ -35,7 +38,7 @@ struct Entry<T> {
     used: u64,
 }
 
-impl<T> Cache<T> {
+impl<T: Send + Sync + 'static> Cache<T> {
     /// A cache of objects that have at most `bytes_max` bytes together, as they are stored.
     pub fn new(bytes_max: usize) -> Self {
         Self { bytes_max, entries: Mutex::new(Entries { objects: HashMap::new(), bytes: 0, uses: 0 }) }
@@ -47,7 +50,7 @@ impl<T> Cache<T> {
         &self,
         store: &Store,
         place: &Place,
-        decode: impl FnOnce(Bytes) -> Result<T, Corrupt>,
+        decode: impl FnOnce(Bytes) -> Result<T, Corrupt> + Send + 'static,
     ) -> Result<Option<(String, Arc<T>)>, Error> {
         let known = self.get(place);
         #[cfg(feature = "broken")]
@@ -59,7 +62,11 @@ impl<T> Cache<T> {
             Read::Absent => Ok(None),
             Read::Found { etag, body } => {
                 let bytes = body.len();
-                let value = Arc::new(decode(body).map_err(Error::corrupt(place.clone()))?);
+                let decoded = match bytes < TASK_BYTES_MIN {
+                    true => decode(body),
+                    false => aws::task(async move { decode(body) }).await,
+                };
+                let value = Arc::new(decoded.map_err(Error::corrupt(place.clone()))?);
                 self.put(place.clone(), etag.clone(), value.clone(), bytes);
                 Ok(Some((etag, value)))
             }

@@ -43,11 +43,11 @@ impl<'a> Inputs<'a> {
     }
 
     /// Reads an object that a warm function may have decoded already; none if there is none.
-    pub async fn decoded<T: Send + Sync>(
+    pub async fn decoded<T: Send + Sync + 'static>(
         &self,
         cache: &Cache<T>,
         place: &Place,
-        decode: impl FnOnce(Bytes) -> Result<T, Corrupt>,
+        decode: impl FnOnce(Bytes) -> Result<T, Corrupt> + Send + 'static,
     ) -> Result<Option<Arc<T>>, Error> {
         let found = cache.read(self.store, place, decode).await?;
         self.note(place, found.as_ref().map_or(Version::Absent, |(etag, _)| Version::Etag(etag.clone())));
@@ -55,12 +55,12 @@ impl<'a> Inputs<'a> {
     }
 
     /// Reads an object that a noted list gave with this ETag. The list is what is checked again, not the object.
-    pub async fn listed<T: Send + Sync>(
+    pub async fn listed<T: Send + Sync + 'static>(
         &self,
         cache: &Cache<T>,
         place: &Place,
         etag: &str,
-        decode: impl FnOnce(Bytes) -> Result<T, Corrupt>,
+        decode: impl FnOnce(Bytes) -> Result<T, Corrupt> + Send + 'static,
     ) -> Result<Option<Arc<T>>, Error> {
         if let Some((_, value)) = cache.get(place).filter(|(known, _)| known == etag) {
             return Ok(Some(value));

@@ -10,12 +10,14 @@ use lake::layout::{self, FileName, Place};
 use lake::reading::Reading;
 
 /// What is announced of a file.
+#[derive(Clone, Debug)]
 pub struct Announced {
     /// What it may touch.
     pub announcement: Announcement,
-    /// The version of the announcement, if it is the file's first: then nobody can have written an output of the file
-    /// before.
-    pub first: Option<Version>,
+    /// The version of the announcement's object.
+    pub version: Version,
+    /// Whether it is the file's first: then nobody can have written an output of the file before.
+    pub is_first: bool,
 }
 
 /// Announces this version of the file, unless it is announced already. What is announced of the file now.
@@ -32,15 +34,14 @@ pub async fn announce<R: Reading>(
     for _ in 0..ATTEMPTS_MAX {
         let (version, before) = read(lake, &key).await?;
         if let Some(before) = before.as_ref().filter(|before| before.etag == landed.etag) {
-            return Ok(Announced { announcement: before.clone(), first: None });
+            return Ok(Announced { announcement: before.clone(), version, is_first: false });
         }
         let announcement = Announcement::of(before.as_ref(), place, &landed.etag, &landed.readings);
         index::enter(lake, R::SOURCE, file, before.as_ref(), &announcement).await?;
         let at = lake.at(key.as_str());
         let body = announcement.encode().map_err(Error::corrupt(at.clone()))?;
         if let Put::Done(version) = lake.store.put(&at, body, &version).await? {
-            let first = before.is_none().then_some(version);
-            return Ok(Announced { announcement, first });
+            return Ok(Announced { announcement, version, is_first: before.is_none() });
         }
     }
     Err(Error::Contended { place: lake.at(key) })

@@ -1,7 +1,8 @@
 //! The outputs of a file, its quarantine and its receipt, as one derivation.
 
+use crate::announce::Announced;
 use crate::content::{Basis, Landed};
-use crate::{Customers, ReadingFiles, Rule};
+use crate::{Customers, Found, ReadingFiles, Rule};
 use aws::store::Version;
 use bytes::Bytes;
 #[cfg(feature = "broken")]
@@ -9,7 +10,7 @@ use derivation::broken::{self, Broken};
 use derivation::{Derivation, Derived, Error, Inputs, Stored};
 use lake::announcement::Announcement;
 use lake::customer::Customer;
-use lake::hash::KeyHash;
+use lake::hash::{KeyHash, Shard};
 use lake::layout::{self, FileName, Object, Place};
 use lake::output::{self, Output, Provenance, ShardVersions, is_older};
 use lake::reading::{Admitted, Reading, Readings, ReadingsCollector};
@@ -20,110 +21,178 @@ use std::collections::BTreeSet;
 /// Why a reading is excluded under the policy `at-reading`.
 pub const BEFORE_CONSENT: &str = "before_consent";
 
-/// One landing file → its rows in each partition, its quarantine and its receipt.
-pub(crate) struct FileDerivation<'a, R: Rule> {
+/// Landing files → the rows of each in each partition, its quarantine and its receipt.
+pub(crate) struct FilesDerivation<'a, R: Rule> {
     pub(crate) files: &'a ReadingFiles<R>,
-    pub(crate) place: &'a Place,
-    pub(crate) file: &'a FileName,
-    pub(crate) basis: &'a Basis<R::Reading>,
-    pub(crate) announcement: &'a Announcement,
-    /// The version of the announcement, if it is the file's first and this is the first attempt.
+    pub(crate) found: &'a [Found<R>],
+    /// Whether the announcement of each file is its first and this is the first attempt.
     ///
-    /// Then no output was there when the file was announced, and neither the file nor the announcement need be looked at
+    /// Then no output was there when the files were announced, and neither a file nor its announcement need be looked at
     /// again before the outputs are put: if one changed meanwhile, either somebody has written the output, and the put is
     /// refused; or nobody has, nothing newer is lost, and the look after the puts tells. (The receipt is always put.)
-    pub(crate) first: Option<Version>,
-    /// Whether the trust in somebody changed: then leave a new version of what was derived from older shards, even if
-    /// the rows are the same.
-    ///
-    /// A slow function that still wants to write what it derived from those older shards then loses its
-    /// compare-and-swap. Were it killed after such a write, nobody would repair it: the cursor has moved on.
-    ///
-    /// For the same reason what was derived under an older announcement gets a new version in any case: a slow
-    /// propagation may still want to write what it derived from a version of the file that is replaced.
-    pub(crate) propagated: bool,
+    pub(crate) first: bool,
 }
 
-/// What a derivation found.
+/// One of the files, with the customers that decide.
+///
+/// If it is a *propagation*, the trust in somebody changed: then leave a new version of what was derived from older
+/// shards, even if the rows are the same. A slow function that still wants to write what it derived from those older
+/// shards then loses its compare-and-swap. Were it killed after such a write, nobody would repair it: the cursor has
+/// moved on.
+///
+/// For the same reason what was derived under an older announcement gets a new version in any case: a slow propagation
+/// may still want to write what it derived from a version of the file that is replaced.
+struct FileDerivation<'a, R: Rule> {
+    files: &'a ReadingFiles<R>,
+    place: &'a Place,
+    file: &'a FileName,
+    announcement: &'a Announcement,
+    propagated: bool,
+    customers: Customers<R::Shard>,
+}
+
+/// What a derivation found of a file.
 pub(crate) struct FileReport {
     /// Its account; none if there is none yet and this is not the place to write it.
     pub(crate) receipt: Option<Receipt>,
     /// The partitions that have, or ever had, rows of the file.
     pub(crate) partitions: BTreeSet<Partition>,
+    /// How many of its objects get a new version.
+    pub(crate) writes: usize,
 }
 
-/// The places of the outputs: receipt and quarantine first, then one for each announced partition.
+/// The places of a file's outputs: receipt and quarantine first, then one for each announced partition.
 const RECEIPT: usize = 0;
 const QUARANTINE: usize = 1;
 const PARTITIONS: usize = 2;
 
-impl<R: Rule> Derivation for FileDerivation<'_, R> {
-    type Report = FileReport;
+impl<R: Rule> Derivation for FilesDerivation<'_, R> {
+    type Report = Vec<FileReport>;
 
     fn outputs(&self) -> Vec<String> {
         let source = R::Reading::SOURCE;
-        let mut keys = vec![layout::receipt(source, self.file), layout::quarantine(source, self.file)];
-        let partitions = self.announcement.partitions.iter();
-        keys.extend(partitions.map(|partition| layout::readings(R::Reading::TRUSTED, *partition, self.file)));
+        let mut keys = Vec::new();
+        for Found { file, announced, .. } in self.found {
+            keys.extend([layout::receipt(source, file), layout::quarantine(source, file)]);
+            let partitions = announced.announcement.partitions.iter();
+            keys.extend(partitions.map(|partition| layout::readings(R::Reading::TRUSTED, *partition, file)));
+        }
         keys
     }
 
-    async fn derive(&self, stored: &[Stored], inputs: &Inputs<'_>) -> Result<Derived<FileReport>, Error> {
-        let announced = self.files.lake().at(layout::announcement(R::Reading::SOURCE, self.file));
-        // Its content was read before it was announced. So it is looked at again: a function that was slow may have
-        // announced a version that had been replaced, whose successor's event is over.
-        let version = match (&self.first, self.basis) {
-            (Some(first), Basis::Landed(landed)) => {
-                let version = Version::Etag(landed.etag.clone());
-                inputs.note(self.place, version.clone());
-                inputs.note(&announced, first.clone());
-                version
-            }
-            _ => {
-                let version = inputs.version(self.place).await?;
-                let now = inputs.read(&announced).await?.as_ref().map(Announcement::decode).transpose();
-                // The outputs were told by what was announced; if that is out of date, so are they.
-                let current = now.map_err(Error::corrupt(announced))?.as_ref() == Some(self.announcement);
-                #[cfg(feature = "broken")]
-                let current = current || broken::is(Broken::StaleAnnouncement) || broken::is(Broken::AnnounceLate);
-                if !current {
-                    return Err(Error::Outdated);
-                }
-                version
-            }
-        };
-        let left;
-        let (landed, readings) = match self.basis {
-            Basis::Landed(landed) if version != Version::Etag(landed.etag.clone()) => return Err(Error::Outdated),
+    async fn derive(&self, stored: &[Stored], inputs: &Inputs<'_>) -> Result<Derived<Vec<FileReport>>, Error> {
+        for found in self.found {
+            self.check(found, inputs).await?;
+        }
+        let customers = self.customers(inputs).await?;
+        let mut rest = stored;
+        let mut derived = Derived { bodies: Vec::new(), report: Vec::new() };
+        for found in self.found {
+            let outputs = PARTITIONS + found.announced.announcement.partitions.len();
+            let (stored, behind) = rest.split_at(outputs);
+            rest = behind;
+            let Derived { bodies, report } = self.file(found, &customers).derive(stored, &found.basis)?;
+            derived.bodies.extend(bodies);
+            derived.report.push(report);
+        }
+        Ok(derived)
+    }
+}
+
+impl<'a, R: Rule> FilesDerivation<'a, R> {
+    /// Sees to it that a file is still what it was found to be.
+    ///
+    /// Its content was read before it was announced. So it is looked at again: a function that was slow may have
+    /// announced a version that had been replaced, whose successor's event is over.
+    async fn check(&self, found: &Found<R>, inputs: &Inputs<'_>) -> Result<(), Error> {
+        let Found { place, file, basis, announced: Announced { announcement, version, .. }, .. } = found;
+        let announced = self.files.lake().at(layout::announcement(R::Reading::SOURCE, file));
+        if let (true, Basis::Landed(landed)) = (self.first, basis) {
+            inputs.note(place, Version::Etag(landed.etag.clone()));
+            inputs.note(&announced, version.clone());
+            return Ok(());
+        }
+        let now = inputs.version(place).await?;
+        // The outputs were told by what was announced; if that is out of date, so are they.
+        let current = inputs.version(&announced).await? == *version;
+        #[cfg(feature = "broken")]
+        let current = current || broken::is(Broken::StaleAnnouncement) || broken::is(Broken::AnnounceLate);
+        match basis {
+            _ if !current => Err(Error::Outdated),
+            Basis::Landed(landed) if now != Version::Etag(landed.etag.clone()) => Err(Error::Outdated),
             // It is the announced version after all.
-            Basis::Unannounced if version == Version::Etag(self.announcement.etag.clone()) => {
-                return Err(Error::Outdated);
-            }
-            Basis::Landed(landed) => (Some(landed), &landed.readings),
-            Basis::Unannounced | Basis::Gone => {
-                left = self.left_of(stored)?;
-                (None, &left)
-            }
-        };
-        self.derive_rows(stored, inputs, landed, readings).await
+            Basis::Unannounced if now == Version::Etag(announcement.etag.clone()) => Err(Error::Outdated),
+            Basis::Landed(_) | Basis::Unannounced | Basis::Gone => Ok(()),
+        }
+    }
+
+    /// One of the files, with the customers that decide on it and no others: what is derived of a file does not depend
+    /// on those that it is derived with.
+    fn file(&self, found: &'a Found<R>, customers: &Customers<R::Shard>) -> FileDerivation<'a, R> {
+        let Found { place, file, announced, propagated, .. } = found;
+        let announcement = &announced.announcement;
+        let shards = R::shards_of(&mut announcement.keys.keys().copied(), customers.count);
+        let known = |shard: &Shard| Some((*shard, customers.shards.get(shard)?.clone()));
+        let customers = Customers { count: customers.count, shards: shards.iter().filter_map(known).collect() };
+        FileDerivation { files: self.files, place, file, announcement, propagated: *propagated, customers }
+    }
+
+    /// The customers that decide.
+    async fn customers(&self, inputs: &Inputs<'_>) -> Result<Customers<R::Shard>, Error> {
+        let count = self.files.lake().charter().customer_shards;
+        let mut keys = self.found.iter().flat_map(|found| found.announced.announcement.keys.keys().copied());
+        let shards = R::shards_of(&mut keys, count);
+        if shards.len() > 1 && shards.len() == usize::from(count.get()) {
+            return self.all_customers(inputs).await;
+        }
+        let read = shards.into_iter().map(async |shard| {
+            let place = self.files.lake().at(layout::customers(R::TRUST, shard));
+            let customers = inputs.decoded(&self.files.shards, &place, R::decode).await?;
+            Ok::<_, Error>(customers.map(|customers| (shard, customers)))
+        });
+        Ok(Customers { count, shards: aws::all(read).await?.into_iter().flatten().collect() })
+    }
+
+    /// All shards: one list tells which of them a warm function does not have in their current versions.
+    async fn all_customers(&self, inputs: &Inputs<'_>) -> Result<Customers<R::Shard>, Error> {
+        let count = self.files.lake().charter().customer_shards;
+        let listing = inputs.list(R::TRUST.prefix()).await?;
+        let read = listing.objects.into_iter().map(async |(key, etag)| {
+            let (Some(Object::CustomerTrusted(shard) | Object::CustomerCurated(shard)), place) =
+                (Object::parse(&key), self.files.lake().at(key))
+            else {
+                return Ok(None);
+            };
+            let customers = inputs.listed(&self.files.shards, &place, &etag, R::decode).await?;
+            Ok::<_, Error>(customers.map(|customers| (shard, customers)))
+        });
+        Ok(Customers { count, shards: aws::all(read).await?.into_iter().flatten().collect() })
     }
 }
 
 impl<R: Rule> FileDerivation<'_, R> {
+    /// Derives the outputs from the file's readings, if it is there in its announced version, or from what is left of
+    /// them.
+    fn derive(&self, stored: &[Stored], basis: &Basis<R::Reading>) -> Result<Derived<FileReport>, Error> {
+        match basis {
+            Basis::Landed(landed) => self.derive_rows(stored, Some(landed), &landed.readings),
+            Basis::Unannounced | Basis::Gone => self.derive_rows(stored, None, &self.left_of(stored)?),
+        }
+    }
+
     /// Derives the outputs from `readings`: those of the file, if it is `landed`, or what is left of them.
-    async fn derive_rows(
+    fn derive_rows(
         &self,
         stored: &[Stored],
-        inputs: &Inputs<'_>,
         landed: Option<&Landed<R::Reading>>,
         readings: &Readings<R::Reading>,
     ) -> Result<Derived<FileReport>, Error> {
-        let customers = self.customers(inputs).await?;
+        let customers = &self.customers;
         let mut receipt = match landed {
             Some(landed) => Some(self.receipt_of(landed)),
             None => self.receipt_so_far(&stored[RECEIPT])?,
         };
-        let owners: Vec<Option<&Customer>> = readings.keys().iter().map(|key| R::owner(&customers, key)).collect();
+        let owners: Vec<Option<&Customer>> = readings.keys().iter().map(|key| R::owner(customers, key)).collect();
         let policy = self.files.lake().charter().consent_policy;
         let seen: ShardVersions =
             customers.shards.iter().map(|(shard, customers)| (*shard, R::versions(customers).version)).collect();
@@ -158,14 +227,14 @@ impl<R: Rule> FileDerivation<'_, R> {
                 }
                 (_, None) => {}
             }
-            let changed = self.needed(&customers, &mut self.announcement.keys_in(i));
+            let changed = self.needed(&mut self.announcement.keys_in(i));
             let (body, had_rows) = self.partition(stored, &rows, &seen, &changed)?;
             if had_rows {
                 partitions.insert(*partition);
             }
             bodies[PARTITIONS + i] = body;
         }
-        let changed = self.needed(&customers, &mut self.announcement.keys.keys().copied());
+        let changed = self.needed(&mut self.announcement.keys.keys().copied());
         if let Some(receipt) = &mut receipt {
             receipt.announced = self.announcement.version;
             receipt.derived_from = seen;
@@ -175,43 +244,13 @@ impl<R: Rule> FileDerivation<'_, R> {
         if let Some(landed) = landed.filter(|_| !self.propagated) {
             bodies[QUARANTINE] = changed_quarantine(&stored[QUARANTINE], landed.quarantine.file());
         }
-        Ok(Derived { bodies, report: FileReport { receipt, partitions } })
-    }
-
-    /// The customers that decide.
-    async fn customers(&self, inputs: &Inputs<'_>) -> Result<Customers<R::Shard>, Error> {
-        let count = self.files.lake().charter().customer_shards;
-        let shards = R::shards_of(&mut self.announcement.keys.keys().copied(), count);
-        if shards.len() > 1 && shards.len() == usize::from(count.get()) {
-            return self.all_customers(inputs).await;
-        }
-        let read = shards.into_iter().map(async |shard| {
-            let place = self.files.lake().at(layout::customers(R::TRUST, shard));
-            let customers = inputs.decoded(&self.files.shards, &place, R::decode).await?;
-            Ok::<_, Error>(customers.map(|customers| (shard, customers)))
-        });
-        Ok(Customers { count, shards: aws::all(read).await?.into_iter().flatten().collect() })
-    }
-
-    /// All shards: one list tells which of them a warm function does not have in their current versions.
-    async fn all_customers(&self, inputs: &Inputs<'_>) -> Result<Customers<R::Shard>, Error> {
-        let count = self.files.lake().charter().customer_shards;
-        let listing = inputs.list(R::TRUST.prefix()).await?;
-        let read = listing.objects.into_iter().map(async |(key, etag)| {
-            let (Some(Object::CustomerTrusted(shard) | Object::CustomerCurated(shard)), place) =
-                (Object::parse(&key), self.files.lake().at(key))
-            else {
-                return Ok(None);
-            };
-            let customers = inputs.listed(&self.files.shards, &place, &etag, R::decode).await?;
-            Ok::<_, Error>(customers.map(|customers| (shard, customers)))
-        });
-        Ok(Customers { count, shards: aws::all(read).await?.into_iter().flatten().collect() })
+        let writes = bodies.iter().flatten().count();
+        Ok(Derived { bodies, report: FileReport { receipt, partitions, writes } })
     }
 
     /// The versions of the shards in which the trust in one of `keys` last changed; nothing unless this is a
     /// propagation.
-    fn needed(&self, customers: &Customers<R::Shard>, keys: &mut dyn Iterator<Item = KeyHash>) -> ShardVersions {
+    fn needed(&self, keys: &mut dyn Iterator<Item = KeyHash>) -> ShardVersions {
         let mut needed = ShardVersions::new();
         #[cfg(feature = "broken")]
         if broken::is(Broken::NoMark) {
@@ -219,7 +258,7 @@ impl<R: Rule> FileDerivation<'_, R> {
         }
         if self.propagated {
             for key in keys {
-                for (shard, customers) in &customers.shards {
+                for (shard, customers) in &self.customers.shards {
                     let changed = R::versions(customers).changed(key);
                     let needed = needed.entry(*shard).or_default();
                     *needed = changed.max(*needed);

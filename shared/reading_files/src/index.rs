@@ -28,7 +28,7 @@ pub(crate) async fn enter(
     announcement: &Announcement,
 ) -> Result<(), Error> {
     if announcement.is_bulk() {
-        return enter_bulk(lake, source, file, announcement).await;
+        return enter_bulk(lake, source, file, before.is_none(), announcement).await;
     }
     let known = |key: &&KeyHash| before.is_some_and(|before| before.keys.contains_key(key));
     let new: Vec<&KeyHash> = announcement.keys.keys().filter(|key| !known(key)).collect();
@@ -41,12 +41,19 @@ pub(crate) async fn enter(
     Ok(())
 }
 
-async fn enter_bulk(lake: &Lake, source: Source, file: &FileName, announcement: &Announcement) -> Result<(), Error> {
+async fn enter_bulk(
+    lake: &Lake,
+    source: Source,
+    file: &FileName,
+    mut is_first: bool,
+    announcement: &Announcement,
+) -> Result<(), Error> {
     let place = lake.at(layout::bulk_entry(source, file));
     for _ in 0..ATTEMPTS_MAX {
-        let (version, mut keys) = match lake.store.read(&place, None).await? {
-            Read::Found { etag, body } => (Version::Etag(etag), decode(body).map_err(Error::corrupt(place.clone()))?),
-            Read::Absent | Read::Unchanged => (Version::Absent, BulkEntry::new()),
+        // Where nothing was announced there is no entry yet, unless its writer was killed: the put will tell.
+        let (version, mut keys) = match is_first {
+            true => (Version::Absent, BulkEntry::new()),
+            false => stored_bulk(lake, &place).await?,
         };
         let known = keys.len();
         keys.extend(announcement.keys.keys());
@@ -58,8 +65,16 @@ async fn enter_bulk(lake: &Lake, source: Source, file: &FileName, announcement: 
         if lake.store.put(&place, body.into(), &version).await?.is_done() {
             return Ok(());
         }
+        is_first = false;
     }
     Err(Error::Contended { place })
+}
+
+async fn stored_bulk(lake: &Lake, place: &Place) -> Result<(Version, BulkEntry), Error> {
+    Ok(match lake.store.read(place, None).await? {
+        Read::Found { etag, body } => (Version::Etag(etag), decode(body).map_err(Error::corrupt(place.clone()))?),
+        Read::Absent | Read::Unchanged => (Version::Absent, BulkEntry::new()),
+    })
 }
 
 fn decode(body: Bytes) -> Result<BulkEntry, Corrupt> {

@@ -24,14 +24,17 @@ use announce::Announced;
 use aws::function::{Failures, Input};
 use aws::lake::Lake;
 use aws::logging::{self, Timer};
+#[cfg(feature = "broken")]
+use aws::store::Version;
 use bytes::Bytes;
 use content::Basis;
 #[cfg(feature = "broken")]
 use derivation::broken::{self, Broken};
 use derivation::{ATTEMPTS_MAX, CACHE_BYTES_MAX, Cache, Error, publish, publish_first};
-use derive::FileDerivation;
+use derive::{FileReport, FilesDerivation};
 use index::BulkEntry;
 use lake::Corrupt;
+#[cfg(feature = "broken")]
 use lake::announcement::Announcement;
 use lake::customer::Customer;
 use lake::hash::{KeyHash, Shard, ShardCount};
@@ -84,19 +87,56 @@ impl<S> Customers<S> {
     }
 }
 
-/// The landing files of one kind of readings.
+/// The landing files of one kind of readings. A clone shares what is kept in memory.
 pub struct ReadingFiles<R: Rule> {
     lake: Lake,
-    shards: Cache<R::Shard>,
-    bulk: Cache<BulkEntry>,
+    shards: Arc<Cache<R::Shard>>,
+    bulk: Arc<Cache<BulkEntry>>,
 }
+
+impl<R: Rule> Clone for ReadingFiles<R> {
+    fn clone(&self) -> Self {
+        Self { lake: self.lake.clone(), shards: self.shards.clone(), bulk: self.bulk.clone() }
+    }
+}
+
+/// Files of a batch are derived together up to this many,
+const FILES_MAX: usize = 8;
+/// and up to this many readings, so that they fit into memory.
+const ROWS_MAX: usize = 200_000;
+
+/// A landing file as it was found.
+struct Found<R: Rule> {
+    place: Place,
+    file: FileName,
+    basis: Basis<R::Reading>,
+    announced: Announced,
+    propagated: bool,
+    timer: Timer,
+}
+
+impl<R: Rule> Found<R> {
+    /// Whether nobody can have written an output of the file before it was announced.
+    fn is_first(&self) -> bool {
+        self.announced.is_first && matches!(self.basis, Basis::Landed(_))
+    }
+
+    fn rows(&self) -> usize {
+        match &self.basis {
+            Basis::Landed(landed) => landed.readings.rows().len(),
+            Basis::Unannounced | Basis::Gone => 0,
+        }
+    }
+}
+
+type Outcome = (Place, Result<Option<Announced>, Error>);
 
 impl<R: Rule> ReadingFiles<R> {
     const SOURCE: Source = R::Reading::SOURCE;
 
     /// The landing files of `lake`.
     pub fn new(lake: Lake) -> Self {
-        Self { lake, shards: Cache::new(CACHE_BYTES_MAX), bulk: Cache::new(CACHE_BYTES_MAX) }
+        Self { lake, shards: Arc::new(Cache::new(CACHE_BYTES_MAX)), bulk: Arc::new(Cache::new(CACHE_BYTES_MAX)) }
     }
 
     /// The lake.
@@ -104,22 +144,17 @@ impl<R: Rule> ReadingFiles<R> {
         &self.lake
     }
 
-    /// Handles a batch: lands each file, telling `landed` what is announced of it, and carries on the changes of the
-    /// shards that the batch names.
-    pub async fn handle(&self, inputs: BTreeSet<Input>, mut landed: impl FnMut(FileName, Announcement)) -> Failures {
+    /// Handles a batch: carries on the changes of the shards that it names, and lands its files, telling `landed` what
+    /// is announced of each.
+    ///
+    /// In this order: what lands after the changes were carried on is derived from them, and once.
+    pub async fn handle(&self, inputs: BTreeSet<Input>, mut landed: impl FnMut(FileName, Announced)) -> Failures {
         let mut failures = Failures::new();
         let mut shards = BTreeSet::new();
-        let mut shard_places = Vec::new();
+        let (mut shard_places, mut files) = (Vec::new(), Vec::new());
         for (place, object) in inputs {
             match object {
-                Object::Landing(_) => match self.land(&place).await {
-                    Ok(announcement) => {
-                        if let Some(announcement) = announcement {
-                            landed(FileName::of(&place), announcement);
-                        }
-                    }
-                    Err(error) => drop(failures.insert(place, error.into())),
-                },
+                Object::Landing(_) => files.push(place),
                 Object::CustomerTrusted(shard) | Object::CustomerCurated(shard) => {
                     shards.insert(shard);
                     shard_places.push(place);
@@ -131,86 +166,152 @@ impl<R: Rule> ReadingFiles<R> {
             let error = Arc::new(error);
             failures.extend(shard_places.into_iter().map(|place| (place, error.clone().into())));
         }
+        for (place, outcome) in self.bring_up_to_date(files, false).await {
+            match outcome {
+                Ok(announced) => announced.into_iter().for_each(|announced| landed(FileName::of(&place), announced)),
+                Err(error) => drop(failures.insert(place, error.into())),
+            }
+        }
         failures
     }
 
-    /// Brings everything that follows from the file at `place` up to date, and registers its partitions. What is now
-    /// announced of it; none if there is no such file.
-    pub async fn land(&self, place: &Place) -> Result<Option<Announcement>, Error> {
-        self.bring_up_to_date(place, false).await
-    }
-
+    /// Brings everything that follows from the files at `places` up to date, and registers their partitions. What is now
+    /// announced of each; none of a file that is not there.
+    ///
     /// If this is a propagation, outputs that were derived from older versions of the shards get a new version even if
     /// their rows stay the same.
-    async fn bring_up_to_date(&self, place: &Place, propagated: bool) -> Result<Option<Announcement>, Error> {
-        let file = FileName::of(place);
+    async fn bring_up_to_date(&self, places: Vec<Place>, propagated: bool) -> Vec<Outcome> {
+        // Few files are worth a task each, many are not.
+        let files_max = places.len().div_ceil(aws::TASKS_MAX).clamp(1, FILES_MAX);
+        let groups = places.chunks(files_max).map(|group| {
+            let (files, group) = (self.clone(), group.to_vec());
+            async move { files.group(group, propagated).await }
+        });
+        aws::spread(groups).await.into_iter().flatten().collect()
+    }
+
+    async fn group(&self, places: Vec<Place>, propagated: bool) -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
+        let (mut first, mut known): (Vec<Found<R>>, Vec<Found<R>>) = (Vec::new(), Vec::new());
+        for place in places {
+            match self.find(&place, propagated).await {
+                Ok(Some(found)) if found.is_first() => first.push(found),
+                Ok(Some(found)) => known.push(found),
+                Ok(None) => outcomes.push((place, Ok(None))),
+                Err(error) => outcomes.push((place, Err(error))),
+            }
+            if first.iter().chain(&known).map(Found::rows).sum::<usize>() > ROWS_MAX {
+                self.together(std::mem::take(&mut first), propagated, &mut outcomes).await;
+                self.together(std::mem::take(&mut known), propagated, &mut outcomes).await;
+            }
+        }
+        self.together(first, propagated, &mut outcomes).await;
+        self.together(known, propagated, &mut outcomes).await;
+        outcomes
+    }
+
+    /// Derives files together; if that fails, each by itself, so that one bad file does not hold up the others.
+    async fn together(&self, found: Vec<Found<R>>, propagated: bool, outcomes: &mut Vec<Outcome>) {
+        let error = match self.derive(&found).await {
+            Ok(()) => {
+                outcomes.extend(found.into_iter().map(|found| (found.place, Ok(Some(found.announced)))));
+                return;
+            }
+            Err(error) => error,
+        };
+        let outdated = matches!(error, Error::Outdated);
+        if let ([_], false) = (found.as_slice(), outdated) {
+            outcomes.extend(found.into_iter().map(|found| found.place).zip([Err(error)]));
+            return;
+        }
+        if !outdated {
+            let (files, error) = (found.len(), aws::with_causes(&error));
+            tracing::warn!(files, error, "deriving files together failed; now one by one");
+        }
+        // Their content is not kept while each is looked at again.
+        let places: Vec<Place> = found.into_iter().map(|found| found.place).collect();
+        for place in places {
+            let outcome = self.alone(&place, propagated).await;
+            outcomes.push((place, outcome));
+        }
+    }
+
+    async fn alone(&self, place: &Place, propagated: bool) -> Result<Option<Announced>, Error> {
         for _ in 0..ATTEMPTS_MAX {
-            match self.attempt(place, &file, propagated).await {
+            let Some(found) = self.find(place, propagated).await? else { return Ok(None) };
+            match self.derive(std::slice::from_ref(&found)).await {
                 Err(Error::Outdated) => {}
-                result => return result,
+                Err(error) => return Err(error),
+                Ok(()) => return Ok(Some(found.announced)),
             }
         }
         Err(Error::Contended { place: place.clone() })
     }
 
-    async fn attempt(&self, place: &Place, file: &FileName, propagated: bool) -> Result<Option<Announcement>, Error> {
-        let timer = Timer::start();
+    /// Reads a file, and announces it if it is its own event that asks. None if there is no such file.
+    async fn find(&self, place: &Place, propagated: bool) -> Result<Option<Found<R>>, Error> {
+        let (timer, file) = (Timer::start(), FileName::of(place));
         let landed = content::read::<R::Reading>(&self.lake.store, place).await?;
-        #[cfg(feature = "broken")]
-        let late = broken::is(Broken::AnnounceLate) && !propagated;
-        #[cfg(not(feature = "broken"))]
-        let late = false;
-        let Announced { announcement, first } = match &landed {
-            Some(landed) if late => {
+        let announced = match &landed {
+            #[cfg(feature = "broken")]
+            Some(landed) if broken::is(Broken::AnnounceLate) && !propagated => {
                 let announcement = Announcement::of(None, place, &landed.etag, &landed.readings);
-                Announced { announcement, first: None }
+                Announced { announcement, version: Version::Absent, is_first: false }
             }
             // Only a file's own event announces it. A propagation that was killed behind an announcement of a version
             // that is replaced meanwhile would leave it wrong, and nobody would come back to it.
-            Some(landed) if !propagated => announce::announce(&self.lake, place, file, landed).await?,
+            Some(landed) if !propagated => announce::announce(&self.lake, place, &file, landed).await?,
             // A file that is gone is derived from what is left of it: its own event may have been cut short.
             Some(_) | None => {
-                let key = layout::announcement(Self::SOURCE, file);
-                let Some(announcement) = announce::read(&self.lake, &key).await?.1 else {
+                let key = layout::announcement(Self::SOURCE, &file);
+                let (version, Some(announcement)) = announce::read(&self.lake, &key).await? else {
                     tracing::info!(object = %place, "landing file is gone: nothing to do");
                     return Ok(None);
                 };
-                Announced { announcement, first: None }
+                Announced { announcement, version, is_first: false }
             }
         };
         let basis = match landed {
-            Some(landed) if landed.etag == announcement.etag => Basis::Landed(landed),
+            Some(landed) if landed.etag == announced.announcement.etag => Basis::Landed(landed),
             Some(_) => Basis::Unannounced,
             None => Basis::Gone,
         };
-        let mut derivation =
-            FileDerivation { files: self, place, file, basis: &basis, announcement: &announcement, first, propagated };
-        let published = match derivation.first {
-            Some(_) => publish_first(&self.lake, &derivation).await?,
-            None => None,
-        };
+        Ok(Some(Found { place: place.clone(), file, basis, announced, propagated, timer }))
+    }
+
+    /// Derives everything that follows from files that were found, and registers their partitions.
+    async fn derive(&self, found: &[Found<R>]) -> Result<(), Error> {
+        if found.is_empty() {
+            return Ok(());
+        }
+        let mut derivation = FilesDerivation { files: self, found, first: found.iter().all(Found::is_first) };
+        let published = if derivation.first { publish_first(&self.lake, &derivation).await? } else { None };
         let published = match published {
             Some(published) => published,
             None => {
-                derivation.first = None;
+                derivation.first = false;
                 publish(&self.lake, &derivation).await?
             }
         };
         #[cfg(feature = "broken")]
-        if let (true, Basis::Landed(landed)) = (late, &basis) {
-            announce::announce(&self.lake, place, file, landed).await?;
+        for found in found.iter().filter(|found| broken::is(Broken::AnnounceLate) && !found.propagated) {
+            if let Basis::Landed(landed) = &found.basis {
+                announce::announce(&self.lake, &found.place, &found.file, landed).await?;
+            }
         }
         #[cfg(feature = "broken")]
         if published.writes == 0 && broken::is(Broken::RegistersWritesOnly) {
-            return Ok(Some(announcement));
+            return Ok(());
         }
-        self.lake.catalog.register(R::Reading::TRUSTED, &published.report.partitions).await?;
-        if let Some(receipt) = &published.report.receipt {
-            logging::landing_file(place, receipt, propagated, published.writes, &timer);
-            if let (false, Basis::Landed(_)) = (propagated, &basis) {
-                self.lake.counters.landed(receipt);
+        let partitions = published.report.iter().flat_map(|report| report.partitions.iter().copied()).collect();
+        self.lake.catalog.register(R::Reading::TRUSTED, &partitions).await?;
+        for (found, FileReport { receipt, writes, .. }) in found.iter().zip(published.report) {
+            let Some(receipt) = receipt else { continue };
+            logging::landing_file(&found.place, &receipt, found.propagated, writes, &found.timer);
+            if let (false, Basis::Landed(_)) = (found.propagated, &found.basis) {
+                self.lake.counters.landed(&receipt);
             }
         }
-        Ok(Some(announcement))
+        Ok(())
     }
 }
