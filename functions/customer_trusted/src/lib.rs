@@ -15,32 +15,37 @@ mod shards;
 
 use aws::function::{Failures, Function, Input};
 use aws::lake::Lake;
-use derivation::{ATTEMPTS_MAX, Error, publish};
+use derivation::{ATTEMPTS_MAX, CACHE_BYTES_MAX, Cache, Error, publish};
 use lake::hash::Shard;
 use lake::layout::Place;
 use lake::table::Table;
+use lake::trust::trusted::CustomerShard;
 use shards::{File, Shards};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Files of a batch are landed together up to this many records, so that they fit into memory.
 const ROWS_MAX: u64 = 200_000;
+/// How many files are read before their records are counted.
+const FILES_AT_ONCE: usize = 8;
 
 /// The function.
 pub struct CustomerTrusted {
     lake: Lake,
+    shards: Cache<CustomerShard>,
 }
 
 impl CustomerTrusted {
     /// The function on `lake`.
     pub fn new(lake: Lake) -> Self {
-        Self { lake }
+        Self { lake, shards: Cache::new(CACHE_BYTES_MAX) }
     }
 
     /// Lands one file.
     async fn land(&self, place: &Place) -> Result<(), Error> {
         for _ in 0..ATTEMPTS_MAX {
             let Some(file) = File::announced(&self.lake, place).await? else { return Ok(()) };
-            match self.derive(&[file]).await {
+            match self.derive(&Arc::new(vec![file])).await {
                 Err(Error::Outdated) => {}
                 derived => return derived,
             }
@@ -49,21 +54,22 @@ impl CustomerTrusted {
     }
 
     /// Derives everything that follows from files that were announced.
-    async fn derive(&self, files: &[File]) -> Result<(), Error> {
+    async fn derive(&self, files: &Arc<Vec<File>>) -> Result<(), Error> {
         let touched: BTreeSet<Shard> = files.iter().flat_map(|file| file.touches.iter().copied()).collect();
         publish(&self.lake, &Shards { lake: &self.lake, files, touched: &touched }).await?;
-        receipts::bring_up_to_date(&self.lake, files, &touched).await
+        receipts::bring_up_to_date(self, files, &touched).await
     }
 
     /// Lands files together; if that fails, each by itself, so that one bad file does not hold up the others.
     async fn land_together(&self, files: Vec<File>, failures: &mut Failures) {
-        let Err(error) = self.derive(&files).await else { return };
+        let places: Vec<Place> = files.iter().map(|file| file.place.clone()).collect();
+        let Err(error) = self.derive(&Arc::new(files)).await else { return };
         tracing::warn!(
-            files = files.len(),
+            files = places.len(),
             error = aws::with_causes(&error),
             "landing files together failed; now one by one"
         );
-        for File { place, .. } in files {
+        for place in places {
             if let Err(error) = self.land(&place).await {
                 failures.insert(place, error.into());
             }
@@ -81,10 +87,17 @@ impl Function for CustomerTrusted {
     async fn handle(&self, inputs: BTreeSet<Input>) -> Failures {
         let mut failures = Failures::new();
         let mut files: Vec<File> = Vec::new();
-        for place in inputs.into_iter().map(|(place, _)| place) {
-            match File::announced(&self.lake, &place).await {
-                Ok(file) => files.extend(file),
-                Err(error) => drop(failures.insert(place, error.into())),
+        let places: Vec<Place> = inputs.into_iter().map(|(place, _)| place).collect();
+        for some in places.chunks(FILES_AT_ONCE) {
+            let announced = some.iter().cloned().map(|place| {
+                let lake = self.lake.clone();
+                async move { (File::announced(&lake, &place).await, place) }
+            });
+            for (file, place) in aws::spread(announced).await {
+                match file {
+                    Ok(file) => files.extend(file),
+                    Err(error) => drop(failures.insert(place, error.into())),
+                }
             }
             if files.iter().map(|file| file.landed.records.rows()).sum::<u64>() > ROWS_MAX {
                 self.land_together(std::mem::take(&mut files), &mut failures).await;

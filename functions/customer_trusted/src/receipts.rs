@@ -4,11 +4,12 @@
 //! the account of each file last changed, so the receipts follow them as derived files follow changes of trust: by a
 //! cursor, advanced after the work.
 
+use crate::CustomerTrusted;
 use crate::shards::File;
-use aws::lake::Lake;
 use aws::landing::Landed;
 use aws::logging::{self, Timer};
-use aws::store::{Read, Version};
+use aws::store::Version;
+use bytes::Bytes;
 use derivation::{ATTEMPTS_MAX, Cursor, Derivation, Derived, Error, Inputs, Stored, publish};
 use lake::announcement::CustomerAnnouncement;
 use lake::customer::Customers;
@@ -19,26 +20,40 @@ use lake::receipt::{LandingVersion, Receipt};
 use lake::table::Table;
 use lake::trust::trusted::CustomerShard;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// How many receipts are derived together.
+const FILES_MAX: usize = 64;
 
 /// Writes the receipts of `files`, and of every file whose account changed in one of the `touched` shards.
-pub(crate) async fn bring_up_to_date(lake: &Lake, files: &[File], touched: &BTreeSet<Shard>) -> Result<(), Error> {
+pub(crate) async fn bring_up_to_date(
+    function: &CustomerTrusted,
+    files: &[File],
+    touched: &BTreeSet<Shard>,
+) -> Result<(), Error> {
+    let CustomerTrusted { lake, shards } = function;
     let mut due: BTreeMap<FileName, Place> = files.iter().map(|f| (f.name.clone(), f.place.clone())).collect();
     for _ in 0..ATTEMPTS_MAX {
         let mut cursors = Vec::new();
         for shard in touched {
             let cursor = Cursor::read(lake, layout::cursor(Table::CustomerTrusted, *shard)).await?;
             let place = lake.at(layout::customers(Table::CustomerTrusted, *shard));
-            let Read::Found { body, .. } = lake.store.read(&place, None).await? else { continue };
-            let customers = CustomerShard::decode(body).map_err(Error::corrupt(place))?;
+            let Some((_, customers)) = shards.read(&lake.store, &place, CustomerShard::decode).await? else { continue };
             if customers.version() > cursor.seen() {
                 let changed = customers.accounts_changed_since(cursor.seen());
                 due.extend(changed.map(|(file, place)| (file.clone(), place.clone())));
                 cursors.push((cursor, customers.version()));
             }
         }
-        for (name, place) in std::mem::take(&mut due) {
-            let landed = files.iter().find(|file| file.name == name).map(|file| &file.landed);
-            write(lake, &name, &place, landed).await?;
+        let due: Vec<Account<'_>> = std::mem::take(&mut due)
+            .into_iter()
+            .map(|(name, place)| {
+                let landed = files.iter().find(|file| file.name == name).map(|file| &file.landed);
+                Account { name, place, landed }
+            })
+            .collect();
+        for accounts in due.chunks(FILES_MAX) {
+            write(function, accounts).await?;
         }
         let mut lost = false;
         for (cursor, version) in cursors {
@@ -51,56 +66,98 @@ pub(crate) async fn bring_up_to_date(lake: &Lake, files: &[File], touched: &BTre
     Err(Error::Contended { place: lake.at(layout::cursors(Table::CustomerTrusted)) })
 }
 
-async fn write(lake: &Lake, file: &FileName, place: &Place, landed: Option<&Landed<Customers>>) -> Result<(), Error> {
+async fn write(function: &CustomerTrusted, accounts: &[Account<'_>]) -> Result<(), Error> {
     let timer = Timer::start();
-    match publish(lake, &Account { lake, file, place, landed }).await {
-        // A file that has no receipt yet has an event of its own.
-        Err(Error::Outdated) if landed.is_none() => {}
-        published => {
-            let published = published?;
-            logging::landing_file(place, &published.report, landed.is_none(), published.writes, &timer);
-            if landed.is_some() {
-                lake.counters.landed(&published.report);
-            }
+    let published = publish(&function.lake, &Accounts { function, accounts }).await?;
+    for (Account { place, landed, .. }, told) in accounts.iter().zip(published.report) {
+        let Some((receipt, writes)) = told else { continue };
+        logging::landing_file(place, &receipt, landed.is_none(), writes, &timer);
+        if landed.is_some() {
+            function.lake.counters.landed(&receipt);
         }
     }
     Ok(())
 }
 
-/// The receipt and the quarantine of one customer file.
+/// A customer file whose account is due.
 struct Account<'a> {
-    lake: &'a Lake,
-    file: &'a FileName,
-    place: &'a Place,
+    name: FileName,
+    place: Place,
     /// The file, if this is about its own event; else only its account in the shards is new.
     landed: Option<&'a Landed<Customers>>,
 }
 
-impl Derivation for Account<'_> {
-    type Report = Receipt;
+/// The receipts and quarantines of customer files.
+struct Accounts<'a> {
+    function: &'a CustomerTrusted,
+    accounts: &'a [Account<'a>],
+}
+
+/// A file's receipt, and how many of its objects get a new version; none if it has none yet: its own event is to come.
+type Told = Option<(Receipt, usize)>;
+
+impl Derivation for Accounts<'_> {
+    type Report = Vec<Told>;
 
     fn outputs(&self) -> Vec<String> {
-        vec![layout::receipt(Source::Customer, self.file), layout::quarantine(Source::Customer, self.file)]
+        let of = |account: &Account<'_>| {
+            [layout::receipt(Source::Customer, &account.name), layout::quarantine(Source::Customer, &account.name)]
+        };
+        self.accounts.iter().flat_map(of).collect()
     }
 
-    async fn derive(&self, stored: &[Stored], inputs: &Inputs<'_>) -> Result<Derived<Receipt>, Error> {
-        let [stored_receipt, stored_quarantine] = stored else { return Err(Error::Outdated) };
+    async fn derive(&self, stored: &[Stored], inputs: &Inputs<'_>) -> Result<Derived<Vec<Told>>, Error> {
+        let lake = &self.function.lake;
+        let mut announced = Vec::new();
+        for account in self.accounts {
+            if let Some(landed) = account.landed
+                && inputs.version(&account.place).await? != Version::Etag(landed.etag.clone())
+            {
+                return Err(Error::Outdated);
+            }
+            let at = lake.at(layout::announcement(Source::Customer, &account.name));
+            let of_file = inputs.read(&at).await?.as_ref().map(CustomerAnnouncement::decode).transpose();
+            announced.push(of_file.map_err(Error::corrupt(at))?.map(|of_file| of_file.shards).unwrap_or_default());
+        }
+        let shards: BTreeSet<Shard> = announced.iter().flatten().copied().collect();
+        let read = shards.into_iter().map(async |shard| {
+            let place = lake.at(layout::customers(Table::CustomerTrusted, shard));
+            let customers = inputs.decoded(&self.function.shards, &place, CustomerShard::decode).await?;
+            Ok::<_, Error>(customers.map(|customers| (shard, customers)))
+        });
+        let shards: BTreeMap<Shard, Arc<CustomerShard>> = aws::all(read).await?.into_iter().flatten().collect();
+        let mut derived = Derived { bodies: Vec::new(), report: Vec::new() };
+        for ((account, announced), stored) in self.accounts.iter().zip(announced).zip(stored.chunks(2)) {
+            let [receipt, quarantine] = stored else { return Err(Error::Outdated) };
+            // Those that any version of the file may have customers in.
+            let shards = announced.iter().filter_map(|shard| Some((*shard, shards.get(shard)?.as_ref())));
+            let (bodies, told) = account.derive(receipt, quarantine, shards)?;
+            derived.bodies.extend(bodies);
+            derived.report.push(told);
+        }
+        Ok(derived)
+    }
+}
+
+impl Account<'_> {
+    fn derive<'s>(
+        &self,
+        stored_receipt: &Stored,
+        stored_quarantine: &Stored,
+        shards: impl Iterator<Item = (Shard, &'s CustomerShard)>,
+    ) -> Result<([Option<Bytes>; 2], Told), Error> {
         let corrupt = || Error::corrupt(stored_receipt.place.clone());
         let was = stored_receipt.body.as_ref().map(Receipt::decode).transpose().map_err(corrupt())?;
         let mut receipt = match (self.landed, &was) {
-            (Some(landed), _) => {
-                if inputs.version(self.place).await? != Version::Etag(landed.etag.clone()) {
-                    return Err(Error::Outdated);
-                }
-                self.receipt_of(landed)
-            }
+            (Some(landed), _) => self.receipt_of(landed),
             (None, Some(was)) => with_no_account(was),
-            (None, None) => return Err(Error::Outdated),
+            // A file that has no receipt yet has an event of its own.
+            (None, None) => return Ok(([None, None], None)),
         };
         let mut changed = ShardVersions::new();
-        for (shard, customers) in self.shards(inputs).await? {
+        for (shard, customers) in shards {
             receipt.derived_from.insert(shard, customers.version());
-            if let Some((account, version)) = customers.account(self.file) {
+            if let Some((account, version)) = customers.account(&self.name) {
                 changed.insert(shard, version);
                 receipt.keep(layout::customers(Table::CustomerTrusted, shard), account.kept);
                 account.excluded.iter().for_each(|(reason, rows)| receipt.exclude(reason, *rows));
@@ -111,28 +168,14 @@ impl Derivation for Account<'_> {
             if was.as_ref().is_some_and(says_the_same) { None } else { Some(receipt.encode().map_err(corrupt())?) };
         let quarantine = self.landed.map(|landed| landed.quarantine.file());
         let was = stored_quarantine.body.as_deref().unwrap_or_default();
-        let quarantine = quarantine.filter(|file| *file != was);
-        Ok(Derived { bodies: vec![body, quarantine], report: receipt })
-    }
-}
-
-impl Account<'_> {
-    /// The shards that any version of the file may have customers in.
-    async fn shards(&self, inputs: &Inputs<'_>) -> Result<Vec<(Shard, CustomerShard)>, Error> {
-        let at = self.lake.at(layout::announcement(Source::Customer, self.file));
-        let announced = inputs.read(&at).await?.as_ref().map(CustomerAnnouncement::decode).transpose();
-        let announced = announced.map_err(Error::corrupt(at))?.map(|announced| announced.shards).unwrap_or_default();
-        let read = announced.into_iter().map(async |shard| {
-            let place = self.lake.at(layout::customers(Table::CustomerTrusted, shard));
-            let customers = inputs.read(&place).await?.map(CustomerShard::decode).transpose();
-            Ok::<_, Error>(customers.map_err(Error::corrupt(place))?.map(|customers| (shard, customers)))
-        });
-        Ok(aws::all(read).await?.into_iter().flatten().collect())
+        let bodies = [body, quarantine.filter(|file| *file != was)];
+        let writes = bodies.iter().flatten().count();
+        Ok((bodies, Some((receipt, writes))))
     }
 
     fn receipt_of(&self, landed: &Landed<Customers>) -> Receipt {
         let version = LandingVersion { place: self.place.clone(), etag: landed.etag.clone() };
-        let mut receipt = Receipt::new(Source::Customer, self.file, version, &landed.quarantine);
+        let mut receipt = Receipt::new(Source::Customer, &self.name, version, &landed.quarantine);
         receipt.undecodable = landed.undecodable.as_ref().map(ToString::to_string);
         landed.records.excluded().iter().for_each(|(reason, rows)| receipt.exclude(reason, *rows));
         receipt.superseded_within = landed.records.excluded().clone();

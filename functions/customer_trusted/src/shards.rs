@@ -9,8 +9,9 @@ use lake::customer::{Customer, Customers};
 use lake::hash::Shard;
 use lake::layout::{self, FileName, Place, Source};
 use lake::table::Table;
-use lake::trust::trusted::CustomerShard;
-use std::collections::{BTreeMap, BTreeSet};
+use lake::trust::trusted::{CustomerShard, Update};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// A customer file that was read and announced.
 pub(crate) struct File {
@@ -19,9 +20,16 @@ pub(crate) struct File {
     pub(crate) landed: Landed<Customers>,
     /// The shards that any version of it has customers in.
     pub(crate) touches: BTreeSet<Shard>,
+    /// The shard of each customer, in their order.
+    shards: Vec<Shard>,
 }
 
 impl File {
+    fn customers_of(&self, shard: Shard) -> impl Iterator<Item = &Customer> + Clone {
+        let of_shard = self.landed.records.latest().zip(&self.shards).filter(move |(_, of)| **of == shard);
+        of_shard.map(|(customer, _)| customer)
+    }
+
     /// Reads the file at `place` and announces the shards it may touch, so that whoever comes after a killed function
     /// knows them, even if the file is replaced meanwhile. None if there is no such file.
     pub(crate) async fn announced(lake: &Lake, place: &Place) -> Result<Option<Self>, Error> {
@@ -31,6 +39,7 @@ impl File {
         };
         let name = FileName::of(place);
         let count = lake.charter().customer_shards;
+        let shard_of_each: Vec<Shard> = landed.records.latest().map(|customer| customer.key().shard(count)).collect();
         let at = lake.at(layout::announcement(Source::Customer, &name));
         for _ in 0..ATTEMPTS_MAX {
             let (version, before) = match lake.store.read(&at, None).await? {
@@ -41,7 +50,7 @@ impl File {
                 Read::Absent | Read::Unchanged => (Version::Absent, BTreeSet::new()),
             };
             let mut shards = before.clone();
-            shards.extend(landed.records.latest().map(|customer| customer.key().shard(count)));
+            shards.extend(&shard_of_each);
             if shards != before {
                 let announcement = CustomerAnnouncement { landing: place.clone(), shards: shards.clone() };
                 let body = announcement.encode().map_err(Error::corrupt(at.clone()))?;
@@ -49,7 +58,7 @@ impl File {
                     continue;
                 }
             }
-            return Ok(Some(Self { place: place.clone(), name, landed, touches: shards }));
+            return Ok(Some(Self { place: place.clone(), name, landed, touches: shards, shards: shard_of_each }));
         }
         Err(Error::Contended { place: at })
     }
@@ -58,7 +67,7 @@ impl File {
 /// All shards that a batch of files touches.
 pub(crate) struct Shards<'a> {
     pub(crate) lake: &'a Lake,
-    pub(crate) files: &'a [File],
+    pub(crate) files: &'a Arc<Vec<File>>,
     pub(crate) touched: &'a BTreeSet<Shard>,
 }
 
@@ -77,45 +86,36 @@ impl Derivation for Shards<'_> {
         if !self.files.iter().zip(versions).all(current) {
             return Err(Error::Outdated);
         }
-        let customers = self.customers_by_shard();
-        let mut updates = Vec::new();
-        let mut wanted = BTreeSet::new();
-        for (shard, stored) in self.touched.iter().zip(stored) {
-            let before = stored.body.clone().map(CustomerShard::decode).transpose();
-            let mut update = before.map_err(Error::corrupt(stored.place.clone()))?.unwrap_or_default().update();
-            for (i, file) in self.files.iter().enumerate().filter(|(_, file)| file.touches.contains(shard)) {
-                let customers = customers.get(&(i, *shard)).map(Vec::as_slice).unwrap_or_default();
-                update.land(&file.name, &file.place, customers.iter().copied());
-            }
-            wanted.extend(update.wanted());
-            updates.push((update, stored));
-        }
+        let updates = self.touched.iter().zip(stored.iter().cloned()).map(|(shard, stored)| {
+            let (shard, files) = (*shard, self.files.clone());
+            async move { update(shard, &files, stored) }
+        });
+        let mut updates: Vec<Update> = aws::spread(updates).await.into_iter().collect::<Result<_, _>>()?;
+        let wanted: BTreeSet<Place> = updates.iter().flat_map(Update::wanted).collect();
         for place in wanted {
             let Some(landed) = landing::read::<Customers>(&self.lake.store, &place).await? else {
                 tracing::warn!(object = %place, "landing file of a record that counts again is gone: not trusted");
                 continue;
             };
             inputs.note(&place, Version::Etag(landed.etag));
-            updates.iter_mut().for_each(|(update, _)| update.supply(landed.records.latest()));
+            updates.iter_mut().for_each(|update| update.supply(landed.records.latest()));
         }
-        let mut bodies = Vec::new();
-        for (update, stored) in updates {
-            let body = update.settle().map(|shard| shard.encode()).transpose();
-            bodies.push(body.map_err(Error::corrupt(stored.place.clone()))?);
-        }
-        Ok(Derived { bodies, report: () })
+        let bodies = updates.into_iter().map(|update| async move {
+            let shard = update.settle();
+            shard.map(|shard| shard.encode()).transpose()
+        });
+        let bodies = aws::spread(bodies).await.into_iter().zip(stored);
+        let bodies = bodies.map(|(body, stored)| body.map_err(Error::corrupt(stored.place.clone())));
+        Ok(Derived { bodies: bodies.collect::<Result<_, _>>()?, report: () })
     }
 }
 
-impl Shards<'_> {
-    fn customers_by_shard(&self) -> BTreeMap<(usize, Shard), Vec<&Customer>> {
-        let count = self.lake.charter().customer_shards;
-        let mut customers: BTreeMap<_, Vec<&Customer>> = BTreeMap::new();
-        for (i, file) in self.files.iter().enumerate() {
-            for customer in file.landed.records.latest() {
-                customers.entry((i, customer.key().shard(count))).or_default().push(customer);
-            }
-        }
-        customers
+/// What the files make of one shard.
+fn update(shard: Shard, files: &[File], stored: Stored) -> Result<Update, Error> {
+    let before = stored.body.map(CustomerShard::decode).transpose();
+    let mut update = before.map_err(Error::corrupt(stored.place))?.unwrap_or_default().update();
+    for file in files.iter().filter(|file| file.touches.contains(&shard)) {
+        update.land(&file.name, &file.place, file.customers_of(shard));
     }
+    Ok(update)
 }
