@@ -100,7 +100,7 @@ pub struct Customers {
 
 impl Customers {
     /// The latest record of each customer of the file, by email.
-    pub fn latest(&self) -> impl Iterator<Item = &Customer> {
+    pub fn latest(&self) -> impl Iterator<Item = &Customer> + Clone {
         self.latest.values()
     }
 

@@ -2,11 +2,11 @@
 
 use crate::columnar;
 use crate::hash::KeyHash;
-use crate::landing::Collect;
 use crate::landing::fields::{Fields, Rejection};
+use crate::landing::{Collect, Laid};
 use crate::layout::Source;
 use crate::table::Table;
-use crate::time::Partition;
+use crate::time::{Partition, believable};
 use arrow_array::{ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray};
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -30,6 +30,9 @@ pub trait Reading: 'static + Send + Sync {
 
     /// The value of a record.
     fn value(fields: &Fields<'_>) -> Result<Self::Value, Rejection>;
+
+    /// The value of a record that is written as those before it, if it is simple.
+    fn value_laid(laid: &Laid<'_>) -> Option<Self::Value>;
 
     /// A total order of values, so that rows have one order.
     fn cmp_values(a: &Self::Value, b: &Self::Value) -> Ordering;
@@ -70,6 +73,10 @@ impl Reading for Accelerometer {
         Ok([fields.required_number(2)?, fields.required_number(3)?, fields.required_number(4)?])
     }
 
+    fn value_laid(laid: &Laid<'_>) -> Option<[f64; 3]> {
+        Some([laid.decimal(2)?, laid.decimal(3)?, laid.decimal(4)?])
+    }
+
     fn cmp_values(a: &[f64; 3], b: &[f64; 3]) -> Ordering {
         a[0].total_cmp(&b[0]).then_with(|| a[1].total_cmp(&b[1])).then_with(|| a[2].total_cmp(&b[2]))
     }
@@ -106,6 +113,10 @@ impl Reading for StepTrainer {
 
     fn value(fields: &Fields<'_>) -> Result<i32, Rejection> {
         fields.required_int(2)
+    }
+
+    fn value_laid(laid: &Laid<'_>) -> Option<i32> {
+        laid.integer(2)?.try_into().ok()
     }
 
     fn cmp_values(a: &i32, b: &i32) -> Ordering {
@@ -182,26 +193,37 @@ impl<R: Reading> Readings<R> {
 /// Collects the readings of a file as its lines come.
 #[derive(Debug)]
 pub struct ReadingsCollector<R: Reading> {
-    places: HashMap<String, u32>,
+    places: HashMap<String, u32, foldhash::fast::RandomState>,
+    /// The place of the last key: readings of one device mostly come together.
+    last: Option<(String, u32)>,
     rows: Vec<Row<R::Value>>,
 }
 
 impl<R: Reading> Default for ReadingsCollector<R> {
     fn default() -> Self {
-        Self { places: HashMap::new(), rows: Vec::new() }
+        Self { places: HashMap::default(), last: None, rows: Vec::new() }
     }
 }
 
 impl<R: Reading> ReadingsCollector<R> {
     /// Adds a reading.
     pub fn add(&mut self, key: &str, time_ms: i64, value: R::Value) {
+        let place = match &self.last {
+            Some((last, place)) if last == key => *place,
+            _ => self.place(key),
+        };
+        self.rows.push(Row { time_ms, key: place, value });
+    }
+
+    fn place(&mut self, key: &str) -> u32 {
         let place = self.places.get(key).copied().unwrap_or_else(|| {
             // There are fewer keys than bytes in a file, and a file has at most 2^30 bytes.
             let place = self.places.len() as u32;
             self.places.insert(key.to_owned(), place);
             place
         });
-        self.rows.push(Row { time_ms, key: place, value });
+        self.last = Some((key.to_owned(), place));
+        place
     }
 
     /// Sorts what was collected.
@@ -232,5 +254,20 @@ impl<R: Reading> Collect for ReadingsCollector<R> {
         let time_ms = fields.required_time(R::TIME)?;
         self.add(&key, time_ms, R::value(fields)?);
         Ok(())
+    }
+
+    fn collect_laid(&mut self, laid: &Laid<'_>) -> bool {
+        let mut collect = || {
+            let key = laid.string(R::KEY)?;
+            let time_ms = believable(laid.integer(R::TIME)?).ok()?;
+            let value = R::value_laid(laid)?;
+            let place = match &self.last {
+                Some((last, place)) if last.as_bytes() == key => *place,
+                _ => self.place(std::str::from_utf8(key).ok()?),
+            };
+            self.rows.push(Row { time_ms, key: place, value });
+            Some(())
+        };
+        collect().is_some()
     }
 }

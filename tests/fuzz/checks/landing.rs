@@ -5,7 +5,7 @@
 
 use lake::customer::Customers;
 use lake::landing::fields::{Fields, Rejection};
-use lake::landing::{Collect, LandingReader, Undecodable};
+use lake::landing::{Collect, Laid, LandingReader, Undecodable};
 use lake::layout::{FileName, Place, Source};
 use lake::quarantine::Quarantine;
 use lake::reading::{Accelerometer, Reading, Readings, ReadingsCollector, StepTrainer};
@@ -36,6 +36,7 @@ fn check_as<K: Kind>(file: &[u8]) -> Option<u64> {
     let whole = read::<K>(std::iter::once(file));
     assert_same(&whole, &read(file.chunks(1)), "in chunks of one byte");
     assert_same(&whole, &read(drawn_chunks(file).into_iter()), "in chunks of drawn lengths");
+    assert_same(&whole, &read_completely(file), "by the complete parser alone");
     let read = whole.ok()?;
     let rejections = check_quarantine(file, &read.quarantine);
     assert!(read.refused <= rejections, "a record was refused and not quarantined");
@@ -107,7 +108,18 @@ pub(crate) struct Read<K: Kind> {
 
 /// Reads a file in these chunks.
 pub(crate) fn read<'a, K: Kind>(chunks: impl Iterator<Item = &'a [u8]>) -> Result<Read<K>, Undecodable> {
-    let mut reader = LandingReader::new(Counted { kind: K::default(), taken: 0, refused: 0 });
+    read_with(LandingReader::new(Counted::default()), chunks)
+}
+
+/// Reads a file without the layouts of its records.
+fn read_completely<K: Kind>(file: &[u8]) -> Result<Read<K>, Undecodable> {
+    read_with(LandingReader::without_layouts(Counted::default()), std::iter::once(file))
+}
+
+fn read_with<'a, K: Kind>(
+    mut reader: LandingReader<Counted<K>>,
+    chunks: impl Iterator<Item = &'a [u8]>,
+) -> Result<Read<K>, Undecodable> {
     for chunk in chunks {
         reader.push(chunk)?;
     }
@@ -142,6 +154,7 @@ fn told<K: Kind>(read: &Result<Read<K>, Undecodable>) -> String {
 }
 
 /// Counts what a collector is given.
+#[derive(Default)]
 struct Counted<K> {
     kind: K,
     taken: u64,
@@ -155,6 +168,12 @@ impl<K: Kind> Collect for Counted<K> {
         let collected = self.kind.collect(fields);
         *(if collected.is_ok() { &mut self.taken } else { &mut self.refused }) += 1;
         collected
+    }
+
+    fn collect_laid(&mut self, laid: &Laid<'_>) -> bool {
+        let taken = self.kind.collect_laid(laid);
+        self.taken += u64::from(taken);
+        taken
     }
 }
 

@@ -9,7 +9,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 /// The most fields a record of the lake has.
-const FIELDS_MAX: usize = 10;
+pub(super) const FIELDS_MAX: usize = 10;
 
 /// Why a record or a piece of text is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -102,6 +102,16 @@ impl<'a> Fields<'a> {
         Self { names, values: [None; FIELDS_MAX], flaw: Some(Rejection::of(Reason::NotAnObject)), object: false }
     }
 
+    /// The fields of an object whose values were found at their places: the JSON text of each, none if it is absent.
+    pub(super) fn of_object(names: &'static [&'static str], values: [Option<&'a str>; FIELDS_MAX]) -> Self {
+        Self { names, values, flaw: None, object: true }
+    }
+
+    /// The JSON text of each field that is there and not null.
+    pub(super) fn json(&self) -> impl Iterator<Item = (usize, &'a str)> {
+        self.values.into_iter().enumerate().filter_map(|(i, json)| Some((i, json?)))
+    }
+
     /// Whether the value was an object at all.
     pub(super) fn is_object(&self) -> bool {
         self.object
@@ -169,6 +179,10 @@ impl<'a> Fields<'a> {
 
     /// The characters of a number, out of its string if it is in one.
     fn digits(&self, i: usize, otherwise: Reason) -> Result<Option<Cow<'a, str>>, Rejection> {
+        if let Some([b'-' | b'0'..=b'9', ..]) = self.values[i].map(str::as_bytes) {
+            // A JSON number: nothing else is in it.
+            return Ok(self.values[i].map(Cow::Borrowed));
+        }
         let bad = || Rejection::at(otherwise, self.names[i]);
         let Some(text) = self.text(i).map_err(|_| bad())? else { return Ok(None) };
         let text = match text {

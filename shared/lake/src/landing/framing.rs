@@ -8,6 +8,7 @@
 //! How the file is cut into chunks never decides: a record is looked at in a window of fixed length.
 
 use super::fields::{Fields, Reason, Rejection};
+use super::layouts::Layouts;
 use super::{Collect, RECORD_BYTES_MAX};
 use crate::quarantine::Quarantine;
 
@@ -24,6 +25,7 @@ pub(super) struct Framer {
     in_array: bool,
     /// The rest of a record that is too long is passed over.
     long: Option<LongRecord>,
+    layouts: Layouts,
 }
 
 struct LongRecord {
@@ -40,8 +42,8 @@ enum Step {
 }
 
 impl Framer {
-    pub(super) fn new() -> Self {
-        Self { rest: Vec::new(), enough_bytes: 0, line: 1, in_array: false, long: None }
+    pub(super) fn new(layouts: Layouts) -> Self {
+        Self { rest: Vec::new(), enough_bytes: 0, line: 1, in_array: false, long: None, layouts }
     }
 
     pub(super) fn push<C: Collect>(&mut self, chunk: &[u8], to: &mut C, quarantine: &mut Quarantine) {
@@ -124,6 +126,20 @@ impl Framer {
         let window = &text[..text.len().min(RECORD_BYTES_MAX + 1)];
         let full = window.len() > RECORD_BYTES_MAX;
         let open = !full && !last;
+        // A record of a known layout is an object without levels.
+        if let Some(laid) = self.layouts.read(window).filter(|laid| laid.bytes() <= RECORD_BYTES_MAX) {
+            let collected = match to.collect_laid(&laid) {
+                true => Some(Ok(())),
+                false => laid.fields(C::FIELDS).map(|fields| to.collect(&fields)),
+            };
+            if let Some(collected) = collected {
+                if let Err(rejection) = collected {
+                    quarantine.reject(self.line, &rejection, &window[..laid.bytes()]);
+                }
+                self.line += laid.lines();
+                return Step::Consumed(laid.bytes());
+            }
+        }
         if nested_too_deep(window) {
             return self.broken(text, last, quarantine);
         }
@@ -133,6 +149,7 @@ impl Framer {
             // A number or a word that ends where the chunk ends may go on in the next one; an object ends by itself.
             Ok(fields) if open && bytes == window.len() && !fields.is_object() => Step::More,
             Ok(fields) => {
+                self.layouts.learn(&window[..bytes], &fields);
                 if let Err(rejection) = fields.flaw().map_or_else(|| to.collect(&fields), Err) {
                     quarantine.reject(self.line, &rejection, &window[..bytes]);
                 }

@@ -1,16 +1,18 @@
 //! The bytes of a landing file → its records and what was rejected of it.
 //!
 //! [`LandingReader`] takes the file chunk by chunk, in bounded memory: `decode` undoes compression, `framing`
-//! finds one record after the other however they are strung together, [`fields`] reads a record's fields, and a
-//! [`Collect`] turns them into a row or says why not. Every byte of the file ends as a record, as a rejection with its
+//! finds one record after the other however they are strung together, [`fields`] reads a record's fields, `layouts` does
+//! so without parsing where a record is written as those before it, and a [`Collect`] turns them into a row or says why not. Every byte of the file ends as a record, as a rejection with its
 //! line number, or is blank.
 
 mod decode;
 pub mod fields;
 mod framing;
+mod layouts;
 
 use crate::quarantine::Quarantine;
 use fields::{Fields, Rejection};
+pub use layouts::Laid;
 
 /// The largest file that is read, after decompression: its rows must fit into a function's memory.
 pub const FILE_BYTES_MAX: u64 = 1 << 30;
@@ -24,6 +26,12 @@ pub trait Collect {
 
     /// Takes one record, or says why it is none.
     fn collect(&mut self, fields: &Fields<'_>) -> Result<(), Rejection>;
+
+    /// Takes one record that is written as those before it, if that is simple; else it is to be collected by its fields.
+    /// What is taken here must be what [`collect`](Self::collect) would take.
+    fn collect_laid(&mut self, _: &Laid<'_>) -> bool {
+        false
+    }
 }
 
 /// A file that cannot be decoded as a whole. None of its records count, even if some were read before the damage.
@@ -63,9 +71,18 @@ pub struct LandingReader<C> {
 impl<C: Collect> LandingReader<C> {
     /// A reader that collects into `collector`.
     pub fn new(collector: C) -> Self {
+        Self::with_layouts(collector, layouts::Layouts::new())
+    }
+
+    /// A reader that parses every record completely. It reads the same, only slower: what the quick way is held against.
+    pub fn without_layouts(collector: C) -> Self {
+        Self::with_layouts(collector, layouts::Layouts::none())
+    }
+
+    fn with_layouts(collector: C, layouts: layouts::Layouts) -> Self {
         Self {
             decoder: decode::Decoder::new(),
-            framer: framing::Framer::new(),
+            framer: framing::Framer::new(layouts),
             collector,
             quarantine: Quarantine::default(),
             bytes: 0,
