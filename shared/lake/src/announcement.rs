@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Files with more keys than this get one bulk entry in the index instead of an entry for each key.
-pub const INDEX_ENTRIES_MAX: usize = 64;
+pub const INDEX_ENTRIES_MAX: usize = 16;
 
 /// What a file of readings may touch. Only ever grows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

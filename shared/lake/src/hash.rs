@@ -28,9 +28,30 @@ impl KeyHash {
     }
 }
 
+impl KeyHash {
+    fn digits(self) -> [u8; 32] {
+        let mut digits = [0; 32];
+        hexadecimal(&self.0, &mut digits);
+        digits
+    }
+}
+
+/// Writes two digits for each byte.
+fn hexadecimal(bytes: &[u8], digits: &mut [u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+        pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    }
+}
+
+/// Digits are ASCII.
+fn text(digits: &[u8]) -> &str {
+    std::str::from_utf8(digits).unwrap_or_default()
+}
+
 impl fmt::Display for KeyHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(text(&self.digits()))
     }
 }
 
@@ -50,12 +71,17 @@ impl FromStr for KeyHash {
 
     fn from_str(text: &str) -> Result<Self, NoKeyHash> {
         let no = || NoKeyHash(text.to_owned());
-        if text.len() != 32 || !text.is_ascii() {
+        if text.len() != 32 {
             return Err(no());
         }
+        let digit = |digit: u8| match digit {
+            b'0'..=b'9' => Ok(digit - b'0'),
+            b'a'..=b'f' => Ok(digit - b'a' + 10),
+            _ => Err(no()),
+        };
         let mut bytes = [0; 16];
-        for (i, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).map_err(|_| no())?;
+        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
         }
         Ok(Self(bytes))
     }
@@ -63,7 +89,7 @@ impl FromStr for KeyHash {
 
 impl Serialize for KeyHash {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(text(&self.digits()))
     }
 }
 
@@ -77,7 +103,9 @@ impl<'de> Deserialize<'de> for KeyHash {
 /// A short fingerprint of any text: the first 64 bits of its SHA-256 as 16 hexadecimal digits.
 pub fn fingerprint(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
-    digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut digits = [0; 16];
+    hexadecimal(&digest[..8], &mut digits);
+    self::text(&digits).to_owned()
 }
 
 /// How many customer shards a lake has (`CUSTOMER_SHARDS`); chosen when the lake is made and fixed from then on.

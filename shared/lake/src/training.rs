@@ -51,6 +51,7 @@ pub fn join(steps: &[RecordBatch], motions: &[RecordBatch]) -> Vec<TrainingRow> 
         let time_ms = instant[0].time_ms;
         rest = &rest[rest.partition_point(|motion| motion.time_ms < time_ms)..];
         let motions = &rest[..rest.partition_point(|motion| motion.time_ms == time_ms)];
+        let first = rows.len();
         for step in instant {
             rows.extend(motions.iter().map(|motion| TrainingRow {
                 time_ms,
@@ -59,13 +60,11 @@ pub fn join(steps: &[RecordBatch], motions: &[RecordBatch]) -> Vec<TrainingRow> 
                 same_customer: step.user == motion.user,
             }));
         }
+        // An order that tells nothing of whose rows they are.
+        rows[first..].sort_unstable_by(|a, b| {
+            (a.distance, a.same_customer).cmp(&(b.distance, b.same_customer)).then_with(|| cmp_axes(&a.axes, &b.axes))
+        });
     }
-    // An order that tells nothing of whose rows they are.
-    rows.sort_unstable_by(|a, b| {
-        (a.time_ms, a.distance, a.same_customer)
-            .cmp(&(b.time_ms, b.distance, b.same_customer))
-            .then_with(|| cmp_axes(&a.axes, &b.axes))
-    });
     rows
 }
 
@@ -76,7 +75,8 @@ fn distinct<'a, T>(
 ) -> Vec<T> {
     let mut rows: Vec<T> =
         batches.iter().flat_map(|batch| (0..batch.num_rows()).map(move |row| at(batch, row))).collect();
-    rows.sort_unstable_by(&cmp);
+    // Stable, since that makes use of what is sorted already: each file is.
+    rows.sort_by(&cmp);
     rows.dedup_by(|a, b| cmp(a, b).is_eq());
     rows
 }
