@@ -7,13 +7,14 @@ use crate::objects::temporary::{Digests, Temporary};
 use futures::{Stream, StreamExt};
 use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 use std::fs::File;
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// Bodies up to this size are read at once, larger ones as they are sent.
-const CHUNK_BYTES: u64 = 1024 * 1024;
+/// Bodies up to this size are read at once, larger ones as they are sent: small enough for the memory of one chunk to
+/// be that of the last, which the processor still holds.
+const CHUNK_BYTES: u64 = 128 * 1024;
 /// What S3 takes in one request, and copies in one.
 pub(super) const BODY_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
 
@@ -71,9 +72,12 @@ impl FileBody {
 
     fn read(&mut self) -> std::io::Result<bytes::Bytes> {
         let length = (self.end - self.at).min(CHUNK_BYTES);
-        // At most CHUNK_BYTES, so it fits.
-        let mut chunk = vec![0; length as usize];
-        self.file.read_exact_at(&mut chunk, self.at)?;
+        // At most CHUNK_BYTES, so it fits. Not filled with zeros first.
+        let mut chunk = Vec::with_capacity(length as usize);
+        self.file.seek(SeekFrom::Start(self.at))?;
+        if Read::by_ref(&mut self.file).take(length).read_to_end(&mut chunk)? as u64 != length {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
         self.at += length;
         Ok(chunk.into())
     }
