@@ -8,6 +8,8 @@ use lake::receipt::Receipt;
 use md5::{Digest, Md5};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// The key of a landing file and where its content is.
 #[derive(Clone, Debug)]
@@ -102,7 +104,39 @@ pub(crate) fn sample() -> Vec<LandingFile> {
     files.filter_map(file).collect()
 }
 
+/// How many bytes of files being uploaded are in memory, unless a single file has more.
+const UPLOAD_BYTES_MAX: u32 = 128 << 20;
+
+/// Uploads files in whatever order, on all cores: to store a file is to hash it.
+pub(crate) async fn upload_all(files: Vec<LandingFile>, lake: &Lake) -> Result<(), BoxError> {
+    let memory = Arc::new(Semaphore::new(UPLOAD_BYTES_MAX as usize));
+    let uploads = files.into_iter().map(|file| {
+        let (lake, memory) = (lake.clone(), memory.clone());
+        async move {
+            let bytes = u32::try_from(file.size()?).unwrap_or(u32::MAX).min(UPLOAD_BYTES_MAX);
+            let _taken = memory.acquire_many(bytes).await?;
+            file.upload(&lake).await
+        }
+    });
+    aws::spread(uploads).await.into_iter().collect()
+}
+
 impl LandingFile {
+    /// Whether customers are in it.
+    pub(crate) fn is_of_customers(&self) -> bool {
+        self.source == Source::Customer
+    }
+
+    fn size(&self) -> Result<u64, LandingError> {
+        match &self.content {
+            Content::InMemory(bytes) => Ok(bytes.len() as u64),
+            Content::OnDisk(path) => {
+                let file = std::fs::metadata(path).map_err(|error| LandingError::Unreadable(path.clone(), error))?;
+                Ok(file.len())
+            }
+        }
+    }
+
     /// Uploads the file, unless the lake holds it already in the same version and its receipt says so: a file that was
     /// copied into the lake by hand, or whose receipt was removed, is landed once more.
     pub(crate) async fn upload(self, lake: &Lake) -> Result<(), BoxError> {

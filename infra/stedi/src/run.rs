@@ -1,10 +1,10 @@
 //! The main job: land files, wait until nothing is left to deliver, tell what came of it.
 
 use crate::args::Run;
-use crate::landing;
+use crate::landing::{self, LandingFile};
 use crate::progress;
 use crate::report::{self, Report, Requests};
-use crate::stack::Stack;
+use crate::stack::{self, Stack};
 use crate::tables;
 use aws::BoxError;
 use indicatif::ProgressBar;
@@ -37,13 +37,24 @@ pub(crate) async fn run(args: Run) -> Result<(), BoxError> {
     let stack = Stack::open(&args.made.at, args.made.charter())?;
     let writes = count_writes(&stack);
     stack.make().await?;
-    let options = Options { duplicate: args.duplicate.into(), shuffle: args.shuffle, ..Options::default() };
+    // Events gather while files are uploaded, so that each output is derived once. A drawn order is to be met as it comes.
+    let hold = args.shuffle.is_none();
+    let options = Options { duplicate: args.duplicate.into(), shuffle: args.shuffle, hold, ..Options::default() };
     let dispatcher = stack.start(options)?;
 
     let progress = progress::bar(0, "events");
     let follower = tokio::spawn(follow(progress.clone(), dispatcher.progress()));
-    for file in files {
-        file.upload(&stack.lake).await?;
+    if hold {
+        let (customers, readings) = files.into_iter().partition(LandingFile::is_of_customers);
+        landing::upload_all(customers, &stack.lake).await?;
+        // Who is trusted depends on the customers' files alone, so it can be found out while the others are uploaded.
+        dispatcher.release(stack::FIRST);
+        landing::upload_all(readings, &stack.lake).await?;
+        dispatcher.release(usize::MAX);
+    } else {
+        for file in files {
+            file.upload(&stack.lake).await?;
+        }
     }
     let delivered = dispatcher.wait_until_quiet().await;
     follower.abort();

@@ -125,34 +125,39 @@ fn zone(table: Table) -> &'static str {
 
 /// Counts the five derived tables, and the landing files by their receipts.
 pub(crate) async fn count_all(lake: &Lake) -> Result<Counts, BoxError> {
-    let mut tables = BTreeMap::new();
-    for table in Table::DERIVED {
-        let objects = objects(lake, table).await?;
-        let counted = TableCount {
-            rows: rows_of(lake, table, &objects).await?.into_iter().sum(),
-            objects: objects.len() as u64,
-            partitions: lake.catalog.partitions(table).await?.len() as u64,
-        };
-        tables.insert(table.name(), counted);
-    }
-    Ok((tables, count_landing(lake).await?))
+    let counted = Table::DERIVED.map(|table| {
+        let lake = lake.clone();
+        async move {
+            let objects = objects(&lake, table).await?;
+            let counted = TableCount {
+                rows: rows_of(&lake, table, &objects).await?.into_iter().sum(),
+                objects: objects.len() as u64,
+                partitions: lake.catalog.partitions(table).await?.len() as u64,
+            };
+            Ok::<_, BoxError>((table.name(), counted))
+        }
+    });
+    let (tables, landing) = tokio::join!(aws::spread(counted), count_landing(lake));
+    Ok((tables.into_iter().collect::<Result<_, _>>()?, landing?))
 }
 
 async fn count_landing(lake: &Lake) -> Result<Landing, BoxError> {
-    let mut landing = BTreeMap::new();
-    for source in Source::ALL {
-        let mut counted = LandingCount::default();
-        for (place, body) in receipts(lake, source).await? {
-            let receipt = Receipt::decode(&body).map_err(Error::corrupt(place))?;
-            counted.files += 1;
-            counted.rows += receipt.rows;
-            counted.kept += receipt.kept;
-            counted.excluded += receipt.excluded.values().sum::<u64>();
-            counted.quarantined += receipt.quarantined;
+    let counted = Source::ALL.map(|source| {
+        let lake = lake.clone();
+        async move {
+            let mut counted = LandingCount::default();
+            for (place, body) in receipts(&lake, source).await? {
+                let receipt = Receipt::decode(&body).map_err(Error::corrupt(place))?;
+                counted.files += 1;
+                counted.rows += receipt.rows;
+                counted.kept += receipt.kept;
+                counted.excluded += receipt.excluded.values().sum::<u64>();
+                counted.quarantined += receipt.quarantined;
+            }
+            Ok((source.name(), counted))
         }
-        landing.insert(source.name(), counted);
-    }
-    Ok(landing)
+    });
+    aws::spread(counted).await.into_iter().collect()
 }
 
 async fn receipts(lake: &Lake, source: Source) -> Result<Vec<(Place, Bytes)>, BoxError> {
