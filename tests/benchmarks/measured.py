@@ -1,0 +1,127 @@
+"""What the benchmarks share: their libraries, whole processes with time and memory, and data of any size."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import venv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+SOURCES = ("customer", "accelerometer", "step_trainer")
+HOUR_MS = 3_600_000
+TIME = re.compile(rb"(?<=[:\s])\d{13}(?=[,}\s])")
+EMAIL = re.compile(rb'("(?:user|email)":\s*"[^"@]*)(?=@)')
+SERIAL = re.compile(rb'("serialNumber":\s*"[^"]*)(?=")')
+
+
+class CannotMeasure(Exception):
+    """What is missing, or what went otherwise than it must."""
+
+
+def with_libraries() -> None:
+    """Goes on in a virtual environment of its own that has the libraries of requirements.txt."""
+    wanted = (HERE / "requirements.txt").read_bytes()
+    folder = ROOT / "target" / "benchmarks_venv"
+    python, done = folder / "bin" / "python", folder / "requirements.txt"
+    if Path(sys.prefix) == folder:
+        return
+    if not done.exists() or done.read_bytes() != wanted:
+        venv.create(folder, with_pip=True, clear=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "-r", HERE / "requirements.txt"], check=True)
+        done.write_bytes(wanted)
+    os.execv(python, [python, *sys.argv])
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A process: wall-clock seconds from start to end, and the most memory it had."""
+
+    seconds: float
+    bytes: int
+    output: bytes
+
+    def report(self) -> dict:
+        return json.loads(self.output)
+
+
+def process(command: list) -> Measured:
+    """Runs a command to its end. It must succeed."""
+    begin = time.perf_counter()
+    child = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    output = child.stdout.read()
+    _, status, usage = os.wait4(child.pid, 0)
+    seconds = time.perf_counter() - begin
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode != 0:
+        raise CannotMeasure(f"{command} ended with {child.returncode}")
+    # Linux counts in KiB.
+    return Measured(seconds, usage.ru_maxrss * 1024, output)
+
+
+def stedi_program(given: Path | None) -> Path:
+    program = given or ROOT / "target" / "release" / "stedi"
+    if not program.is_file():
+        raise CannotMeasure(f"there is no {program}: run `cargo build --release --locked`")
+    return program
+
+
+def reference(program: Path, given: Path | None, folder: Path) -> Path:
+    """The landing files that are scaled: those given, the reference data beside this project, or generated ones."""
+    beside = ROOT.parent / "shared" / "stedi"
+    if given or beside.is_dir():
+        return given or beside
+    process([program, "generate", folder])
+    return folder
+
+
+def shifted(text: bytes, hours: int) -> bytes:
+    """All times some hours later."""
+    return TIME.sub(lambda found: b"%d" % (int(found.group()) + hours * HOUR_MS), text)
+
+
+def copy(text: bytes, number: int) -> bytes:
+    """The same file of other people, `number` hours later. No two copies of an hour's data share a time."""
+    if number == 0:
+        return text
+    text = EMAIL.sub(rb"\g<1>+%d" % number, shifted(text, number))
+    return SERIAL.sub(rb"\g<1>-%d" % number, text)
+
+
+def landing_files(folder: Path, source: str) -> list[Path]:
+    return sorted((folder / source / "landing").glob("*.json"))
+
+
+def scaled(original: Path, folder: Path, copies: int) -> Path:
+    """So many copies of every landing file: every table has so many times its rows."""
+    for source in SOURCES:
+        into = folder / source / "landing"
+        into.mkdir(parents=True)
+        for file in landing_files(original, source):
+            text = file.read_bytes()
+            for number in range(copies):
+                (into / f"{file.stem}-{number:04d}.json").write_bytes(copy(text, number))
+    return folder
+
+
+def arrival(original: Path, folder: Path, hours: int) -> Path:
+    """A folder with one more accelerometer file: the first one's people, so many hours later."""
+    into = folder / "accelerometer" / "landing"
+    into.mkdir(parents=True)
+    text = landing_files(original, "accelerometer")[0].read_bytes()
+    (into / f"arrival-{hours:04d}.json").write_bytes(shifted(text, hours))
+    return folder
+
+
+def machine() -> Iterator[str]:
+    """What it was measured on."""
+    with open("/proc/cpuinfo") as info:
+        model = next((line.split(":")[1].strip() for line in info if line.startswith("model name")), "unknown processor")
+    yield f"{os.cpu_count()} cores ({model})"
+    yield f"Linux {os.uname().release}"
+    yield subprocess.run(["rustc", "--version"], capture_output=True, text=True, check=True).stdout.strip().split(" (")[0]

@@ -1,0 +1,236 @@
+//! The hot paths, each as one piece of work on generated data: what a landing file goes through, step by step.
+//!
+//! `benches/hot_paths.rs` takes their times; `main.rs` runs one of them, for a tool that counts instructions.
+
+use arrow_array::RecordBatch;
+use bytes::Bytes;
+use lake::Corrupt;
+use lake::customer::Customers;
+use lake::landing::{Collect, LandingReader, Undecodable};
+use lake::layout::{FileName, Place};
+use lake::output::{self, Output, Provenance};
+use lake::policy::ConsentPolicy;
+use lake::reading::{Accelerometer, Admitted, Reading, Readings, ReadingsCollector, StepTrainer};
+use lake::table::Table;
+use lake::training;
+use lake::trust::trusted::{CustomerShard, TrustedShard};
+
+/// A landing file of each kind, of the reference data's size, and what is made of it.
+pub struct Sample {
+    customers: Vec<u8>,
+    accelerometer: Vec<u8>,
+    step_trainer: Vec<u8>,
+    trusted: TrustedShard,
+    motions: Readings<Accelerometer>,
+    motions_stored: Bytes,
+    steps_decoded: Vec<RecordBatch>,
+    motions_decoded: Vec<RecordBatch>,
+}
+
+/// Why the sample data could not be made what it should be: a bug.
+#[derive(Debug, thiserror::Error)]
+#[error("the sample data is not what it should be: {0}")]
+pub struct BadSample(String);
+
+impl From<Corrupt> for BadSample {
+    fn from(corrupt: Corrupt) -> Self {
+        Self(corrupt.to_string())
+    }
+}
+
+impl From<Undecodable> for BadSample {
+    fn from(undecodable: Undecodable) -> Self {
+        Self(undecodable.to_string())
+    }
+}
+
+/// One piece of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// JSON → customers.
+    ParseCustomers,
+    /// JSON → accelerometer readings.
+    ParseAccelerometer,
+    /// The same without the layouts of the records.
+    ParseCompletely,
+    /// JSON → step trainer readings.
+    ParseStepTrainer,
+    /// Readings → those of trusted customers.
+    Filter,
+    /// Readings → Parquet.
+    Encode,
+    /// Parquet → columns.
+    Decode,
+    /// Columns of both tables → training rows.
+    Join,
+    /// A customer file → a shard of customers as it is stored.
+    Shard,
+}
+
+impl Work {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::ParseCustomers,
+        Self::ParseAccelerometer,
+        Self::ParseCompletely,
+        Self::ParseStepTrainer,
+        Self::Filter,
+        Self::Encode,
+        Self::Decode,
+        Self::Join,
+        Self::Shard,
+    ];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ParseCustomers => "parse_customers",
+            Self::ParseAccelerometer => "parse_accelerometer",
+            Self::ParseCompletely => "parse_accelerometer_completely",
+            Self::ParseStepTrainer => "parse_step_trainer",
+            Self::Filter => "filter",
+            Self::Encode => "encode_parquet",
+            Self::Decode => "decode_parquet",
+            Self::Join => "join",
+            Self::Shard => "derive_shard",
+        }
+    }
+}
+
+/// What a piece of work went through.
+#[derive(Clone, Copy, Debug)]
+pub struct Done {
+    /// Rows that went in.
+    pub rows: u64,
+    /// Bytes that went in; of columns, what they were stored in.
+    pub bytes: u64,
+}
+
+impl Sample {
+    /// Generates the data.
+    ///
+    /// # Errors
+    /// Never, if the rest of the software is right.
+    pub fn new() -> Result<Self, BadSample> {
+        let files: Vec<_> = sample_data::generate(&sample_data::Options::default()).collect();
+        let file = |prefix: &str| {
+            let of_kind = files.iter().filter(|file| file.path.starts_with(prefix));
+            of_kind.map(|file| file.bytes.clone()).next().ok_or_else(|| BadSample(format!("no file below {prefix}")))
+        };
+        let (customers, accelerometer, step_trainer) =
+            (file("customer/")?, file("accelerometer/")?, file("step_trainer/")?);
+        let trusted = TrustedShard::decode(shard(&customers)?)?;
+        let motions = read::<ReadingsCollector<Accelerometer>>(&accelerometer)?.finish();
+        let motions_stored = output::encode::<Accelerometer>(&all(&motions), &Provenance::default())?;
+        let steps = read::<ReadingsCollector<StepTrainer>>(&step_trainer)?.finish();
+        let steps_stored = output::encode::<StepTrainer>(&all(&steps), &Provenance::default())?;
+        let steps_decoded = Output::decode(Table::StepTrainerTrusted, steps_stored)?.batches()?;
+        let motions_decoded = Output::decode(Table::AccelerometerTrusted, motions_stored.clone())?.batches()?;
+        Ok(Self {
+            customers,
+            accelerometer,
+            step_trainer,
+            trusted,
+            motions,
+            motions_stored,
+            steps_decoded,
+            motions_decoded,
+        })
+    }
+
+    /// Does a piece of work once.
+    ///
+    /// # Errors
+    /// Never, if the rest of the software is right.
+    pub fn work(&self, work: Work) -> Result<Done, BadSample> {
+        let bytes = |of: &[u8]| of.len() as u64;
+        Ok(match work {
+            Work::ParseCustomers => {
+                let read = read::<Customers>(&self.customers)?;
+                Done { rows: read.rows(), bytes: bytes(&self.customers) }
+            }
+            Work::ParseAccelerometer => {
+                let read = read::<ReadingsCollector<Accelerometer>>(&self.accelerometer)?.finish();
+                Done { rows: read.rows().len() as u64, bytes: bytes(&self.accelerometer) }
+            }
+            Work::ParseCompletely => {
+                let reader = LandingReader::without_layouts(ReadingsCollector::<Accelerometer>::default());
+                let read = finish(reader, &self.accelerometer)?.finish();
+                Done { rows: read.rows().len() as u64, bytes: bytes(&self.accelerometer) }
+            }
+            Work::ParseStepTrainer => {
+                let read = read::<ReadingsCollector<StepTrainer>>(&self.step_trainer)?.finish();
+                Done { rows: read.rows().len() as u64, bytes: bytes(&self.step_trainer) }
+            }
+            Work::Filter => {
+                let admitted = self.admitted();
+                let rows = self.motions.rows().len() as u64;
+                if admitted.is_empty() {
+                    return Err(BadSample("nobody's readings are let through".into()));
+                }
+                Done { rows, bytes: bytes(&self.accelerometer) }
+            }
+            Work::Encode => {
+                let rows = all(&self.motions);
+                output::encode::<Accelerometer>(&rows, &Provenance::default())?;
+                Done { rows: rows.len() as u64, bytes: bytes(&self.accelerometer) }
+            }
+            Work::Decode => {
+                let decoded = Output::decode(Table::AccelerometerTrusted, self.motions_stored.clone())?.batches()?;
+                let rows = decoded.iter().map(|batch| batch.num_rows() as u64).sum();
+                Done { rows, bytes: bytes(&self.motions_stored) }
+            }
+            Work::Join => {
+                let rows = training::join(&self.steps_decoded, &self.motions_decoded);
+                Done { rows: rows.len() as u64, bytes: bytes(&self.accelerometer) + bytes(&self.step_trainer) }
+            }
+            Work::Shard => {
+                let stored = shard(&self.customers)?;
+                Done { rows: 1, bytes: bytes(&stored) }
+            }
+        })
+    }
+
+    fn admitted(&self) -> Vec<Admitted<'_, [f64; 3]>> {
+        let owner = |key: &lake::reading::Key| self.trusted.customer(&key.text);
+        let owners: Vec<_> = self.motions.keys().iter().map(owner).collect();
+        let admit = |row: &lake::reading::Row<[f64; 3]>| {
+            let owner = owners[row.key as usize]?;
+            ConsentPolicy::Ever.admits(row.time_ms, owner.since_ms()?).then(|| Admitted {
+                key: &owner.email,
+                owner: &owner.email,
+                time_ms: row.time_ms,
+                value: row.value,
+            })
+        };
+        self.motions.rows().iter().filter_map(admit).collect()
+    }
+}
+
+fn read<C: Collect + Default>(file: &[u8]) -> Result<C, Undecodable> {
+    finish(LandingReader::new(C::default()), file)
+}
+
+fn finish<C: Collect>(mut reader: LandingReader<C>, file: &[u8]) -> Result<C, Undecodable> {
+    reader.push(file)?;
+    Ok(reader.finish()?.0)
+}
+
+/// All readings, as if each were its key's own.
+fn all<R: Reading>(readings: &Readings<R>) -> Vec<Admitted<'_, R::Value>> {
+    let admitted = readings.rows().iter().map(|row| {
+        let key = readings.keys()[row.key as usize].text.as_str();
+        Admitted { key, owner: key, time_ms: row.time_ms, value: row.value }
+    });
+    admitted.collect()
+}
+
+fn shard(file: &[u8]) -> Result<Bytes, BadSample> {
+    let customers = read::<Customers>(file)?;
+    let place = Place { bucket: "lake".into(), key: "customer/landing/sample.json".into() };
+    let latest: Vec<_> = customers.latest().collect();
+    let mut update = CustomerShard::default().update();
+    update.land(&FileName::of(&place), &place, latest.iter().copied());
+    let shard = update.settle().ok_or_else(|| BadSample("no customers".into()))?;
+    Ok(shard.encode()?)
+}
