@@ -13,6 +13,7 @@
 //! | `query` | SQL over the registered tables |
 //! | `athena` | the same by the Athena API of `up` |
 //! | `tables` | counts what is in the lake |
+//! | `remembered` | what was counted before, by ETag |
 //! | `generate` | writes sample landing files |
 //! | `simulate` | the deterministic simulation: many seeds, or one case again |
 //! | `report` | prints what a run did |
@@ -27,6 +28,7 @@ mod landing;
 mod progress;
 mod query;
 mod reach;
+mod remembered;
 mod report;
 mod run;
 mod simulate;

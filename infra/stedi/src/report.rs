@@ -5,7 +5,7 @@ use aws::BoxError;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table as TextTable};
 use lake::table::Table;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write};
 use std::ops::Range;
@@ -39,7 +39,7 @@ pub(crate) struct TableCount {
 }
 
 /// The landing files of one source, by their receipts.
-#[derive(Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct LandingCount {
     /// How many files.
     pub files: u64,

@@ -62,7 +62,7 @@ pub(crate) async fn run(args: Run) -> Result<(), BoxError> {
     let requests = Requests::from(stack.cloud.requests());
     stop(&stack, dispatcher, delivered.dead_letters).await?;
 
-    let (tables, landing) = tables::count_all(&stack.lake).await?;
+    let (tables, landing) = tables::count_all(&stack.lake, &args.made.at.lake).await?;
     let report = Report {
         tables,
         landing,

@@ -2,11 +2,11 @@
 
 use crate::args::Tables;
 use crate::reach::reach;
+use crate::remembered::Remembered;
 use crate::report::{LandingCount, TableCount, grouped, landing_text, print, text};
 use aws::BoxError;
 use aws::lake::Lake;
 use aws::store::{Object, RangeRead, Read};
-use bytes::Bytes;
 use derivation::Error;
 use lake::Corrupt;
 use lake::columnar::{Tail, rows_by_tail};
@@ -16,6 +16,8 @@ use lake::table::{Format, Table};
 use lake::time::Partition;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 
 /// The tables and the landing files, counted.
 pub(crate) type Counts = (BTreeMap<&'static str, TableCount>, Landing);
@@ -123,52 +125,93 @@ fn zone(table: Table) -> &'static str {
     table.prefix().trim_end_matches('/').rsplit('/').next().unwrap_or_default()
 }
 
-/// Counts the five derived tables, and the landing files by their receipts.
-pub(crate) async fn count_all(lake: &Lake) -> Result<Counts, BoxError> {
+/// Counts the five derived tables, and the landing files by their receipts; reads only what changed since it last did so
+/// for the lake in `directory`.
+pub(crate) async fn count_all(lake: &Lake, directory: &Path) -> Result<Counts, BoxError> {
+    let known = Arc::new(Remembered::of(directory));
     let counted = Table::DERIVED.map(|table| {
-        let lake = lake.clone();
+        let (lake, known) = (lake.clone(), known.clone());
         async move {
             let objects = objects(&lake, table).await?;
+            let rows = aws::all(objects.iter().map(async |object| match known.rows.of(&object.key, &object.etag) {
+                Some(rows) => Ok(rows),
+                None => rows(&lake, table, object).await,
+            }));
+            let rows = rows.await?;
             let counted = TableCount {
-                rows: rows_of(&lake, table, &objects).await?.into_iter().sum(),
+                rows: rows.iter().sum(),
                 objects: objects.len() as u64,
                 partitions: lake.catalog.partitions(table).await?.len() as u64,
             };
-            Ok::<_, BoxError>((table.name(), counted))
+            Ok::<_, BoxError>((table.name(), counted, objects.into_iter().zip(rows).collect::<Vec<_>>()))
         }
     });
-    let (tables, landing) = tokio::join!(aws::spread(counted), count_landing(lake));
-    Ok((tables.into_iter().collect::<Result<_, _>>()?, landing?))
+    let (tables, landing) = tokio::join!(aws::spread(counted), receipts_of_all(lake, known.clone()));
+    let mut now = Remembered::default();
+    let mut counts = BTreeMap::new();
+    for table in tables {
+        let (name, counted, objects) = table?;
+        counts.insert(name, counted);
+        objects.into_iter().for_each(|(object, rows)| now.rows.note(object.key, object.etag, rows));
+    }
+    let mut landed = Landing::new();
+    for source in landing {
+        let (name, receipts) = source?;
+        landed.insert(name, sum(receipts.iter().map(|(.., count)| *count)));
+        receipts.into_iter().for_each(|(key, etag, count)| now.receipts.note(key, etag, count));
+    }
+    now.keep(directory);
+    Ok((counts, landed))
 }
 
 async fn count_landing(lake: &Lake) -> Result<Landing, BoxError> {
-    let counted = Source::ALL.map(|source| {
-        let lake = lake.clone();
-        async move {
-            let mut counted = LandingCount::default();
-            for (place, body) in receipts(&lake, source).await? {
-                let receipt = Receipt::decode(&body).map_err(Error::corrupt(place))?;
-                counted.files += 1;
-                counted.rows += receipt.rows;
-                counted.kept += receipt.kept;
-                counted.excluded += receipt.excluded.values().sum::<u64>();
-                counted.quarantined += receipt.quarantined;
-            }
-            Ok((source.name(), counted))
-        }
-    });
-    aws::spread(counted).await.into_iter().collect()
+    let all = receipts_of_all(lake, Arc::default()).await.into_iter();
+    let counted = all.map(|source| source.map(|(name, found)| (name, sum(found.iter().map(|(.., count)| *count)))));
+    counted.collect()
 }
 
-async fn receipts(lake: &Lake, source: Source) -> Result<Vec<(Place, Bytes)>, BoxError> {
-    let keys = lake.store.list(lake.bucket(), &lake::layout::receipts(source), true).await?.objects.into_keys();
-    let places: Vec<Place> = keys.filter(|key| key.ends_with(".json")).map(|key| lake.at(key)).collect();
-    let reads = aws::all(places.iter().map(|place| lake.store.read(place, None))).await?;
-    let found = places.into_iter().zip(reads).filter_map(|(place, read)| match read {
-        Read::Found { body, .. } => Some((place, body)),
-        Read::Absent | Read::Unchanged => None,
-    });
-    Ok(found.collect())
+fn sum(counts: impl Iterator<Item = LandingCount>) -> LandingCount {
+    counts.fold(LandingCount::default(), |sum, count| LandingCount {
+        files: sum.files + count.files,
+        rows: sum.rows + count.rows,
+        kept: sum.kept + count.kept,
+        excluded: sum.excluded + count.excluded,
+        quarantined: sum.quarantined + count.quarantined,
+    })
+}
+
+/// The receipts of a source: key, ETag and what each says.
+type Receipts = (&'static str, Vec<(String, String, LandingCount)>);
+
+async fn receipts_of_all(lake: &Lake, known: Arc<Remembered>) -> Vec<Result<Receipts, BoxError>> {
+    aws::spread(Source::ALL.map(|source| {
+        let (lake, known) = (lake.clone(), known.clone());
+        async move {
+            let listed = lake.store.list(lake.bucket(), &lake::layout::receipts(source), true).await?.objects;
+            let found = listed.into_iter().filter(|(key, _)| key.ends_with(".json")).map(async |(key, etag)| {
+                let count = match known.receipts.of(&key, &etag) {
+                    Some(count) => Some(count),
+                    None => receipt(&lake, &lake.at(&*key)).await?,
+                };
+                Ok::<_, BoxError>(count.map(|count| (key, etag, count)))
+            });
+            Ok((source.name(), aws::all(found).await?.into_iter().flatten().collect()))
+        }
+    }))
+    .await
+}
+
+/// What a receipt says; none if it is gone.
+async fn receipt(lake: &Lake, place: &Place) -> Result<Option<LandingCount>, BoxError> {
+    let Read::Found { body, .. } = lake.store.read(place, None).await? else { return Ok(None) };
+    let receipt = Receipt::decode(&body).map_err(Error::corrupt(place.clone()))?;
+    Ok(Some(LandingCount {
+        files: 1,
+        rows: receipt.rows,
+        kept: receipt.kept,
+        excluded: receipt.excluded.values().sum(),
+        quarantined: receipt.quarantined,
+    }))
 }
 
 /// The objects of a table. Below a derived table's location others than ours are none of it; nor is what a console makes

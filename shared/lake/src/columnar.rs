@@ -102,8 +102,8 @@ impl Decoder {
     }
 
     /// The rows, in batches of [`BATCH_ROWS`].
-    pub fn batches(self, table: Table) -> Result<impl Iterator<Item = Result<RecordBatch, Corrupt>>, Corrupt> {
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.bytes, self.footer);
+    pub fn batches(&self, table: Table) -> Result<impl Iterator<Item = Result<RecordBatch, Corrupt>> + use<>, Corrupt> {
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.bytes.clone(), self.footer.clone());
         let mut reader = undamaged(table.name(), || builder.with_batch_size(BATCH_ROWS).build())?;
         let schema = schema(table);
         let mut next = move || {

@@ -55,10 +55,10 @@ impl CuratedShard {
             let latest_ms = readers.latest_ms(customer.key());
             latest_ms.zip(customer.since_ms()).is_some_and(|(latest_ms, since_ms)| policy.admits(latest_ms, since_ms))
         };
-        let rows: BTreeMap<_, _> = trusted.customers().filter(counts).map(|c| (c.email.clone(), c.clone())).collect();
-        if rows == self.rows {
+        if trusted.customers().filter(counts).eq(self.rows.values()) {
             return None;
         }
+        let rows: BTreeMap<_, _> = trusted.customers().filter(counts).map(|c| (c.email.clone(), c.clone())).collect();
         let owners = owners(&rows);
         let owner_in = |rows: &BTreeMap<String, Customer>, owners: &HashMap<String, String>, serial: &str| {
             owners.get(serial).and_then(|email| rows.get(email).cloned())

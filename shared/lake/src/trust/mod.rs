@@ -83,10 +83,10 @@ fn encode(
 }
 
 fn decode(table: Table, bytes: Bytes) -> Result<(BTreeMap<String, Customer>, Versions, Decoder), Corrupt> {
-    let decoder = Decoder::new(bytes.clone(), table.name())?;
+    let decoder = Decoder::new(bytes, table.name())?;
     let versions = parse(table, decoder.metadata(VERSIONS))?;
-    let mut rows = BTreeMap::new();
-    for batch in Decoder::new(bytes, table.name())?.batches(table)? {
+    let mut rows = Vec::new();
+    for batch in decoder.batches(table)? {
         let batch = batch?;
         for row in 0..batch.num_rows() {
             let text = |i| columnar::text_at(&batch, i, row).map(str::to_owned);
@@ -103,10 +103,11 @@ fn decode(table: Table, bytes: Bytes) -> Result<(BTreeMap<String, Customer>, Ver
                 sharewithpublicasofdate: time(8),
                 sharewithfriendsasofdate: time(9),
             };
-            rows.insert(customer.email.clone(), customer);
+            rows.push((customer.email.clone(), customer));
         }
     }
-    Ok((rows, versions, decoder))
+    // They are sorted, so the map is built at once.
+    Ok((rows.into_iter().collect(), versions, decoder))
 }
 
 fn json(value: &impl Serialize) -> Result<String, Corrupt> {
