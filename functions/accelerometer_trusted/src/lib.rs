@@ -12,7 +12,7 @@
 
 mod readers;
 
-use aws::function::{Failures, Function, Input};
+use aws::function::{Failures, Function, Handling, Input};
 use aws::lake::Lake;
 use bytes::Bytes;
 use lake::Corrupt;
@@ -73,13 +73,15 @@ impl Function for AccelerometerTrusted {
         self.files.lake()
     }
 
-    async fn handle(&self, inputs: BTreeSet<Input>) -> Failures {
-        let mut landed: BTreeMap<FileName, Announced> = BTreeMap::new();
-        let mut failures = self.files.handle(inputs, |file, announced| drop(landed.insert(file, announced))).await;
-        if let Err(error) = readers::note(&self.files, &landed).await {
-            let error = std::sync::Arc::new(error);
-            failures.extend(landed.into_values().map(|file| (file.announcement.landing, error.clone().into())));
-        }
-        failures
+    fn handle(&self, inputs: BTreeSet<Input>) -> Handling<'_> {
+        Box::pin(async move {
+            let mut landed: BTreeMap<FileName, Announced> = BTreeMap::new();
+            let mut failures = self.files.handle(inputs, |file, announced| drop(landed.insert(file, announced))).await;
+            if let Err(error) = readers::note(&self.files, &landed).await {
+                let error = std::sync::Arc::new(error);
+                failures.extend(landed.into_values().map(|file| (file.announcement.landing, error.clone().into())));
+            }
+            failures
+        })
     }
 }

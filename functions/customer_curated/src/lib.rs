@@ -10,7 +10,7 @@
 //! A trusted customer has a row in `accelerometer_trusted` exactly if the latest reading counts. So each shard is derived
 //! from its `customer_trusted` shard and its readers register, and from nothing else.
 
-use aws::function::{Failures, Function, Input};
+use aws::function::{Failures, Function, Handling, Input};
 use aws::lake::Lake;
 use derivation::{CACHE_BYTES_MAX, Cache, Derivation, Derived, Error, Inputs, Stored, publish};
 use lake::hash::Shard;
@@ -43,26 +43,28 @@ impl Function for CustomerCurated {
         &self.lake
     }
 
-    async fn handle(&self, inputs: BTreeSet<Input>) -> Failures {
-        // However many events tell of a shard, it is derived once.
-        let mut shards: BTreeMap<Shard, Vec<Place>> = BTreeMap::new();
-        for (place, object) in inputs {
-            if let Object::CustomerTrusted(shard) | Object::Readers(shard) = object {
-                shards.entry(shard).or_default().push(place);
+    fn handle(&self, inputs: BTreeSet<Input>) -> Handling<'_> {
+        Box::pin(async move {
+            // However many events tell of a shard, it is derived once.
+            let mut shards: BTreeMap<Shard, Vec<Place>> = BTreeMap::new();
+            for (place, object) in inputs {
+                if let Object::CustomerTrusted(shard) | Object::Readers(shard) = object {
+                    shards.entry(shard).or_default().push(place);
+                }
             }
-        }
-        let derived = shards.into_iter().map(|(shard, places)| {
-            let function = self.clone();
-            async move { (places, publish(&function.lake, &Curation { function: &function, shard }).await) }
-        });
-        let mut failures = Failures::new();
-        for (places, derived) in aws::spread(derived).await {
-            if let Err(error) = derived {
-                let error = Arc::new(error);
-                failures.extend(places.into_iter().map(|place| (place, error.clone().into())));
+            let derived = shards.into_iter().map(|(shard, places)| {
+                let function = self.clone();
+                async move { (places, publish(&function.lake, &Curation { function: &function, shard }).await) }
+            });
+            let mut failures = Failures::new();
+            for (places, derived) in aws::spread(derived).await {
+                if let Err(error) = derived {
+                    let error = Arc::new(error);
+                    failures.extend(places.into_iter().map(|place| (place, error.clone().into())));
+                }
             }
-        }
-        failures
+            failures
+        })
     }
 }
 

@@ -13,7 +13,7 @@
 mod receipts;
 mod shards;
 
-use aws::function::{Failures, Function, Input};
+use aws::function::{Failures, Function, Handling, Input};
 use aws::lake::Lake;
 use derivation::{ATTEMPTS_MAX, CACHE_BYTES_MAX, Cache, Error, publish};
 use lake::hash::Shard;
@@ -84,26 +84,28 @@ impl Function for CustomerTrusted {
         &self.lake
     }
 
-    async fn handle(&self, inputs: BTreeSet<Input>) -> Failures {
-        let mut failures = Failures::new();
-        let mut files: Vec<File> = Vec::new();
-        let places: Vec<Place> = inputs.into_iter().map(|(place, _)| place).collect();
-        for some in places.chunks(FILES_AT_ONCE) {
-            let announced = some.iter().cloned().map(|place| {
-                let lake = self.lake.clone();
-                async move { (File::announced(&lake, &place).await, place) }
-            });
-            for (file, place) in aws::spread(announced).await {
-                match file {
-                    Ok(file) => files.extend(file),
-                    Err(error) => drop(failures.insert(place, error.into())),
+    fn handle(&self, inputs: BTreeSet<Input>) -> Handling<'_> {
+        Box::pin(async move {
+            let mut failures = Failures::new();
+            let mut files: Vec<File> = Vec::new();
+            let places: Vec<Place> = inputs.into_iter().map(|(place, _)| place).collect();
+            for some in places.chunks(FILES_AT_ONCE) {
+                let announced = some.iter().cloned().map(|place| {
+                    let lake = self.lake.clone();
+                    async move { (File::announced(&lake, &place).await, place) }
+                });
+                for (file, place) in aws::spread(announced).await {
+                    match file {
+                        Ok(file) => files.extend(file),
+                        Err(error) => drop(failures.insert(place, error.into())),
+                    }
+                }
+                if files.iter().map(|file| file.landed.records.rows()).sum::<u64>() > ROWS_MAX {
+                    self.land_together(std::mem::take(&mut files), &mut failures).await;
                 }
             }
-            if files.iter().map(|file| file.landed.records.rows()).sum::<u64>() > ROWS_MAX {
-                self.land_together(std::mem::take(&mut files), &mut failures).await;
-            }
-        }
-        self.land_together(files, &mut failures).await;
-        failures
+            self.land_together(files, &mut failures).await;
+            failures
+        })
     }
 }

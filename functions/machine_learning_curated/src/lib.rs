@@ -12,7 +12,7 @@
 //! footer or in a key tells whose data it was.
 
 use arrow_array::RecordBatch;
-use aws::function::{Failures, Function, Input};
+use aws::function::{Failures, Function, Handling, Input};
 use aws::lake::Lake;
 use derivation::{Cache, Derivation, Derived, Error, Inputs, Stored, publish};
 use lake::layout::{self, Object, Place};
@@ -55,26 +55,28 @@ impl Function for MachineLearningCurated {
         &self.lake
     }
 
-    async fn handle(&self, inputs: BTreeSet<Input>) -> Failures {
-        // However many files changed in a partition, it is derived once.
-        let mut partitions: BTreeMap<Partition, Vec<Place>> = BTreeMap::new();
-        for (place, object) in inputs {
-            if let Object::AccelerometerTrusted(partition) | Object::StepTrainerTrusted(partition) = object {
-                partitions.entry(partition).or_default().push(place);
+    fn handle(&self, inputs: BTreeSet<Input>) -> Handling<'_> {
+        Box::pin(async move {
+            // However many files changed in a partition, it is derived once.
+            let mut partitions: BTreeMap<Partition, Vec<Place>> = BTreeMap::new();
+            for (place, object) in inputs {
+                if let Object::AccelerometerTrusted(partition) | Object::StepTrainerTrusted(partition) = object {
+                    partitions.entry(partition).or_default().push(place);
+                }
             }
-        }
-        let derived = partitions.into_iter().map(|(partition, places)| {
-            let function = self.clone();
-            async move { (places, function.bring_up_to_date(partition).await) }
-        });
-        let mut failures = Failures::new();
-        for (places, derived) in aws::spread(derived).await {
-            if let Err(error) = derived {
-                let error = Arc::new(error);
-                failures.extend(places.into_iter().map(|place| (place, error.clone().into())));
+            let derived = partitions.into_iter().map(|(partition, places)| {
+                let function = self.clone();
+                async move { (places, function.bring_up_to_date(partition).await) }
+            });
+            let mut failures = Failures::new();
+            for (places, derived) in aws::spread(derived).await {
+                if let Err(error) = derived {
+                    let error = Arc::new(error);
+                    failures.extend(places.into_iter().map(|place| (place, error.clone().into())));
+                }
             }
-        }
-        failures
+            failures
+        })
     }
 }
 

@@ -11,7 +11,7 @@
 //!
 //! Partitioned by the reading's own time. Under the policy `at-reading` it is the owner's consent that counts.
 
-use aws::function::{Failures, Function, Input};
+use aws::function::{Function, Handling, Input};
 use aws::lake::Lake;
 use bytes::Bytes;
 use lake::Corrupt;
@@ -71,7 +71,7 @@ impl Function for StepTrainerTrusted {
         self.files.lake()
     }
 
-    async fn handle(&self, inputs: BTreeSet<Input>) -> Failures {
-        self.files.handle(inputs, |_, _| {}).await
+    fn handle(&self, inputs: BTreeSet<Input>) -> Handling<'_> {
+        Box::pin(async move { self.files.handle(inputs, |_, _| {}).await })
     }
 }

@@ -8,6 +8,7 @@ use aws_sdk_glue::types::{
     Column, DatabaseInput, PartitionError, PartitionInput, SerDeInfo, StorageDescriptor, TableInput,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use futures::future::BoxFuture;
 use lake::table::{Storage, Table};
 use lake::time::Partition;
 use std::collections::BTreeSet;
@@ -48,14 +49,20 @@ impl Catalog {
     }
 
     /// Registers partitions of `table`; those that are registered already stay as they are.
-    pub async fn register(&self, table: Table, partitions: &BTreeSet<Partition>) -> Result<(), CatalogError> {
-        let known = |p: &Partition| self.known().contains(&(table, *p));
-        let missing: Vec<Partition> = partitions.iter().copied().filter(|p| !known(p)).collect();
-        for batch in missing.chunks(BATCH_PARTITIONS_MAX) {
-            self.create(table, batch.to_vec()).await?;
-            self.known().extend(batch.iter().map(|partition| (table, *partition)));
-        }
-        Ok(())
+    pub fn register<'a>(
+        &'a self,
+        table: Table,
+        partitions: &'a BTreeSet<Partition>,
+    ) -> BoxFuture<'a, Result<(), CatalogError>> {
+        Box::pin(async move {
+            let known = |p: &Partition| self.known().contains(&(table, *p));
+            let missing: Vec<Partition> = partitions.iter().copied().filter(|p| !known(p)).collect();
+            for batch in missing.chunks(BATCH_PARTITIONS_MAX) {
+                self.create(table, batch.to_vec()).await?;
+                self.known().extend(batch.iter().map(|partition| (table, *partition)));
+            }
+            Ok(())
+        })
     }
 
     async fn create(&self, table: Table, mut pending: Vec<Partition>) -> Result<(), CatalogError> {
@@ -98,41 +105,45 @@ impl Catalog {
     }
 
     /// Creates the database and all tables, where they do not exist. On AWS, Terraform does this.
-    pub async fn create_tables(&self) -> Result<(), CatalogError> {
-        let input = DatabaseInput::builder().name(&self.database).description("STEDI Lake").build();
-        let input = input.map_err(|error| self.failed("describe the database".into(), &error))?;
-        let created = self.client.create_database().database_input(input).send().await;
-        self.unless_exists("create the database".into(), created)?;
-        for table in Table::ALL {
-            let input = TableInput::builder()
-                .name(table.name())
-                .description(table.comment())
-                .table_type("EXTERNAL_TABLE")
-                .parameters("EXTERNAL", "TRUE")
-                .parameters("classification", table.format().name())
-                .set_partition_keys(Some(columns(table.partition_columns())))
-                .storage_descriptor(storage(table, format!("s3://{}/{}", self.bucket, table.prefix())))
-                .build()
-                .map_err(|error| self.failed(format!("describe {table}"), &error))?;
-            let created = self.client.create_table().database_name(&self.database).table_input(input).send().await;
-            self.unless_exists(format!("create {table}"), created)?;
-        }
-        Ok(())
+    pub fn create_tables(&self) -> BoxFuture<'_, Result<(), CatalogError>> {
+        Box::pin(async move {
+            let input = DatabaseInput::builder().name(&self.database).description("STEDI Lake").build();
+            let input = input.map_err(|error| self.failed("describe the database".into(), &error))?;
+            let created = self.client.create_database().database_input(input).send().await;
+            self.unless_exists("create the database".into(), created)?;
+            for table in Table::ALL {
+                let input = TableInput::builder()
+                    .name(table.name())
+                    .description(table.comment())
+                    .table_type("EXTERNAL_TABLE")
+                    .parameters("EXTERNAL", "TRUE")
+                    .parameters("classification", table.format().name())
+                    .set_partition_keys(Some(columns(table.partition_columns())))
+                    .storage_descriptor(storage(table, format!("s3://{}/{}", self.bucket, table.prefix())))
+                    .build()
+                    .map_err(|error| self.failed(format!("describe {table}"), &error))?;
+                let created = self.client.create_table().database_name(&self.database).table_input(input).send().await;
+                self.unless_exists(format!("create {table}"), created)?;
+            }
+            Ok(())
+        })
     }
 
     /// The registered partitions of `table`, in order.
-    pub async fn partitions(&self, table: Table) -> Result<BTreeSet<Partition>, CatalogError> {
-        let mut found = BTreeSet::new();
-        let call = self.client.get_partitions().database_name(&self.database).table_name(table.name());
-        let mut pages = call.into_paginator().send();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| self.refused(format!("list partitions of {table}"), &error))?;
-            for partition in page.partitions.unwrap_or_default() {
-                let [dt, hour] = partition.values() else { continue };
-                found.extend(Partition::parse(&format!("dt={dt}/hour={hour}")));
+    pub fn partitions(&self, table: Table) -> BoxFuture<'_, Result<BTreeSet<Partition>, CatalogError>> {
+        Box::pin(async move {
+            let mut found = BTreeSet::new();
+            let call = self.client.get_partitions().database_name(&self.database).table_name(table.name());
+            let mut pages = call.into_paginator().send();
+            while let Some(page) = pages.next().await {
+                let page = page.map_err(|error| self.refused(format!("list partitions of {table}"), &error))?;
+                for partition in page.partitions.unwrap_or_default() {
+                    let [dt, hour] = partition.values() else { continue };
+                    found.extend(Partition::parse(&format!("dt={dt}/hour={hour}")));
+                }
             }
-        }
-        Ok(found)
+            Ok(found)
+        })
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, BTreeSet<(Table, Partition)>> {

@@ -13,6 +13,7 @@ use aws_sdk_s3::config::{
     StalledStreamProtectionConfig,
 };
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use futures::future::BoxFuture;
 use std::sync::Arc;
 
 /// The dated defaults of the SDK that this software was tested with.
@@ -21,8 +22,8 @@ fn behavior_version() -> BehaviorVersion {
 }
 
 /// The lake that `settings` describe, with the region, the credentials and the endpoint of the environment.
-pub async fn from_env(settings: &Settings) -> Lake {
-    lake(&aws_config::load_defaults(behavior_version()).await, settings, None)
+pub fn from_env(settings: &Settings) -> BoxFuture<'_, Lake> {
+    Box::pin(async move { lake(&aws_config::load_defaults(behavior_version()).await, settings, None) })
 }
 
 /// The lake that `settings` describe, behind an HTTP client that needs neither network nor credentials.
@@ -46,15 +47,22 @@ pub fn over(http_client: SharedHttpClient, region: &'static str, settings: &Sett
 }
 
 /// The lake that `settings` describe, behind an endpoint of one's own: a stack that is running, reached over HTTP.
-pub async fn at(endpoint_url: &str, region: &str, access_key: &AccessKey, settings: &Settings) -> Lake {
-    let AccessKey { id, secret } = access_key;
-    let config = aws_config::defaults(behavior_version())
-        .region(Region::new(region.to_owned()))
-        .endpoint_url(endpoint_url)
-        .credentials_provider(Credentials::new(id, secret, None, None, "settings"))
-        .load()
-        .await;
-    lake(&config, settings, None)
+pub fn at<'a>(
+    endpoint_url: &'a str,
+    region: &'a str,
+    access_key: &'a AccessKey,
+    settings: &'a Settings,
+) -> BoxFuture<'a, Lake> {
+    Box::pin(async move {
+        let AccessKey { id, secret } = access_key;
+        let config = aws_config::defaults(behavior_version())
+            .region(Region::new(region.to_owned()))
+            .endpoint_url(endpoint_url)
+            .credentials_provider(Credentials::new(id, secret, None, None, "settings"))
+            .load()
+            .await;
+        lake(&config, settings, None)
+    })
 }
 
 /// What a client signs its requests with.

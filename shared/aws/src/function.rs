@@ -4,6 +4,7 @@ use crate::events::{self, EventTime};
 use crate::lake::Lake;
 use crate::{BoxError, with_causes};
 use aws_lambda_events::event::sqs::SqsBatchResponse;
+use futures::future::BoxFuture;
 use lake::layout::{Object, Place};
 use lake::table::Table;
 use lake::topology;
@@ -16,6 +17,9 @@ pub type Input = (Place, Object);
 /// The objects that could not be dealt with, and why; all others were.
 pub type Failures = BTreeMap<Place, BoxError>;
 
+/// A batch being handled. Boxed, so that a function is compiled in its own crate, and not by each program that calls it.
+pub type Handling<'a> = BoxFuture<'a, Failures>;
+
 /// One of the five functions.
 pub trait Function: Send + Sync + 'static {
     /// The table it derives, whose name it bears.
@@ -25,7 +29,7 @@ pub trait Function: Send + Sync + 'static {
     fn lake(&self) -> &Lake;
 
     /// Looks at the objects of a batch, each once, and brings its outputs up to date.
-    fn handle(&self, inputs: BTreeSet<Input>) -> impl Future<Output = Failures> + Send;
+    fn handle(&self, inputs: BTreeSet<Input>) -> Handling<'_>;
 }
 
 /// Why an object that an event names is none of the function's business.

@@ -6,6 +6,7 @@ use crate::metrics::Counters;
 use crate::settings::Settings;
 use crate::store::{Read, Store, StoreError, Version};
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use lake::layout::{CHARTER, Place};
 use lake::policy::Charter;
 use std::sync::Arc;
@@ -86,8 +87,8 @@ impl Lake {
     }
 
     /// Checks once that the lake was made with these settings; records them in a lake that is new.
-    pub async fn check(&self) -> Result<(), LakeError> {
-        self.checked.get_or_try_init(|| self.check_now()).await.copied()
+    pub fn check(&self) -> BoxFuture<'_, Result<(), LakeError>> {
+        Box::pin(async move { self.checked.get_or_try_init(|| self.check_now()).await.copied() })
     }
 
     async fn check_now(&self) -> Result<(), LakeError> {

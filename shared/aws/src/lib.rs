@@ -14,6 +14,9 @@
 //! | [`lambda`] | the bootstrap of a Lambda binary |
 //! | [`logging`] | JSON logs |
 //! | [`metrics`] | what the functions count, and how CloudWatch hears of it |
+//!
+//! Whatever awaits an SDK gives a boxed future. The code of an `async fn` is made by whoever polls it: without the box, each
+//! program and each test would compile the SDKs' requests anew.
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;

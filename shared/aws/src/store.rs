@@ -9,6 +9,7 @@ use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use lake::layout::Place;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -112,18 +113,22 @@ impl Store {
     }
 
     /// Reads an object; `known` is the ETag of a version that the reader already has.
-    pub async fn read(&self, place: &Place, known: Option<&str>) -> Result<Read, StoreError> {
-        let Some(found) = self.get(place, known).await? else { return Ok(Read::Absent) };
-        let Some((etag, body)) = found else { return Ok(Read::Unchanged) };
-        let body = body.collect().await.map_err(|error| failed("read", place, &error))?;
-        Ok(Read::Found { etag, body: body.into_bytes() })
+    pub fn read<'a>(&'a self, place: &'a Place, known: Option<&'a str>) -> BoxFuture<'a, Result<Read, StoreError>> {
+        Box::pin(async move {
+            let Some(found) = self.get(place, known).await? else { return Ok(Read::Absent) };
+            let Some((etag, body)) = found else { return Ok(Read::Unchanged) };
+            let body = body.collect().await.map_err(|error| failed("read", place, &error))?;
+            Ok(Read::Found { etag, body: body.into_bytes() })
+        })
     }
 
     /// Opens an object to read it in chunks: its ETag and its body; none if there is no such object, or if it is
     /// archived and cannot be read.
-    pub async fn open(&self, place: &Place) -> Result<Option<(String, Body)>, StoreError> {
-        let found = self.get(place, None).await?.flatten();
-        Ok(found.map(|(etag, stream)| (etag, Body { stream, place: place.clone() })))
+    pub fn open<'a>(&'a self, place: &'a Place) -> BoxFuture<'a, Result<Option<(String, Body)>, StoreError>> {
+        Box::pin(async move {
+            let found = self.get(place, None).await?.flatten();
+            Ok(found.map(|(etag, stream)| (etag, Body { stream, place: place.clone() })))
+        })
     }
 
     /// `None`: absent. `Some(None)`: unchanged.
@@ -145,88 +150,107 @@ impl Store {
     }
 
     /// The version that an object has now.
-    pub async fn version(&self, place: &Place) -> Result<Version, StoreError> {
-        let call = self.client.head_object().bucket(&place.bucket).key(&place.key);
-        match call.send().await {
-            Ok(found) => found.e_tag.map(Version::Etag).ok_or_else(|| failed("head", place, &NoEtag)),
-            Err(error) if status(&error) == Some(404) => Ok(Version::Absent),
-            Err(error) => Err(refused("head", place, &error)),
-        }
+    pub fn version<'a>(&'a self, place: &'a Place) -> BoxFuture<'a, Result<Version, StoreError>> {
+        Box::pin(async move {
+            let call = self.client.head_object().bucket(&place.bucket).key(&place.key);
+            match call.send().await {
+                Ok(found) => found.e_tag.map(Version::Etag).ok_or_else(|| failed("head", place, &NoEtag)),
+                Err(error) if status(&error) == Some(404) => Ok(Version::Absent),
+                Err(error) => Err(refused("head", place, &error)),
+            }
+        })
     }
 
     /// Writes an object on condition that it still has the version `expected`.
-    pub async fn put(&self, place: &Place, body: Bytes, expected: &Version) -> Result<Put, StoreError> {
-        let mut pause = CONFLICT_FIRST_PAUSE;
-        let mut attempt = 1;
-        loop {
-            let body = ByteStream::from(body.clone());
-            let call = self.client.put_object().bucket(&place.bucket).key(&place.key).body(body);
-            let call = match expected {
-                Version::Absent => call.if_none_match("*"),
-                Version::Etag(etag) => call.if_match(etag),
-            };
-            match call.send().await {
-                Ok(put) => {
-                    self.counters.add(|counts| counts.objects_written += 1);
-                    return put
-                        .e_tag
-                        .map(|etag| Put::Done(Version::Etag(etag)))
-                        .ok_or_else(|| failed("put", place, &NoEtag));
-                }
-                // 412: another version is there; 404: the version we read is gone.
-                Err(error) if status(&error) == Some(412) || error.code() == Some("NoSuchKey") => {
-                    self.counters.add(|counts| counts.conflicts += 1);
-                    return Ok(Put::Lost);
-                }
-                // 409: another request for the object is under way, which may yet fail. So nothing is known of what is
-                // there: least of all that the condition does not hold. The SDK does not send such a put again.
-                Err(error) if status(&error) == Some(409) => {
-                    self.counters.add(|counts| counts.conflicts += 1);
-                    if attempt == CONFLICT_ATTEMPTS_MAX {
-                        return Err(refused("put", place, &error));
+    pub fn put<'a>(
+        &'a self,
+        place: &'a Place,
+        body: Bytes,
+        expected: &'a Version,
+    ) -> BoxFuture<'a, Result<Put, StoreError>> {
+        Box::pin(async move {
+            let mut pause = CONFLICT_FIRST_PAUSE;
+            let mut attempt = 1;
+            loop {
+                let body = ByteStream::from(body.clone());
+                let call = self.client.put_object().bucket(&place.bucket).key(&place.key).body(body);
+                let call = match expected {
+                    Version::Absent => call.if_none_match("*"),
+                    Version::Etag(etag) => call.if_match(etag),
+                };
+                match call.send().await {
+                    Ok(put) => {
+                        self.counters.add(|counts| counts.objects_written += 1);
+                        return put
+                            .e_tag
+                            .map(|etag| Put::Done(Version::Etag(etag)))
+                            .ok_or_else(|| failed("put", place, &NoEtag));
                     }
-                    self.counters.add(|counts| counts.retries += 1);
-                    tokio::time::sleep(pause).await;
-                    pause *= 2;
-                    attempt += 1;
+                    // 412: another version is there; 404: the version we read is gone.
+                    Err(error) if status(&error) == Some(412) || error.code() == Some("NoSuchKey") => {
+                        self.counters.add(|counts| counts.conflicts += 1);
+                        return Ok(Put::Lost);
+                    }
+                    // 409: another request for the object is under way, which may yet fail. So nothing is known of what is
+                    // there: least of all that the condition does not hold. The SDK does not send such a put again.
+                    Err(error) if status(&error) == Some(409) => {
+                        self.counters.add(|counts| counts.conflicts += 1);
+                        if attempt == CONFLICT_ATTEMPTS_MAX {
+                            return Err(refused("put", place, &error));
+                        }
+                        self.counters.add(|counts| counts.retries += 1);
+                        tokio::time::sleep(pause).await;
+                        pause *= 2;
+                        attempt += 1;
+                    }
+                    Err(error) => return Err(refused("put", place, &error)),
                 }
-                Err(error) => return Err(refused("put", place, &error)),
             }
-        }
+        })
     }
 
     /// Makes a bucket, unless it is there already. On AWS, Terraform does this.
-    pub async fn create_bucket(&self, bucket: &str) -> Result<(), StoreError> {
-        match self.client.create_bucket().bucket(bucket).send().await {
-            Ok(_) => Ok(()),
-            Err(error) if matches!(error.code(), Some("BucketAlreadyOwnedByYou" | "BucketAlreadyExists")) => Ok(()),
-            Err(error) => {
-                let place = Place { bucket: bucket.to_owned(), key: String::new() };
-                Err(refused("create", &place, &error))
+    pub fn create_bucket<'a>(&'a self, bucket: &'a str) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            match self.client.create_bucket().bucket(bucket).send().await {
+                Ok(_) => Ok(()),
+                Err(error) if matches!(error.code(), Some("BucketAlreadyOwnedByYou" | "BucketAlreadyExists")) => Ok(()),
+                Err(error) => {
+                    let place = Place { bucket: bucket.to_owned(), key: String::new() };
+                    Err(refused("create", &place, &error))
+                }
             }
-        }
+        })
     }
 
     /// Lists the objects below `prefix`: all of them, or the first thousand.
-    pub async fn list(&self, bucket: &str, prefix: &str, all: bool) -> Result<Listing, StoreError> {
-        let place = Place { bucket: bucket.to_owned(), key: prefix.to_owned() };
-        let mut listing = Listing::default();
-        let mut continuation = None;
-        loop {
-            let call = self.client.list_objects_v2().bucket(bucket).prefix(prefix).max_keys(LIST_OBJECTS_MAX as i32);
-            let page = call.set_continuation_token(continuation).send().await;
-            let page = page.map_err(|error| refused("list", &place, &error))?;
-            for object in page.contents.unwrap_or_default() {
-                if let (Some(key), Some(etag)) = (object.key, object.e_tag) {
-                    listing.objects.insert(key, etag);
+    pub fn list<'a>(
+        &'a self,
+        bucket: &'a str,
+        prefix: &'a str,
+        all: bool,
+    ) -> BoxFuture<'a, Result<Listing, StoreError>> {
+        Box::pin(async move {
+            let place = Place { bucket: bucket.to_owned(), key: prefix.to_owned() };
+            let mut listing = Listing::default();
+            let mut continuation = None;
+            loop {
+                let call =
+                    self.client.list_objects_v2().bucket(bucket).prefix(prefix).max_keys(LIST_OBJECTS_MAX as i32);
+                let page = call.set_continuation_token(continuation).send().await;
+                let page = page.map_err(|error| refused("list", &place, &error))?;
+                for object in page.contents.unwrap_or_default() {
+                    if let (Some(key), Some(etag)) = (object.key, object.e_tag) {
+                        listing.objects.insert(key, etag);
+                    }
+                }
+                continuation = page.next_continuation_token;
+                listing.complete = continuation.is_none();
+                if listing.complete || !all {
+                    return Ok(listing);
                 }
             }
-            continuation = page.next_continuation_token;
-            listing.complete = continuation.is_none();
-            if listing.complete || !all {
-                return Ok(listing);
-            }
-        }
+        })
     }
 }
 
@@ -238,8 +262,8 @@ pub struct Body {
 
 impl Body {
     /// The next chunk; none at the end.
-    pub async fn chunk(&mut self) -> Result<Option<Bytes>, StoreError> {
-        self.stream.try_next().await.map_err(|error| failed("read", &self.place, &error))
+    pub fn chunk(&mut self) -> BoxFuture<'_, Result<Option<Bytes>, StoreError>> {
+        Box::pin(async move { self.stream.try_next().await.map_err(|error| failed("read", &self.place, &error)) })
     }
 }
 

@@ -13,6 +13,7 @@ use aws_sdk_glue::Client;
 use aws_sdk_glue::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_glue::types::{PartitionError, PartitionValueList};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -74,56 +75,64 @@ impl DataCatalog {
     ///
     /// # Errors
     /// If Glue fails.
-    pub async fn databases(&self) -> Outcome<Vec<Database>> {
-        let call = || "list the databases".to_owned();
-        let mut pages = self.client.get_databases().into_paginator().send();
-        let mut found = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| failed(call(), &error))?;
-            found.extend(page.database_list.into_iter().map(glue::database));
-            if found.len() > ENTRIES_MAX {
-                return Err(DataCatalogError::too_many(call()));
+    pub fn databases(&self) -> BoxFuture<'_, Outcome<Vec<Database>>> {
+        Box::pin(async move {
+            let call = || "list the databases".to_owned();
+            let mut pages = self.client.get_databases().into_paginator().send();
+            let mut found = Vec::new();
+            while let Some(page) = pages.next().await {
+                let page = page.map_err(|error| failed(call(), &error))?;
+                found.extend(page.database_list.into_iter().map(glue::database));
+                if found.len() > ENTRIES_MAX {
+                    return Err(DataCatalogError::too_many(call()));
+                }
             }
-        }
-        Ok(found)
+            Ok(found)
+        })
     }
 
     /// A database; none if there is no such.
     ///
     /// # Errors
     /// If Glue fails.
-    pub async fn database(&self, name: &str) -> Outcome<Option<Database>> {
-        let answer = self.client.get_database().name(name).send().await;
-        let found = unless(MISSING, format!("read database {name}"), answer)?;
-        Ok(found.and_then(|found| found.database).map(glue::database))
+    pub fn database<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Outcome<Option<Database>>> {
+        Box::pin(async move {
+            let answer = self.client.get_database().name(name).send().await;
+            let found = unless(MISSING, format!("read database {name}"), answer)?;
+            Ok(found.and_then(|found| found.database).map(glue::database))
+        })
     }
 
     /// The tables and views of a database, in Glue's order.
     ///
     /// # Errors
     /// If there is no such database, or if Glue fails.
-    pub async fn tables(&self, database: &str) -> Outcome<Vec<Table>> {
-        let call = || format!("list the tables of {database}");
-        let mut pages = self.client.get_tables().database_name(database).into_paginator().send();
-        let mut found = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| failed(call(), &error))?;
-            found.extend(page.table_list.into_iter().flatten().map(|table| glue::table(database, table)));
-            if found.len() > ENTRIES_MAX {
-                return Err(DataCatalogError::too_many(call()));
+    pub fn tables<'a>(&'a self, database: &'a str) -> BoxFuture<'a, Outcome<Vec<Table>>> {
+        Box::pin(async move {
+            let call = || format!("list the tables of {database}");
+            let mut pages = self.client.get_tables().database_name(database).into_paginator().send();
+            let mut found = Vec::new();
+            while let Some(page) = pages.next().await {
+                let page = page.map_err(|error| failed(call(), &error))?;
+                found.extend(page.table_list.into_iter().flatten().map(|table| glue::table(database, table)));
+                if found.len() > ENTRIES_MAX {
+                    return Err(DataCatalogError::too_many(call()));
+                }
             }
-        }
-        Ok(found)
+            Ok(found)
+        })
     }
 
     /// A table or view; none if there is no such, or no such database.
     ///
     /// # Errors
     /// If Glue fails.
-    pub async fn table(&self, database: &str, name: &str) -> Outcome<Option<Table>> {
-        let answer = self.client.get_table().database_name(database).name(name).send().await;
-        let found = unless(MISSING, format!("read table {database}.{name}"), answer)?;
-        Ok(found.and_then(|found| found.table).map(|table| glue::table(database, table)))
+    pub fn table<'a>(&'a self, database: &'a str, name: &'a str) -> BoxFuture<'a, Outcome<Option<Table>>> {
+        Box::pin(async move {
+            let answer = self.client.get_table().database_name(database).name(name).send().await;
+            let found = unless(MISSING, format!("read table {database}.{name}"), answer)?;
+            Ok(found.and_then(|found| found.table).map(|table| glue::table(database, table)))
+        })
     }
 
     /// The registered partitions of a table, in Glue's order; with an expression in Glue's language, such as
@@ -131,127 +140,150 @@ impl DataCatalog {
     ///
     /// # Errors
     /// If there is no such table, or if Glue fails.
-    pub async fn partitions(&self, database: &str, table: &str, expression: Option<String>) -> Outcome<Vec<Partition>> {
-        let call = || format!("list the partitions of {database}.{table}");
-        let request = self.client.get_partitions().database_name(database).table_name(table);
-        // Columns are the table's; each partition would repeat them.
-        let request = request.exclude_column_schema(true).set_expression(expression);
-        let mut pages = request.into_paginator().send();
-        let mut found = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| failed(call(), &error))?;
-            found.extend(page.partitions.into_iter().flatten().map(glue::partition));
-            if found.len() > ENTRIES_MAX {
-                return Err(DataCatalogError::too_many(call()));
+    pub fn partitions<'a>(
+        &'a self,
+        database: &'a str,
+        table: &'a str,
+        expression: Option<String>,
+    ) -> BoxFuture<'a, Outcome<Vec<Partition>>> {
+        Box::pin(async move {
+            let call = || format!("list the partitions of {database}.{table}");
+            let request = self.client.get_partitions().database_name(database).table_name(table);
+            // Columns are the table's; each partition would repeat them.
+            let request = request.exclude_column_schema(true).set_expression(expression);
+            let mut pages = request.into_paginator().send();
+            let mut found = Vec::new();
+            while let Some(page) = pages.next().await {
+                let page = page.map_err(|error| failed(call(), &error))?;
+                found.extend(page.partitions.into_iter().flatten().map(glue::partition));
+                if found.len() > ENTRIES_MAX {
+                    return Err(DataCatalogError::too_many(call()));
+                }
             }
-        }
-        Ok(found)
+            Ok(found)
+        })
     }
 
     /// Makes a database.
     ///
     /// # Errors
     /// [`DataCatalogError::exists`] if there is one of that name; or if Glue fails.
-    pub async fn create_database(&self, database: &Database) -> Outcome<()> {
-        let call = || format!("create database {}", database.name);
-        let input = glue::database_input(database).map_err(|error| failed_locally(call(), &error))?;
-        let answer = self.client.create_database().database_input(input).send().await;
-        answer.map(|_| ()).map_err(|error| failed(call(), &error))
+    pub fn create_database<'a>(&'a self, database: &'a Database) -> BoxFuture<'a, Outcome<()>> {
+        Box::pin(async move {
+            let call = || format!("create database {}", database.name);
+            let input = glue::database_input(database).map_err(|error| failed_locally(call(), &error))?;
+            let answer = self.client.create_database().database_input(input).send().await;
+            answer.map(|_| ()).map_err(|error| failed(call(), &error))
+        })
     }
 
     /// Removes a database, with the entries of its tables; files stay.
     ///
     /// # Errors
     /// [`DataCatalogError::is_missing`] if there is none; or if Glue fails.
-    pub async fn drop_database(&self, name: &str) -> Outcome<()> {
-        let answer = self.client.delete_database().name(name).send().await;
-        answer.map(|_| ()).map_err(|error| failed(format!("drop database {name}"), &error))
+    pub fn drop_database<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Outcome<()>> {
+        Box::pin(async move {
+            let answer = self.client.delete_database().name(name).send().await;
+            answer.map(|_| ()).map_err(|error| failed(format!("drop database {name}"), &error))
+        })
     }
 
     /// Makes a table or view.
     ///
     /// # Errors
     /// [`DataCatalogError::exists`] if there is one of that name; or if Glue fails.
-    pub async fn create_table(&self, table: &Table) -> Outcome<()> {
-        let call = || format!("create table {}.{}", table.database, table.name);
-        let input = glue::table_input(table).map_err(|error| failed_locally(call(), &error))?;
-        let answer = self.client.create_table().database_name(&table.database).table_input(input).send().await;
-        answer.map(|_| ()).map_err(|error| failed(call(), &error))
+    pub fn create_table<'a>(&'a self, table: &'a Table) -> BoxFuture<'a, Outcome<()>> {
+        Box::pin(async move {
+            let call = || format!("create table {}.{}", table.database, table.name);
+            let input = glue::table_input(table).map_err(|error| failed_locally(call(), &error))?;
+            let answer = self.client.create_table().database_name(&table.database).table_input(input).send().await;
+            answer.map(|_| ()).map_err(|error| failed(call(), &error))
+        })
     }
 
     /// Replaces the definition of a table or view.
     ///
     /// # Errors
     /// [`DataCatalogError::is_missing`] if there is none; or if Glue fails.
-    pub async fn replace_table(&self, table: &Table) -> Outcome<()> {
-        let call = || format!("change table {}.{}", table.database, table.name);
-        let input = glue::table_input(table).map_err(|error| failed_locally(call(), &error))?;
-        let answer = self.client.update_table().database_name(&table.database).table_input(input).send().await;
-        answer.map(|_| ()).map_err(|error| failed(call(), &error))
+    pub fn replace_table<'a>(&'a self, table: &'a Table) -> BoxFuture<'a, Outcome<()>> {
+        Box::pin(async move {
+            let call = || format!("change table {}.{}", table.database, table.name);
+            let input = glue::table_input(table).map_err(|error| failed_locally(call(), &error))?;
+            let answer = self.client.update_table().database_name(&table.database).table_input(input).send().await;
+            answer.map(|_| ()).map_err(|error| failed(call(), &error))
+        })
     }
 
     /// Removes the entry of a table or view; files stay.
     ///
     /// # Errors
     /// [`DataCatalogError::is_missing`] if there is none; or if Glue fails.
-    pub async fn drop_table(&self, database: &str, name: &str) -> Outcome<()> {
-        let answer = self.client.delete_table().database_name(database).name(name).send().await;
-        answer.map(|_| ()).map_err(|error| failed(format!("drop table {database}.{name}"), &error))
+    pub fn drop_table<'a>(&'a self, database: &'a str, name: &'a str) -> BoxFuture<'a, Outcome<()>> {
+        Box::pin(async move {
+            let answer = self.client.delete_table().database_name(database).name(name).send().await;
+            answer.map(|_| ()).map_err(|error| failed(format!("drop table {database}.{name}"), &error))
+        })
     }
 
     /// Registers partitions; gives those that are registered already, which stay as they are.
     ///
     /// # Errors
     /// If there is no such table, or if Glue fails.
-    pub async fn add_partitions(
-        &self,
-        database: &str,
-        table: &str,
-        partitions: &[Partition],
-    ) -> Outcome<Vec<Vec<String>>> {
-        let mut existing = Vec::new();
-        for batch in partitions.chunks(CREATED_MAX) {
-            let inputs: BTreeMap<_, _> = batch.iter().map(|p| (p.values.clone(), glue::partition_input(p))).collect();
-            let call = || format!("register partitions of {database}.{table}");
-            let send = |pending: Vec<Vec<String>>| {
-                let inputs = pending.iter().filter_map(|values| inputs.get(values).cloned()).collect();
-                let request = self.client.batch_create_partition().database_name(database).table_name(table);
-                async move {
-                    let answer = request.set_partition_input_list(Some(inputs)).send().await;
-                    Ok(unless(CONCURRENT, call(), answer)?.map(|answer| answer.errors.unwrap_or_default()))
-                }
-            };
-            existing.extend(in_batches(call(), EXISTS, inputs.keys().cloned().collect(), send).await?);
-        }
-        Ok(existing)
+    pub fn add_partitions<'a>(
+        &'a self,
+        database: &'a str,
+        table: &'a str,
+        partitions: &'a [Partition],
+    ) -> BoxFuture<'a, Outcome<Vec<Vec<String>>>> {
+        Box::pin(async move {
+            let mut existing = Vec::new();
+            for batch in partitions.chunks(CREATED_MAX) {
+                let inputs: BTreeMap<_, _> =
+                    batch.iter().map(|p| (p.values.clone(), glue::partition_input(p))).collect();
+                let call = || format!("register partitions of {database}.{table}");
+                let send = |pending: Vec<Vec<String>>| {
+                    let inputs = pending.iter().filter_map(|values| inputs.get(values).cloned()).collect();
+                    let request = self.client.batch_create_partition().database_name(database).table_name(table);
+                    async move {
+                        let answer = request.set_partition_input_list(Some(inputs)).send().await;
+                        Ok(unless(CONCURRENT, call(), answer)?.map(|answer| answer.errors.unwrap_or_default()))
+                    }
+                };
+                existing.extend(in_batches(call(), EXISTS, inputs.keys().cloned().collect(), send).await?);
+            }
+            Ok(existing)
+        })
     }
 
     /// Removes entries of partitions; gives those that were not registered. Files stay.
     ///
     /// # Errors
     /// If there is no such table, or if Glue fails.
-    pub async fn drop_partitions(
-        &self,
-        database: &str,
-        table: &str,
-        partitions: &[Vec<String>],
-    ) -> Outcome<Vec<Vec<String>>> {
-        let mut missing = Vec::new();
-        for batch in partitions.chunks(DELETED_MAX) {
-            let call = || format!("drop partitions of {database}.{table}");
-            let send = |pending: Vec<Vec<String>>| {
-                let lists = pending.into_iter().map(|values| PartitionValueList::builder().set_values(Some(values)));
-                let lists: Result<Vec<_>, _> = lists.map(|list| list.build()).collect();
-                let request = self.client.batch_delete_partition().database_name(database).table_name(table);
-                async move {
-                    let lists = lists.map_err(|error| failed_locally(call(), &error))?;
-                    let answer = request.set_partitions_to_delete(Some(lists)).send().await;
-                    Ok(unless(CONCURRENT, call(), answer)?.map(|answer| answer.errors.unwrap_or_default()))
-                }
-            };
-            missing.extend(in_batches(call(), MISSING, batch.to_vec(), send).await?);
-        }
-        Ok(missing)
+    pub fn drop_partitions<'a>(
+        &'a self,
+        database: &'a str,
+        table: &'a str,
+        partitions: &'a [Vec<String>],
+    ) -> BoxFuture<'a, Outcome<Vec<Vec<String>>>> {
+        Box::pin(async move {
+            let mut missing = Vec::new();
+            for batch in partitions.chunks(DELETED_MAX) {
+                let call = || format!("drop partitions of {database}.{table}");
+                let send = |pending: Vec<Vec<String>>| {
+                    let lists =
+                        pending.into_iter().map(|values| PartitionValueList::builder().set_values(Some(values)));
+                    let lists: Result<Vec<_>, _> = lists.map(|list| list.build()).collect();
+                    let request = self.client.batch_delete_partition().database_name(database).table_name(table);
+                    async move {
+                        let lists = lists.map_err(|error| failed_locally(call(), &error))?;
+                        let answer = request.set_partitions_to_delete(Some(lists)).send().await;
+                        Ok(unless(CONCURRENT, call(), answer)?.map(|answer| answer.errors.unwrap_or_default()))
+                    }
+                };
+                missing.extend(in_batches(call(), MISSING, batch.to_vec(), send).await?);
+            }
+            Ok(missing)
+        })
     }
 }
 

@@ -5,6 +5,7 @@ use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::{Bytes, BytesMut};
+use futures::future::BoxFuture;
 use lake::layout::Place;
 use std::ops::Range;
 
@@ -41,72 +42,84 @@ impl Store {
     ///
     /// # Errors
     /// If there are more, if there is no such bucket, or if S3 fails.
-    pub async fn objects(&self, bucket: &str, prefix: &str, objects_max: usize) -> Result<Vec<Object>, StoreError> {
-        let place = Place { bucket: bucket.to_owned(), key: prefix.to_owned() };
-        let (mut found, mut continuation) = (Vec::new(), None);
-        loop {
-            let call = self.client.list_objects_v2().bucket(bucket).prefix(prefix);
-            let page = call.set_continuation_token(continuation).send().await;
-            let page = page.map_err(|error| refused("list", &place, &error))?;
-            for object in page.contents.unwrap_or_default() {
-                if let (Some(key), Some(etag)) = (object.key, object.e_tag) {
-                    let bytes = object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
-                    let modified_ms = object.last_modified.and_then(|time| time.to_millis().ok()).unwrap_or_default();
-                    found.push(Object { key, etag, bytes, modified_ms });
+    pub fn objects<'a>(
+        &'a self,
+        bucket: &'a str,
+        prefix: &'a str,
+        objects_max: usize,
+    ) -> BoxFuture<'a, Result<Vec<Object>, StoreError>> {
+        Box::pin(async move {
+            let place = Place { bucket: bucket.to_owned(), key: prefix.to_owned() };
+            let (mut found, mut continuation) = (Vec::new(), None);
+            loop {
+                let call = self.client.list_objects_v2().bucket(bucket).prefix(prefix);
+                let page = call.set_continuation_token(continuation).send().await;
+                let page = page.map_err(|error| refused("list", &place, &error))?;
+                for object in page.contents.unwrap_or_default() {
+                    if let (Some(key), Some(etag)) = (object.key, object.e_tag) {
+                        let bytes = object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
+                        let modified_ms =
+                            object.last_modified.and_then(|time| time.to_millis().ok()).unwrap_or_default();
+                        found.push(Object { key, etag, bytes, modified_ms });
+                    }
+                }
+                if found.len() > objects_max {
+                    return Err(StoreError::told("list", &place, format!("there are more than {objects_max} objects")));
+                }
+                continuation = page.next_continuation_token;
+                if continuation.is_none() {
+                    return Ok(found);
                 }
             }
-            if found.len() > objects_max {
-                return Err(StoreError::told("list", &place, format!("there are more than {objects_max} objects")));
-            }
-            continuation = page.next_continuation_token;
-            if continuation.is_none() {
-                return Ok(found);
-            }
-        }
+        })
     }
 
     /// What is known of an object without reading it; none if there is no such object.
     ///
     /// # Errors
     /// If S3 fails.
-    pub async fn describe(&self, place: &Place) -> Result<Option<Object>, StoreError> {
-        match self.client.head_object().bucket(&place.bucket).key(&place.key).send().await {
-            Ok(found) => {
-                let etag = found.e_tag.ok_or_else(|| failed("head", place, &super::NoEtag))?;
-                let bytes = found.content_length.and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
-                let modified_ms = found.last_modified.and_then(|time| time.to_millis().ok()).unwrap_or_default();
-                Ok(Some(Object { key: place.key.clone(), etag, bytes, modified_ms }))
+    pub fn describe<'a>(&'a self, place: &'a Place) -> BoxFuture<'a, Result<Option<Object>, StoreError>> {
+        Box::pin(async move {
+            match self.client.head_object().bucket(&place.bucket).key(&place.key).send().await {
+                Ok(found) => {
+                    let etag = found.e_tag.ok_or_else(|| failed("head", place, &super::NoEtag))?;
+                    let bytes = found.content_length.and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
+                    let modified_ms = found.last_modified.and_then(|time| time.to_millis().ok()).unwrap_or_default();
+                    Ok(Some(Object { key: place.key.clone(), etag, bytes, modified_ms }))
+                }
+                Err(error) if status(&error) == Some(404) => Ok(None),
+                Err(error) => Err(refused("head", place, &error)),
             }
-            Err(error) if status(&error) == Some(404) => Ok(None),
-            Err(error) => Err(refused("head", place, &error)),
-        }
+        })
     }
 
     /// Reads bytes of one version of an object; `etag` none is whatever version there is.
     ///
     /// # Errors
     /// If the range is not within the object, or if S3 fails.
-    pub async fn read_range(
-        &self,
-        place: &Place,
-        etag: Option<&str>,
+    pub fn read_range<'a>(
+        &'a self,
+        place: &'a Place,
+        etag: Option<&'a str>,
         range: Range<u64>,
-    ) -> Result<RangeRead, StoreError> {
-        if range.is_empty() {
-            return Ok(RangeRead::Found(Bytes::new()));
-        }
-        let asked = format!("bytes={}-{}", range.start, range.end - 1);
-        let call = self.client.get_object().bucket(&place.bucket).key(&place.key).range(asked);
-        match call.set_if_match(etag.map(str::to_owned)).send().await {
-            Ok(found) => {
-                let body = found.body.collect().await.map_err(|error| failed("read", place, &error))?;
-                Ok(RangeRead::Found(body.into_bytes()))
+    ) -> BoxFuture<'a, Result<RangeRead, StoreError>> {
+        Box::pin(async move {
+            if range.is_empty() {
+                return Ok(RangeRead::Found(Bytes::new()));
             }
-            Err(error) if status(&error) == Some(412) => Ok(RangeRead::Changed),
-            Err(error) if error.code() == Some("NoSuchBucket") => Err(refused("get", place, &error)),
-            Err(error) if status(&error) == Some(404) => Ok(RangeRead::Absent),
-            Err(error) => Err(refused("get", place, &error)),
-        }
+            let asked = format!("bytes={}-{}", range.start, range.end - 1);
+            let call = self.client.get_object().bucket(&place.bucket).key(&place.key).range(asked);
+            match call.set_if_match(etag.map(str::to_owned)).send().await {
+                Ok(found) => {
+                    let body = found.body.collect().await.map_err(|error| failed("read", place, &error))?;
+                    Ok(RangeRead::Found(body.into_bytes()))
+                }
+                Err(error) if status(&error) == Some(412) => Ok(RangeRead::Changed),
+                Err(error) if error.code() == Some("NoSuchBucket") => Err(refused("get", place, &error)),
+                Err(error) if status(&error) == Some(404) => Ok(RangeRead::Absent),
+                Err(error) => Err(refused("get", place, &error)),
+            }
+        })
     }
 
     /// Begins to write an object that must not be there yet, in parts: what is written is there when it is finished, and
@@ -119,9 +132,11 @@ impl Store {
     ///
     /// # Errors
     /// If S3 fails.
-    pub async fn remove(&self, place: &Place) -> Result<(), StoreError> {
-        let answer = self.client.delete_object().bucket(&place.bucket).key(&place.key).send().await;
-        answer.map(|_| ()).map_err(|error| refused("delete", place, &error))
+    pub fn remove<'a>(&'a self, place: &'a Place) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let answer = self.client.delete_object().bucket(&place.bucket).key(&place.key).send().await;
+            answer.map(|_| ()).map_err(|error| refused("delete", place, &error))
+        })
     }
 }
 
@@ -145,52 +160,58 @@ impl Writing {
     ///
     /// # Errors
     /// If S3 fails, or if the object gets more parts than S3 takes.
-    pub async fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        self.pending.extend_from_slice(bytes);
-        while self.pending.len() >= PART_BYTES {
-            let part = self.pending.split_to(PART_BYTES).freeze();
-            self.send(part).await?;
-        }
-        Ok(())
+    pub fn write<'a>(&'a mut self, bytes: &'a [u8]) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.pending.extend_from_slice(bytes);
+            while self.pending.len() >= PART_BYTES {
+                let part = self.pending.split_to(PART_BYTES).freeze();
+                self.send(part).await?;
+            }
+            Ok(())
+        })
     }
 
     /// Puts the object there, unless one is there already.
     ///
     /// # Errors
     /// If S3 fails.
-    pub async fn finish(mut self) -> Result<Put, StoreError> {
-        let rest = std::mem::take(&mut self.pending).freeze();
-        // What fits into one part needs no upload in parts.
-        if self.upload.is_none() {
-            return self.store.put(&self.place, rest, &Version::Absent).await;
-        }
-        if !rest.is_empty() {
-            self.send(rest).await?;
-        }
-        let Some(Upload { id, parts }) = self.upload.take() else { return Ok(Put::Lost) };
-        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
-        let Place { bucket, key } = &self.place;
-        let call = self.store.client.complete_multipart_upload().bucket(bucket).key(key).upload_id(id);
-        match call.multipart_upload(parts).if_none_match("*").send().await {
-            Ok(done) => {
-                self.store.counters.add(|counts| counts.objects_written += 1);
-                let etag = done.e_tag.ok_or_else(|| failed("put", &self.place, &super::NoEtag))?;
-                Ok(Put::Done(Version::Etag(etag)))
+    pub fn finish(mut self) -> BoxFuture<'static, Result<Put, StoreError>> {
+        Box::pin(async move {
+            let rest = std::mem::take(&mut self.pending).freeze();
+            // What fits into one part needs no upload in parts.
+            if self.upload.is_none() {
+                return self.store.put(&self.place, rest, &Version::Absent).await;
             }
-            Err(error) if status(&error) == Some(412) => Ok(Put::Lost),
-            Err(error) => Err(refused("put", &self.place, &error)),
-        }
+            if !rest.is_empty() {
+                self.send(rest).await?;
+            }
+            let Some(Upload { id, parts }) = self.upload.take() else { return Ok(Put::Lost) };
+            let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
+            let Place { bucket, key } = &self.place;
+            let call = self.store.client.complete_multipart_upload().bucket(bucket).key(key).upload_id(id);
+            match call.multipart_upload(parts).if_none_match("*").send().await {
+                Ok(done) => {
+                    self.store.counters.add(|counts| counts.objects_written += 1);
+                    let etag = done.e_tag.ok_or_else(|| failed("put", &self.place, &super::NoEtag))?;
+                    Ok(Put::Done(Version::Etag(etag)))
+                }
+                Err(error) if status(&error) == Some(412) => Ok(Put::Lost),
+                Err(error) => Err(refused("put", &self.place, &error)),
+            }
+        })
     }
 
     /// Gives the object up: nothing of it stays.
     ///
     /// # Errors
     /// If S3 fails.
-    pub async fn abort(mut self) -> Result<(), StoreError> {
-        let Some(Upload { id, .. }) = self.upload.take() else { return Ok(()) };
-        let Place { bucket, key } = &self.place;
-        let call = self.store.client.abort_multipart_upload().bucket(bucket).key(key).upload_id(id);
-        call.send().await.map(|_| ()).map_err(|error| refused("abort", &self.place, &error))
+    pub fn abort(mut self) -> BoxFuture<'static, Result<(), StoreError>> {
+        Box::pin(async move {
+            let Some(Upload { id, .. }) = self.upload.take() else { return Ok(()) };
+            let Place { bucket, key } = &self.place;
+            let call = self.store.client.abort_multipart_upload().bucket(bucket).key(key).upload_id(id);
+            call.send().await.map(|_| ()).map_err(|error| refused("abort", &self.place, &error))
+        })
     }
 
     async fn send(&mut self, part: Bytes) -> Result<(), StoreError> {
