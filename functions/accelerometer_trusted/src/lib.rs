@@ -7,22 +7,21 @@
 //! WHERE consent_policy = 'ever' OR a.timestamp >= c.sharewithresearchasofdate
 //! ```
 //!
-//! Partitioned by the reading's own time. When a file lands, it also notes in `lookup/readers/` who has readings until
-//! when, for `customer_curated`.
+//! Partitioned by the reading's own time. When a file lands, it also notes in `lookup/readers/` who has readings, and
+//! until when, for `customer_curated`.
 
 mod readers;
 
-use aws::function::{Failures, Function, Handling, Input};
+use aws::function::{Function, Handling, Input};
 use aws::lake::Lake;
 use bytes::Bytes;
 use lake::Corrupt;
-use lake::customer::Customer;
 use lake::hash::{KeyHash, Shard, ShardCount};
 use lake::layout::FileName;
 use lake::reading::{Accelerometer, Key};
 use lake::table::Table;
-use lake::trust::Versions;
-use lake::trust::trusted::TrustedShard;
+use lake::trust::consents::Consents;
+use lake::trust::{Owner, Versions};
 use reading_files::announce::Announced;
 use reading_files::{Customers, ReadingFiles, Rule};
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,15 +31,15 @@ pub struct OfTrustedCustomers;
 
 impl Rule for OfTrustedCustomers {
     type Reading = Accelerometer;
-    type Shard = TrustedShard;
+    type Shard = Consents;
     const TRUST: Table = Table::CustomerTrusted;
     const NOT_TRUSTED: &'static str = "no_trusted_customer";
 
-    fn decode(bytes: Bytes) -> Result<TrustedShard, Corrupt> {
-        TrustedShard::decode(bytes)
+    fn decode(bytes: Bytes) -> Result<Consents, Corrupt> {
+        Consents::decode(bytes)
     }
 
-    fn versions(shard: &TrustedShard) -> &Versions {
+    fn versions(shard: &Consents) -> &Versions {
         shard.versions()
     }
 
@@ -49,8 +48,8 @@ impl Rule for OfTrustedCustomers {
         emails.map(|email| email.shard(count)).collect()
     }
 
-    fn owner<'a>(customers: &'a Customers<TrustedShard>, user: &Key) -> Option<&'a Customer> {
-        customers.shard_of(user.hash)?.customer(&user.text)
+    fn owner<'a>(customers: &'a Customers<Consents>, user: &Key) -> Option<Owner<'a>> {
+        customers.shard_of(user.hash)?.owner(&user.text)
     }
 }
 

@@ -5,6 +5,7 @@ use derivation::{Derivation, Derived, Error, Inputs, Stored, publish};
 use lake::announcement::Announcement;
 use lake::hash::{KeyHash, Shard};
 use lake::layout::{self, FileName, Source};
+use lake::policy::Charter;
 use lake::readers::Readers;
 use reading_files::ReadingFiles;
 use reading_files::announce::Announced;
@@ -42,21 +43,17 @@ impl Derivation for Registers<'_> {
     /// are all files of the key looked at; and always again for such a file, since a function that was killed in the
     /// middle comes back with nothing but the file's name.
     async fn derive(&self, stored: &[Stored], inputs: &Inputs<'_>) -> Result<Derived<()>, Error> {
-        let count = self.files.lake().charter().customer_shards;
-        let mut registers = BTreeMap::new();
-        for (shard, stored) in self.shards.iter().zip(stored) {
-            let register = stored.body.as_ref().map(Readers::decode).transpose();
-            let register = register.map_err(Error::corrupt(stored.place.clone()))?.unwrap_or_default();
-            registers.insert(*shard, (register.clone(), register));
-        }
+        let Charter { customer_shards: count, consent_policy: policy } = self.files.lake().charter();
+        let mut latest_ms: BTreeMap<Shard, BTreeMap<KeyHash, i64>> = BTreeMap::new();
         let mut lowered = BTreeSet::new();
         let current = aws::all(self.landed.iter().map(|(file, known)| self.current(file, known, inputs))).await?;
         for (key, announced) in current.iter().flat_map(|announcement| &announcement.keys) {
-            // A shard that is not among the outputs: the file was announced anew since; its event will come.
-            let Some((_, register)) = registers.get_mut(&key.shard(count)) else { continue };
             match announced.latest_ms {
                 _ if announced.lowered => drop(lowered.insert(*key)),
-                Some(time_ms) => register.raise(*key, time_ms),
+                Some(time_ms) => {
+                    let latest_ms = latest_ms.entry(key.shard(count)).or_default().entry(*key).or_insert(time_ms);
+                    *latest_ms = time_ms.max(*latest_ms);
+                }
                 None => {}
             }
         }
@@ -64,16 +61,21 @@ impl Derivation for Registers<'_> {
         if derivation::broken::is(derivation::broken::Broken::NeverRecounts) {
             lowered.clear();
         }
+        let mut recounted: BTreeMap<Shard, BTreeMap<KeyHash, Option<i64>>> = BTreeMap::new();
         if !lowered.is_empty() {
             for (key, latest_ms) in self.latest_ms(lowered, inputs).await? {
-                if let Some((_, register)) = registers.get_mut(&key.shard(count)) {
-                    register.set(key, latest_ms);
-                }
+                recounted.entry(key.shard(count)).or_default().insert(key, latest_ms);
             }
         }
-        let bodies = stored.iter().zip(registers.values()).map(|(stored, (was, is))| {
-            let body = (was != is).then(|| is.encode()).transpose();
-            body.map_err(Error::corrupt(stored.place.clone()))
+        // A shard that is not among the outputs: the file was announced anew since; its event will come.
+        let bodies = self.shards.iter().zip(stored).map(|(shard, stored)| {
+            let was = stored.body.as_ref().map(Readers::decode).transpose();
+            let was = was.map_err(Error::corrupt(stored.place.clone()))?.unwrap_or_default();
+            let raised = latest_ms.get(shard).and_then(|latest_ms| was.raised(latest_ms, policy));
+            let is = raised.as_ref().unwrap_or(&was);
+            let recounted = recounted.get(shard).and_then(|latest_ms| is.recounted(latest_ms, policy));
+            let changed = recounted.or(raised).filter(|changed| *changed != was);
+            Ok::<_, Error>(changed.map(|changed| changed.encode()))
         });
         Ok(Derived { bodies: bodies.collect::<Result<_, _>>()?, report: () })
     }

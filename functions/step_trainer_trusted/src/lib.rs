@@ -15,12 +15,11 @@ use aws::function::{Function, Handling, Input};
 use aws::lake::Lake;
 use bytes::Bytes;
 use lake::Corrupt;
-use lake::customer::Customer;
 use lake::hash::{KeyHash, Shard, ShardCount};
 use lake::reading::{Key, StepTrainer};
 use lake::table::Table;
-use lake::trust::Versions;
 use lake::trust::curated::CuratedShard;
+use lake::trust::{Owner, Versions};
 use reading_files::{Customers, ReadingFiles, Rule};
 use std::collections::BTreeSet;
 
@@ -46,9 +45,10 @@ impl Rule for OfCuratedCustomers {
         count.all().collect()
     }
 
-    fn owner<'a>(customers: &'a Customers<CuratedShard>, serial_number: &Key) -> Option<&'a Customer> {
+    fn owner<'a>(customers: &'a Customers<CuratedShard>, serial_number: &Key) -> Option<Owner<'a>> {
         let owners = customers.shards().filter_map(|shard| shard.owner(&serial_number.text));
-        owners.max_by(|a, b| a.cmp_latest(b))
+        let owner = owners.max_by(|a, b| a.cmp_latest(b))?;
+        Some(Owner { email: &owner.email, since_ms: owner.since_ms()? })
     }
 }
 

@@ -29,6 +29,16 @@ impl KeyHash {
 }
 
 impl KeyHash {
+    /// Its bytes.
+    pub fn bytes(self) -> [u8; 16] {
+        self.0
+    }
+
+    /// The hash of these bytes.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
     fn digits(self) -> [u8; 32] {
         let mut digits = [0; 32];
         hexadecimal(&self.0, &mut digits);

@@ -25,6 +25,7 @@ pub mod announcement;
 pub mod columnar;
 pub mod customer;
 pub mod hash;
+mod key_numbers;
 pub mod landing;
 pub mod layout;
 pub mod output;

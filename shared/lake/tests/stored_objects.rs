@@ -17,11 +17,13 @@ use lake::reading::{Accelerometer, Admitted, Reading, Readings, ReadingsCollecto
 use lake::receipt::{LandingVersion, Receipt};
 use lake::table::Table;
 use lake::training;
+use lake::trust::consents::Consents;
 use lake::trust::curated::CuratedShard;
 use lake::trust::trusted::{CustomerShard, TrustedShard};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 const TIME_MS: i64 = 1_655_564_444_103;
@@ -89,9 +91,8 @@ fn land(shard: CustomerShard, name: &str) -> Option<CustomerShard> {
 }
 
 fn readers() -> Readers {
-    let mut readers = Readers::default();
-    customers().iter().for_each(|customer| readers.raise(customer.key(), TIME_MS));
-    readers
+    let latest_ms = customers().iter().map(|customer| (customer.key(), TIME_MS)).collect();
+    Readers::default().raised(&latest_ms, ConsentPolicy::AtReading).unwrap()
 }
 
 fn curated() -> CuratedShard {
@@ -138,6 +139,7 @@ fn receipt() -> Receipt {
 }
 
 fn trusted_shard(bytes: Bytes) -> Result<(), Corrupt> {
+    let _ = Consents::decode(bytes.clone()).map(|consents| consents.owner("a").is_some());
     let shard = TrustedShard::decode(bytes)?;
     assert!(shard.customers().all(|customer| shard.customer(&customer.email) == Some(customer)));
     let _ = CuratedShard::default().curate(&shard, &readers(), ConsentPolicy::AtReading);
@@ -198,9 +200,10 @@ fn customers_announced(bytes: Bytes) -> Result<(), Corrupt> {
 }
 
 fn register(bytes: Bytes) -> Result<(), Corrupt> {
-    let mut readers = Readers::decode(&bytes)?;
-    readers.raise(KeyHash::of("a"), TIME_MS);
-    readers.encode().map(drop)
+    let readers = Readers::decode(&bytes)?;
+    let raised = readers.raised(&BTreeMap::from([(KeyHash::of("a"), TIME_MS)]), ConsentPolicy::AtReading);
+    assert_eq!(raised.unwrap_or(readers).latest_ms(KeyHash::of("a")), Some(TIME_MS));
+    Ok(())
 }
 
 fn account(bytes: Bytes) -> Result<(), Corrupt> {

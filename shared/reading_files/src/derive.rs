@@ -9,13 +9,13 @@ use bytes::Bytes;
 use derivation::broken::{self, Broken};
 use derivation::{Derivation, Derived, Error, Inputs, Stored};
 use lake::announcement::Announcement;
-use lake::customer::Customer;
 use lake::hash::{KeyHash, Shard};
 use lake::layout::{self, FileName, Object, Place};
 use lake::output::{self, Output, Provenance, ShardVersions, is_older};
 use lake::reading::{Admitted, Reading, Readings, ReadingsCollector};
 use lake::receipt::{LandingVersion, Receipt};
 use lake::time::Partition;
+use lake::trust::Owner;
 use std::collections::BTreeSet;
 
 /// Why a reading is excluded under the policy `at-reading`.
@@ -192,7 +192,7 @@ impl<R: Rule> FileDerivation<'_, R> {
             Some(landed) => Some(self.receipt_of(landed)),
             None => self.receipt_so_far(&stored[RECEIPT])?,
         };
-        let owners: Vec<Option<&Customer>> = readings.keys().iter().map(|key| R::owner(customers, key)).collect();
+        let owners: Vec<Option<Owner<'_>>> = readings.keys().iter().map(|key| R::owner(customers, key)).collect();
         let policy = self.files.lake().charter().consent_policy;
         let seen: ShardVersions =
             customers.shards.iter().map(|(shard, customers)| (*shard, R::versions(customers).version)).collect();
@@ -206,12 +206,12 @@ impl<R: Rule> FileDerivation<'_, R> {
             let (mut rows, mut not_trusted, mut before_consent) = (Vec::new(), 0, 0);
             for row in &readings.rows()[range] {
                 let key = row.key as usize;
-                match owners[key].and_then(|owner| Some((owner, owner.since_ms()?))) {
+                match owners[key] {
                     None => not_trusted += 1,
-                    Some((_, since_ms)) if !policy.admits(row.time_ms, since_ms) => before_consent += 1,
-                    Some((owner, _)) => {
-                        let (key, owner) = (readings.keys()[key].text.as_str(), owner.email.as_str());
-                        rows.push(Admitted { key, owner, time_ms: row.time_ms, value: row.value });
+                    Some(owner) if !policy.admits(row.time_ms, owner.since_ms) => before_consent += 1,
+                    Some(owner) => {
+                        let key = readings.keys()[key].text.as_str();
+                        rows.push(Admitted { key, owner: owner.email, time_ms: row.time_ms, value: row.value });
                     }
                 }
             }

@@ -36,12 +36,11 @@ use index::BulkEntry;
 use lake::Corrupt;
 #[cfg(feature = "broken")]
 use lake::announcement::Announcement;
-use lake::customer::Customer;
 use lake::hash::{KeyHash, Shard, ShardCount};
 use lake::layout::{self, FileName, Object, Place, Source};
 use lake::reading::{Key, Reading};
 use lake::table::Table;
-use lake::trust::Versions;
+use lake::trust::{Owner, Versions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -66,7 +65,7 @@ pub trait Rule: Send + Sync + 'static {
     fn shards_of(keys: &mut dyn Iterator<Item = KeyHash>, count: ShardCount) -> BTreeSet<Shard>;
 
     /// The customer whose readings those of `key` are, if it is one to trust.
-    fn owner<'a>(customers: &'a Customers<Self::Shard>, key: &Key) -> Option<&'a Customer>;
+    fn owner<'a>(customers: &'a Customers<Self::Shard>, key: &Key) -> Option<Owner<'a>>;
 }
 
 /// The shards of customers that were read for one derivation.

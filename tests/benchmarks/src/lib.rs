@@ -13,14 +13,15 @@ use lake::policy::ConsentPolicy;
 use lake::reading::{Accelerometer, Admitted, Reading, Readings, ReadingsCollector, StepTrainer};
 use lake::table::Table;
 use lake::training;
-use lake::trust::trusted::{CustomerShard, TrustedShard};
+use lake::trust::consents::Consents;
+use lake::trust::trusted::CustomerShard;
 
 /// A landing file of each kind, of the reference data's size, and what is made of it.
 pub struct Sample {
     customers: Vec<u8>,
     accelerometer: Vec<u8>,
     step_trainer: Vec<u8>,
-    trusted: TrustedShard,
+    trusted: Consents,
     motions: Readings<Accelerometer>,
     motions_stored: Bytes,
     steps_decoded: Vec<RecordBatch>,
@@ -119,7 +120,7 @@ impl Sample {
         };
         let (customers, accelerometer, step_trainer) =
             (file("customer/")?, file("accelerometer/")?, file("step_trainer/")?);
-        let trusted = TrustedShard::decode(shard(&customers)?)?;
+        let trusted = Consents::decode(shard(&customers)?)?;
         let motions = read::<ReadingsCollector<Accelerometer>>(&accelerometer)?.finish();
         let motions_stored = output::encode::<Accelerometer>(&all(&motions), &Provenance::default())?;
         let steps = read::<ReadingsCollector<StepTrainer>>(&step_trainer)?.finish();
@@ -192,13 +193,12 @@ impl Sample {
     }
 
     fn admitted(&self) -> Vec<Admitted<'_, [f64; 3]>> {
-        let owner = |key: &lake::reading::Key| self.trusted.customer(&key.text);
-        let owners: Vec<_> = self.motions.keys().iter().map(owner).collect();
+        let owners: Vec<_> = self.motions.keys().iter().map(|key| self.trusted.owner(&key.text)).collect();
         let admit = |row: &lake::reading::Row<[f64; 3]>| {
             let owner = owners[row.key as usize]?;
-            ConsentPolicy::Ever.admits(row.time_ms, owner.since_ms()?).then(|| Admitted {
-                key: &owner.email,
-                owner: &owner.email,
+            ConsentPolicy::Ever.admits(row.time_ms, owner.since_ms).then_some(Admitted {
+                key: owner.email,
+                owner: owner.email,
                 time_ms: row.time_ms,
                 value: row.value,
             })

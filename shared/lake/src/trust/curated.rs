@@ -10,18 +10,21 @@ use crate::policy::ConsentPolicy;
 use crate::readers::Readers;
 use crate::table::Table;
 use bytes::Bytes;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 const TABLE: Table = Table::CustomerCurated;
 
 /// The curated customers of one shard.
 #[derive(Clone, Debug, Default)]
 pub struct CuratedShard {
-    rows: BTreeMap<String, Customer>,
+    /// By email.
+    rows: Vec<Customer>,
     versions: Versions,
-    /// For each serial number the email of its owner, as far as this shard knows.
-    owners: HashMap<String, String>,
+    owners: Owners,
 }
+
+/// For each serial number the place of its owner's row, as far as one shard knows.
+type Owners = HashMap<String, u32, foldhash::fast::RandomState>;
 
 impl CuratedShard {
     /// Reads a shard's object.
@@ -32,12 +35,12 @@ impl CuratedShard {
 
     /// The shard's object.
     pub fn encode(&self) -> Result<Bytes, Corrupt> {
-        encode(TABLE, &self.rows, &self.versions, Metadata::new())
+        encode(TABLE, &self.rows.iter().collect::<Vec<_>>(), &self.versions, Metadata::new())
     }
 
     /// The curated customer of this shard who owns the device: of several who name it, the one with the latest record.
     pub fn owner(&self, serial_number: &str) -> Option<&Customer> {
-        self.rows.get(self.owners.get(serial_number)?)
+        self.rows.get(*self.owners.get(serial_number)? as usize)
     }
 
     /// The shard's versions, by the hash of the serial number.
@@ -55,31 +58,28 @@ impl CuratedShard {
             let latest_ms = readers.latest_ms(customer.key());
             latest_ms.zip(customer.since_ms()).is_some_and(|(latest_ms, since_ms)| policy.admits(latest_ms, since_ms))
         };
-        if trusted.customers().filter(counts).eq(self.rows.values()) {
+        let curated: Vec<&Customer> = trusted.customers().filter(counts).collect();
+        if curated.iter().copied().eq(&self.rows) {
             return None;
         }
-        let rows: BTreeMap<_, _> = trusted.customers().filter(counts).map(|c| (c.email.clone(), c.clone())).collect();
-        let owners = owners(&rows);
-        let owner_in = |rows: &BTreeMap<String, Customer>, owners: &HashMap<String, String>, serial: &str| {
-            owners.get(serial).and_then(|email| rows.get(email).cloned())
-        };
-        let serials: BTreeSet<&String> = self.owners.keys().chain(owners.keys()).collect();
-        let changed = serials.into_iter().filter(|serial| {
-            // The whole record: of owners in several shards the one with the latest record is chosen.
-            owner_in(&self.rows, &self.owners, serial) != owner_in(&rows, &owners, serial)
-        });
+        let rows: Vec<Customer> = curated.into_iter().cloned().collect();
+        let next = Self { owners: owners(&rows), rows, versions: Versions::default() };
+        let serials: BTreeSet<&String> = self.owners.keys().chain(next.owners.keys()).collect();
+        // The whole record: of owners in several shards the one with the latest record is chosen.
+        let changed = serials.into_iter().filter(|serial| self.owner(serial) != next.owner(serial));
         let versions = self.versions.next(changed.map(|serial| KeyHash::of(serial)));
-        Some(Self { rows, versions, owners })
+        Some(Self { versions, ..next })
     }
 }
 
-fn owners(rows: &BTreeMap<String, Customer>) -> HashMap<String, String> {
-    let mut owners: HashMap<String, String> = HashMap::new();
-    for customer in rows.values() {
+fn owners(rows: &[Customer]) -> Owners {
+    let mut owners = Owners::default();
+    for (place, customer) in rows.iter().enumerate() {
         let Some(serial) = &customer.serialnumber else { continue };
-        let later = |owner: &String| rows.get(owner).is_none_or(|owner| customer.cmp_latest(owner).is_gt());
-        if owners.get(serial).is_none_or(later) {
-            owners.insert(serial.clone(), customer.email.clone());
+        match owners.get_mut(serial) {
+            None => drop(owners.insert(serial.clone(), place as u32)),
+            Some(owner) if customer.cmp_latest(&rows[*owner as usize]).is_gt() => *owner = place as u32,
+            Some(_) => {}
         }
     }
     owners
@@ -100,11 +100,8 @@ mod tests {
     }
 
     fn readers(latest: &[(&str, i64)]) -> Readers {
-        let mut readers = Readers::default();
-        for (email, time_ms) in latest {
-            readers.raise(KeyHash::of(email), *time_ms);
-        }
-        readers
+        let latest_ms = latest.iter().map(|(email, time_ms)| (KeyHash::of(email), *time_ms)).collect();
+        Readers::default().raised(&latest_ms, ConsentPolicy::AtReading).unwrap()
     }
 
     #[test]
@@ -116,7 +113,7 @@ mod tests {
             let shard = CuratedShard::default().curate(&trusted, &readers(&[("with", latest_ms)]), policy);
             assert_eq!(shard.is_some(), curated, "{policy} {latest_ms}");
             if let Some(shard) = shard {
-                assert_eq!(shard.rows.keys().collect::<Vec<_>>(), ["with"]);
+                assert_eq!(shard.rows.iter().map(|c| c.email.as_str()).collect::<Vec<_>>(), ["with"]);
                 assert!(shard.curate(&trusted, &readers(&[("with", latest_ms)]), policy).is_none());
             }
         }

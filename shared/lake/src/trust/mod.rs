@@ -4,8 +4,10 @@
 //! which version the trust in each key last changed, removals included. So a function that was woken by the shard knows
 //! which keys changed since it last looked, and a derived object knows whether it is older than such a change.
 //!
-//! [`trusted`] is a shard of `customer_trusted`, by email; [`curated`] one of `customer_curated`, by serial number.
+//! [`trusted`] is a shard of `customer_trusted`, by email, and [`consents`] what is needed of it to let readings through;
+//! [`curated`] is one of `customer_curated`, by serial number.
 
+pub mod consents;
 pub mod curated;
 pub mod records;
 pub mod trusted;
@@ -14,52 +16,78 @@ use crate::Corrupt;
 use crate::columnar::{self, Decoder, Metadata};
 use crate::customer::Customer;
 use crate::hash::KeyHash;
+use crate::key_numbers::KeyNumbers;
 use crate::table::Table;
 use arrow_array::{ArrayRef, Int64Array, StringArray};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A shard's versions: how many there were, and which keys changed when.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Versions {
     /// The version of the shard, counted from 1.
     pub version: u64,
     /// For each key that was ever trusted, the version in which that last changed.
-    changed: BTreeMap<KeyHash, u64>,
+    changed: KeyNumbers,
+}
+
+/// Versions as a footer holds them.
+#[derive(Serialize, Deserialize)]
+struct StoredVersions<'a> {
+    version: u64,
+    /// [`KeyNumbers`], in base 64.
+    #[serde(borrow)]
+    changed: Cow<'a, str>,
 }
 
 impl Versions {
     /// The version in which the trust in `key` last changed; 0 if it never did.
     pub fn changed(&self, key: KeyHash) -> u64 {
-        self.changed.get(&key).copied().unwrap_or(0)
+        self.changed.get(key).unwrap_or(0)
     }
 
     /// The keys that changed after version `seen`.
     pub fn changed_since(&self, seen: u64) -> impl Iterator<Item = KeyHash> {
-        self.changed.iter().filter(move |(_, version)| **version > seen).map(|(key, _)| *key)
+        self.changed.iter().filter(move |(_, version)| *version > seen).map(|(key, _)| key)
     }
 
     /// The next version, in which the trust in `keys` changed.
     fn next(&self, keys: impl IntoIterator<Item = KeyHash>) -> Self {
         let mut next = self.clone();
         next.version += 1;
-        next.changed.extend(keys.into_iter().map(|key| (key, next.version)));
+        next.changed.update(&keys.into_iter().map(|key| (key, Some(next.version))).collect());
         next
     }
+
+    fn footer(&self) -> Result<String, Corrupt> {
+        let changed = BASE64.encode(self.changed.encode()).into();
+        json(&StoredVersions { version: self.version, changed })
+    }
+
+    fn parse(table: Table, footer: Option<&str>) -> Result<Self, Corrupt> {
+        let StoredVersions { version, changed } = parse(table, footer)?;
+        let changed = BASE64.decode(changed.as_bytes()).map_err(|error| Corrupt::new(table.name(), error))?;
+        Ok(Self { version, changed: KeyNumbers::decode(&changed, table.name())? })
+    }
+}
+
+/// The customer whose readings some are, and since when they may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner<'a> {
+    /// The customer's email.
+    pub email: &'a str,
+    /// Since when there is a consent to research.
+    pub since_ms: i64,
 }
 
 const VERSIONS: &str = "stedi.versions";
 
 /// A shard's object: rows of customers, sorted by email, and texts in its footer.
-fn encode(
-    table: Table,
-    rows: &BTreeMap<String, Customer>,
-    versions: &Versions,
-    mut footer: Metadata,
-) -> Result<Bytes, Corrupt> {
-    let rows: Vec<&Customer> = rows.values().collect();
+fn encode(table: Table, rows: &[&Customer], versions: &Versions, mut footer: Metadata) -> Result<Bytes, Corrupt> {
     let text = |of: fn(&Customer) -> Option<&str>| -> ArrayRef {
         Arc::new(rows.iter().map(|c| of(c)).collect::<StringArray>())
     };
@@ -77,14 +105,15 @@ fn encode(
         time(|c| c.sharewithpublicasofdate),
         time(|c| c.sharewithfriendsasofdate),
     ];
-    footer.insert(VERSIONS.into(), json(versions)?);
+    footer.insert(VERSIONS.into(), versions.footer()?);
     columnar::encode(table, "email", [columnar::batch(table, columns)], &footer)
         .map_err(|e| Corrupt::new(table.name(), e))
 }
 
-fn decode(table: Table, bytes: Bytes) -> Result<(BTreeMap<String, Customer>, Versions, Decoder), Corrupt> {
+/// The customers, in order, what the footer says of versions, and the rest of it.
+fn decode(table: Table, bytes: Bytes) -> Result<(Vec<Customer>, Versions, Decoder), Corrupt> {
     let decoder = Decoder::new(bytes, table.name())?;
-    let versions = parse(table, decoder.metadata(VERSIONS))?;
+    let versions = Versions::parse(table, decoder.metadata(VERSIONS))?;
     let mut rows = Vec::new();
     for batch in decoder.batches(table)? {
         let batch = batch?;
@@ -103,18 +132,17 @@ fn decode(table: Table, bytes: Bytes) -> Result<(BTreeMap<String, Customer>, Ver
                 sharewithpublicasofdate: time(8),
                 sharewithfriendsasofdate: time(9),
             };
-            rows.push((customer.email.clone(), customer));
+            rows.push(customer);
         }
     }
-    // They are sorted, so the map is built at once.
-    Ok((rows.into_iter().collect(), versions, decoder))
+    Ok((rows, versions, decoder))
 }
 
 fn json(value: &impl Serialize) -> Result<String, Corrupt> {
     serde_json::to_string(value).map_err(|error| Corrupt::new("footer", error))
 }
 
-fn parse<T: for<'de> Deserialize<'de>>(table: Table, text: Option<&str>) -> Result<T, Corrupt> {
+fn parse<'a, T: Deserialize<'a>>(table: Table, text: Option<&'a str>) -> Result<T, Corrupt> {
     let text = text.ok_or_else(|| Corrupt::new(table.name(), "its footer lacks the shard's versions or records"))?;
     serde_json::from_str(text).map_err(|error| Corrupt::new(table.name(), error))
 }

@@ -27,7 +27,12 @@ impl TrustedShard {
     /// Reads a shard's object, without what it remembers of records.
     pub fn decode(bytes: Bytes) -> Result<Self, Corrupt> {
         let (rows, versions, _) = decode(TABLE, bytes)?;
-        Ok(Self { rows, versions })
+        Ok(Self::of(rows, versions))
+    }
+
+    /// They are sorted, so the map is built at once.
+    fn of(rows: Vec<Customer>, versions: Versions) -> Self {
+        Self { rows: rows.into_iter().map(|customer| (customer.email.clone(), customer)).collect(), versions }
     }
 
     /// The trusted customer with this email.
@@ -65,14 +70,14 @@ impl CustomerShard {
         if !records.is_sound() {
             return Err(corrupt(&"it remembers records of files that it does not list"));
         }
-        Ok(Self { shard: TrustedShard { rows, versions }, records })
+        Ok(Self { shard: TrustedShard::of(rows, versions), records })
     }
 
     /// The shard's object.
     pub fn encode(&self) -> Result<Bytes, Corrupt> {
         let packed = zstd::encode_all(json(&self.records)?.as_bytes(), 1).map_err(|e| Corrupt::new(TABLE.name(), e))?;
         let footer = Metadata::from([(RECORDS.to_owned(), json(&BASE64.encode(packed))?)]);
-        encode(TABLE, &self.shard.rows, &self.shard.versions, footer)
+        encode(TABLE, &self.shard.customers().collect::<Vec<_>>(), &self.shard.versions, footer)
     }
 
     /// The version of the shard.
