@@ -15,6 +15,7 @@
 //! | [`trust`] | who may be in the tables: the customer shards, and what they remember |
 //! | [`readers`] | who has readings, and until when |
 //! | [`announcement`] | what a landing file may touch, said before anything is touched |
+//! | [`key_set`] | the keys of a landing file, for the index |
 //! | [`output`] | the rows of the reading tables as Parquet, with what they were derived from |
 //! | [`training`] | the anonymous join |
 //! | [`receipt`], [`quarantine`] | the account of a landing file, and what was rejected of it |
@@ -26,6 +27,7 @@ pub mod columnar;
 pub mod customer;
 pub mod hash;
 mod key_numbers;
+pub mod key_set;
 pub mod landing;
 pub mod layout;
 pub mod output;

@@ -9,15 +9,12 @@ use aws::lake::Lake;
 use aws::store::{Read, Version};
 use bytes::Bytes;
 use derivation::{ATTEMPTS_MAX, Cache, Error, Inputs};
-use lake::Corrupt;
 use lake::announcement::Announcement;
 use lake::hash::KeyHash;
+use lake::key_set::KeySet;
 use lake::layout::{self, FileName, Place, Source};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-
-/// The keys that a bulk entry lists.
-pub type BulkEntry = BTreeSet<KeyHash>;
 
 /// Enters a file's keys, before they are announced.
 pub(crate) async fn enter(
@@ -51,18 +48,15 @@ async fn enter_bulk(
     let place = lake.at(layout::bulk_entry(source, file));
     for _ in 0..ATTEMPTS_MAX {
         // Where nothing was announced there is no entry yet, unless its writer was killed: the put will tell.
-        let (version, mut keys) = match is_first {
-            true => (Version::Absent, BulkEntry::new()),
+        let (version, known) = match is_first {
+            true => (Version::Absent, KeySet::default()),
             false => stored_bulk(lake, &place).await?,
         };
-        let known = keys.len();
-        keys.extend(announcement.keys.keys());
-        if keys.len() == known {
+        let keys = known.with(announcement.keys.keys().copied());
+        if keys == known {
             return Ok(());
         }
-        let body = serde_json::to_vec(&keys).map_err(|error| Corrupt::new("bulk entry", error));
-        let body = body.map_err(Error::corrupt(place.clone()))?;
-        if lake.store.put(&place, body.into(), &version).await?.is_done() {
+        if lake.store.put(&place, keys.encode(), &version).await?.is_done() {
             return Ok(());
         }
         is_first = false;
@@ -70,15 +64,13 @@ async fn enter_bulk(
     Err(Error::Contended { place })
 }
 
-async fn stored_bulk(lake: &Lake, place: &Place) -> Result<(Version, BulkEntry), Error> {
+async fn stored_bulk(lake: &Lake, place: &Place) -> Result<(Version, KeySet), Error> {
     Ok(match lake.store.read(place, None).await? {
-        Read::Found { etag, body } => (Version::Etag(etag), decode(body).map_err(Error::corrupt(place.clone()))?),
-        Read::Absent | Read::Unchanged => (Version::Absent, BulkEntry::new()),
+        Read::Found { etag, body } => {
+            (Version::Etag(etag), KeySet::decode(body).map_err(Error::corrupt(place.clone()))?)
+        }
+        Read::Absent | Read::Unchanged => (Version::Absent, KeySet::default()),
     })
-}
-
-fn decode(body: Bytes) -> Result<BulkEntry, Corrupt> {
-    serde_json::from_slice(&body).map_err(|error| Corrupt::new("bulk entry", error))
 }
 
 impl<R: Rule> ReadingFiles<R> {
@@ -103,8 +95,7 @@ impl<R: Rule> ReadingFiles<R> {
         let bulk: Vec<(Place, String)> = bulk.objects.into_iter().map(|(key, etag)| (lake.at(key), etag)).collect();
         let read = bulk.iter().map(|(place, etag)| bulk_entry(lake, &self.bulk, place, etag));
         for ((place, _), entry) in bulk.iter().zip(aws::all(read).await?) {
-            let (few, many) = if keys.len() < entry.len() { (keys, &*entry) } else { (&*entry, keys) };
-            if few.iter().any(|key| many.contains(key)) {
+            if entry.has_any(keys) {
                 files.extend(layout::parse_bulk_entry(Self::SOURCE, &place.key));
             }
         }
@@ -124,8 +115,8 @@ impl<R: Rule> ReadingFiles<R> {
         let mut files: BTreeSet<FileName> = entries.map(|(_, file)| file).collect();
         for (key, etag) in inputs.list(&layout::bulk_index(Self::SOURCE)).await?.objects {
             let place = self.lake().at(key);
-            let entry = inputs.listed(&self.bulk, &place, &etag, decode).await?;
-            if entry.is_some_and(|entry| keys.iter().any(|key| entry.contains(key))) {
+            let entry = inputs.listed(&self.bulk, &place, &etag, KeySet::decode).await?;
+            if entry.is_some_and(|entry| entry.has_any(keys)) {
                 files.extend(layout::parse_bulk_entry(Self::SOURCE, &place.key));
             }
         }
@@ -134,9 +125,9 @@ impl<R: Rule> ReadingFiles<R> {
 }
 
 /// The bulk entry at `place`, whose current version a list gave as `etag`.
-async fn bulk_entry(lake: &Lake, cache: &Cache<BulkEntry>, place: &Place, etag: &str) -> Result<Arc<BulkEntry>, Error> {
+async fn bulk_entry(lake: &Lake, cache: &Cache<KeySet>, place: &Place, etag: &str) -> Result<Arc<KeySet>, Error> {
     if let Some((_, entry)) = cache.get(place).filter(|(known, _)| known == etag) {
         return Ok(entry);
     }
-    Ok(cache.read(&lake.store, place, decode).await?.map(|(_, entry)| entry).unwrap_or_default())
+    Ok(cache.read(&lake.store, place, KeySet::decode).await?.map(|(_, entry)| entry).unwrap_or_default())
 }

@@ -32,11 +32,11 @@ use content::Basis;
 use derivation::broken::{self, Broken};
 use derivation::{ATTEMPTS_MAX, CACHE_BYTES_MAX, Cache, Error, publish, publish_first};
 use derive::{FileReport, FilesDerivation};
-use index::BulkEntry;
 use lake::Corrupt;
 #[cfg(feature = "broken")]
 use lake::announcement::Announcement;
 use lake::hash::{KeyHash, Shard, ShardCount};
+use lake::key_set::KeySet;
 use lake::layout::{self, FileName, Object, Place, Source};
 use lake::reading::{Key, Reading};
 use lake::table::Table;
@@ -90,7 +90,7 @@ impl<S> Customers<S> {
 pub struct ReadingFiles<R: Rule> {
     lake: Lake,
     shards: Arc<Cache<R::Shard>>,
-    bulk: Arc<Cache<BulkEntry>>,
+    bulk: Arc<Cache<KeySet>>,
 }
 
 impl<R: Rule> Clone for ReadingFiles<R> {
