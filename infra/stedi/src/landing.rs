@@ -5,7 +5,6 @@ use aws::lake::Lake;
 use aws::store::{Read, Version};
 use lake::layout::{self, FileName, Place, Source};
 use lake::receipt::Receipt;
-use md5::{Digest, Md5};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -106,8 +105,10 @@ pub(crate) fn sample() -> Vec<LandingFile> {
 
 /// How many bytes of files being uploaded are in memory, unless a single file has more.
 const UPLOAD_BYTES_MAX: u32 = 128 << 20;
+/// How many files are uploaded at once, if memory allows: the embedded S3 hashes as many bodies in the time of one.
+const UPLOADS_MAX: usize = 16;
 
-/// Uploads files in whatever order, on all cores: to store a file is to hash it.
+/// Uploads files in whatever order, many at once and on all cores: to store a file is to hash it.
 pub(crate) async fn upload_all(files: Vec<LandingFile>, lake: &Lake) -> Result<(), BoxError> {
     let memory = Arc::new(Semaphore::new(UPLOAD_BYTES_MAX as usize));
     let uploads = files.into_iter().map(|file| {
@@ -118,7 +119,7 @@ pub(crate) async fn upload_all(files: Vec<LandingFile>, lake: &Lake) -> Result<(
             file.upload(&lake).await
         }
     });
-    aws::spread(uploads).await.into_iter().collect()
+    aws::spread_over(UPLOADS_MAX, uploads).await.into_iter().collect()
 }
 
 impl LandingFile {
@@ -173,6 +174,6 @@ async fn receipted(lake: &Lake, source: Source, place: &Place) -> Result<Option<
 
 /// The ETag that the embedded S3 gives this body.
 fn etag(body: &[u8]) -> String {
-    let hex: String = Md5::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = md5_many::md5(body).iter().map(|byte| format!("{byte:02x}")).collect();
     format!("\"{hex}\"")
 }

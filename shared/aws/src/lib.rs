@@ -86,8 +86,19 @@ where
     F: Future<Output = T> + Send + 'static,
     T: Send + 'static,
 {
+    // Collected first, as in `all`: its closures may be no part of the future.
+    let work: Vec<F> = work.into_iter().collect();
+    spread_over(TASKS_MAX, work).await
+}
+
+/// As [`spread`], where what they hold is bounded by something else: so many at a time.
+pub async fn spread_over<F, T>(tasks_max: usize, work: impl IntoIterator<Item = F>) -> Vec<T>
+where
+    F: Future<Output = T> + Send + 'static,
+    T: Send + 'static,
+{
     let tasks: Vec<_> = work.into_iter().map(task).collect();
-    futures::stream::iter(tasks).buffered(TASKS_MAX).collect().await
+    futures::stream::iter(tasks).buffered(tasks_max).collect().await
 }
 
 /// Runs a future as a task of its own, so that it takes another core than this one if there is one. Dropped, it breaks it

@@ -5,7 +5,7 @@
 //! place has one that no longer fits, and for both the ETag is computed anew.
 
 use super::checksum::Checksum;
-use md5::{Digest, Md5};
+use md5_many::Md5State;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
@@ -172,7 +172,7 @@ fn parse(value: io::Result<Option<Vec<u8>>>) -> Option<Attribute> {
 }
 
 fn hash(mut file: &File) -> io::Result<String> {
-    let mut md5 = Md5::new();
+    let mut md5 = Md5State::new();
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
         match file.read(&mut buffer)? {

@@ -8,6 +8,7 @@
 
 pub(crate) mod attributes;
 pub(crate) mod checksum;
+pub(crate) mod hashing;
 pub(crate) mod list;
 pub(crate) mod names;
 mod place;
@@ -16,6 +17,7 @@ pub(crate) mod uploads;
 
 use attributes::Description;
 use checksum::Algorithm;
+use hashing::Hashing;
 use names::Location;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -91,6 +93,7 @@ pub(crate) struct Objects {
     temporaries: PathBuf,
     next_temporary: AtomicU64,
     uploads: Uploads,
+    hashing: Hashing,
     locks: [Mutex<()>; LOCKS],
     outbox: RwLock<Option<Arc<dyn Outbox>>>,
     listeners: RwLock<Vec<Listener>>,
@@ -109,6 +112,7 @@ impl Objects {
             temporaries,
             next_temporary: AtomicU64::new(0),
             uploads,
+            hashing: Hashing::new(),
             locks: std::array::from_fn(|_| Mutex::default()),
             outbox: RwLock::default(),
             listeners: RwLock::default(),
@@ -148,6 +152,11 @@ impl Objects {
     /// The uploads in parts that are under way.
     pub(crate) const fn uploads(&self) -> &Uploads {
         &self.uploads
+    }
+
+    /// Where the bodies that come in are hashed.
+    pub(crate) const fn hashing(&self) -> &Hashing {
+        &self.hashing
     }
 
     /// Replaces the tags of an object; false if there is no object.
@@ -281,7 +290,7 @@ impl Objects {
     #[cfg(test)]
     pub(crate) fn complete(&self, body: &[u8], headers: attributes::Headers) -> io::Result<Complete> {
         let mut temporary = self.temporary(None)?;
-        temporary.write(body)?;
+        temporary.write_alone(body)?;
         let etag = attributes::hex(&temporary.digests().md5);
         temporary.complete(etag, attributes::Properties { headers, ..Default::default() })
     }

@@ -2,7 +2,9 @@
 
 use super::attributes::{self, Properties};
 use super::checksum::{Algorithm, Hasher};
-use md5::{Digest, Md5};
+use super::hashing::Hashing;
+use bytes::Bytes;
+use md5_many::Md5State;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -12,7 +14,7 @@ use std::time::SystemTime;
 pub(crate) struct Temporary {
     path: PathBuf,
     file: File,
-    md5: Md5,
+    md5: Md5State,
     checksum: Option<(Algorithm, Hasher)>,
     size: u64,
     placed: bool,
@@ -39,7 +41,7 @@ impl Temporary {
     pub(crate) fn create(path: PathBuf, algorithm: Option<Algorithm>) -> io::Result<Self> {
         let file = File::options().read(true).write(true).create_new(true).open(&path)?;
         let checksum = algorithm.map(|algorithm| (algorithm, algorithm.hasher()));
-        Ok(Self { path, file, md5: Md5::new(), checksum, size: 0, placed: false })
+        Ok(Self { path, file, md5: Md5State::new(), checksum, size: 0, placed: false })
     }
 
     /// Bytes so far.
@@ -47,8 +49,20 @@ impl Temporary {
         self.size
     }
 
-    pub(crate) fn write(&mut self, chunk: &[u8]) -> io::Result<()> {
+    /// Appends bytes, which are hashed with those of other bodies.
+    pub(crate) async fn write(&mut self, chunk: &Bytes, hashing: &Hashing) -> io::Result<()> {
+        hashing.update(&mut self.md5, chunk).await;
+        self.write_hashed(chunk)
+    }
+
+    /// As [`Temporary::write`], where nobody can wait.
+    #[cfg(test)]
+    pub(crate) fn write_alone(&mut self, chunk: &[u8]) -> io::Result<()> {
         self.md5.update(chunk);
+        self.write_hashed(chunk)
+    }
+
+    fn write_hashed(&mut self, chunk: &[u8]) -> io::Result<()> {
         if let Some((_, hasher)) = &mut self.checksum {
             hasher.update(chunk);
         }
@@ -67,7 +81,7 @@ impl Temporary {
     /// What the bytes so far say, if none of them were appended.
     pub(crate) fn digests(&mut self) -> Digests {
         let checksum = self.checksum.take().map(|(algorithm, hasher)| (algorithm, hasher.finish()));
-        Digests { md5: self.md5.clone().finalize().into(), checksum }
+        Digests { md5: self.md5.finalize(), checksum }
     }
 
     /// Sets the attribute. No fsync: what is protected is a killed process, not a lost power supply.

@@ -96,7 +96,7 @@ fn what_a_killed_put_left_is_removed_at_open_and_never_seen() {
 fn an_abandoned_body_leaves_nothing() {
     let (directory, objects) = lake();
     let mut body = objects.temporary(None).unwrap();
-    body.write(b"half").unwrap();
+    body.write_alone(b"half").unwrap();
     drop(body);
     drop(objects.complete(b"whole", Headers::default()).unwrap());
     assert_eq!(fs::read_dir(directory.path().join(".stedi/tmp")).unwrap().count(), 0);

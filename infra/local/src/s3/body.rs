@@ -31,11 +31,8 @@ pub(super) async fn receive(
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.map_err(|error| S3Error::with_source(S3ErrorCode::IncompleteBody, error))?;
             limit(temporary.size() + chunk.len() as u64)?;
-            temporary.write(&chunk).map_err(S3Error::internal_error)?;
-            if chunk.len() as u64 == CHUNK_BYTES {
-                // Of a file, which is always ready: others want the thread, too.
-                tokio::task::yield_now().await;
-            }
+            // It yields for all but small chunks, so that a file, which is always ready, does not keep the thread.
+            temporary.write(&chunk, objects.hashing()).await.map_err(S3Error::internal_error)?;
         }
     }
     let digests = temporary.digests();

@@ -9,7 +9,7 @@ use crate::objects::attributes::{Properties, Upload, hex};
 use crate::objects::checksum::{self, Algorithm, Checksum};
 use crate::objects::temporary::{Digests, Temporary};
 use crate::objects::uploads::{About, Part};
-use md5::{Digest, Md5};
+use md5_many::Md5State;
 use s3s::dto::*;
 use s3s::{S3Error, S3Request, S3Result, s3_error};
 use std::fs::File;
@@ -298,9 +298,9 @@ fn md5_of(part: &CompletedPart) -> Option<[u8; 16]> {
 
 /// The ETag of an object in parts: the MD5 of theirs, and how many they are.
 fn etag_of(parts: impl IntoIterator<Item = Option<[u8; 16]>>) -> Option<String> {
-    let (mut md5, mut count) = (Md5::new(), 0);
+    let (mut md5, mut count) = (Md5State::new(), 0);
     for part in parts {
-        md5.update(part?);
+        md5.update(&part?);
         count += 1;
     }
     Some(format!("{}-{count}", hex(&md5.finalize())))
