@@ -147,6 +147,12 @@ impl Cloud {
         self.inner.objects.listen(Arc::new(listener));
     }
 
+    /// How many partitions of a table are registered: none, if there is no such table.
+    #[must_use]
+    pub fn partitions(&self, database: &str, table: &str) -> usize {
+        self.inner.endpoint.glue.partitions(database, table)
+    }
+
     pub(crate) fn objects(&self) -> &Arc<Objects> {
         &self.inner.objects
     }

@@ -13,6 +13,8 @@
 //! | `query` | SQL over the registered tables |
 //! | `athena` | the same by the Athena API of `up` |
 //! | `tables` | counts what is in the lake |
+//! | `totals` | the same at the end of a run, by what the run changed |
+//! | `directories` | whether anybody else changed a lake since |
 //! | `remembered` | what was counted before, by ETag |
 //! | `generate` | writes sample landing files |
 //! | `simulate` | the deterministic simulation: many seeds, or one case again |
@@ -23,6 +25,7 @@ mod accounts;
 mod address;
 mod args;
 mod athena;
+mod directories;
 mod generate;
 mod landing;
 mod progress;
@@ -34,6 +37,7 @@ mod run;
 mod simulate;
 mod stack;
 mod tables;
+mod totals;
 mod up;
 
 /// Bodies and rows come and go by the megabyte: it takes a fifth off a whole run.

@@ -1,6 +1,7 @@
 //! What was counted of a lake before: an object that still has its ETag need not be read again.
 //!
-//! It is kept in the stack's own folder. Where it is missing, damaged or of another time, objects are counted anew.
+//! It is kept in the stack's own folder, read and written only when everything is counted: where it is missing, damaged
+//! or of another time, objects are read anew, and no count is wrong for it.
 
 use crate::report::LandingCount;
 use serde::{Deserialize, Serialize};
@@ -49,11 +50,11 @@ impl Remembered {
     /// Keeps it for the next time. That it cannot be kept costs no more than that next time.
     pub(crate) fn keep(&self, directory: &Path) {
         let Ok(bytes) = serde_json::to_vec(self) else { return };
-        let (file, new) = (file(directory), directory.join(".stedi/counts.new"));
+        let (file, new) = (file(directory), directory.join(".stedi/counted.new"));
         let _ = std::fs::write(&new, bytes).and_then(|()| std::fs::rename(&new, &file));
     }
 }
 
 fn file(directory: &Path) -> PathBuf {
-    directory.join(".stedi/counts")
+    directory.join(".stedi/counted")
 }

@@ -8,7 +8,7 @@ use lake::table::Table;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write};
-use std::ops::Range;
+use std::ops::{AddAssign, Range};
 
 /// What a run did, and what is in the lake now. Its JSON is part of the command line's contract.
 #[derive(Debug, Serialize)]
@@ -51,6 +51,16 @@ pub(crate) struct LandingCount {
     pub excluded: u64,
     /// What could not be read as a row.
     pub quarantined: u64,
+}
+
+impl AddAssign for LandingCount {
+    fn add_assign(&mut self, other: Self) {
+        self.files += other.files;
+        self.rows += other.rows;
+        self.kept += other.kept;
+        self.excluded += other.excluded;
+        self.quarantined += other.quarantined;
+    }
 }
 
 /// Requests to S3 and Glue.

@@ -5,7 +5,7 @@ use crate::landing::{self, LandingFile};
 use crate::progress;
 use crate::report::{self, Report, Requests};
 use crate::stack::{self, Stack};
-use crate::tables;
+use crate::totals::Counting;
 use aws::BoxError;
 use indicatif::ProgressBar;
 use lake::layout::Source;
@@ -35,6 +35,7 @@ pub(crate) async fn run(args: Run) -> Result<(), BoxError> {
         fastrand::Rng::with_seed(seed).shuffle(&mut files);
     }
     let stack = Stack::open(&args.made.at, args.made.charter())?;
+    let counting = Counting::begin(&stack, &args.made.at.lake);
     let writes = count_writes(&stack);
     stack.make().await?;
     // Events gather while files are uploaded, so that each output is derived once. A drawn order is to be met as it comes.
@@ -62,7 +63,7 @@ pub(crate) async fn run(args: Run) -> Result<(), BoxError> {
     let requests = Requests::from(stack.cloud.requests());
     stop(&stack, dispatcher, delivered.dead_letters).await?;
 
-    let (tables, landing) = tables::count_all(&stack.lake, &args.made.at.lake).await?;
+    let (tables, landing) = counting.end().await?;
     let report = Report {
         tables,
         landing,

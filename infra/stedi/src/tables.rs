@@ -3,7 +3,8 @@
 use crate::args::Tables;
 use crate::reach::reach;
 use crate::remembered::Remembered;
-use crate::report::{LandingCount, TableCount, grouped, landing_text, print, text};
+use crate::report::{LandingCount, grouped, landing_text, print, text};
+use crate::totals::Totals;
 use aws::BoxError;
 use aws::lake::Lake;
 use aws::store::{Object, RangeRead, Read};
@@ -18,9 +19,6 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-
-/// The tables and the landing files, counted.
-pub(crate) type Counts = (BTreeMap<&'static str, TableCount>, Landing);
 
 /// The landing files of each source, counted by their receipts.
 type Landing = BTreeMap<&'static str, LandingCount>;
@@ -97,7 +95,7 @@ async fn shown(lake: &Lake) -> Result<Shown, BoxError> {
         let rows = match source {
             Some(source) => landing.get(source.name()).map_or(0, |count| count.rows),
             None => {
-                let counts = rows_of(lake, table, &objects).await?;
+                let counts = aws::all(objects.iter().map(|object| rows_of(lake, table, object))).await?;
                 for partition in lake.catalog.partitions(table).await? {
                     let prefix = lake::layout::partition_prefix(table, partition);
                     let counts = objects.iter().zip(&counts).filter(|(object, _)| object.key.starts_with(&prefix));
@@ -127,7 +125,7 @@ fn zone(table: Table) -> &'static str {
 
 /// Counts the five derived tables, and the landing files by their receipts; reads only what changed since it last did so
 /// for the lake in `directory`.
-pub(crate) async fn count_all(lake: &Lake, directory: &Path) -> Result<Counts, BoxError> {
+pub(crate) async fn count_all(lake: &Lake, directory: &Path) -> Result<Totals, BoxError> {
     let known = Arc::new(Remembered::of(directory));
     let counted = Table::DERIVED.map(|table| {
         let (lake, known) = (lake.clone(), known.clone());
@@ -135,74 +133,66 @@ pub(crate) async fn count_all(lake: &Lake, directory: &Path) -> Result<Counts, B
             let objects = objects(&lake, table).await?;
             let rows = aws::all(objects.iter().map(async |object| match known.rows.of(&object.key, &object.etag) {
                 Some(rows) => Ok(rows),
-                None => rows(&lake, table, object).await,
+                None => rows_of(&lake, table, object).await,
             }));
             let rows = rows.await?;
-            let counted = TableCount {
-                rows: rows.iter().sum(),
-                objects: objects.len() as u64,
-                partitions: lake.catalog.partitions(table).await?.len() as u64,
-            };
-            Ok::<_, BoxError>((table.name(), counted, objects.into_iter().zip(rows).collect::<Vec<_>>()))
+            Ok::<_, BoxError>((table, objects.into_iter().zip(rows).collect::<Vec<_>>()))
         }
     });
     let (tables, landing) = tokio::join!(aws::spread(counted), receipts_of_all(lake, known.clone()));
-    let mut now = Remembered::default();
-    let mut counts = BTreeMap::new();
+    let (mut now, mut totals) = (Remembered::default(), Totals::default());
     for table in tables {
-        let (name, counted, objects) = table?;
-        counts.insert(name, counted);
-        objects.into_iter().for_each(|(object, rows)| now.rows.note(object.key, object.etag, rows));
+        let (table, objects) = table?;
+        for (object, rows) in objects {
+            // A new one replaces nothing that would have to be known.
+            let _ = totals.add_object(table, object.key.clone(), rows, true);
+            now.rows.note(object.key, object.etag, rows);
+        }
     }
-    let mut landed = Landing::new();
     for source in landing {
-        let (name, receipts) = source?;
-        landed.insert(name, sum(receipts.iter().map(|(.., count)| *count)));
-        receipts.into_iter().for_each(|(key, etag, count)| now.receipts.note(key, etag, count));
+        let (source, receipts) = source?;
+        for (key, etag, count) in receipts {
+            totals.add_receipt(source, count);
+            now.receipts.note(key, etag, count);
+        }
     }
     now.keep(directory);
-    Ok((counts, landed))
+    Ok(totals)
 }
 
 async fn count_landing(lake: &Lake) -> Result<Landing, BoxError> {
-    let all = receipts_of_all(lake, Arc::default()).await.into_iter();
-    let counted = all.map(|source| source.map(|(name, found)| (name, sum(found.iter().map(|(.., count)| *count)))));
-    counted.collect()
-}
-
-fn sum(counts: impl Iterator<Item = LandingCount>) -> LandingCount {
-    counts.fold(LandingCount::default(), |sum, count| LandingCount {
-        files: sum.files + count.files,
-        rows: sum.rows + count.rows,
-        kept: sum.kept + count.kept,
-        excluded: sum.excluded + count.excluded,
-        quarantined: sum.quarantined + count.quarantined,
-    })
+    let mut landing = Landing::new();
+    for source in receipts_of_all(lake, Arc::default()).await {
+        let (source, receipts) = source?;
+        let sum = landing.entry(source.name()).or_default();
+        receipts.into_iter().for_each(|(.., count)| *sum += count);
+    }
+    Ok(landing)
 }
 
 /// The receipts of a source: key, ETag and what each says.
-type Receipts = (&'static str, Vec<(String, String, LandingCount)>);
+type Receipts = (Source, Vec<(String, String, LandingCount)>);
 
 async fn receipts_of_all(lake: &Lake, known: Arc<Remembered>) -> Vec<Result<Receipts, BoxError>> {
     aws::spread(Source::ALL.map(|source| {
         let (lake, known) = (lake.clone(), known.clone());
         async move {
             let listed = lake.store.list(lake.bucket(), &lake::layout::receipts(source), true).await?.objects;
-            let found = listed.into_iter().filter(|(key, _)| key.ends_with(".json")).map(async |(key, etag)| {
+            let found = listed.into_iter().filter(|(key, _)| is_receipt_of(source, key)).map(async |(key, etag)| {
                 let count = match known.receipts.of(&key, &etag) {
                     Some(count) => Some(count),
                     None => receipt(&lake, &lake.at(&*key)).await?,
                 };
                 Ok::<_, BoxError>(count.map(|count| (key, etag, count)))
             });
-            Ok((source.name(), aws::all(found).await?.into_iter().flatten().collect()))
+            Ok((source, aws::all(found).await?.into_iter().flatten().collect()))
         }
     }))
     .await
 }
 
 /// What a receipt says; none if it is gone.
-async fn receipt(lake: &Lake, place: &Place) -> Result<Option<LandingCount>, BoxError> {
+pub(crate) async fn receipt(lake: &Lake, place: &Place) -> Result<Option<LandingCount>, BoxError> {
     let Read::Found { body, .. } = lake.store.read(place, None).await? else { return Ok(None) };
     let receipt = Receipt::decode(&body).map_err(Error::corrupt(place.clone()))?;
     Ok(Some(LandingCount {
@@ -214,38 +204,55 @@ async fn receipt(lake: &Lake, place: &Place) -> Result<Option<LandingCount>, Box
     }))
 }
 
-/// The objects of a table. Below a derived table's location others than ours are none of it; nor is what a console makes
-/// for an empty folder.
+/// Whether an object is a receipt of `source`.
+pub(crate) fn is_receipt_of(source: Source, key: &str) -> bool {
+    key.starts_with(&lake::layout::receipts(source)) && key.ends_with(".json")
+}
+
+/// Whether an object is one of a table's. Below a derived table's location others than ours are none of it; nor is what a
+/// console makes for an empty folder.
+pub(crate) fn is_of(table: Table, key: &str) -> bool {
+    key.starts_with(table.prefix())
+        && match table.format() {
+            Format::Parquet => key.ends_with(".parquet"),
+            Format::Json => !key.ends_with('/'),
+        }
+}
+
+/// The objects of a table.
 async fn objects(lake: &Lake, table: Table) -> Result<Vec<Object>, BoxError> {
     let mut objects = lake.store.objects(lake.bucket(), table.prefix(), OBJECTS_MAX).await?;
-    objects.retain(|object| match table.format() {
-        Format::Parquet => object.key.ends_with(".parquet"),
-        Format::Json => !object.key.ends_with('/'),
-    });
+    objects.retain(|object| is_of(table, &object.key));
     Ok(objects)
 }
 
-/// The rows of each object.
-async fn rows_of(lake: &Lake, table: Table, objects: &[Object]) -> Result<Vec<u64>, Error> {
-    aws::all(objects.iter().map(|object| rows(lake, table, object))).await
+/// The rows of an object; none, if it is gone.
+async fn rows_of(lake: &Lake, table: Table, object: &Object) -> Result<u64, Error> {
+    Ok(rows(lake, table, &object.key, object.bytes, object.etag.clone()).await?.unwrap_or_default())
 }
 
-/// The rows of a Parquet file, by its footer; none, if it is gone.
-async fn rows(lake: &Lake, table: Table, object: &Object) -> Result<u64, Error> {
-    let place = lake.at(&*object.key);
-    let (mut size, mut etag) = (object.bytes, object.etag.clone());
+/// The rows of a Parquet file, by its footer. `size` and `etag` are those of the version that is looked at first; of a
+/// file that is gone there is no answer.
+pub(crate) async fn rows(
+    lake: &Lake,
+    table: Table,
+    key: &str,
+    mut size: u64,
+    mut etag: String,
+) -> Result<Option<u64>, Error> {
+    let place = lake.at(key);
     let mut wanted = TAIL_BYTES;
     for _ in 0..READS_MAX {
         let range = size.saturating_sub(wanted)..size;
         match lake.store.read_range(&place, Some(&etag), range).await? {
-            RangeRead::Absent => return Ok(0),
+            RangeRead::Absent => return Ok(None),
             RangeRead::Changed => match lake.store.describe(&place).await? {
                 Some(now) => (size, etag) = (now.bytes, now.etag),
-                None => return Ok(0),
+                None => return Ok(None),
             },
             RangeRead::Found(tail) => {
                 match rows_by_tail(&tail, size, table.name()).map_err(Error::corrupt(place.clone()))? {
-                    Tail::Rows(rows) => return Ok(rows),
+                    Tail::Rows(rows) => return Ok(Some(rows)),
                     Tail::Needs(more) => wanted = more,
                 }
             }

@@ -51,7 +51,7 @@ fn sqs_record(function: &str, message: &Message, now: SystemTime) -> Value {
 }
 
 fn s3_record(function: &str, event: &Event) -> Value {
-    let StoredObject { bucket, key, size, etag } = &event.object;
+    let StoredObject { bucket, key, size, etag, .. } = &event.object;
     json!({
         "eventVersion": "2.1",
         "eventSource": "aws:s3",

@@ -17,6 +17,7 @@ use error::Refusal;
 use http::StatusCode;
 use input::Input;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
@@ -47,6 +48,12 @@ impl Glue {
                 (refusal.status(), refusal.document())
             }
         }
+    }
+
+    /// How many partitions a table has; none, if there is no such table. A page by page count would copy them all.
+    pub(crate) fn partitions(&self, database: &str, table: &str) -> usize {
+        let catalog = &mut *self.catalog.lock().unwrap_or_else(PoisonError::into_inner);
+        catalog.partitions(database, table).map_or(0, BTreeMap::len)
     }
 
     fn call(&self, target: &str, body: &[u8]) -> Answer {

@@ -44,6 +44,8 @@ pub struct StoredObject {
     pub size: u64,
     /// Without quotes: the hexadecimal MD5 of the body, or for an upload in parts what S3 makes of theirs.
     pub etag: String,
+    /// Whether it took the place of an earlier version.
+    pub replaced: bool,
 }
 
 /// Is told of every put before and after it becomes visible, so that no stored object is forgotten by a killed process.
@@ -213,13 +215,14 @@ impl Objects {
     ) -> Result<(), WriteError> {
         let directory = self.bucket(bucket).ok_or(WriteError::NoSuchBucket)?;
         let location = Location::of(&directory, key);
-        let object = StoredObject { bucket: bucket.into(), key: key.into(), size: body.size, etag: body.etag.clone() };
         let outbox = self.outbox.read().unwrap_or_else(PoisonError::into_inner).clone();
 
         // From the look at the stored version to the rename nobody else may write this key. Announcing inside the
         // lock, too, keeps the events of one key in the order of its versions.
         let guard = self.lock(bucket, key);
-        self.check(&location, condition)?;
+        let replaced = self.check(&location, condition)?;
+        let etag = body.etag.clone();
+        let object = StoredObject { bucket: bucket.into(), key: key.into(), size: body.size, etag, replaced };
         let ticket = outbox.as_ref().map(|outbox| outbox.intend(&object)).transpose()?.flatten();
         let placed = place::place(&mut body, &directory, &location);
         if placed.is_ok() {
@@ -251,17 +254,19 @@ impl Objects {
         Ok(place::remove(&directory, &location)?)
     }
 
-    fn check(&self, location: &Location, condition: &Condition) -> Result<(), WriteError> {
+    /// Whether there is an object, if the condition holds.
+    fn check(&self, location: &Location, condition: &Condition) -> Result<bool, WriteError> {
         if *condition == Condition::None {
-            return Ok(());
+            return Ok(place::is_taken(location));
         }
         let stored = place::open(location)?;
         match (condition, stored) {
-            (Condition::None, _) | (Condition::Absent, None) | (Condition::Present, Some(_)) => Ok(()),
+            (Condition::None | Condition::Absent, None) => Ok(false),
+            (Condition::None | Condition::Present, Some(_)) => Ok(true),
             (Condition::Absent, Some(_)) => Err(WriteError::PreconditionFailed),
             (Condition::Present | Condition::Version(_), None) => Err(WriteError::NoSuchKey),
             (Condition::Version(wanted), Some((file, _))) => match attributes::describe(&file)?.etag == *wanted {
-                true => Ok(()),
+                true => Ok(true),
                 false => Err(WriteError::PreconditionFailed),
             },
         }

@@ -37,6 +37,15 @@ impl Location {
     }
 }
 
+/// The directory, relative to the lake's, that holds the file of `key`'s object or, if `key` ends in a slash, the files
+/// of the objects right below it.
+#[must_use]
+pub fn directory_of(bucket: &str, key: &str) -> PathBuf {
+    let mut path = Location::of(Path::new(bucket), key).plain;
+    path.pop();
+    path
+}
+
 /// The name that a file steps aside to when its own is needed for a directory.
 pub(crate) fn beside(plain: &Path) -> PathBuf {
     let mut path = plain.as_os_str().to_owned();
@@ -122,6 +131,15 @@ mod tests {
             ["customer/landing/2022 06.json", "dt=2022-06-18/hour=14/a+b.parquet", "ünï/日本.json", ".hidden", "a..b"]
         {
             assert_eq!(Location::of(Path::new("/lake/b"), key).plain, Path::new("/lake/b").join(key), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_directory_holds_the_files_of_its_keys() {
+        let long = format!("a/{}", "x".repeat(300));
+        let piece = format!("b/a/{}%+", "x".repeat(251));
+        for (key, directory) in [("k", "b"), ("a/k", "b/a"), ("a/", "b/a"), ("../k", "b/%2E%2E"), (&*long, &*piece)] {
+            assert_eq!(directory_of("b", key), Path::new(directory), "{key}");
         }
     }
 

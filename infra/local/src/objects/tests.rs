@@ -93,6 +93,31 @@ fn what_a_killed_put_left_is_removed_at_open_and_never_seen() {
 }
 
 #[test]
+fn a_put_tells_whether_it_replaced_an_object() {
+    let (_directory, objects) = lake();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let listening = Arc::clone(&told);
+    objects.listen(Arc::new(move |object: &StoredObject| {
+        listening.lock().unwrap().push((object.key.clone(), object.replaced));
+    }));
+    let put = |key: &str, body: &str, condition| {
+        let body = objects.complete(body.as_bytes(), Headers::default()).unwrap();
+        objects.put("lake", key, body, &condition).is_ok()
+    };
+    assert!(put("a", "hello", Condition::Absent));
+    assert!(put("a", "1", Condition::Version("5d41402abc4b2a76b9719d911017c592".into())));
+    assert!(put("a", "2", Condition::Present));
+    assert!(!put("a", "3", Condition::Absent));
+    // It steps aside for this one, and is there all the same.
+    assert!(put("a/b", "4", Condition::None));
+    assert!(put("a", "5", Condition::None));
+    objects.delete("lake", "a", &Condition::None).unwrap();
+    assert!(put("a", "6", Condition::None));
+    let expected = [("a", false), ("a", true), ("a", true), ("a/b", false), ("a", true), ("a", false)];
+    assert_eq!(*told.lock().unwrap(), expected.map(|(key, replaced)| (key.to_owned(), replaced)));
+}
+
+#[test]
 fn an_abandoned_body_leaves_nothing() {
     let (directory, objects) = lake();
     let mut body = objects.temporary(None).unwrap();
