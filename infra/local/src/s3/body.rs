@@ -12,8 +12,11 @@ use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// Bodies up to this size are read at once, larger ones as they are sent: small enough for the memory of one chunk to
-/// be that of the last, which the processor still holds.
+/// Bodies up to this size are sent in one piece: who wants the whole of an object, as of a customer shard, need not put it
+/// together.
+const WHOLE_BYTES_MAX: u64 = 512 * 1024;
+/// Larger ones are read as they are sent, in chunks small enough for the memory of one to be that of the last, which the
+/// processor still holds.
 const CHUNK_BYTES: u64 = 128 * 1024;
 /// What S3 takes in one request, and copies in one.
 pub(super) const BODY_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
@@ -61,15 +64,15 @@ impl FileBody {
 
     /// The body of an answer.
     pub(super) fn into_answer(mut self) -> std::io::Result<s3s::dto::StreamingBlob> {
-        match self.end - self.at <= CHUNK_BYTES {
-            true => Ok(s3s::Body::from(self.read()?).into()),
+        match self.end - self.at <= WHOLE_BYTES_MAX {
+            true => Ok(s3s::Body::from(self.read(WHOLE_BYTES_MAX)?).into()),
             false => Ok(s3s::dto::StreamingBlob::new(self)),
         }
     }
 
-    fn read(&mut self) -> std::io::Result<bytes::Bytes> {
-        let length = (self.end - self.at).min(CHUNK_BYTES);
-        // At most CHUNK_BYTES, so it fits. Not filled with zeros first.
+    fn read(&mut self, bytes_max: u64) -> std::io::Result<bytes::Bytes> {
+        let length = (self.end - self.at).min(bytes_max);
+        // At most `bytes_max`, so it fits. Not filled with zeros first.
         let mut chunk = Vec::with_capacity(length as usize);
         self.file.seek(SeekFrom::Start(self.at))?;
         if Read::by_ref(&mut self.file).take(length).read_to_end(&mut chunk)? as u64 != length {
@@ -84,7 +87,7 @@ impl Stream for FileBody {
     type Item = Result<bytes::Bytes, s3s::StdError>;
 
     fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        Poll::Ready((self.at < self.end).then(|| self.read().map_err(Into::into)))
+        Poll::Ready((self.at < self.end).then(|| self.read(CHUNK_BYTES).map_err(Into::into)))
     }
 }
 
