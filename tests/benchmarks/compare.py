@@ -17,7 +17,6 @@ the table into README.md, between its benchmark marks, and the plot to tests/ben
 
 import argparse
 import json
-import shutil
 import statistics
 import sys
 import tempfile
@@ -30,6 +29,7 @@ from measured import (
     CannotMeasure,
     Measured,
     arrival,
+    empty,
     landing_files,
     machine,
     process,
@@ -80,7 +80,7 @@ class Comparison:
         self.fresh = 0
 
     def new(self, name: str) -> Path:
-        """A folder that was never there: a file system takes longer where something was deleted just now."""
+        """A folder that was never there."""
         self.fresh += 1
         return self.folder / f"{name}-{self.fresh}"
 
@@ -93,7 +93,7 @@ class Comparison:
                 self.one_more(copies, tables)
             # Before the next one, so that the disk holds one size at a time.
             for folder in [*tables.values(), landing]:
-                shutil.rmtree(folder)
+                empty(folder)
 
     def whole_batch(self, copies: int, landing: Path) -> dict[str, Path]:
         commands = {
@@ -111,7 +111,7 @@ class Comparison:
                 if run > 0:
                     measured[engine].append(done)
                 if engine in last:
-                    shutil.rmtree(last[engine])
+                    empty(last[engine])
                 last[engine] = output
         agree(last)
         self.whole[copies] = measured
