@@ -47,7 +47,7 @@ static OBJECTS: LazyLock<Vec<(&str, Bytes, Reader)>> = LazyLock::new(|| {
         ("training object", training_object(motions), training_holds),
         ("announcement", announcement.encode().unwrap(), announced),
         ("customer announcement", customer_announcement().encode().unwrap(), customers_announced),
-        ("readers register", readers().encode().unwrap(), register),
+        ("readers register", readers().encode(), register),
         ("receipt", receipt().encode().unwrap(), account),
     ]
 });
