@@ -39,7 +39,11 @@ impl Rule for OfTrustedCustomers {
         Consents::decode(bytes)
     }
 
-    fn versions(shard: &Consents) -> &Versions {
+    fn version(shard: &Consents) -> u64 {
+        shard.version()
+    }
+
+    fn versions(shard: &Consents) -> Result<&Versions, Corrupt> {
         shard.versions()
     }
 

@@ -36,8 +36,12 @@ impl Rule for OfCuratedCustomers {
         CuratedShard::decode(bytes)
     }
 
-    fn versions(shard: &CuratedShard) -> &Versions {
-        shard.versions()
+    fn version(shard: &CuratedShard) -> u64 {
+        shard.versions().version
+    }
+
+    fn versions(shard: &CuratedShard) -> Result<&Versions, Corrupt> {
+        Ok(shard.versions())
     }
 
     /// Customers are sharded by email, so the owner of a device may be in any shard.

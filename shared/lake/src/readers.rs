@@ -20,12 +20,12 @@ const ANY_TIME_MS: i64 = 0;
 impl Readers {
     /// Reads a register's object.
     pub fn decode(bytes: &Bytes) -> Result<Self, Corrupt> {
-        KeyNumbers::decode(bytes, "readers register").map(Self)
+        KeyNumbers::decode(bytes.clone(), "readers register").map(Self)
     }
 
     /// The register's object.
     pub fn encode(&self) -> Bytes {
-        self.0.encode().into()
+        self.0.encode()
     }
 
     /// The time of the customer's latest reading, or of any under the policy `ever`; none if there is none.
@@ -53,9 +53,7 @@ impl Readers {
         if changes.is_empty() {
             return None;
         }
-        let mut changed = self.clone();
-        changed.0.update(&changes);
-        Some(changed)
+        Some(Self(self.0.with(&changes)))
     }
 }
 

@@ -139,7 +139,9 @@ fn receipt() -> Receipt {
 }
 
 fn trusted_shard(bytes: Bytes) -> Result<(), Corrupt> {
-    let _ = Consents::decode(bytes.clone()).map(|consents| consents.owner("a").is_some());
+    if let Ok(consents) = Consents::decode(bytes.clone()) {
+        let _ = (consents.owner("a"), consents.versions().map(|versions| versions.changed(KeyHash::of("a"))));
+    }
     let shard = TrustedShard::decode(bytes)?;
     assert!(shard.customers().all(|customer| shard.customer(&customer.email) == Some(customer)));
     let _ = CuratedShard::default().curate(&shard, &readers(), ConsentPolicy::AtReading);

@@ -195,7 +195,7 @@ impl<R: Rule> FileDerivation<'_, R> {
         let owners: Vec<Option<Owner<'_>>> = readings.keys().iter().map(|key| R::owner(customers, key)).collect();
         let policy = self.files.lake().charter().consent_policy;
         let seen: ShardVersions =
-            customers.shards.iter().map(|(shard, customers)| (*shard, R::versions(customers).version)).collect();
+            customers.shards.iter().map(|(shard, customers)| (*shard, R::version(customers))).collect();
 
         let mut bodies = vec![None; stored.len()];
         let mut partitions = BTreeSet::new();
@@ -227,14 +227,14 @@ impl<R: Rule> FileDerivation<'_, R> {
                 }
                 (_, None) => {}
             }
-            let changed = self.needed(&mut self.announcement.keys_in(i));
+            let changed = self.needed(&mut self.announcement.keys_in(i))?;
             let (body, had_rows) = self.partition(stored, &rows, &seen, &changed)?;
             if had_rows {
                 partitions.insert(*partition);
             }
             bodies[PARTITIONS + i] = body;
         }
-        let changed = self.needed(&mut self.announcement.keys.keys().copied());
+        let changed = self.needed(&mut self.announcement.keys.keys().copied())?;
         if let Some(receipt) = &mut receipt {
             receipt.announced = self.announcement.version;
             receipt.derived_from = seen;
@@ -250,22 +250,26 @@ impl<R: Rule> FileDerivation<'_, R> {
 
     /// The versions of the shards in which the trust in one of `keys` last changed; nothing unless this is a
     /// propagation.
-    fn needed(&self, keys: &mut dyn Iterator<Item = KeyHash>) -> ShardVersions {
+    fn needed(&self, keys: &mut dyn Iterator<Item = KeyHash>) -> Result<ShardVersions, Error> {
         let mut needed = ShardVersions::new();
         #[cfg(feature = "broken")]
         if broken::is(Broken::NoMark) {
-            return needed;
+            return Ok(needed);
         }
         if self.propagated {
+            let mut shards = Vec::new();
+            for (shard, customers) in &self.customers.shards {
+                let place = self.files.lake().at(layout::customers(R::TRUST, *shard));
+                shards.push((*shard, R::versions(customers).map_err(Error::corrupt(place))?));
+            }
             for key in keys {
-                for (shard, customers) in &self.customers.shards {
-                    let changed = R::versions(customers).changed(key);
+                for (shard, versions) in &shards {
                     let needed = needed.entry(*shard).or_default();
-                    *needed = changed.max(*needed);
+                    *needed = versions.changed(key).max(*needed);
                 }
             }
         }
-        needed
+        Ok(needed)
     }
 
     /// The new body of one partition's output, and whether the output has, or ever had, rows.

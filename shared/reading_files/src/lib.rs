@@ -58,8 +58,11 @@ pub trait Rule: Send + Sync + 'static {
     /// Reads a shard's object.
     fn decode(bytes: Bytes) -> Result<Self::Shard, Corrupt>;
 
+    /// The version of a shard.
+    fn version(shard: &Self::Shard) -> u64;
+
     /// Which keys of a shard changed when.
-    fn versions(shard: &Self::Shard) -> &Versions;
+    fn versions(shard: &Self::Shard) -> Result<&Versions, Corrupt>;
 
     /// The shards that can tell whose readings those of `keys` are.
     fn shards_of(keys: &mut dyn Iterator<Item = KeyHash>, count: ShardCount) -> BTreeSet<Shard>;

@@ -63,7 +63,7 @@ impl<R: Rule> ReadingFiles<R> {
         let Some((_, customers)) = self.shards.read(&self.lake().store, &place, R::decode).await? else {
             return Ok(None);
         };
-        let versions = R::versions(&customers);
+        let versions = R::versions(&customers).map_err(Error::corrupt(place))?;
         let keys = versions.changed_since(cursor.seen()).collect();
         Ok((versions.version > cursor.seen()).then_some(Change { keys, version: versions.version, cursor }))
     }

@@ -1,6 +1,6 @@
 //! A shard of `customer_trusted` as far as it says whose readings are let through: two of its columns.
 
-use super::{Owner, VERSIONS, Versions};
+use super::{Owner, Versions, changed_in, version_in};
 use crate::Corrupt;
 use crate::columnar::{Decoder, bigint_at, text_at};
 use crate::table::Table;
@@ -8,6 +8,7 @@ use arrow_array::RecordBatch;
 use bytes::Bytes;
 use hashbrown::HashTable;
 use std::hash::BuildHasher;
+use std::sync::OnceLock;
 
 const TABLE: Table = Table::CustomerTrusted;
 /// The columns that are read, and their places among them.
@@ -25,16 +26,19 @@ pub struct Consents {
     /// The rows' batches and places in them, by the hash of the email.
     places: HashTable<(u32, u32)>,
     hasher: foldhash::fast::RandomState,
-    versions: Versions,
+    version: u64,
+    /// Which keys changed when, as the footer has it: only a propagation needs that.
+    changed: String,
+    versions: OnceLock<Versions>,
 }
 
 impl Consents {
     /// Reads a shard's object.
     pub fn decode(bytes: Bytes) -> Result<Self, Corrupt> {
         let decoder = Decoder::new(bytes, TABLE.name())?;
-        let versions = Versions::parse(TABLE, decoder.metadata(VERSIONS))?;
+        let (version, changed) = (version_in(TABLE, &decoder)?, changed_in(TABLE, &decoder)?.to_owned());
         let batches: Vec<_> = decoder.columns(TABLE, |name| COLUMNS.contains(&name))?.collect::<Result<_, _>>()?;
-        let mut consents = Self { batches, versions, ..Self::default() };
+        let mut consents = Self { batches, version, changed, ..Self::default() };
         let Self { batches, places, hasher, .. } = &mut consents;
         let hash = |email: Option<&str>| hasher.hash_one(email.unwrap_or_default());
         places.reserve(batches.iter().map(RecordBatch::num_rows).sum(), |_| 0);
@@ -57,9 +61,23 @@ impl Consents {
         Some(Owner { email: email_at(*place)?, since_ms })
     }
 
+    /// The version of the shard.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
     /// The shard's versions, by the hash of the email.
-    pub fn versions(&self) -> &Versions {
-        &self.versions
+    ///
+    /// # Errors
+    /// If the footer is damaged, which is not seen before it is asked for.
+    pub fn versions(&self) -> Result<&Versions, Corrupt> {
+        match self.versions.get() {
+            Some(versions) => Ok(versions),
+            None => {
+                let versions = Versions::of(TABLE, self.version, &self.changed)?;
+                Ok(self.versions.get_or_init(|| versions))
+            }
+        }
     }
 }
 
@@ -78,7 +96,8 @@ mod tests {
         update.land(&FileName::of(&place), &place, people.iter());
         let bytes = update.settle().unwrap().encode().unwrap();
         let (shard, consents) = (TrustedShard::decode(bytes.clone()).unwrap(), Consents::decode(bytes).unwrap());
-        assert_eq!(consents.versions(), shard.versions());
+        assert_eq!(consents.versions().unwrap(), shard.versions());
+        assert_eq!(consents.version(), shard.versions().version);
         for person in &people {
             let expected = shard.customer(&person.email).map(|c| (c.email.as_str(), c.since_ms()));
             let found = consents.owner(&person.email);

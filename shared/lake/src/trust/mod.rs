@@ -23,7 +23,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A shard's versions: how many there were, and which keys changed when.
@@ -33,15 +32,6 @@ pub struct Versions {
     pub version: u64,
     /// For each key that was ever trusted, the version in which that last changed.
     changed: KeyNumbers,
-}
-
-/// Versions as a footer holds them.
-#[derive(Serialize, Deserialize)]
-struct StoredVersions<'a> {
-    version: u64,
-    /// [`KeyNumbers`], in base 64.
-    #[serde(borrow)]
-    changed: Cow<'a, str>,
 }
 
 impl Versions {
@@ -57,22 +47,38 @@ impl Versions {
 
     /// The next version, in which the trust in `keys` changed.
     fn next(&self, keys: impl IntoIterator<Item = KeyHash>) -> Self {
-        let mut next = self.clone();
-        next.version += 1;
-        next.changed.update(&keys.into_iter().map(|key| (key, Some(next.version))).collect());
-        next
+        let version = self.version + 1;
+        Self { version, changed: self.changed.with(&keys.into_iter().map(|key| (key, Some(version))).collect()) }
     }
 
-    fn footer(&self) -> Result<String, Corrupt> {
-        let changed = BASE64.encode(self.changed.encode()).into();
-        json(&StoredVersions { version: self.version, changed })
+    fn write(&self, footer: &mut Metadata) {
+        footer.insert(VERSION.into(), self.version.to_string());
+        footer.insert(CHANGED.into(), BASE64.encode(self.changed.encode()));
     }
 
-    fn parse(table: Table, footer: Option<&str>) -> Result<Self, Corrupt> {
-        let StoredVersions { version, changed } = parse(table, footer)?;
-        let changed = BASE64.decode(changed.as_bytes()).map_err(|error| Corrupt::new(table.name(), error))?;
-        Ok(Self { version, changed: KeyNumbers::decode(&changed, table.name())? })
+    fn read(table: Table, footer: &Decoder) -> Result<Self, Corrupt> {
+        Self::of(table, version_in(table, footer)?, changed_in(table, footer)?)
     }
+
+    fn of(table: Table, version: u64, changed: &str) -> Result<Self, Corrupt> {
+        let changed = BASE64.decode(changed).map_err(|error| Corrupt::new(table.name(), error))?;
+        Ok(Self { version, changed: KeyNumbers::decode(changed.into(), table.name())? })
+    }
+}
+
+/// The version of a shard, as its footer has it.
+fn version_in(table: Table, footer: &Decoder) -> Result<u64, Corrupt> {
+    let version = footer.metadata(VERSION).ok_or_else(|| lacks(table, "version"))?;
+    version.parse().map_err(|error| Corrupt::new(table.name(), error))
+}
+
+/// Which keys changed when, as the footer has it.
+fn changed_in(table: Table, footer: &Decoder) -> Result<&str, Corrupt> {
+    footer.metadata(CHANGED).ok_or_else(|| lacks(table, "changes"))
+}
+
+fn lacks(table: Table, what: &str) -> Corrupt {
+    Corrupt::new(table.name(), format!("its footer lacks the shard's {what}"))
 }
 
 /// The customer whose readings some are, and since when they may be used.
@@ -84,7 +90,9 @@ pub struct Owner<'a> {
     pub since_ms: i64,
 }
 
-const VERSIONS: &str = "stedi.versions";
+const VERSION: &str = "stedi.version";
+/// The [`Versions::changed`] keys in base 64: a footer holds text.
+const CHANGED: &str = "stedi.changed";
 
 /// A shard's object: rows of customers, sorted by email, and texts in its footer.
 fn encode(table: Table, rows: &[&Customer], versions: &Versions, mut footer: Metadata) -> Result<Bytes, Corrupt> {
@@ -105,7 +113,7 @@ fn encode(table: Table, rows: &[&Customer], versions: &Versions, mut footer: Met
         time(|c| c.sharewithpublicasofdate),
         time(|c| c.sharewithfriendsasofdate),
     ];
-    footer.insert(VERSIONS.into(), versions.footer()?);
+    versions.write(&mut footer);
     columnar::encode(table, "email", [columnar::batch(table, columns)], &footer)
         .map_err(|e| Corrupt::new(table.name(), e))
 }
@@ -113,7 +121,7 @@ fn encode(table: Table, rows: &[&Customer], versions: &Versions, mut footer: Met
 /// The customers, in order, what the footer says of versions, and the rest of it.
 fn decode(table: Table, bytes: Bytes) -> Result<(Vec<Customer>, Versions, Decoder), Corrupt> {
     let decoder = Decoder::new(bytes, table.name())?;
-    let versions = Versions::parse(table, decoder.metadata(VERSIONS))?;
+    let versions = Versions::read(table, &decoder)?;
     let mut rows = Vec::new();
     for batch in decoder.batches(table)? {
         let batch = batch?;
@@ -143,6 +151,6 @@ fn json(value: &impl Serialize) -> Result<String, Corrupt> {
 }
 
 fn parse<'a, T: Deserialize<'a>>(table: Table, text: Option<&'a str>) -> Result<T, Corrupt> {
-    let text = text.ok_or_else(|| Corrupt::new(table.name(), "its footer lacks the shard's versions or records"))?;
+    let text = text.ok_or_else(|| lacks(table, "records"))?;
     serde_json::from_str(text).map_err(|error| Corrupt::new(table.name(), error))
 }
