@@ -147,9 +147,11 @@ impl Cloud {
         self.inner.objects.listen(Arc::new(listener));
     }
 
-    /// How many partitions of a table are registered: none, if there is no such table.
-    #[must_use]
-    pub fn partitions(&self, database: &str, table: &str) -> usize {
+    /// How many partitions of a table are registered. To ask for them page by page would cost by their number.
+    ///
+    /// # Errors
+    /// If there is no such table, or if the catalogue's files cannot be read.
+    pub fn partitions(&self, database: &str, table: &str) -> io::Result<usize> {
         self.inner.endpoint.glue.partitions(database, table)
     }
 

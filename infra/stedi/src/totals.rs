@@ -164,13 +164,14 @@ impl<'a> Counting<'a> {
         };
         kept.keep(self.directory);
         let Totals { tables, landing, .. } = kept.totals;
-        let tables = Table::DERIVED.map(|table| {
+        let mut counts = BTreeMap::new();
+        for table in Table::DERIVED {
             let (rows, objects) = tables.get(&table).copied().unwrap_or_default();
-            let partitions = self.stack.cloud.partitions(DATABASE, table.name()) as u64;
-            (table.name(), TableCount { rows, objects, partitions })
-        });
+            let partitions = self.stack.cloud.partitions(DATABASE, table.name())? as u64;
+            counts.insert(table.name(), TableCount { rows, objects, partitions });
+        }
         let landing = Source::ALL.map(|source| (source.name(), landing.get(&source).copied().unwrap_or_default()));
-        Ok((tables.into(), landing.into()))
+        Ok((counts, landing.into()))
     }
 
     async fn count_all(&self) -> Result<Kept, BoxError> {

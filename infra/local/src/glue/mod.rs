@@ -18,6 +18,7 @@ use http::StatusCode;
 use input::Input;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
@@ -50,10 +51,11 @@ impl Glue {
         }
     }
 
-    /// How many partitions a table has; none, if there is no such table. A page by page count would copy them all.
-    pub(crate) fn partitions(&self, database: &str, table: &str) -> usize {
+    /// How many partitions a table has.
+    pub(crate) fn partitions(&self, database: &str, table: &str) -> io::Result<usize> {
         let catalog = &mut *self.catalog.lock().unwrap_or_else(PoisonError::into_inner);
-        catalog.partitions(database, table).map_or(0, BTreeMap::len)
+        let partitions = catalog.partitions(database, table);
+        partitions.map(BTreeMap::len).map_err(|refusal| io::Error::other(refusal.message))
     }
 
     fn call(&self, target: &str, body: &[u8]) -> Answer {
