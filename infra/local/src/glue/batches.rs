@@ -43,7 +43,8 @@ pub(super) fn get(catalog: &mut Catalog, input: &Input<'_>) -> Answer {
     let batch = input.batch("PartitionsToGet", READ_MAX)?;
     let partitions = catalog.partitions(&database, &table)?;
     let wanted = batch.iter().map(values_of).collect::<Result<Vec<_>, _>>()?;
-    let found: Vec<_> = wanted.iter().filter_map(|wanted| partitions.get(wanted)).collect();
+    let found = wanted.iter().filter_map(|wanted| Some(partitions.get(wanted)?.read()));
+    let found = found.collect::<Result<Vec<_>, _>>()?;
     Ok(json!({"Partitions": found, "UnprocessedKeys": []}))
 }
 

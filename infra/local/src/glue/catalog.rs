@@ -9,6 +9,7 @@ use crate::clock::{Clock, milliseconds};
 use crate::lines::Lines;
 use crate::objects::names;
 use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -19,12 +20,40 @@ const DATABASE: &str = "database.json";
 const TABLE: &str = "table.json";
 
 /// A table's partitions, by their values.
-pub(super) type Partitions = BTreeMap<Vec<String>, Map<String, Value>>;
+pub(super) type Partitions = BTreeMap<Vec<String>, Partition>;
+
+/// A partition as its line has it. It is read when somebody asks for it: most of a table's are only counted, or looked
+/// through for their values.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Partition(Box<RawValue>);
+
+impl Partition {
+    fn of(partition: &Map<String, Value>) -> Result<Self, Refusal> {
+        Ok(Self(to_raw_value(partition)?))
+    }
+
+    /// All of it.
+    pub(super) fn read(&self) -> Result<Map<String, Value>, Refusal> {
+        Ok(serde_json::from_str(self.0.get())?)
+    }
+
+    fn values(&self) -> Result<Vec<String>, Refusal> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Valued {
+            #[serde(default)]
+            values: Vec<String>,
+        }
+        let Valued { values } = serde_json::from_str(self.0.get())?;
+        Ok(values)
+    }
+}
 
 /// One line of a partitions file.
 #[derive(Serialize, Deserialize)]
 enum Change {
-    Put(Map<String, Value>),
+    Put(Partition),
     Delete(Vec<String>),
 }
 
@@ -130,11 +159,16 @@ impl Catalog {
         new: Vec<(Vec<String>, Map<String, Value>)>,
     ) -> Result<(), Refusal> {
         let loaded = self.load(database, table)?;
-        let (keys, changes): (Vec<_>, Vec<_>) = new.into_iter().map(|(key, value)| (key, Change::Put(value))).unzip();
+        let mut keys = Vec::new();
+        let mut changes = Vec::new();
+        for (key, partition) in new {
+            keys.push(key);
+            changes.push(Change::Put(Partition::of(&partition)?));
+        }
         loaded.lines.append(&changes)?;
         for (key, change) in keys.into_iter().zip(changes) {
-            if let Change::Put(value) = change {
-                loaded.partitions.insert(key, value);
+            if let Change::Put(partition) = change {
+                loaded.partitions.insert(key, partition);
             }
         }
         Ok(())
@@ -166,10 +200,7 @@ impl Catalog {
                 let mut partitions = Partitions::new();
                 for change in changes {
                     match change {
-                        Change::Put(partition) => {
-                            let values = partition.get("Values").cloned().unwrap_or_default();
-                            partitions.insert(serde_json::from_value(values)?, partition);
-                        }
+                        Change::Put(partition) => drop(partitions.insert(partition.values()?, partition)),
                         Change::Delete(values) => {
                             partitions.remove(&values);
                         }

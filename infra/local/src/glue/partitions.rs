@@ -1,7 +1,7 @@
 //! Partitions, one by one and page by page.
 
 use super::Answer;
-use super::catalog::Catalog;
+use super::catalog::{Catalog, Partition};
 use super::error::Refusal;
 use super::filter::{Filter, Key};
 use super::input::{Input, values};
@@ -16,7 +16,7 @@ pub(super) fn get(catalog: &mut Catalog, input: &Input<'_>) -> Answer {
     let (database, table) = of(input)?;
     let values = input.values("PartitionValues")?;
     let partition = catalog.partitions(&database, &table)?.get(&values).ok_or_else(|| missing(&values))?;
-    Ok(json!({"Partition": partition}))
+    Ok(json!({"Partition": partition.read()?}))
 }
 
 /// A page in the order of the values.
@@ -41,15 +41,15 @@ pub(super) fn get_all(catalog: &mut Catalog, input: &Input<'_>) -> Answer {
     let taken: Vec<_> = rest.by_ref().take(page).collect();
     let last = taken.last().map(|(values, _)| *values);
     let next = rest.next().and(last).map(|values| json!(values).to_string());
-    let shown = |partition: &Map<String, Value>| {
-        let mut partition = partition.clone();
+    let shown = |partition: &Partition| {
+        let mut partition = partition.read()?;
         let descriptor = partition.get_mut("StorageDescriptor").and_then(Value::as_object_mut);
         if let Some(descriptor) = descriptor.filter(|_| without_columns) {
             descriptor.remove("Columns");
         }
-        partition
+        Ok(partition)
     };
-    let partitions: Vec<_> = taken.into_iter().map(|(_, partition)| shown(partition)).collect();
+    let partitions = taken.into_iter().map(|(_, partition)| shown(partition)).collect::<Result<Vec<_>, Refusal>>()?;
     Ok(json!({"Partitions": partitions, "NextToken": next}))
 }
 
@@ -113,7 +113,8 @@ pub(super) fn replace(
         }
     };
     let partitions = catalog.partitions(database, table)?;
-    let created = partitions.get(old).ok_or_else(|| missing(old))?.get("CreationTime").cloned().unwrap_or_default();
+    let was = partitions.get(old).ok_or_else(|| missing(old))?.read()?;
+    let created = was.get("CreationTime").cloned().unwrap_or_default();
     let is_moved = values != old;
     if is_moved && partitions.contains_key(&values) {
         return Err(Refusal::exists("Partition"));
