@@ -106,23 +106,75 @@ pub(crate) struct Description {
     pub(crate) properties: Properties,
 }
 
-#[derive(Serialize, Deserialize)]
+/// The attribute: a [`Stamp`], and behind it as JSON the [`Rest`] if there is any.
 struct Attribute {
-    etag: String,
+    stamp: Stamp,
+    rest: Rest,
+}
+
+/// What every object has, in some 30 bytes. They find room in the inode of a file system such as ext4; what does not gets
+/// a block of its own, 4 KiB for each file.
+#[derive(Serialize, Deserialize)]
+struct Stamp {
+    /// The ETag, if it is such a hash.
+    md5: [u8; 16],
     size: u64,
     /// Seconds and nanoseconds of the modification time.
     modified: (i64, i64),
+    /// Whether the content type is [`OCTETS`].
+    is_octets: bool,
+}
+
+/// The content type that SDKs give to bodies of which they know nothing.
+const OCTETS: &str = "application/octet-stream";
+
+/// What only some objects have.
+#[derive(Default, PartialEq, Serialize, Deserialize)]
+struct Rest {
+    /// The ETag, if it is no MD5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    etag: Option<String>,
     #[serde(flatten)]
     properties: Properties,
 }
 
 impl Attribute {
+    fn of(file: &Metadata, etag: &str, mut properties: Properties) -> Self {
+        let md5 = unhex(etag);
+        let is_octets = properties.headers.content_type.as_deref() == Some(OCTETS);
+        if is_octets {
+            properties.headers.content_type = None;
+        }
+        let modified = (file.mtime(), file.mtime_nsec());
+        let stamp = Stamp { md5: md5.unwrap_or_default(), size: file.len(), modified, is_octets };
+        Self { stamp, rest: Rest { etag: md5.is_none().then(|| etag.to_owned()), properties } }
+    }
+
+    fn encode(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = postcard::to_allocvec(&self.stamp).map_err(io::Error::other)?;
+        if self.rest != Rest::default() {
+            serde_json::to_writer(&mut bytes, &self.rest)?;
+        }
+        Ok(bytes)
+    }
+
+    /// An attribute that cannot be read counts as absent: the body alone decides the ETag.
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (stamp, rest) = postcard::take_from_bytes(bytes).ok()?;
+        let rest = if rest.is_empty() { Rest::default() } else { serde_json::from_slice(rest).ok()? };
+        Some(Self { stamp, rest })
+    }
+
     fn fits(&self, file: &Metadata) -> bool {
-        self.size == file.len() && self.modified == (file.mtime(), file.mtime_nsec())
+        self.stamp.size == file.len() && self.stamp.modified == (file.mtime(), file.mtime_nsec())
     }
 
     fn describe(self, file: &Metadata) -> io::Result<Description> {
-        Ok(Description { etag: self.etag, size: self.size, modified: file.modified()?, properties: self.properties })
+        let Self { stamp: Stamp { md5, size, is_octets, .. }, rest: Rest { etag, mut properties } } = self;
+        if is_octets {
+            properties.headers.content_type = Some(OCTETS.into());
+        }
+        Ok(Description { etag: etag.unwrap_or_else(|| hex(&md5)), size, modified: file.modified()?, properties })
     }
 }
 
@@ -132,9 +184,7 @@ pub(crate) fn set(file: &File, etag: &str, properties: Properties) -> io::Result
 }
 
 fn set_as_of(file: &File, seen: &Metadata, etag: &str, properties: Properties) -> io::Result<()> {
-    let modified = (seen.mtime(), seen.mtime_nsec());
-    let attribute = Attribute { etag: etag.into(), size: seen.len(), modified, properties };
-    match file.set_xattr(ATTRIBUTE, &serde_json::to_vec(&attribute)?) {
+    match file.set_xattr(ATTRIBUTE, &Attribute::of(seen, etag, properties).encode()?) {
         // No extended attributes here: the ETag is computed when somebody asks, the properties are lost.
         Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
         other => other,
@@ -166,9 +216,8 @@ pub(crate) fn describe_path(path: &Path) -> io::Result<Description> {
     }
 }
 
-/// An attribute that cannot be read counts as absent: the body alone decides the ETag.
 fn parse(value: io::Result<Option<Vec<u8>>>) -> Option<Attribute> {
-    serde_json::from_slice(&value.ok().flatten()?).ok()
+    Attribute::decode(&value.ok().flatten()?)
 }
 
 fn hash(mut file: &File) -> io::Result<String> {
@@ -182,8 +231,56 @@ fn hash(mut file: &File) -> io::Result<String> {
     }
 }
 
+/// What [`hex`] makes those digits of; none if it is no 16 bytes.
+fn unhex(digits: &str) -> Option<[u8; 16]> {
+    let bytes = u128::from_str_radix(digits, 16).ok()?.to_be_bytes();
+    (hex(&bytes) == digits).then_some(bytes)
+}
+
 /// Lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     bytes.iter().flat_map(|b| [b >> 4, b & 15]).map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MD5: &str = "0bce989a03eec36686ee30bdbcd8fa03";
+
+    /// What the attribute of a file with this ETag and these properties tells, and how many bytes it has.
+    fn kept(etag: &str, properties: &Properties) -> (Description, usize) {
+        let file = tempfile::tempfile().unwrap();
+        let metadata = file.metadata().unwrap();
+        let bytes = Attribute::of(&metadata, etag, properties.clone()).encode().unwrap();
+        let attribute = Attribute::decode(&bytes).unwrap();
+        assert!(attribute.fits(&metadata));
+        (attribute.describe(&metadata).unwrap(), bytes.len())
+    }
+
+    #[test]
+    fn all_that_is_known_of_an_object_is_kept() {
+        let plain = Properties::default();
+        let octets = Headers { content_type: Some(OCTETS.into()), ..Headers::default() };
+        let text = Headers { content_type: Some("text/plain".into()), ..Headers::default() };
+        let tagged = Properties { tags: BTreeMap::from([("a".into(), "b".into())]), ..plain.clone() };
+        let of_headers = [octets, text].map(|headers| Properties { headers, ..plain.clone() });
+        for etag in [MD5, "0bce989a03eec36686ee30bdbcd8fa03-7", "0BCE989A03EEC36686EE30BDBCD8FA03", "+1", ""] {
+            for properties in of_headers.iter().chain([&plain, &tagged]) {
+                let (told, _) = kept(etag, properties);
+                assert_eq!((told.etag.as_str(), &told.properties), (etag, properties));
+            }
+        }
+    }
+
+    #[test]
+    fn what_most_objects_have_finds_room_in_an_inode() {
+        // Of ext4's 256 bytes 92 are for attributes; a name takes 16 bytes and its own, the end of the list 4.
+        let room = 92 - 16 - ATTRIBUTE.trim_start_matches("user.").len().next_multiple_of(4) - 4;
+        let headers = Headers { content_type: Some(OCTETS.into()), ..Headers::default() };
+        let (_, bytes) = kept(MD5, &Properties { headers, ..Properties::default() });
+        // Empty and of now; the largest object and the last time of all take 9 more.
+        assert!(bytes + 9 <= room, "{bytes} of {room} bytes");
+    }
 }
