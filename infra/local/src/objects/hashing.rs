@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 const TOGETHER_BYTES_MIN: usize = 32 * 1024;
 /// As much of one body is hashed before others have a turn: a short one need not wait for the end of a long one, which
 /// is hashed together with whatever comes next.
-const SLICE_BYTES: usize = 512 * 1024;
+const SLICE_BYTES: usize = 2 * 1024 * 1024;
 /// The lanes of the widest registers there are, those of AVX-512. With more bodies a task would keep its thread for
 /// longer; the next one takes them.
 const LANES_MAX: usize = 16;
