@@ -147,6 +147,15 @@ impl Cloud {
         self.inner.objects.listen(Arc::new(listener));
     }
 
+    /// The file of an object, for whoever has many of them to look at and needs no more than their bytes; none if there is
+    /// no such object.
+    ///
+    /// # Errors
+    /// If the file system refuses.
+    pub fn file(&self, bucket: &str, key: &str) -> io::Result<Option<File>> {
+        self.inner.objects.file(bucket, key)
+    }
+
     /// How many partitions of a table are registered. To ask for them page by page would cost by their number.
     ///
     /// # Errors

@@ -11,7 +11,7 @@
 use crate::directories::Directories;
 use crate::report::{LandingCount, TableCount};
 use crate::stack::Stack;
-use crate::tables;
+use crate::tables::{self, Counter};
 use aws::BoxError;
 use aws::settings::DATABASE;
 use lake::layout::{self, Source};
@@ -174,20 +174,24 @@ impl<'a> Counting<'a> {
         Ok((counts, landing.into()))
     }
 
+    fn counter(&self) -> Counter {
+        Counter { lake: self.stack.lake.clone(), files: Some(self.stack.cloud.clone()) }
+    }
+
     async fn count_all(&self) -> Result<Kept, BoxError> {
         let bucket = self.stack.lake.bucket().to_owned();
         let roots = prefixes().map(|prefix| local::directory_of(&bucket, prefix));
         // Before anything is counted: what somebody changes by hand meanwhile is then noticed by the next run.
         let directories = Directories::below(self.directory, roots);
-        let totals = tables::count_all(&self.stack.lake, self.directory).await?;
+        let totals = tables::count_all(&self.counter(), self.directory).await?;
         Ok(Kept { bucket, totals, directories })
     }
 
     /// The totals with what was stored; none if only a count of everything can tell.
     async fn add(&self, mut kept: Kept, stored: AllStored) -> Result<Option<Kept>, BoxError> {
-        let lake = &self.stack.lake;
+        let counter = self.counter();
         // Of the others the former times stay, so that a change by hand meanwhile is noticed by the next run.
-        for directory in stored.keys().flat_map(|key| directories_of(lake.bucket(), key)).collect::<BTreeSet<_>>() {
+        for directory in stored.keys().flat_map(|key| directories_of(&kept.bucket, key)).collect::<BTreeSet<_>>() {
             kept.directories.look_at(self.directory, directory);
         }
         let counted = stored.into_iter().filter_map(|(key, stored)| Some((Counted::of(&key)?, key, stored)));
@@ -197,12 +201,10 @@ impl<'a> Counting<'a> {
         }
         let read = aws::all(counted.into_iter().map(async |(counted, key, stored)| match counted {
             Counted::Object(table) => {
-                let rows = tables::rows(lake, table, &key, stored.bytes, stored.etag).await?;
+                let rows = counter.rows_now(table, &key, stored.bytes, stored.etag).await?;
                 Ok::<_, BoxError>(rows.map(|rows| Read::Object(table, key, rows, stored.is_new)))
             }
-            Counted::Receipt(source) => {
-                Ok(tables::receipt(lake, &lake.at(key)).await?.map(|count| Read::Receipt(source, count)))
-            }
+            Counted::Receipt(source) => Ok(counter.receipt(&key).await?.map(|count| Read::Receipt(source, count))),
         }));
         for read in read.await? {
             let is_added = match read {

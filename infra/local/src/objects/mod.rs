@@ -198,6 +198,12 @@ impl Objects {
         Ok(Some((file, description)))
     }
 
+    /// The file of an object, whose bytes stay those of one version.
+    pub(crate) fn file(&self, bucket: &str, key: &str) -> io::Result<Option<File>> {
+        let Some(directory) = self.bucket(bucket) else { return Ok(None) };
+        Ok(place::open(&Location::of(&directory, key))?.map(|(file, _)| file))
+    }
+
     /// A new temporary file for a body, of which a checksum is to be computed or not.
     pub(crate) fn temporary(&self, algorithm: Option<Algorithm>) -> io::Result<Temporary> {
         // A counter is unique: one process per lake, and it swept the directory when it opened.
