@@ -15,6 +15,7 @@ mod readers;
 use aws::function::{Function, Handling, Input};
 use aws::lake::Lake;
 use bytes::Bytes;
+use derivation::Start;
 use lake::Corrupt;
 use lake::hash::{KeyHash, Shard, ShardCount};
 use lake::layout::FileName;
@@ -34,6 +35,7 @@ impl Rule for OfTrustedCustomers {
     type Shard = Consents;
     const TRUST: Table = Table::CustomerTrusted;
     const NOT_TRUSTED: &'static str = "no_trusted_customer";
+    const START: Option<Start> = Some(Start { bytes: Consents::START_BYTES, needed: Consents::needed });
 
     fn decode(bytes: Bytes) -> Result<Consents, Corrupt> {
         Consents::decode(bytes)
@@ -52,8 +54,8 @@ impl Rule for OfTrustedCustomers {
         emails.map(|email| email.shard(count)).collect()
     }
 
-    fn owner<'a>(customers: &'a Customers<Consents>, user: &Key) -> Option<Owner<'a>> {
-        customers.shard_of(user.hash)?.owner(&user.text)
+    fn owner<'a>(customers: &'a Customers<Consents>, user: &'a Key) -> Option<Owner<'a>> {
+        customers.shard_of(user.hash)?.owner(user)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::OfTrustedCustomers;
 use derivation::{Derivation, Derived, Error, Inputs, Stored, publish};
+use foldhash::fast::FixedState;
 use lake::announcement::Announcement;
 use lake::hash::{KeyHash, Shard};
 use lake::layout::{self, FileName, Source};
@@ -10,17 +11,18 @@ use lake::readers::Readers;
 use reading_files::ReadingFiles;
 use reading_files::announce::Announced;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 type Files = ReadingFiles<OfTrustedCustomers>;
 
 /// Brings the registers up to date with files that were announced.
 pub(crate) async fn note(files: &Files, landed: &BTreeMap<FileName, Announced>) -> Result<(), Error> {
     let count = files.lake().charter().customer_shards;
-    let keys = landed.values().flat_map(|announced| announced.announcement.keys.keys());
+    let keys = landed.values().flat_map(|announced| announced.announcement.hashes());
     let shards: BTreeSet<Shard> = keys.map(|key| key.shard(count)).collect();
     if !shards.is_empty() {
-        publish(files.lake(), &Registers { files, landed, shards }).await?;
+        publish(files.lake(), &Registers { files, landed, shards, looked: AtomicBool::new(false) }).await?;
     }
     Ok(())
 }
@@ -29,6 +31,9 @@ struct Registers<'a> {
     files: &'a Files,
     landed: &'a BTreeMap<FileName, Announced>,
     shards: BTreeSet<Shard>,
+    /// Whether it was derived before. At first what was announced is taken as it was then: if nothing is put, nothing
+    /// follows from it, and the look after a put tells whether that still stood. Only then is it worth a look before.
+    looked: AtomicBool,
 }
 
 impl Derivation for Registers<'_> {
@@ -44,19 +49,22 @@ impl Derivation for Registers<'_> {
     /// middle comes back with nothing but the file's name.
     async fn derive(&self, stored: &[Stored], inputs: &Inputs<'_>) -> Result<Derived<()>, Error> {
         let Charter { customer_shards: count, consent_policy: policy } = self.files.lake().charter();
-        let mut latest_ms: BTreeMap<Shard, BTreeMap<KeyHash, i64>> = BTreeMap::new();
+        // Many files of a batch have the same keys.
+        let mut latest_ms: HashMap<KeyHash, i64, FixedState> = HashMap::default();
         let mut lowered = BTreeSet::new();
-        let current = aws::all(self.landed.iter().map(|(file, known)| self.current(file, known, inputs))).await?;
-        for (key, announced) in current.iter().flat_map(|announcement| &announcement.keys) {
-            match announced.latest_ms {
-                _ if announced.lowered => drop(lowered.insert(*key)),
+        let look = self.looked.swap(true, Ordering::Relaxed);
+        let current = self.landed.iter().map(|(file, known)| self.current(file, known, look, inputs));
+        for key in aws::all(current).await?.iter().flat_map(|announcement| announcement.keys()) {
+            match key.latest_ms {
+                _ if key.lowered => drop(lowered.insert(key.hash)),
                 Some(time_ms) => {
-                    let latest_ms = latest_ms.entry(key.shard(count)).or_default().entry(*key).or_insert(time_ms);
-                    *latest_ms = time_ms.max(*latest_ms);
+                    latest_ms.entry(key.hash).and_modify(|latest| *latest = time_ms.max(*latest)).or_insert(time_ms);
                 }
                 None => {}
             }
         }
+        let mut of_shard: BTreeMap<Shard, Vec<(KeyHash, i64)>> = BTreeMap::new();
+        latest_ms.into_iter().for_each(|(key, ms)| of_shard.entry(key.shard(count)).or_default().push((key, ms)));
         #[cfg(feature = "broken")]
         if derivation::broken::is(derivation::broken::Broken::NeverRecounts) {
             lowered.clear();
@@ -71,7 +79,7 @@ impl Derivation for Registers<'_> {
         let bodies = self.shards.iter().zip(stored).map(|(shard, stored)| {
             let was = stored.body.as_ref().map(Readers::decode).transpose();
             let was = was.map_err(Error::corrupt(stored.place.clone()))?.unwrap_or_default();
-            let raised = latest_ms.get(shard).and_then(|latest_ms| was.raised(latest_ms, policy));
+            let raised = of_shard.remove(shard).and_then(|latest_ms| was.raised(latest_ms, policy));
             let is = raised.as_ref().unwrap_or(&was);
             let recounted = recounted.get(shard).and_then(|latest_ms| is.recounted(latest_ms, policy));
             let changed = recounted.or(raised).filter(|changed| *changed != was);
@@ -91,22 +99,28 @@ impl Registers<'_> {
         let files = self.files.files_with_among(&keys, inputs).await?;
         let mut latest_ms: BTreeMap<KeyHash, Option<i64>> = keys.into_iter().map(|key| (key, None)).collect();
         for announced in aws::all(files.iter().map(|file| self.announcement(file, inputs))).await? {
-            for (key, latest_ms) in &mut latest_ms {
-                *latest_ms = announced.keys.get(key).and_then(|announced| announced.latest_ms).max(*latest_ms);
+            for key in announced.keys() {
+                if let Some(latest_ms) = latest_ms.get_mut(&key.hash) {
+                    *latest_ms = key.latest_ms.max(*latest_ms);
+                }
             }
         }
         Ok(latest_ms)
     }
 
-    /// What is announced of a file now: what was known of it when it was landed, or something newer.
+    /// What is announced of a file: what was known of it when it was landed, or if we are to look, perhaps something newer.
     async fn current<'b>(
         &self,
         file: &FileName,
         known: &'b Announced,
+        look: bool,
         inputs: &Inputs<'_>,
     ) -> Result<Cow<'b, Announcement>, Error> {
         let place = self.files.lake().at(layout::announcement(Source::Accelerometer, file));
-        if inputs.version(&place).await? == known.version {
+        if !look {
+            inputs.note(&place, known.version.clone());
+        }
+        if !look || inputs.version(&place).await? == known.version {
             return Ok(Cow::Borrowed(&known.announcement));
         }
         Ok(Cow::Owned(self.announcement(file, inputs).await?))

@@ -35,10 +35,13 @@ pub(crate) async fn bring_up_to_date(
     let mut due: BTreeMap<FileName, Place> = files.iter().map(|f| (f.name.clone(), f.place.clone())).collect();
     for _ in 0..ATTEMPTS_MAX {
         let mut cursors = Vec::new();
-        for shard in touched {
+        let read = aws::all(touched.iter().map(async |shard| {
             let cursor = Cursor::read(lake, layout::cursor(Table::CustomerTrusted, *shard)).await?;
             let place = lake.at(layout::customers(Table::CustomerTrusted, *shard));
-            let Some((_, customers)) = shards.read(&lake.store, &place, CustomerShard::decode).await? else { continue };
+            let customers = shards.read(&lake.store, &place, CustomerShard::decode).await?;
+            Ok::<_, Error>(customers.map(|(_, customers)| (cursor, customers)))
+        }));
+        for (cursor, customers) in read.await?.into_iter().flatten() {
             if customers.version() > cursor.seen() {
                 let changed = customers.accounts_changed_since(cursor.seen());
                 due.extend(changed.map(|(file, place)| (file.clone(), place.clone())));

@@ -14,6 +14,7 @@
 use aws::function::{Function, Handling, Input};
 use aws::lake::Lake;
 use bytes::Bytes;
+use derivation::Start;
 use lake::Corrupt;
 use lake::hash::{KeyHash, Shard, ShardCount};
 use lake::reading::{Key, StepTrainer};
@@ -31,6 +32,7 @@ impl Rule for OfCuratedCustomers {
     type Shard = CuratedShard;
     const TRUST: Table = Table::CustomerCurated;
     const NOT_TRUSTED: &'static str = "no_curated_customer";
+    const START: Option<Start> = None;
 
     fn decode(bytes: Bytes) -> Result<CuratedShard, Corrupt> {
         CuratedShard::decode(bytes)
@@ -49,8 +51,8 @@ impl Rule for OfCuratedCustomers {
         count.all().collect()
     }
 
-    fn owner<'a>(customers: &'a Customers<CuratedShard>, serial_number: &Key) -> Option<Owner<'a>> {
-        let owners = customers.shards().filter_map(|shard| shard.owner(&serial_number.text));
+    fn owner<'a>(customers: &'a Customers<CuratedShard>, serial_number: &'a Key) -> Option<Owner<'a>> {
+        let owners = customers.shards().filter_map(|shard| shard.owner(serial_number.hash));
         let owner = owners.max_by(|a, b| a.cmp_latest(b))?;
         Some(Owner { email: &owner.email, since_ms: owner.since_ms()? })
     }

@@ -2,9 +2,10 @@
 
 use aws::BoxError;
 use aws::lake::Lake;
-use aws::store::{Read, Version};
+use aws::store::{Listing, Read, Version};
 use lake::layout::{self, FileName, Place, Source};
 use lake::receipt::Receipt;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -108,15 +109,27 @@ const UPLOAD_BYTES_MAX: u32 = 128 << 20;
 /// How many files are uploaded at once, if memory allows: the embedded S3 hashes as many bodies in the time of one.
 const UPLOADS_MAX: usize = 16;
 
+/// To look at each of so few files is cheaper than to list what is there.
+const LOOKED_AT_MAX: usize = 8;
+
 /// Uploads files in whatever order, many at once and on all cores: to store a file is to hash it.
 pub(crate) async fn upload_all(files: Vec<LandingFile>, lake: &Lake) -> Result<(), BoxError> {
     let memory = Arc::new(Semaphore::new(UPLOAD_BYTES_MAX as usize));
+    let mut of_source: BTreeMap<Source, usize> = BTreeMap::new();
+    files.iter().for_each(|file| *of_source.entry(file.source).or_default() += 1);
+    let mut held: BTreeMap<Source, Listing> = BTreeMap::new();
+    for (source, files) in of_source {
+        if files > LOOKED_AT_MAX {
+            held.insert(source, lake.store.list(lake.bucket(), source.landing().prefix(), false).await?);
+        }
+    }
     let uploads = files.into_iter().map(|file| {
         let (lake, memory) = (lake.clone(), memory.clone());
+        let held = held.get(&file.source).and_then(|held| held.version(&file.key));
         async move {
             let bytes = u32::try_from(file.size()?).unwrap_or(u32::MAX).min(UPLOAD_BYTES_MAX);
             let _taken = memory.acquire_many(bytes).await?;
-            file.upload(&lake).await
+            file.upload(&lake, held).await
         }
     });
     aws::spread_over(UPLOADS_MAX, uploads).await.into_iter().collect()
@@ -139,8 +152,9 @@ impl LandingFile {
     }
 
     /// Uploads the file, unless the lake holds it already in the same version and its receipt says so: a file that was
-    /// copied into the lake by hand, or whose receipt was removed, is landed once more.
-    pub(crate) async fn upload(self, lake: &Lake) -> Result<(), BoxError> {
+    /// copied into the lake by hand, or whose receipt was removed, is landed once more. `held` is the version that the lake
+    /// holds, if that is known.
+    pub(crate) async fn upload(self, lake: &Lake, mut held: Option<Version>) -> Result<(), BoxError> {
         let body = match self.content {
             Content::InMemory(bytes) => bytes,
             Content::OnDisk(path) => std::fs::read(&path).map_err(|error| LandingError::Unreadable(path, error))?,
@@ -149,7 +163,10 @@ impl LandingFile {
         let place = lake.at(self.key);
         let body = bytes::Bytes::from(body);
         loop {
-            let version = lake.store.version(&place).await?;
+            let version = match held.take() {
+                Some(held) => held,
+                None => lake.store.version(&place).await?,
+            };
             if let Version::Etag(held) = &version
                 && *held == etag(&body)
                 && receipted(lake, source, &place).await?.as_ref() == Some(held)

@@ -54,7 +54,7 @@ pub(crate) async fn run(args: Run) -> Result<(), BoxError> {
         dispatcher.release(usize::MAX);
     } else {
         for file in files {
-            file.upload(&stack.lake).await?;
+            file.upload(&stack.lake, None).await?;
         }
     }
     let delivered = dispatcher.wait_until_quiet().await;

@@ -23,13 +23,13 @@ use step_trainer_trusted::StepTrainerTrusted;
 pub(crate) type Reasons = Arc<Mutex<BTreeMap<(String, Place), String>>>;
 
 /// Landing files in one call at most: what is announced of each is kept up to the end.
-const FILES_MAX: usize = 250;
+const FILES_MAX: usize = 1_000;
 /// Other events in one call at most. AWS allows no more.
 const EVENTS_MAX: usize = 10_000;
 
-/// How many functions look at nothing but landing files and each other's outputs of the same: `customer_trusted` and
-/// `accelerometer_trusted`.
-pub(crate) const FIRST: usize = 2;
+/// How many functions look at nothing but the customers' landing files: `customer_trusted`. The others wait for the readings
+/// to be uploaded, and so take many of them together.
+pub(crate) const FIRST: usize = 1;
 
 /// A lake in the embedded S3 and Glue.
 pub(crate) struct Stack {

@@ -78,6 +78,16 @@ pub struct Listing {
     pub complete: bool,
 }
 
+impl Listing {
+    /// The version of the object at `key`, if the list tells.
+    pub fn version(&self, key: &str) -> Option<Version> {
+        match self.objects.get(key) {
+            Some(etag) => Some(Version::Etag(etag.clone())),
+            None => self.complete.then_some(Version::Absent),
+        }
+    }
+}
+
 /// A failed S3 call: what was tried, and why it failed.
 #[derive(Debug)]
 pub struct StoreError {
@@ -114,8 +124,27 @@ impl Store {
 
     /// Reads an object; `known` is the ETag of a version that the reader already has.
     pub fn read<'a>(&'a self, place: &'a Place, known: Option<&'a str>) -> BoxFuture<'a, Result<Read, StoreError>> {
+        self.read_range_of(place, known, None)
+    }
+
+    /// As [`Self::read`], but no more of the object than its first `bytes_max` bytes. S3 refuses that of an empty one.
+    pub fn read_start<'a>(
+        &'a self,
+        place: &'a Place,
+        known: Option<&'a str>,
+        bytes_max: usize,
+    ) -> BoxFuture<'a, Result<Read, StoreError>> {
+        self.read_range_of(place, known, Some(format!("bytes=0-{}", bytes_max.saturating_sub(1))))
+    }
+
+    fn read_range_of<'a>(
+        &'a self,
+        place: &'a Place,
+        known: Option<&'a str>,
+        range: Option<String>,
+    ) -> BoxFuture<'a, Result<Read, StoreError>> {
         Box::pin(async move {
-            let Some(found) = self.get(place, known).await? else { return Ok(Read::Absent) };
+            let Some(found) = self.get(place, known, range).await? else { return Ok(Read::Absent) };
             let Some((etag, body)) = found else { return Ok(Read::Unchanged) };
             let body = body.collect().await.map_err(|error| failed("read", place, &error))?;
             Ok(Read::Found { etag, body: body.into_bytes() })
@@ -126,7 +155,7 @@ impl Store {
     /// archived and cannot be read.
     pub fn open<'a>(&'a self, place: &'a Place) -> BoxFuture<'a, Result<Option<(String, Body)>, StoreError>> {
         Box::pin(async move {
-            let found = self.get(place, None).await?.flatten();
+            let found = self.get(place, None, None).await?.flatten();
             Ok(found.map(|(etag, stream)| (etag, Body { stream, place: place.clone() })))
         })
     }
@@ -136,8 +165,9 @@ impl Store {
         &self,
         place: &Place,
         known: Option<&str>,
+        range: Option<String>,
     ) -> Result<Option<Option<(String, ByteStream)>>, StoreError> {
-        let call = self.client.get_object().bucket(&place.bucket).key(&place.key);
+        let call = self.client.get_object().bucket(&place.bucket).key(&place.key).set_range(range);
         match call.set_if_none_match(known.map(str::to_owned)).send().await {
             Ok(GetObjectOutput { e_tag: Some(etag), body, .. }) => Ok(Some(Some((etag, body)))),
             Ok(_) => Err(failed("get", place, &NoEtag)),

@@ -1,7 +1,7 @@
 //! Decoded objects by version, kept while a function is warm.
 
 use crate::Error;
-use aws::store::{Read, Store};
+use aws::store::{Read, Store, StoreError};
 use bytes::Bytes;
 use lake::Corrupt;
 use lake::layout::Place;
@@ -18,7 +18,17 @@ pub const CACHE_BYTES_MAX: usize = 32 << 20;
 #[derive(Debug)]
 pub struct Cache<T> {
     bytes_max: usize,
+    start: Option<Start>,
     entries: Mutex<Entries<T>>,
+}
+
+/// The start of an object, if that is all that is decoded of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Start {
+    /// How many bytes are read at first.
+    pub bytes: usize,
+    /// How many bytes are needed, given those.
+    pub needed: fn(&[u8]) -> usize,
 }
 
 #[derive(Debug)]
@@ -41,7 +51,13 @@ struct Entry<T> {
 impl<T: Send + Sync + 'static> Cache<T> {
     /// A cache of objects that have at most `bytes_max` bytes together, as they are stored.
     pub fn new(bytes_max: usize) -> Self {
-        Self { bytes_max, entries: Mutex::new(Entries { objects: HashMap::new(), bytes: 0, uses: 0 }) }
+        let entries = Mutex::new(Entries { objects: HashMap::new(), bytes: 0, uses: 0 });
+        Self { bytes_max, start: None, entries }
+    }
+
+    /// As [`Self::new`], of objects of which only the start is read and decoded.
+    pub fn of_starts(bytes_max: usize, start: Start) -> Self {
+        Self { start: Some(start), ..Self::new(bytes_max) }
     }
 
     /// Reads an object, decoding it only if it is not the version at hand: its ETag and what it holds; none if there is
@@ -57,7 +73,7 @@ impl<T: Send + Sync + 'static> Cache<T> {
         if known.is_some() && crate::broken::is(crate::broken::Broken::TrustsItsCache) {
             return Ok(known);
         }
-        match store.read(place, known.as_ref().map(|(etag, _)| etag.as_str())).await? {
+        match self.fetch(store, place, known.as_ref().map(|(etag, _)| etag.as_str())).await? {
             Read::Unchanged => Ok(known),
             Read::Absent => Ok(None),
             Read::Found { etag, body } => {
@@ -69,6 +85,19 @@ impl<T: Send + Sync + 'static> Cache<T> {
                 let value = Arc::new(decoded.map_err(Error::corrupt(place.clone()))?);
                 self.put(place.clone(), etag.clone(), value.clone(), bytes);
                 Ok(Some((etag, value)))
+            }
+        }
+    }
+
+    /// Reads as much of an object as is decoded.
+    async fn fetch(&self, store: &Store, place: &Place, known: Option<&str>) -> Result<Read, StoreError> {
+        let Some(Start { bytes, needed }) = self.start else { return store.read(place, known).await };
+        let mut wanted = bytes;
+        loop {
+            match store.read_start(place, known, wanted).await? {
+                // The object goes on, and so does what is needed. It may have grown when it is read again.
+                Read::Found { body, .. } if body.len() == wanted && needed(&body) > wanted => wanted = needed(&body),
+                read => return Ok(read),
             }
         }
     }

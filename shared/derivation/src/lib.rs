@@ -31,7 +31,7 @@ mod cache;
 mod cursor;
 mod inputs;
 
-pub use cache::{CACHE_BYTES_MAX, Cache};
+pub use cache::{CACHE_BYTES_MAX, Cache, Start};
 pub use cursor::Cursor;
 pub use inputs::Inputs;
 

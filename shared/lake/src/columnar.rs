@@ -52,6 +52,17 @@ pub fn encode(
     batches: impl IntoIterator<Item = Result<RecordBatch, ArrowError>>,
     metadata: &Metadata,
 ) -> Result<Bytes, ParquetError> {
+    encode_behind(&[], table, sorted_by, batches, metadata)
+}
+
+/// As [`encode`], with `front` behind its first four bytes, before all rows.
+pub(crate) fn encode_behind(
+    front: &[u8],
+    table: Table,
+    sorted_by: &str,
+    batches: impl IntoIterator<Item = Result<RecordBatch, ArrowError>>,
+    metadata: &Metadata,
+) -> Result<Bytes, ParquetError> {
     let schema = schema(table);
     let sorted = schema.fields().iter().position(|field| field.name() == sorted_by);
     let mut properties = WriterProperties::builder()
@@ -71,6 +82,7 @@ pub fn encode(
     }
     let options = ArrowWriterOptions::new().with_properties(properties.build()).with_skip_arrow_metadata(true);
     let mut writer = ArrowWriter::try_new_with_options(Vec::new(), schema, options)?;
+    writer.write_all(front)?;
     for batch in batches {
         writer.write(&batch?)?;
     }

@@ -1,6 +1,6 @@
 //! Customer records, and which of a customer's records is the latest.
 
-use crate::hash::{KeyHash, fingerprint};
+use crate::hash::{ContentDigest, KeyHash};
 use crate::landing::Collect;
 use crate::landing::fields::{Fields, Rejection};
 use serde::Serialize;
@@ -64,8 +64,8 @@ impl Customer {
     }
 
     /// Tells this record's content from another's.
-    pub fn digest(&self) -> String {
-        fingerprint(&self.canonical_json())
+    pub fn digest(&self) -> ContentDigest {
+        ContentDigest::of(&self.canonical_json())
     }
 
     /// Which of two records of one customer counts: the later one; of two of one time the one without consent; then

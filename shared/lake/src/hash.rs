@@ -97,14 +97,21 @@ impl FromStr for KeyHash {
     }
 }
 
+/// As text where people may read it, else as its bytes.
 impl Serialize for KeyHash {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(text(&self.digits()))
+        match serializer.is_human_readable() {
+            true => serializer.serialize_str(text(&self.digits())),
+            false => self.0.serialize(serializer),
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for KeyHash {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            return <[u8; 16]>::deserialize(deserializer).map(Self);
+        }
         let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
     }
@@ -112,10 +119,25 @@ impl<'de> Deserialize<'de> for KeyHash {
 
 /// A short fingerprint of any text: the first 64 bits of its SHA-256 as 16 hexadecimal digits.
 pub fn fingerprint(text: &str) -> String {
-    let digest = Sha256::digest(text.as_bytes());
     let mut digits = [0; 16];
-    hexadecimal(&digest[..8], &mut digits);
+    hexadecimal(&short(text), &mut digits);
     self::text(&digits).to_owned()
+}
+
+fn short(text: &str) -> [u8; 8] {
+    let digest = Sha256::digest(text.as_bytes());
+    std::array::from_fn(|i| digest[i])
+}
+
+/// Tells the content of one text from another's: the first 64 bits of its SHA-256.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ContentDigest([u8; 8]);
+
+impl ContentDigest {
+    /// The digest of `text`.
+    pub fn of(text: &str) -> Self {
+        Self(short(text))
+    }
 }
 
 /// How many customer shards a lake has (`CUSTOMER_SHARDS`); chosen when the lake is made and fixed from then on.

@@ -38,8 +38,23 @@ impl KeyNumbers {
 
     /// The number of a key.
     pub(crate) fn get(&self, key: KeyHash) -> Option<u64> {
-        let at = self.entries().binary_search_by(|entry| key_of(entry).cmp(&key.bytes())).ok()?;
-        Some(decoded(&self.entries()[at]).1)
+        let (entries, wanted) = (self.entries(), u128::from_be_bytes(key.bytes()));
+        let number_of = |entry: &Entry| entry.first_chunk().map_or(0, |key| u128::from_be_bytes(*key));
+        // Hashes are spread evenly: so far into all that there are is this one, or not far from there.
+        let share = (wanted >> u64::BITS) * entries.len() as u128;
+        let near = (share >> u64::BITS) as usize;
+        let mut around = 1;
+        let (start, end) = loop {
+            let (start, end) = (near.saturating_sub(around), entries.len().min(near + around));
+            let begins = start == 0 || number_of(&entries[start]) <= wanted;
+            let ends = end == entries.len() || number_of(&entries[end]) > wanted;
+            if begins && ends {
+                break (start, end);
+            }
+            around *= 4;
+        };
+        let at = entries[start..end].binary_search_by_key(&wanted, number_of).ok()?;
+        Some(decoded(&entries[start + at]).1)
     }
 
     /// All keys, in order, with their numbers.
@@ -92,6 +107,23 @@ mod tests {
         assert_eq!(again.iter().count(), 100);
         for (n, number) in [(7, None), (8, Some(u64::MAX)), (9, Some(9)), (200, Some(1)), (201, None)] {
             assert_eq!(again.get(key(n)), number, "{n}");
+        }
+    }
+
+    #[test]
+    fn keys_are_found_however_they_are_spread() {
+        // Many of one beginning, and few of others.
+        let key = |n: u128| KeyHash::from_bytes(((n % 500) << (n % 3 * 57)).to_be_bytes());
+        for many in [0, 1, 2, 3, 10, 1_000] {
+            let changes: BTreeMap<_, _> = (0..many).map(|n| (key(n * 7), Some(n as u64))).collect();
+            let numbers = KeyNumbers::default().with(&changes);
+            for n in 0..2_000 {
+                let expected = changes.get(&key(n)).copied().flatten();
+                assert_eq!(numbers.get(key(n)), expected, "{many} {n}");
+            }
+            for extreme in [[0; KEY_BYTES], [0xff; KEY_BYTES]].map(KeyHash::from_bytes) {
+                assert_eq!(numbers.get(extreme), changes.get(&extreme).copied().flatten());
+            }
         }
     }
 

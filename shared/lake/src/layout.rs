@@ -152,7 +152,7 @@ pub fn quarantined(source: Source) -> String {
 
 /// What one landing file may touch.
 pub fn announcement(source: Source, file: &FileName) -> String {
-    format!("{}{file}.json", announced(source))
+    format!("{}{file}", announced(source))
 }
 
 /// The prefix of what all files of `source` may touch.

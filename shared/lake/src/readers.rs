@@ -35,8 +35,8 @@ impl Readers {
 
     /// The register after these readings: of each customer the latest of some, which may or may not be the latest of all.
     /// None if that changes nothing.
-    pub fn raised(&self, latest_ms: &BTreeMap<KeyHash, i64>, policy: ConsentPolicy) -> Option<Self> {
-        let raised = latest_ms.iter().map(|(customer, time_ms)| (*customer, kept_ms(*time_ms, policy)));
+    pub fn raised(&self, latest_ms: impl IntoIterator<Item = (KeyHash, i64)>, policy: ConsentPolicy) -> Option<Self> {
+        let raised = latest_ms.into_iter().map(|(customer, time_ms)| (customer, kept_ms(time_ms, policy)));
         let raised =
             raised.filter(|(customer, time_ms)| self.latest_ms(*customer).is_none_or(|known| known < *time_ms));
         self.changed(raised.map(|(customer, time_ms)| (customer, Some(time_ms))))
@@ -72,21 +72,21 @@ mod tests {
     #[test]
     fn under_ever_a_later_reading_changes_nothing() {
         let (ann, bob) = (KeyHash::of("ann"), KeyHash::of("bob"));
-        let first = BTreeMap::from([(ann, 5)]);
-        let later = BTreeMap::from([(ann, 9)]);
-        let ever = Readers::default().raised(&first, Ever).unwrap();
-        assert_eq!(ever.raised(&later, Ever), None);
-        assert_eq!(ever.raised(&BTreeMap::from([(bob, 1)]), Ever).unwrap().latest_ms(bob), Some(ANY_TIME_MS));
-        let at_reading = Readers::default().raised(&first, AtReading).unwrap();
-        assert_eq!(at_reading.raised(&BTreeMap::from([(ann, 4)]), AtReading), None);
-        assert_eq!(at_reading.raised(&later, AtReading).unwrap().latest_ms(ann), Some(9));
+        let first = (ann, 5);
+        let later = (ann, 9);
+        let ever = Readers::default().raised([first], Ever).unwrap();
+        assert_eq!(ever.raised([later], Ever), None);
+        assert_eq!(ever.raised([(bob, 1)], Ever).unwrap().latest_ms(bob), Some(ANY_TIME_MS));
+        let at_reading = Readers::default().raised([first], AtReading).unwrap();
+        assert_eq!(at_reading.raised([(ann, 4)], AtReading), None);
+        assert_eq!(at_reading.raised([later], AtReading).unwrap().latest_ms(ann), Some(9));
     }
 
     #[test]
     fn a_recount_lowers_and_removes() {
         let (ann, bob) = (KeyHash::of("ann"), KeyHash::of("bob"));
         for policy in [Ever, AtReading] {
-            let register = Readers::default().raised(&BTreeMap::from([(ann, 5), (bob, 5)]), policy).unwrap();
+            let register = Readers::default().raised([(ann, 5), (bob, 5)], policy).unwrap();
             let lower = register.recounted(&BTreeMap::from([(ann, Some(4)), (bob, None)]), policy).unwrap();
             assert_eq!((lower.latest_ms(ann), lower.latest_ms(bob)), (Some(kept_ms(4, policy)), None));
             assert_eq!(lower.recounted(&BTreeMap::from([(ann, Some(4)), (bob, None)]), policy), None);

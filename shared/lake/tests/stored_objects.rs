@@ -13,7 +13,7 @@ use lake::output::{self, Output, Provenance};
 use lake::policy::ConsentPolicy;
 use lake::quarantine::Quarantine;
 use lake::readers::Readers;
-use lake::reading::{Accelerometer, Admitted, Reading, Readings, ReadingsCollector, StepTrainer};
+use lake::reading::{Accelerometer, Admitted, Key, Reading, Readings, ReadingsCollector, StepTrainer};
 use lake::receipt::{LandingVersion, Receipt};
 use lake::table::Table;
 use lake::training;
@@ -23,7 +23,6 @@ use lake::trust::trusted::{CustomerShard, TrustedShard};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 const TIME_MS: i64 = 1_655_564_444_103;
@@ -91,8 +90,8 @@ fn land(shard: CustomerShard, name: &str) -> Option<CustomerShard> {
 }
 
 fn readers() -> Readers {
-    let latest_ms = customers().iter().map(|customer| (customer.key(), TIME_MS)).collect();
-    Readers::default().raised(&latest_ms, ConsentPolicy::AtReading).unwrap()
+    let latest_ms = customers().into_iter().map(|customer| (customer.key(), TIME_MS));
+    Readers::default().raised(latest_ms, ConsentPolicy::AtReading).unwrap()
 }
 
 fn curated() -> CuratedShard {
@@ -140,7 +139,10 @@ fn receipt() -> Receipt {
 
 fn trusted_shard(bytes: Bytes) -> Result<(), Corrupt> {
     if let Ok(consents) = Consents::decode(bytes.clone()) {
-        let _ = (consents.owner("a"), consents.versions().map(|versions| versions.changed(KeyHash::of("a"))));
+        let _ = (
+            consents.owner(&Key { text: "a".into(), hash: KeyHash::of("a") }),
+            consents.versions().map(|versions| versions.changed(KeyHash::of("a"))),
+        );
     }
     let shard = TrustedShard::decode(bytes)?;
     assert!(shard.customers().all(|customer| shard.customer(&customer.email) == Some(customer)));
@@ -159,7 +161,7 @@ fn customer_shard(bytes: Bytes) -> Result<(), Corrupt> {
 
 fn curated_shard(bytes: Bytes) -> Result<(), Corrupt> {
     let shard = CuratedShard::decode(bytes)?;
-    let _ = shard.owner("s1");
+    let _ = shard.owner(KeyHash::of("s1"));
     let trusted = TrustedShard::decode(customers_shard().encode()?)?;
     let _ = shard.curate(&trusted, &readers(), ConsentPolicy::Ever);
     Ok(())
@@ -193,7 +195,7 @@ fn training_holds(bytes: Bytes) -> Result<(), Corrupt> {
 fn announced(bytes: Bytes) -> Result<(), Corrupt> {
     let before = Announcement::decode(&bytes)?;
     let next = Announcement::of(Some(&before), &place("g"), "etag", &readings());
-    assert!((0..next.partitions.len()).all(|partition| next.keys_in(partition).count() <= next.keys.len()));
+    assert!((0..next.partitions.len()).all(|partition| next.keys_in(partition).count() <= next.keys().len()));
     Ok(())
 }
 
@@ -203,7 +205,7 @@ fn customers_announced(bytes: Bytes) -> Result<(), Corrupt> {
 
 fn register(bytes: Bytes) -> Result<(), Corrupt> {
     let readers = Readers::decode(&bytes)?;
-    let raised = readers.raised(&BTreeMap::from([(KeyHash::of("a"), TIME_MS)]), ConsentPolicy::AtReading);
+    let raised = readers.raised([(KeyHash::of("a"), TIME_MS)], ConsentPolicy::AtReading);
     assert_eq!(raised.unwrap_or(readers).latest_ms(KeyHash::of("a")), Some(TIME_MS));
     Ok(())
 }

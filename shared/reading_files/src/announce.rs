@@ -31,8 +31,9 @@ pub async fn announce<R: Reading>(
     landed: &Landed<R>,
 ) -> Result<Announced, Error> {
     let key = layout::announcement(R::SOURCE, file);
+    // Most files are new. If this one is not, the put tells.
+    let (mut version, mut before) = (Version::Absent, None::<Announcement>);
     for _ in 0..ATTEMPTS_MAX {
-        let (version, before) = read(lake, &key).await?;
         if let Some(before) = before.as_ref().filter(|before| before.etag == landed.etag) {
             return Ok(Announced { announcement: before.clone(), version, is_first: false });
         }
@@ -43,6 +44,7 @@ pub async fn announce<R: Reading>(
         if let Put::Done(version) = lake.store.put(&at, body, &version).await? {
             return Ok(Announced { announcement, version, is_first: before.is_none() });
         }
+        (version, before) = read(lake, &key).await?;
     }
     Err(Error::Contended { place: lake.at(key) })
 }

@@ -27,9 +27,12 @@ pub(crate) struct FilesDerivation<'a, R: Rule> {
     pub(crate) found: &'a [Found<R>],
     /// Whether the announcement of each file is its first and this is the first attempt.
     ///
-    /// Then no output was there when the files were announced, and neither a file nor its announcement need be looked at
-    /// again before the outputs are put: if one changed meanwhile, either somebody has written the output, and the put is
-    /// refused; or nobody has, nothing newer is lost, and the look after the puts tells. (The receipt is always put.)
+    /// Then no output was there when the files were announced, and neither a file nor its announcement is looked at again.
+    /// If a later version of the file is announced, whoever announces it derives every announced partition and the
+    /// receipt, and leaves an object at each even if it has no rows. So does this, on condition that there is none: if
+    /// both are at it, the puts are refused to one of them, which then looks at everything. Only where the later version
+    /// has no quarantine does it leave nothing, so whoever puts one has to see whether it is still that of the file. (If
+    /// the later version is gone before it is derived, the receipt may be that of the first, which then has no rows.)
     pub(crate) first: bool,
 }
 
@@ -102,14 +105,16 @@ impl<R: Rule> Derivation for FilesDerivation<'_, R> {
 impl<'a, R: Rule> FilesDerivation<'a, R> {
     /// Sees to it that a file is still what it was found to be.
     ///
-    /// Its content was read before it was announced. So it is looked at again: a function that was slow may have
+    /// Its content was read before it was announced. So, but for its [first](Self::first) derivation, it is looked at
+    /// again: a function that was slow may have
     /// announced a version that had been replaced, whose successor's event is over.
     async fn check(&self, found: &Found<R>, inputs: &Inputs<'_>) -> Result<(), Error> {
         let Found { place, file, basis, announced: Announced { announcement, version, .. }, .. } = found;
         let announced = self.files.lake().at(layout::announcement(R::Reading::SOURCE, file));
         if let (true, Basis::Landed(landed)) = (self.first, basis) {
-            inputs.note(place, Version::Etag(landed.etag.clone()));
-            inputs.note(&announced, version.clone());
+            if !landed.quarantine.file().is_empty() {
+                inputs.note(&announced, version.clone());
+            }
             return Ok(());
         }
         let now = inputs.version(place).await?;
@@ -131,7 +136,7 @@ impl<'a, R: Rule> FilesDerivation<'a, R> {
     fn file(&self, found: &'a Found<R>, customers: &Customers<R::Shard>) -> FileDerivation<'a, R> {
         let Found { place, file, announced, propagated, .. } = found;
         let announcement = &announced.announcement;
-        let shards = R::shards_of(&mut announcement.keys.keys().copied(), customers.count);
+        let shards = R::shards_of(&mut announcement.hashes(), customers.count);
         let known = |shard: &Shard| Some((*shard, customers.shards.get(shard)?.clone()));
         let customers = Customers { count: customers.count, shards: shards.iter().filter_map(known).collect() };
         FileDerivation { files: self.files, place, file, announcement, propagated: *propagated, customers }
@@ -140,7 +145,7 @@ impl<'a, R: Rule> FilesDerivation<'a, R> {
     /// The customers that decide.
     async fn customers(&self, inputs: &Inputs<'_>) -> Result<Customers<R::Shard>, Error> {
         let count = self.files.lake().charter().customer_shards;
-        let mut keys = self.found.iter().flat_map(|found| found.announced.announcement.keys.keys().copied());
+        let mut keys = self.found.iter().flat_map(|found| found.announced.announcement.hashes());
         let shards = R::shards_of(&mut keys, count);
         if shards.len() > 1 && shards.len() == usize::from(count.get()) {
             return self.all_customers(inputs).await;
@@ -234,7 +239,7 @@ impl<R: Rule> FileDerivation<'_, R> {
             }
             bodies[PARTITIONS + i] = body;
         }
-        let changed = self.needed(&mut self.announcement.keys.keys().copied())?;
+        let changed = self.needed(&mut self.announcement.hashes())?;
         if let Some(receipt) = &mut receipt {
             receipt.announced = self.announcement.version;
             receipt.derived_from = seen;

@@ -27,10 +27,10 @@ pub(crate) async fn enter(
     if announcement.is_bulk() {
         return enter_bulk(lake, source, file, before.is_none(), announcement).await;
     }
-    let known = |key: &&KeyHash| before.is_some_and(|before| before.keys.contains_key(key));
-    let new: Vec<&KeyHash> = announcement.keys.keys().filter(|key| !known(key)).collect();
+    let known: BTreeSet<KeyHash> = before.iter().flat_map(|before| before.hashes()).collect();
+    let new: Vec<KeyHash> = announcement.hashes().filter(|key| !known.contains(key)).collect();
     let puts = new.into_iter().map(async |key| {
-        let entry = lake.at(layout::index_entry(source, *key, file));
+        let entry = lake.at(layout::index_entry(source, key, file));
         // Lost: it is there already.
         lake.store.put(&entry, Bytes::new(), &Version::Absent).await
     });
@@ -52,7 +52,7 @@ async fn enter_bulk(
             true => (Version::Absent, KeySet::default()),
             false => stored_bulk(lake, &place).await?,
         };
-        let keys = known.with(announcement.keys.keys().copied());
+        let keys = known.with(announcement.hashes());
         if keys == known {
             return Ok(());
         }

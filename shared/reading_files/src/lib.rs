@@ -30,7 +30,7 @@ use bytes::Bytes;
 use content::Basis;
 #[cfg(feature = "broken")]
 use derivation::broken::{self, Broken};
-use derivation::{ATTEMPTS_MAX, CACHE_BYTES_MAX, Cache, Error, publish, publish_first};
+use derivation::{ATTEMPTS_MAX, CACHE_BYTES_MAX, Cache, Error, Start, publish, publish_first};
 use derive::{FileReport, FilesDerivation};
 use lake::Corrupt;
 #[cfg(feature = "broken")]
@@ -55,6 +55,9 @@ pub trait Rule: Send + Sync + 'static {
     /// Why a reading is excluded that belongs to none of them.
     const NOT_TRUSTED: &'static str;
 
+    /// If a shard is decoded from the start of its object: how much that is.
+    const START: Option<Start>;
+
     /// Reads a shard's object.
     fn decode(bytes: Bytes) -> Result<Self::Shard, Corrupt>;
 
@@ -68,7 +71,7 @@ pub trait Rule: Send + Sync + 'static {
     fn shards_of(keys: &mut dyn Iterator<Item = KeyHash>, count: ShardCount) -> BTreeSet<Shard>;
 
     /// The customer whose readings those of `key` are, if it is one to trust.
-    fn owner<'a>(customers: &'a Customers<Self::Shard>, key: &Key) -> Option<Owner<'a>>;
+    fn owner<'a>(customers: &'a Customers<Self::Shard>, key: &'a Key) -> Option<Owner<'a>>;
 }
 
 /// The shards of customers that were read for one derivation.
@@ -103,7 +106,7 @@ impl<R: Rule> Clone for ReadingFiles<R> {
 }
 
 /// Files of a batch are derived together up to this many,
-const FILES_MAX: usize = 8;
+const FILES_MAX: usize = 16;
 /// and up to this many readings, so that they fit into memory.
 const ROWS_MAX: usize = 200_000;
 
@@ -138,7 +141,11 @@ impl<R: Rule> ReadingFiles<R> {
 
     /// The landing files of `lake`.
     pub fn new(lake: Lake) -> Self {
-        Self { lake, shards: Arc::new(Cache::new(CACHE_BYTES_MAX)), bulk: Arc::new(Cache::new(CACHE_BYTES_MAX)) }
+        let shards = match R::START {
+            Some(start) => Cache::of_starts(CACHE_BYTES_MAX, start),
+            None => Cache::new(CACHE_BYTES_MAX),
+        };
+        Self { lake, shards: Arc::new(shards), bulk: Arc::new(Cache::new(CACHE_BYTES_MAX)) }
     }
 
     /// The lake.

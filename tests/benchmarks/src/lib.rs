@@ -193,7 +193,7 @@ impl Sample {
     }
 
     fn admitted(&self) -> Vec<Admitted<'_, [f64; 3]>> {
-        let owners: Vec<_> = self.motions.keys().iter().map(|key| self.trusted.owner(&key.text)).collect();
+        let owners: Vec<_> = self.motions.keys().iter().map(|key| self.trusted.owner(key)).collect();
         let admit = |row: &lake::reading::Row<[f64; 3]>| {
             let owner = owners[row.key as usize]?;
             ConsentPolicy::Ever.admits(row.time_ms, owner.since_ms).then_some(Admitted {

@@ -57,20 +57,21 @@ async fn an_upload_costs_the_same_whatever_landed_before() {
         lands(accelerometer, motion("phone0", 0)).await;
         let motions = world.output(Table::AccelerometerTrusted, T, accelerometer);
         let register = world.version(&readers(shard)).await;
-        costs(Table::AccelerometerTrusted, accelerometer, [8, 4, 0, 1], "a phone's new hour").await;
+        costs(Table::AccelerometerTrusted, accelerometer, [4, 4, 0, 1], "a phone's new hour").await;
         assert_eq!(world.version(&readers(shard)).await, register, "a known reader wakes nobody");
         costs(Table::MachineLearningCurated, &motions, [2, 0, 2, 0], "nothing to join with yet").await;
 
         let step_trainer = "step_trainer/landing/new.json";
         lands(step_trainer, step("phone0", 0)).await;
         let steps = world.output(Table::StepTrainerTrusted, T, step_trainer);
-        costs(Table::StepTrainerTrusted, step_trainer, [4, 4, 2, 1], "a step trainer's new hour").await;
+        costs(Table::StepTrainerTrusted, step_trainer, [1, 4, 2, 1], "a step trainer's new hour").await;
         costs(Table::MachineLearningCurated, &steps, [2, 1, 4, 1], "a pair").await;
         let pairs = hours * i64::from(phones * phones) + 1;
         assert_eq!(world.rows(Table::MachineLearningCurated).await.len() as i64, pairs, "of one instant each");
 
-        costs(Table::AccelerometerTrusted, accelerometer, [10, 0, 0, 0], "an event that comes again").await;
-        costs(Table::StepTrainerTrusted, step_trainer, [7, 0, 1, 0], "an event that comes again").await;
+        // Index and announcement are put as those of a new file, and refused.
+        costs(Table::AccelerometerTrusted, accelerometer, [9, 2, 0, 0], "an event that comes again").await;
+        costs(Table::StepTrainerTrusted, step_trainer, [7, 2, 1, 0], "an event that comes again").await;
 
         let trusted = customers(Table::CustomerTrusted, shard);
         for (time, file) in [(1, "customer/landing/renewed.json"), (2, "customer/landing/again.json")] {

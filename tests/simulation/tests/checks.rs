@@ -11,7 +11,7 @@ use lake::policy::ConsentPolicy;
 use lake::table::Table;
 use parquet::arrow::ArrowWriter;
 use sha2::{Digest, Sha256};
-use simulation::checks::watch::Watch;
+use simulation::checks::watch::{Watch, front};
 use simulation::checks::{Law, Violation, settled};
 use simulation::scenario::{Content, Files, Landing, Line, Motion, Record, Research, Step};
 use simulation::tables::rows_of;
@@ -306,7 +306,7 @@ async fn determinism_fails_where_the_same_rows_have_other_bytes() {
     }
 }
 
-/// The same rows and the same footer, but not compressed.
+/// The same rows and the same metadata, but not compressed.
 fn in_other_bytes(table: Table, body: &Bytes) -> Bytes {
     use parquet::arrow::arrow_writer::ArrowWriterOptions;
     use parquet::file::properties::WriterProperties;
@@ -316,6 +316,7 @@ fn in_other_bytes(table: Table, body: &Bytes) -> Bytes {
     let properties = WriterProperties::builder().set_key_value_metadata(pairs).build();
     let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
     let mut writer = ArrowWriter::try_new_with_options(Vec::new(), columnar::schema(table), options).unwrap();
+    writer.write_all(front(body, reader.metadata())).unwrap();
     for batch in Decoder::new(body.clone(), table.name()).unwrap().batches(table).unwrap() {
         writer.write(&batch.unwrap()).unwrap();
     }

@@ -1,80 +1,63 @@
-//! A shard of `customer_trusted` as far as it says whose readings are let through: two of its columns.
+//! A shard of `customer_trusted` as far as it says whose readings are let through.
 
-use super::{Owner, Versions, changed_in, version_in};
+use super::front::Front;
+use super::{Owner, Versions};
 use crate::Corrupt;
-use crate::columnar::{Decoder, bigint_at, text_at};
+use crate::key_numbers::KeyNumbers;
+use crate::reading::Key;
 use crate::table::Table;
-use arrow_array::RecordBatch;
 use bytes::Bytes;
-use hashbrown::HashTable;
-use std::hash::BuildHasher;
 use std::sync::OnceLock;
 
 const TABLE: Table = Table::CustomerTrusted;
-/// The columns that are read, and their places among them.
-const COLUMNS: [&str; 2] = ["email", "sharewithresearchasofdate"];
-const EMAIL: usize = 0;
-const SINCE_MS: usize = 1;
 
 /// Who of one shard consents to research, and since when.
 ///
-/// A function that starts decodes every shard that has somebody of its file. So of a customer no more is looked at than
-/// that, and nothing is copied.
+/// A function that starts reads this of every shard that has somebody of its file. So it is the start of the object, and
+/// people are looked up in it as it is.
 #[derive(Debug, Default)]
 pub struct Consents {
-    batches: Vec<RecordBatch>,
-    /// The rows' batches and places in them, by the hash of the email.
-    places: HashTable<(u32, u32)>,
-    hasher: foldhash::fast::RandomState,
-    version: u64,
-    /// Which keys changed when, as the footer has it: only a propagation needs that.
-    changed: String,
+    since_ms: KeyNumbers,
+    front: Front,
     versions: OnceLock<Versions>,
 }
 
 impl Consents {
-    /// Reads a shard's object.
+    /// How many bytes of a shard's object are worth reading at first: they hold all that is needed of some 3,300 customers.
+    pub const START_BYTES: usize = 160 << 10;
+
+    /// How many bytes of a shard's object hold what is needed, given its start.
+    pub fn needed(start: &[u8]) -> usize {
+        Front::needed(start).unwrap_or_default()
+    }
+
+    /// Reads a shard's object, or as much of it as is [needed](Self::needed).
     pub fn decode(bytes: Bytes) -> Result<Self, Corrupt> {
-        let decoder = Decoder::new(bytes, TABLE.name())?;
-        let (version, changed) = (version_in(TABLE, &decoder)?, changed_in(TABLE, &decoder)?.to_owned());
-        let batches: Vec<_> = decoder.columns(TABLE, |name| COLUMNS.contains(&name))?.collect::<Result<_, _>>()?;
-        let mut consents = Self { batches, version, changed, ..Self::default() };
-        let Self { batches, places, hasher, .. } = &mut consents;
-        let hash = |email: Option<&str>| hasher.hash_one(email.unwrap_or_default());
-        places.reserve(batches.iter().map(RecordBatch::num_rows).sum(), |_| 0);
-        for (i, batch) in batches.iter().enumerate() {
-            for row in 0..batch.num_rows() {
-                let place = (i as u32, row as u32);
-                // There is room for all, so none is ever hashed again.
-                places.insert_unique(hash(text_at(batch, EMAIL, row)), place, |_| 0);
-            }
-        }
-        Ok(consents)
+        let front = Front::of(TABLE, &bytes)?;
+        let since_ms = KeyNumbers::decode(front.consents.clone(), TABLE.name())?;
+        Ok(Self { since_ms, front, versions: OnceLock::new() })
     }
 
     /// The customer with this email, if trusted.
-    pub fn owner(&self, email: &str) -> Option<Owner<'_>> {
-        let email_at = |(batch, row): (u32, u32)| text_at(&self.batches[batch as usize], EMAIL, row as usize);
-        let place = self.places.find(self.hasher.hash_one(email), |place| email_at(*place) == Some(email))?;
-        let (batch, row) = *place;
-        let since_ms = bigint_at(&self.batches[batch as usize], SINCE_MS, row as usize).filter(|ms| *ms != 0)?;
-        Some(Owner { email: email_at(*place)?, since_ms })
+    pub fn owner<'a>(&self, email: &'a Key) -> Option<Owner<'a>> {
+        let since_ms = self.since_ms.get(email.hash)?.cast_signed();
+        Some(Owner { email: &email.text, since_ms })
     }
 
     /// The version of the shard.
     pub fn version(&self) -> u64 {
-        self.version
+        self.front.version
     }
 
     /// The shard's versions, by the hash of the email.
     ///
     /// # Errors
-    /// If the footer is damaged, which is not seen before it is asked for.
+    /// If they are damaged, which is not seen before it is asked for.
     pub fn versions(&self) -> Result<&Versions, Corrupt> {
         match self.versions.get() {
             Some(versions) => Ok(versions),
             None => {
-                let versions = Versions::of(TABLE, self.version, &self.changed)?;
+                let versions = Versions::of(TABLE, &self.front)?;
                 Ok(self.versions.get_or_init(|| versions))
             }
         }
@@ -85,6 +68,7 @@ impl Consents {
 mod tests {
     use super::*;
     use crate::customer::tests::customer;
+    use crate::hash::KeyHash;
     use crate::layout::{FileName, Place};
     use crate::trust::trusted::{CustomerShard, TrustedShard};
 
@@ -95,15 +79,20 @@ mod tests {
         let mut update = CustomerShard::default().update();
         update.land(&FileName::of(&place), &place, people.iter());
         let bytes = update.settle().unwrap().encode().unwrap();
-        let (shard, consents) = (TrustedShard::decode(bytes.clone()).unwrap(), Consents::decode(bytes).unwrap());
+        let start = bytes.slice(..Consents::needed(&bytes));
+        assert!(Consents::decode(bytes.slice(..start.len() - 1)).is_err());
+        let (shard, consents) = (TrustedShard::decode(bytes).unwrap(), Consents::decode(start).unwrap());
+        let owner = |email: &str| {
+            let key = Key { text: email.to_owned(), hash: KeyHash::of(email) };
+            consents.owner(&key).map(|owner| (owner.email.to_owned(), Some(owner.since_ms)))
+        };
         assert_eq!(consents.versions().unwrap(), shard.versions());
         assert_eq!(consents.version(), shard.versions().version);
         for person in &people {
-            let expected = shard.customer(&person.email).map(|c| (c.email.as_str(), c.since_ms()));
-            let found = consents.owner(&person.email);
-            assert_eq!(found.map(|owner| (owner.email, Some(owner.since_ms))), expected);
+            let expected = shard.customer(&person.email).map(|c| (c.email.clone(), c.since_ms()));
+            assert_eq!(owner(&person.email), expected);
         }
-        assert_eq!(consents.owner("nobody"), None);
-        assert_eq!(consents.owner(""), None);
+        assert_eq!(owner("nobody"), None);
+        assert_eq!(owner(""), None);
     }
 }

@@ -3,7 +3,6 @@
 use super::trusted::TrustedShard;
 use super::{Versions, decode, encode};
 use crate::Corrupt;
-use crate::columnar::Metadata;
 use crate::customer::Customer;
 use crate::hash::KeyHash;
 use crate::policy::ConsentPolicy;
@@ -23,8 +22,8 @@ pub struct CuratedShard {
     owners: Owners,
 }
 
-/// For each serial number the place of its owner's row, as far as one shard knows.
-type Owners = HashMap<String, u32, foldhash::fast::RandomState>;
+/// For each serial number, by its hash, the place of its owner's row, as far as one shard knows.
+type Owners = HashMap<KeyHash, u32, foldhash::fast::FixedState>;
 
 impl CuratedShard {
     /// Reads a shard's object.
@@ -35,12 +34,12 @@ impl CuratedShard {
 
     /// The shard's object.
     pub fn encode(&self) -> Result<Bytes, Corrupt> {
-        encode(TABLE, &self.rows.iter().collect::<Vec<_>>(), &self.versions, Metadata::new())
+        encode(TABLE, &self.rows.iter().collect::<Vec<_>>(), &self.versions.front())
     }
 
     /// The curated customer of this shard who owns the device: of several who name it, the one with the latest record.
-    pub fn owner(&self, serial_number: &str) -> Option<&Customer> {
-        self.rows.get(*self.owners.get(serial_number)? as usize)
+    pub fn owner(&self, serial_number: KeyHash) -> Option<&Customer> {
+        self.rows.get(*self.owners.get(&serial_number)? as usize)
     }
 
     /// The shard's versions, by the hash of the serial number.
@@ -64,10 +63,10 @@ impl CuratedShard {
         }
         let rows: Vec<Customer> = curated.into_iter().cloned().collect();
         let next = Self { owners: owners(&rows), rows, versions: Versions::default() };
-        let serials: BTreeSet<&String> = self.owners.keys().chain(next.owners.keys()).collect();
+        let serials: BTreeSet<KeyHash> = self.owners.keys().chain(next.owners.keys()).copied().collect();
         // The whole record: of owners in several shards the one with the latest record is chosen.
-        let changed = serials.into_iter().filter(|serial| self.owner(serial) != next.owner(serial));
-        let versions = self.versions.next(changed.map(|serial| KeyHash::of(serial)));
+        let changed = serials.into_iter().filter(|serial| self.owner(*serial) != next.owner(*serial));
+        let versions = self.versions.next(changed);
         Some(Self { versions, ..next })
     }
 }
@@ -75,9 +74,9 @@ impl CuratedShard {
 fn owners(rows: &[Customer]) -> Owners {
     let mut owners = Owners::default();
     for (place, customer) in rows.iter().enumerate() {
-        let Some(serial) = &customer.serialnumber else { continue };
-        match owners.get_mut(serial) {
-            None => drop(owners.insert(serial.clone(), place as u32)),
+        let Some(serial) = customer.serialnumber.as_deref().map(KeyHash::of) else { continue };
+        match owners.get_mut(&serial) {
+            None => drop(owners.insert(serial, place as u32)),
             Some(owner) if customer.cmp_latest(&rows[*owner as usize]).is_gt() => *owner = place as u32,
             Some(_) => {}
         }
@@ -100,8 +99,8 @@ mod tests {
     }
 
     fn readers(latest: &[(&str, i64)]) -> Readers {
-        let latest_ms = latest.iter().map(|(email, time_ms)| (KeyHash::of(email), *time_ms)).collect();
-        Readers::default().raised(&latest_ms, ConsentPolicy::AtReading).unwrap()
+        let latest_ms = latest.iter().map(|(email, time_ms)| (KeyHash::of(email), *time_ms));
+        Readers::default().raised(latest_ms, ConsentPolicy::AtReading).unwrap()
     }
 
     #[test]
@@ -127,10 +126,10 @@ mod tests {
         new.serialnumber = Some("device".into());
         let both = readers(&[("old", 9), ("new", 9)]);
         let shard = CuratedShard::default().curate(&trusted(&[old.clone(), new]), &both, ConsentPolicy::Ever).unwrap();
-        assert_eq!(shard.owner("device").unwrap().email, "new");
+        assert_eq!(shard.owner(KeyHash::of("device")).unwrap().email, "new");
         let shard = CuratedShard::decode(shard.encode().unwrap()).unwrap();
         let after = shard.curate(&trusted(&[old]), &both, ConsentPolicy::Ever).unwrap();
-        assert_eq!(after.owner("device").unwrap().email, "old");
+        assert_eq!(after.owner(KeyHash::of("device")).unwrap().email, "old");
         assert_eq!(after.versions().changed(KeyHash::of("device")), 2);
     }
 }

@@ -1,7 +1,7 @@
 //! Who may be in the tables: the customer shards, and what they remember.
 //!
-//! A shard is one Parquet object. Its rows are a table's rows; its footer counts the shard's versions and remembers in
-//! which version the trust in each key last changed, removals included. So a function that was woken by the shard knows
+//! A shard is one Parquet object. Its rows are a table's rows; in front of them it counts the shard's versions and remembers
+//! in which version the trust in each key last changed, removals included. So a function that was woken by the shard knows
 //! which keys changed since it last looked, and a derived object knows whether it is older than such a change.
 //!
 //! [`trusted`] is a shard of `customer_trusted`, by email, and [`consents`] what is needed of it to let readings through;
@@ -9,6 +9,7 @@
 
 pub mod consents;
 pub mod curated;
+mod front;
 pub mod records;
 pub mod trusted;
 
@@ -19,10 +20,8 @@ use crate::hash::KeyHash;
 use crate::key_numbers::KeyNumbers;
 use crate::table::Table;
 use arrow_array::{ArrayRef, Int64Array, StringArray};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use front::Front;
 use std::sync::Arc;
 
 /// A shard's versions: how many there were, and which keys changed when.
@@ -51,34 +50,14 @@ impl Versions {
         Self { version, changed: self.changed.with(&keys.into_iter().map(|key| (key, Some(version))).collect()) }
     }
 
-    fn write(&self, footer: &mut Metadata) {
-        footer.insert(VERSION.into(), self.version.to_string());
-        footer.insert(CHANGED.into(), BASE64.encode(self.changed.encode()));
+    fn of(table: Table, front: &Front) -> Result<Self, Corrupt> {
+        Ok(Self { version: front.version, changed: KeyNumbers::decode(front.changed.clone(), table.name())? })
     }
 
-    fn read(table: Table, footer: &Decoder) -> Result<Self, Corrupt> {
-        Self::of(table, version_in(table, footer)?, changed_in(table, footer)?)
+    /// What is in front of a shard's rows, with nothing but its versions.
+    fn front(&self) -> Front {
+        Front { version: self.version, changed: self.changed.encode(), ..Front::default() }
     }
-
-    fn of(table: Table, version: u64, changed: &str) -> Result<Self, Corrupt> {
-        let changed = BASE64.decode(changed).map_err(|error| Corrupt::new(table.name(), error))?;
-        Ok(Self { version, changed: KeyNumbers::decode(changed.into(), table.name())? })
-    }
-}
-
-/// The version of a shard, as its footer has it.
-fn version_in(table: Table, footer: &Decoder) -> Result<u64, Corrupt> {
-    let version = footer.metadata(VERSION).ok_or_else(|| lacks(table, "version"))?;
-    version.parse().map_err(|error| Corrupt::new(table.name(), error))
-}
-
-/// Which keys changed when, as the footer has it.
-fn changed_in(table: Table, footer: &Decoder) -> Result<&str, Corrupt> {
-    footer.metadata(CHANGED).ok_or_else(|| lacks(table, "changes"))
-}
-
-fn lacks(table: Table, what: &str) -> Corrupt {
-    Corrupt::new(table.name(), format!("its footer lacks the shard's {what}"))
 }
 
 /// The customer whose readings some are, and since when they may be used.
@@ -90,12 +69,8 @@ pub struct Owner<'a> {
     pub since_ms: i64,
 }
 
-const VERSION: &str = "stedi.version";
-/// The [`Versions::changed`] keys in base 64: a footer holds text.
-const CHANGED: &str = "stedi.changed";
-
-/// A shard's object: rows of customers, sorted by email, and texts in its footer.
-fn encode(table: Table, rows: &[&Customer], versions: &Versions, mut footer: Metadata) -> Result<Bytes, Corrupt> {
+/// A shard's object: rows of customers, sorted by email, and what stands in front of them.
+fn encode(table: Table, rows: &[&Customer], front: &Front) -> Result<Bytes, Corrupt> {
     let text = |of: fn(&Customer) -> Option<&str>| -> ArrayRef {
         Arc::new(rows.iter().map(|c| of(c)).collect::<StringArray>())
     };
@@ -113,15 +88,15 @@ fn encode(table: Table, rows: &[&Customer], versions: &Versions, mut footer: Met
         time(|c| c.sharewithpublicasofdate),
         time(|c| c.sharewithfriendsasofdate),
     ];
-    versions.write(&mut footer);
-    columnar::encode(table, "email", [columnar::batch(table, columns)], &footer)
+    columnar::encode_behind(&front.encode(), table, "email", [columnar::batch(table, columns)], &Metadata::new())
         .map_err(|e| Corrupt::new(table.name(), e))
 }
 
-/// The customers, in order, what the footer says of versions, and the rest of it.
-fn decode(table: Table, bytes: Bytes) -> Result<(Vec<Customer>, Versions, Decoder), Corrupt> {
+/// The customers, in order, the versions, and what stands in front.
+fn decode(table: Table, bytes: Bytes) -> Result<(Vec<Customer>, Versions, Front), Corrupt> {
+    let front = Front::of(table, &bytes)?;
+    let versions = Versions::of(table, &front)?;
     let decoder = Decoder::new(bytes, table.name())?;
-    let versions = Versions::read(table, &decoder)?;
     let mut rows = Vec::new();
     for batch in decoder.batches(table)? {
         let batch = batch?;
@@ -143,14 +118,5 @@ fn decode(table: Table, bytes: Bytes) -> Result<(Vec<Customer>, Versions, Decode
             rows.push(customer);
         }
     }
-    Ok((rows, versions, decoder))
-}
-
-fn json(value: &impl Serialize) -> Result<String, Corrupt> {
-    serde_json::to_string(value).map_err(|error| Corrupt::new("footer", error))
-}
-
-fn parse<'a, T: Deserialize<'a>>(table: Table, text: Option<&'a str>) -> Result<T, Corrupt> {
-    let text = text.ok_or_else(|| lacks(table, "records"))?;
-    serde_json::from_str(text).map_err(|error| Corrupt::new(table.name(), error))
+    Ok((rows, versions, front))
 }

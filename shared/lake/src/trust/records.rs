@@ -8,10 +8,10 @@
 //! in a run of files, so that a shard's size follows the changes and not the days.
 
 use crate::customer::{Customer, excluded};
-use crate::hash::KeyHash;
+use crate::hash::{ContentDigest, KeyHash};
 use crate::layout::{FileName, Place};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// All records of a shard's customers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,14 +36,12 @@ pub struct Account {
     /// How many are rows of the table.
     pub kept: u64,
     /// How many are not, by reason.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub excluded: BTreeMap<String, u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Record {
     date_ms: i64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     consent: Option<Consent>,
     /// The files that hold it, by their place in the list of files.
     files: Runs,
@@ -53,7 +51,21 @@ struct Record {
 struct Consent {
     since_ms: i64,
     /// Tells this record's content from another's.
-    digest: String,
+    digest: ContentDigest,
+}
+
+/// A record that lands, and what takes time to be told of it.
+pub(super) struct Landing<'a> {
+    pub(super) customer: &'a Customer,
+    pub(super) key: KeyHash,
+    /// Its digest, if it has a consent.
+    pub(super) digest: Option<ContentDigest>,
+}
+
+impl<'a> Landing<'a> {
+    pub(super) fn of(customer: &'a Customer) -> Self {
+        Self { customer, key: customer.key(), digest: customer.since_ms().map(|_| customer.digest()) }
+    }
 }
 
 impl Records {
@@ -65,18 +77,19 @@ impl Records {
     }
 
     /// Replaces what `file` says of this shard's customers by `customers`; the keys for which that is a change.
-    pub fn replace<'a>(
-        &mut self,
-        file: &FileName,
-        landing: &Place,
-        customers: impl Iterator<Item = &'a Customer>,
-    ) -> BTreeSet<KeyHash> {
-        let id = self.id(file, landing);
-        let before: BTreeMap<KeyHash, Record> = self.of_file(id);
+    pub(super) fn replace(&mut self, file: &FileName, landing: &Place, customers: &[Landing<'_>]) -> BTreeSet<KeyHash> {
+        let (id, before) = match self.files.iter().position(|landed| landed.file == *file) {
+            Some(id) => (id as u32, self.of_file(id as u32)),
+            None => {
+                let (file, landing) = (file.clone(), landing.clone());
+                self.files.push(LandedFile { file, landing, account: Account::default(), changed: 0 });
+                (self.files.len() as u32 - 1, BTreeMap::new())
+            }
+        };
         let mut now = BTreeMap::new();
-        for customer in customers {
-            let consent = customer.since_ms().map(|since_ms| Consent { since_ms, digest: customer.digest() });
-            now.insert(customer.key(), Record { date_ms: customer.date_ms(), consent, files: Runs::default() });
+        for Landing { customer, key, digest } in customers {
+            let consent = customer.since_ms().zip(*digest).map(|(since_ms, digest)| Consent { since_ms, digest });
+            now.insert(*key, Record { date_ms: customer.date_ms(), consent, files: Runs::default() });
         }
         let same = |a: &Record, b: &Record| a.date_ms == b.date_ms && a.consent == b.consent;
         let mut changed = BTreeSet::new();
@@ -105,16 +118,6 @@ impl Records {
         changed
     }
 
-    fn id(&mut self, file: &FileName, landing: &Place) -> u32 {
-        let known = self.files.iter().position(|landed| landed.file == *file);
-        let id = known.unwrap_or_else(|| {
-            let (file, landing) = (file.clone(), landing.clone());
-            self.files.push(LandedFile { file, landing, account: Account::default(), changed: 0 });
-            self.files.len() - 1
-        });
-        id as u32
-    }
-
     fn of_file(&self, id: u32) -> BTreeMap<KeyHash, Record> {
         let held = |records: &Vec<Record>| records.iter().find(|record| record.files.contains(id)).cloned();
         self.customers.iter().filter_map(|(key, records)| Some((*key, held(records)?))).collect()
@@ -122,7 +125,7 @@ impl Records {
 
     /// The records of a customer of which one counts, by digest, each with a landing file that has it. None if the
     /// latest record has no consent, or there is no record.
-    pub fn candidates(&self, key: KeyHash) -> BTreeMap<&str, &Place> {
+    pub fn candidates(&self, key: KeyHash) -> BTreeMap<ContentDigest, &Place> {
         let records = self.customers.get(&key).map(Vec::as_slice).unwrap_or_default();
         let latest_ms = records.iter().map(|record| record.date_ms).max();
         let latest = || records.iter().filter(|record| Some(record.date_ms) == latest_ms);
@@ -130,18 +133,17 @@ impl Records {
             return BTreeMap::new();
         }
         let held_in = |record: &Record| record.files.last().and_then(|id| self.files.get(id as usize));
-        latest().filter_map(|r| Some((r.consent.as_ref()?.digest.as_str(), &held_in(r)?.landing))).collect()
+        latest().filter_map(|r| Some((r.consent.as_ref()?.digest, &held_in(r)?.landing))).collect()
     }
 
     /// Counts anew what became of every file's records, given the digests of the records that count; a file whose
     /// account differs from before changed in `version`.
-    pub fn recount(&mut self, counting: &BTreeMap<KeyHash, String>, version: u64) {
+    pub fn recount(&mut self, counting: &HashMap<KeyHash, ContentDigest>, version: u64) {
         let mut accounts = vec![Account::default(); self.files.len()];
         for (key, records) in &self.customers {
-            let digest = counting.get(key).map(String::as_str);
+            let digest = counting.get(key).copied();
             for record in records {
-                let counts =
-                    digest.is_some() && record.consent.as_ref().map(|consent| consent.digest.as_str()) == digest;
+                let counts = digest.is_some() && record.consent.as_ref().map(|consent| consent.digest) == digest;
                 // Of several files with the very record, the first by name answers for it: the order of arrival never
                 // decides, and when the record no longer counts, only that file's account changes.
                 let keeper = record.files.iter().min_by_key(|id| &self.files[*id as usize].file);
@@ -260,11 +262,11 @@ mod tests {
         let place = |day: u32| Place { bucket: "b".into(), key: format!("customer/landing/{day}.json") };
         let customer = |date| crate::customer::tests::customer("a", date, Some(1));
         for day in 0..5 {
-            records.replace(&FileName::of(&place(day)), &place(day), [&customer(1)].into_iter());
+            records.replace(&FileName::of(&place(day)), &place(day), &[Landing::of(&customer(1))]);
         }
-        records.recount(&BTreeMap::from([(customer(1).key(), customer(1).digest())]), 1);
-        records.replace(&FileName::of(&place(5)), &place(5), [&customer(2)].into_iter());
-        records.recount(&BTreeMap::from([(customer(2).key(), customer(2).digest())]), 2);
+        records.recount(&HashMap::from([(customer(1).key(), customer(1).digest())]), 1);
+        records.replace(&FileName::of(&place(5)), &place(5), &[Landing::of(&customer(2))]);
+        records.recount(&HashMap::from([(customer(2).key(), customer(2).digest())]), 2);
         assert_eq!(records.accounts_changed_since(1).count(), 2);
         let kept: u64 = (0..6).filter_map(|day| records.account(&FileName::of(&place(day)))).map(|(a, _)| a.kept).sum();
         assert_eq!(kept, 1);
@@ -276,7 +278,7 @@ mod tests {
         let customer = crate::customer::tests::customer("a", 1, Some(1));
         for day in 0..365 {
             let place = Place { bucket: "b".into(), key: format!("customer/landing/{day:03}.json") };
-            records.replace(&FileName::of(&place), &place, [&customer].into_iter());
+            records.replace(&FileName::of(&place), &place, &[Landing::of(&customer)]);
         }
         assert_eq!(records.customers[&customer.key()][0].files.0, [(0, 364)]);
     }

@@ -1,20 +1,18 @@
 //! A shard of `customer_trusted`: the customers whose latest record has a consent to research.
 
-use super::records::{Account, Records};
-use super::{Versions, decode, encode, json, parse};
+use super::front::Front;
+use super::records::{Account, Landing, Records};
+use super::{Versions, decode, encode};
 use crate::Corrupt;
-use crate::columnar::Metadata;
 use crate::customer::Customer;
-use crate::hash::KeyHash;
+use crate::hash::{ContentDigest, KeyHash};
+use crate::key_numbers::KeyNumbers;
 use crate::layout::{FileName, Place};
 use crate::table::Table;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 const TABLE: Table = Table::CustomerTrusted;
-const RECORDS: &str = "stedi.records";
 
 /// The trusted customers of one shard.
 #[derive(Clone, Debug, Default)]
@@ -61,13 +59,11 @@ pub struct CustomerShard {
 impl CustomerShard {
     /// Reads a shard's object.
     pub fn decode(bytes: Bytes) -> Result<Self, Corrupt> {
-        let (rows, versions, decoder) = decode(TABLE, bytes)?;
-        let packed: String = parse(TABLE, decoder.metadata(RECORDS))?;
+        let (rows, versions, front) = decode(TABLE, bytes)?;
         let corrupt = |error: &dyn std::fmt::Display| Corrupt::new(TABLE.name(), error);
-        let packed = BASE64.decode(packed).map_err(|error| corrupt(&error))?;
-        let unpacked = zstd::decode_all(packed.as_slice()).map_err(|error| corrupt(&error))?;
-        let records: Records = serde_json::from_slice(&unpacked).map_err(|error| corrupt(&error))?;
-        if !records.is_sound() {
+        let unpacked = zstd::decode_all(&front.records[..]).map_err(|error| corrupt(&error))?;
+        let (records, rest): (Records, _) = postcard::take_from_bytes(&unpacked).map_err(|error| corrupt(&error))?;
+        if !rest.is_empty() || !records.is_sound() {
             return Err(corrupt(&"it remembers records of files that it does not list"));
         }
         Ok(Self { shard: TrustedShard::of(rows, versions), records })
@@ -75,9 +71,14 @@ impl CustomerShard {
 
     /// The shard's object.
     pub fn encode(&self) -> Result<Bytes, Corrupt> {
-        let packed = zstd::encode_all(json(&self.records)?.as_bytes(), 1).map_err(|e| Corrupt::new(TABLE.name(), e))?;
-        let footer = Metadata::from([(RECORDS.to_owned(), json(&BASE64.encode(packed))?)]);
-        encode(TABLE, &self.shard.customers().collect::<Vec<_>>(), &self.shard.versions, footer)
+        let corrupt = |error: &dyn std::fmt::Display| Corrupt::new(TABLE.name(), error);
+        let records = postcard::to_allocvec(&self.records).map_err(|error| corrupt(&error))?;
+        let records = zstd::encode_all(records.as_slice(), 1).map_err(|error| corrupt(&error))?;
+        let since = self.shard.customers().filter_map(|customer| Some((customer.key(), customer.since_ms()?)));
+        let consents: BTreeMap<_, _> = since.map(|(key, since_ms)| (key, Some(since_ms.cast_unsigned()))).collect();
+        let consents = KeyNumbers::default().with(&consents).encode();
+        let front = Front { consents, records: records.into(), ..self.shard.versions.front() };
+        encode(TABLE, &self.shard.customers().collect::<Vec<_>>(), &front)
     }
 
     /// The version of the shard.
@@ -97,39 +98,38 @@ impl CustomerShard {
 
     /// Begins an update.
     pub fn update(self) -> Update {
-        Update { before: self.clone(), records: self.records, touched: BTreeSet::new(), contents: HashMap::new() }
+        Update { before: self.shard, records: self.records, touched: BTreeSet::new(), contents: HashMap::new() }
     }
 }
 
 /// An update of a shard: [`land`](Self::land) what each file says, [`supply`](Self::supply) the records that are
 /// [`wanted`](Self::wanted), and [`settle`](Self::settle).
 pub struct Update {
-    before: CustomerShard,
+    before: TrustedShard,
     records: Records,
     touched: BTreeSet<KeyHash>,
     /// The contents at hand, by digest.
-    contents: HashMap<String, Customer>,
+    contents: HashMap<ContentDigest, Customer>,
 }
 
 impl Update {
     /// Replaces what `file` says of this shard's customers by `customers`.
-    pub fn land<'a>(
-        &mut self,
-        file: &FileName,
-        landing: &Place,
-        customers: impl Iterator<Item = &'a Customer> + Clone,
-    ) {
-        let mut changed = self.records.replace(file, landing, customers.clone());
+    pub fn land<'a>(&mut self, file: &FileName, landing: &Place, customers: impl Iterator<Item = &'a Customer>) {
+        let customers: Vec<Landing<'a>> = customers.map(Landing::of).collect();
+        let mut changed = self.records.replace(file, landing, &customers);
         // A record that counts, but could not be had when it came to count, is at hand again.
-        let back = customers.clone().filter(|customer| {
-            let counts = || self.records.candidates(customer.key()).contains_key(customer.digest().as_str());
-            self.before.shard.customer(&customer.email).is_none() && customer.since_ms().is_some() && counts()
+        let back = customers.iter().filter(|Landing { customer, key, digest }| {
+            let counts = |digest| self.records.candidates(*key).contains_key(digest);
+            !changed.contains(key)
+                && self.before.customer(&customer.email).is_none()
+                && digest.as_ref().is_some_and(counts)
         });
-        changed.extend(back.map(Customer::key).collect::<Vec<_>>());
-        self.supply(customers.filter(|customer| changed.contains(&customer.key())));
+        let back: Vec<KeyHash> = back.map(|landing| landing.key).collect();
+        changed.extend(back);
+        let at_hand = customers.into_iter().filter(|landing| changed.contains(&landing.key));
+        self.contents.extend(at_hand.filter_map(|landing| Some((landing.digest?, landing.customer.clone()))));
         if self.touched.is_empty() && !changed.is_empty() {
-            let rows: Vec<Customer> = self.before.shard.rows.values().cloned().collect();
-            self.supply(rows.iter());
+            self.contents.extend(with_digests(self.before.customers()));
         }
         self.touched.extend(changed);
     }
@@ -137,12 +137,12 @@ impl Update {
     /// Landing files that must be read again, since a record of theirs has come to count.
     pub fn wanted(&self) -> BTreeSet<Place> {
         let candidates = self.touched.iter().flat_map(|key| self.records.candidates(*key));
-        candidates.filter(|(digest, _)| !self.contents.contains_key(*digest)).map(|(_, place)| place.clone()).collect()
+        candidates.filter(|(digest, _)| !self.contents.contains_key(digest)).map(|(_, place)| place.clone()).collect()
     }
 
     /// Takes records that are at hand.
     pub fn supply<'a>(&mut self, customers: impl Iterator<Item = &'a Customer>) {
-        self.contents.extend(customers.filter(|c| c.since_ms().is_some()).map(|c| (c.digest(), c.clone())));
+        self.contents.extend(with_digests(customers));
     }
 
     /// The new version of the shard; none if nothing changed.
@@ -153,28 +153,35 @@ impl Update {
         if self.touched.is_empty() {
             return None;
         }
-        let Self { before: CustomerShard { shard: mut after, .. }, mut records, touched, contents } = self;
-        let before: HashMap<KeyHash, Customer> = after.rows.values().map(|c| (c.key(), c.clone())).collect();
+        let Self { before: mut after, mut records, touched, contents } = self;
+        let emails: HashMap<KeyHash, String> = after.customers().map(|c| (c.key(), c.email.clone())).collect();
+        // The records that count.
+        let others = emails.iter().filter(|(key, _)| !touched.contains(key));
+        let mut counting: HashMap<KeyHash, ContentDigest> =
+            others.filter_map(|(key, email)| Some((*key, after.customer(email)?.digest()))).collect();
         let mut trust_changed = Vec::new();
         for key in touched {
-            let candidates = records.candidates(key).into_keys().filter_map(|digest| contents.get(digest));
-            let latest = candidates.max_by(|a, b| a.cmp_latest(b)).cloned();
-            let was = before.get(&key);
-            if was.and_then(Customer::since_ms) != latest.as_ref().and_then(Customer::since_ms) {
+            let candidates = records.candidates(key).into_keys();
+            let candidates = candidates.filter_map(|digest| Some((digest, contents.get(&digest)?)));
+            let latest = candidates.max_by(|(_, a), (_, b)| a.cmp_latest(b));
+            let was = emails.get(&key).and_then(|email| after.rows.remove(email));
+            if was.as_ref().and_then(Customer::since_ms) != latest.and_then(|(_, latest)| latest.since_ms()) {
                 trust_changed.push(key);
             }
-            if let Some(was) = was {
-                after.rows.remove(&was.email);
-            }
-            if let Some(latest) = latest {
-                after.rows.insert(latest.email.clone(), latest);
+            if let Some((digest, latest)) = latest {
+                counting.insert(key, digest);
+                after.rows.insert(latest.email.clone(), latest.clone());
             }
         }
         after.versions = after.versions.next(trust_changed);
-        let counting = after.rows.values().map(|customer| (customer.key(), customer.digest())).collect();
         records.recount(&counting, after.versions.version);
         Some(CustomerShard { shard: after, records })
     }
+}
+
+/// Those that have a consent, by digest.
+fn with_digests<'a>(customers: impl Iterator<Item = &'a Customer>) -> impl Iterator<Item = (ContentDigest, Customer)> {
+    customers.filter(|c| c.since_ms().is_some()).map(|c| (c.digest(), c.clone()))
 }
 
 #[cfg(test)]
@@ -229,14 +236,16 @@ mod tests {
         );
         assert_eq!(again.encode().unwrap(), bytes);
         assert_eq!(TrustedShard::decode(bytes).unwrap().versions(), &shard.shard.versions);
-        assert!(!json(&shard.records).unwrap().contains("refusing"));
+        assert!(!serde_json::to_string(&shard.records).unwrap().contains("refusing"));
     }
 
     #[test]
     fn a_shard_with_records_of_unknown_files_is_refused() {
         let mut shard = land(CustomerShard::default(), "f", &[customer("a", 1, Some(1))]).unwrap();
         for runs in ["[[0,1]]", "[[1,1]]", "[[1,0]]", "[[0,4294967295]]"] {
-            let records = json(&shard.records).unwrap().replace("\"files\":[[0,0]]", &format!("\"files\":{runs}"));
+            let records = serde_json::to_string(&shard.records)
+                .unwrap()
+                .replace("\"files\":[[0,0]]", &format!("\"files\":{runs}"));
             let before = std::mem::replace(&mut shard.records, serde_json::from_str(&records).unwrap());
             assert!(CustomerShard::decode(shard.encode().unwrap()).is_err(), "{records}");
             shard.records = before;

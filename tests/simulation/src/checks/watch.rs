@@ -7,6 +7,7 @@ use bytes::Bytes;
 use lake::hash::KeyHash;
 use lake::table::Table;
 use memchr::memmem::Finder;
+use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -104,7 +105,7 @@ impl Watch {
         }
         let same = self.bytes.entry((table, rows.join("\n") + &footer)).or_insert_with(|| body.clone());
         if same != body {
-            broken(Law::Determinism, format!("{key}: the same rows and footer gave other bytes before"));
+            broken(Law::Determinism, format!("{key}: the same rows and metadata gave other bytes before"));
         }
         violations
     }
@@ -130,15 +131,30 @@ impl Watch {
     }
 }
 
+/// Those at the begin of a file.
+const MAGIC_BYTES: usize = 4;
+
 const TRAINING_FOOTER: &str = "sensorreadingtime distancefromobject x y z same_customer;";
 
-/// The columns' names, and whatever else the footer says.
+/// The columns' names, whatever else the footer says, and what stands in front of the rows.
 fn footer(body: &Bytes) -> Result<String, lake::Corrupt> {
     let reader = SerializedFileReader::new(body.clone()).map_err(|error| lake::Corrupt::new("parquet", error))?;
+    let front = front(body, reader.metadata());
     let metadata = reader.metadata().file_metadata();
     let columns: Vec<&str> = metadata.schema_descr().columns().iter().map(|column| column.name()).collect();
     let pairs = metadata.key_value_metadata().into_iter().flatten();
     let pairs: Vec<String> =
         pairs.map(|pair| format!("{}={}", pair.key, pair.value.as_deref().unwrap_or_default())).collect();
-    Ok(format!("{};{}", columns.join(" "), pairs.join(" ")))
+    Ok(format!("{};{}{}", columns.join(" "), pairs.join(" "), front.escape_ascii()))
+}
+
+/// What stands in front of the rows of a Parquet file: whatever is between its magic bytes and its first column.
+pub fn front<'a>(body: &'a Bytes, metadata: &ParquetMetaData) -> &'a [u8] {
+    let columns = metadata.row_groups().iter().flat_map(|group| group.columns());
+    let end = columns.map(|column| column.byte_range().0 as usize).min().unwrap_or_else(|| {
+        // Without rows the footer follows. Its length and the magic bytes end the file.
+        let length = body.last_chunk().map(|[a, b, c, d, ..]: &[u8; 8]| u32::from_le_bytes([*a, *b, *c, *d]));
+        body.len().saturating_sub(8 + length.unwrap_or_default() as usize)
+    });
+    body.get(MAGIC_BYTES..end).unwrap_or_default()
 }

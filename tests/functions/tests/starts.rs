@@ -1,0 +1,36 @@
+//! Of some objects only the start is read and decoded.
+
+// What fails here fails a test.
+#![allow(clippy::unwrap_used)]
+
+use bytes::Bytes;
+use derivation::{Cache, Start};
+use functions::World;
+use lake::policy::ConsentPolicy::Ever;
+
+/// The first byte of an object says how many of its bytes are needed.
+const START: Start = Start { bytes: 8, needed: |start| usize::from(start[0]) };
+
+#[tokio::test]
+async fn as_much_is_read_as_is_needed() {
+    let world = World::new(Ever).await;
+    for (needed, length, read) in
+        [(4, 20, 8), (8, 20, 8), (9, 20, 9), (20, 20, 20), (30, 20, 20), (30, 5, 5), (3, 1, 1)]
+    {
+        let key = format!("{needed}-of-{length}");
+        world.put(&key, vec![needed; length]).await;
+        let (cache, place) = (Cache::of_starts(1 << 20, START), world.lake.at(key));
+        let before = world.requests().get;
+        let (etag, found) = cache.read(&world.lake.store, &place, Ok).await.unwrap().unwrap();
+        assert_eq!(*found, Bytes::from(vec![needed; read]), "{place}");
+        assert_eq!(world.requests().get - before, if read > START.bytes { 2 } else { 1 }, "{place}");
+        assert_eq!(cache.read(&world.lake.store, &place, |_| panic!("it is known")).await.unwrap().unwrap().0, etag);
+    }
+}
+
+#[tokio::test]
+async fn an_object_that_is_not_there_has_no_start() {
+    let world = World::new(Ever).await;
+    let cache = Cache::<Bytes>::of_starts(1 << 20, START);
+    assert!(cache.read(&world.lake.store, &world.lake.at("none"), Ok).await.unwrap().is_none());
+}
