@@ -127,6 +127,18 @@ def test_lake_of_another_number_of_shards_is_refused(settle: Callable[..., Inhab
     assert_refused(inhabited.lake.attempt(inhabited.village.folder), "16", "5")
 
 
+def test_lake_of_another_format_is_refused(settle: Callable[..., Inhabited]) -> None:
+    """What functions of another version keep for each other would be read as damaged."""
+    inhabited = settle()
+    charter = inhabited.lake.bucket / "_state" / "lake.json"
+    settings = json.loads(charter.read_text())
+    # The first format was not named.
+    del settings["format"]
+    charter.write_text(json.dumps(settings))
+    inhabited.village.customers("customers-1.json", inhabited.village.registered(1))
+    assert_refused(inhabited.lake.attempt(inhabited.village.folder), "another version", "format 1", "new lake")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

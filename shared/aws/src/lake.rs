@@ -9,6 +9,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use lake::layout::{CHARTER, Place};
 use lake::policy::Charter;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tokio::sync::OnceCell;
 
@@ -26,6 +27,23 @@ pub struct Lake {
     bucket: String,
     charter: Charter,
     checked: Arc<OnceCell<()>>,
+}
+
+/// The format of what functions keep in a lake for each other. Another cannot be read.
+const FORMAT: u32 = 2;
+
+/// The record of a lake's settings.
+#[derive(Serialize, Deserialize)]
+struct Made {
+    #[serde(default = "first_format")]
+    format: u32,
+    #[serde(flatten)]
+    charter: Charter,
+}
+
+/// The format of lakes whose records name none.
+const fn first_format() -> u32 {
+    1
 }
 
 /// Why a lake cannot be worked on.
@@ -47,6 +65,17 @@ pub enum LakeError {
         made: Charter,
         /// What the settings say.
         given: Charter,
+    },
+    /// The lake was made by another version of this software.
+    #[error(
+        "lake {bucket} was made by another version of this software: what it keeps has format {made}, this version's has \
+         {FORMAT}; go on with that version, or land the files in a new lake"
+    )]
+    OtherFormat {
+        /// The lake's bucket.
+        bucket: String,
+        /// The format of what it keeps.
+        made: u32,
     },
     /// The lake's record of its settings cannot be read.
     #[error("{place} is no record of a lake's settings: {cause}")]
@@ -96,12 +125,17 @@ impl Lake {
         let unreadable = |cause: String| LakeError::Unreadable { place: place.clone(), cause };
         loop {
             if let Read::Found { body, .. } = self.store.read(&place, None).await? {
-                let made: Charter = serde_json::from_slice(&body).map_err(|error| unreadable(error.to_string()))?;
+                let Made { format, charter: made } =
+                    serde_json::from_slice(&body).map_err(|error| unreadable(error.to_string()))?;
                 let (bucket, given) = (self.bucket.clone(), self.charter);
+                if format != FORMAT {
+                    return Err(LakeError::OtherFormat { bucket, made: format });
+                }
                 return if made == given { Ok(()) } else { Err(LakeError::OtherCharter { bucket, made, given }) };
             }
             // Whoever wins the put, the record is there afterwards.
-            let body = serde_json::to_vec(&self.charter).map_err(|error| unreadable(error.to_string()))?;
+            let made = Made { format: FORMAT, charter: self.charter };
+            let body = serde_json::to_vec(&made).map_err(|error| unreadable(error.to_string()))?;
             self.store.put(&place, Bytes::from(body), &Version::Absent).await?;
         }
     }
