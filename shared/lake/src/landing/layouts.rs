@@ -198,11 +198,11 @@ impl Layout {
         let mut at = 0;
         for Value { before, field, last } in &mut self.values {
             let start = at + before.len();
-            if text.get(at..start)? != before.as_slice() {
+            if !are_same(text.get(at..start)?, before) {
                 return None;
             }
             at = start + last.len();
-            if last.is_empty() || text.get(start..at)? != last.as_slice() {
+            if last.is_empty() || !are_same(text.get(start..at)?, last) {
                 at = value_end(text, start)?;
                 if text[start] == b'"' {
                     last.clear();
@@ -213,10 +213,27 @@ impl Layout {
             places[*field] = (start as u32, at as u32);
         }
         let bytes = at + self.end.len();
-        if text.get(at..bytes)? != self.end.as_slice() {
+        if !are_same(text.get(at..bytes)?, &self.end) {
             return None;
         }
         Some(Laid { record: &text[..bytes], places, lines: self.lines })
+    }
+}
+
+/// Whether two texts of one length are the same. Those between values are so short that to call the C library takes longer
+/// than to compare them.
+fn are_same(a: &[u8], b: &[u8]) -> bool {
+    /// Both ends, which overlap or meet in the middle.
+    fn by_ends<const N: usize>(a: &[u8], b: &[u8]) -> bool {
+        a.first_chunk::<N>() == b.first_chunk() && a.last_chunk::<N>() == b.last_chunk()
+    }
+    match a.len() {
+        length if length != b.len() => false,
+        0..4 => a.iter().eq(b),
+        4..=8 => by_ends::<4>(a, b),
+        9..=16 => by_ends::<8>(a, b),
+        17..=32 => by_ends::<16>(a, b),
+        _ => a == b,
     }
 }
 
@@ -300,6 +317,20 @@ mod tests {
         fn any_short_number_is_the_float_that_is_nearest(json in "-?(0|[1-9][0-9]{0,8})[.][0-9]{1,6}") {
             let nearest: f64 = json.parse().unwrap();
             prop_assert_eq!(laid(&json).decimal(0).map(f64::to_bits), Some(nearest.to_bits()));
+        }
+    }
+
+    #[test]
+    fn texts_of_any_length_are_the_same_or_not() {
+        for length in 0..70 {
+            let text: Vec<u8> = (0..length).collect();
+            assert!(are_same(&text, &text.clone()));
+            assert!(!are_same(&text, &[&text[..], b"x"].concat()));
+            for place in 0..text.len() {
+                let mut other = text.clone();
+                other[place] ^= 1;
+                assert!(!are_same(&text, &other), "{length} {place}");
+            }
         }
     }
 
