@@ -114,7 +114,7 @@ impl Announcement {
     }
 
     /// The hashes of the keys.
-    pub fn hashes(&self) -> impl Iterator<Item = KeyHash> + Clone {
+    pub fn hashes(&self) -> impl Iterator<Item = KeyHash> {
         self.keys.iter().map(|key| key.hash)
     }
 

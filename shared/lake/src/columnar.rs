@@ -7,9 +7,9 @@ use arrow_array::types::{Float64Type, Int32Type, Int64Type};
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
+use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, ParquetMetaDataReader, SortingColumn};
@@ -115,22 +115,9 @@ impl Decoder {
 
     /// The rows, in batches of [`BATCH_ROWS`].
     pub fn batches(&self, table: Table) -> Result<impl Iterator<Item = Result<RecordBatch, Corrupt>> + use<>, Corrupt> {
-        self.columns(table, |_| true)
-    }
-
-    /// Some columns of the rows, in their order, in batches of [`BATCH_ROWS`]: those whose names are wanted.
-    pub fn columns(
-        &self,
-        table: Table,
-        wanted: fn(&str) -> bool,
-    ) -> Result<impl Iterator<Item = Result<RecordBatch, Corrupt>> + use<>, Corrupt> {
-        let schema = schema(table);
-        let names = schema.fields().iter().enumerate();
-        let places: Vec<usize> = names.filter(|(_, field)| wanted(field.name())).map(|(i, _)| i).collect();
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.bytes.clone(), self.footer.clone());
-        let mask = ProjectionMask::roots(builder.parquet_schema(), places.iter().copied());
-        let mut reader = undamaged(table.name(), || builder.with_projection(mask).with_batch_size(BATCH_ROWS).build())?;
-        let schema = Arc::new(schema.project(&places).map_err(|error| Corrupt::new(table.name(), error))?);
+        let mut reader = undamaged(table.name(), || builder.with_batch_size(BATCH_ROWS).build())?;
+        let schema = schema(table);
         let mut next = move || {
             let Some(batch) = reader.next().transpose()? else { return Ok(None) };
             RecordBatch::try_new(schema.clone(), batch.columns().to_vec()).map(Some)
