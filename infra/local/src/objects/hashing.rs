@@ -10,6 +10,7 @@ use bytes::Bytes;
 use md5_many::{Md5Many, Md5State};
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use tokio::sync::oneshot;
 
 /// What is smaller is hashed at once and alone: for a few microseconds of hashing no task need wait for its turn. Small
@@ -75,7 +76,7 @@ impl Hashing {
     async fn update_together(&self, state: &mut Md5State, slice: Bytes) {
         let (done, hashed) = oneshot::channel();
         let owned = self.add(*state, slice.clone(), done);
-        tokio::task::yield_now().await;
+        give_way().await;
         // Each owner looks after its own job: whoever else might have taken it may have been dropped. From taking to
         // telling nothing is awaited, so whoever took it tells.
         while let Some(jobs) = owned.take() {
@@ -127,6 +128,20 @@ impl Hashing {
         // Nothing in here panics half way.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Lets other tasks run. Unlike with tokio's own, another thread may go on with this one meanwhile: tokio's keeps it aside
+/// until this thread has come round, and what runs here next may compute for long.
+async fn give_way() {
+    let mut gave = false;
+    std::future::poll_fn(|context| match std::mem::replace(&mut gave, true) {
+        true => Poll::Ready(()),
+        false => {
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await;
 }
 
 impl Owned<'_> {
