@@ -15,11 +15,11 @@ mod shards;
 
 use aws::function::{Failures, Function, Handling, Input};
 use aws::lake::Lake;
-use derivation::{ATTEMPTS_MAX, CACHE_BYTES_MAX, Cache, Error, publish};
+use derivation::{ATTEMPTS_MAX, CACHE_BYTES_MAX, Cache, Error, Start, publish};
 use lake::hash::Shard;
 use lake::layout::Place;
 use lake::table::Table;
-use lake::trust::trusted::CustomerShard;
+use lake::trust::accounts::Accounts;
 use shards::{File, Shards};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -32,13 +32,14 @@ const FILES_AT_ONCE: usize = 8;
 /// The function.
 pub struct CustomerTrusted {
     lake: Lake,
-    shards: Cache<CustomerShard>,
+    accounts: Cache<Accounts>,
 }
 
 impl CustomerTrusted {
     /// The function on `lake`.
     pub fn new(lake: Lake) -> Self {
-        Self { lake, shards: Cache::new(CACHE_BYTES_MAX) }
+        let start = Start { bytes: Accounts::START_BYTES, needed: Accounts::needed };
+        Self { lake, accounts: Cache::of_starts(CACHE_BYTES_MAX, start) }
     }
 
     /// Lands one file.

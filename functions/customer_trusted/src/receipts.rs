@@ -18,7 +18,7 @@ use lake::layout::{self, FileName, Place, Source};
 use lake::output::{ShardVersions, is_older};
 use lake::receipt::{LandingVersion, Receipt};
 use lake::table::Table;
-use lake::trust::trusted::CustomerShard;
+use lake::trust::accounts::Accounts;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -31,21 +31,21 @@ pub(crate) async fn bring_up_to_date(
     files: &[File],
     touched: &BTreeSet<Shard>,
 ) -> Result<(), Error> {
-    let CustomerTrusted { lake, shards } = function;
+    let CustomerTrusted { lake, accounts } = function;
     let mut due: BTreeMap<FileName, Place> = files.iter().map(|f| (f.name.clone(), f.place.clone())).collect();
     for _ in 0..ATTEMPTS_MAX {
         let mut cursors = Vec::new();
         let read = aws::all(touched.iter().map(async |shard| {
             let cursor = Cursor::read(lake, layout::cursor(Table::CustomerTrusted, *shard)).await?;
             let place = lake.at(layout::customers(Table::CustomerTrusted, *shard));
-            let customers = shards.read(&lake.store, &place, CustomerShard::decode).await?;
-            Ok::<_, Error>(customers.map(|(_, customers)| (cursor, customers)))
+            let accounts = accounts.read(&lake.store, &place, Accounts::decode).await?;
+            Ok::<_, Error>(accounts.map(|(_, accounts)| (cursor, accounts)))
         }));
-        for (cursor, customers) in read.await?.into_iter().flatten() {
-            if customers.version() > cursor.seen() {
-                let changed = customers.accounts_changed_since(cursor.seen());
+        for (cursor, accounts) in read.await?.into_iter().flatten() {
+            if accounts.version() > cursor.seen() {
+                let changed = accounts.changed_since(cursor.seen());
                 due.extend(changed.map(|(file, place)| (file.clone(), place.clone())));
-                cursors.push((cursor, customers.version()));
+                cursors.push((cursor, accounts.version()));
             }
         }
         let due: Vec<Account<'_>> = std::mem::take(&mut due)
@@ -58,11 +58,7 @@ pub(crate) async fn bring_up_to_date(
         for accounts in due.chunks(FILES_MAX) {
             write(function, accounts).await?;
         }
-        let mut lost = false;
-        for (cursor, version) in cursors {
-            lost |= !cursor.advance(lake, version).await?;
-        }
-        if !lost {
+        if Cursor::advance_all(lake, cursors).await? {
             return Ok(());
         }
     }
@@ -71,7 +67,7 @@ pub(crate) async fn bring_up_to_date(
 
 async fn write(function: &CustomerTrusted, accounts: &[Account<'_>]) -> Result<(), Error> {
     let timer = Timer::start();
-    let published = publish(&function.lake, &Accounts { function, accounts }).await?;
+    let published = publish(&function.lake, &Receipts { function, accounts }).await?;
     for (Account { place, landed, .. }, told) in accounts.iter().zip(published.report) {
         let Some((receipt, writes)) = told else { continue };
         logging::landing_file(place, &receipt, landed.is_none(), writes, &timer);
@@ -91,7 +87,7 @@ struct Account<'a> {
 }
 
 /// The receipts and quarantines of customer files.
-struct Accounts<'a> {
+struct Receipts<'a> {
     function: &'a CustomerTrusted,
     accounts: &'a [Account<'a>],
 }
@@ -99,7 +95,7 @@ struct Accounts<'a> {
 /// A file's receipt, and how many of its objects get a new version; none if it has none yet: its own event is to come.
 type Told = Option<(Receipt, usize)>;
 
-impl Derivation for Accounts<'_> {
+impl Derivation for Receipts<'_> {
     type Report = Vec<Told>;
 
     fn outputs(&self) -> Vec<String> {
@@ -125,10 +121,10 @@ impl Derivation for Accounts<'_> {
         let shards: BTreeSet<Shard> = announced.iter().flatten().copied().collect();
         let read = shards.into_iter().map(async |shard| {
             let place = lake.at(layout::customers(Table::CustomerTrusted, shard));
-            let customers = inputs.decoded(&self.function.shards, &place, CustomerShard::decode).await?;
-            Ok::<_, Error>(customers.map(|customers| (shard, customers)))
+            let accounts = inputs.decoded(&self.function.accounts, &place, Accounts::decode).await?;
+            Ok::<_, Error>(accounts.map(|accounts| (shard, accounts)))
         });
-        let shards: BTreeMap<Shard, Arc<CustomerShard>> = aws::all(read).await?.into_iter().flatten().collect();
+        let shards: BTreeMap<Shard, Arc<Accounts>> = aws::all(read).await?.into_iter().flatten().collect();
         let mut derived = Derived { bodies: Vec::new(), report: Vec::new() };
         for ((account, announced), stored) in self.accounts.iter().zip(announced).zip(stored.chunks(2)) {
             let [receipt, quarantine] = stored else { return Err(Error::Outdated) };
@@ -147,7 +143,7 @@ impl Account<'_> {
         &self,
         stored_receipt: &Stored,
         stored_quarantine: &Stored,
-        shards: impl Iterator<Item = (Shard, &'s CustomerShard)>,
+        shards: impl Iterator<Item = (Shard, &'s Accounts)>,
     ) -> Result<([Option<Bytes>; 2], Told), Error> {
         let corrupt = || Error::corrupt(stored_receipt.place.clone());
         let was = stored_receipt.body.as_ref().map(Receipt::decode).transpose().map_err(corrupt())?;
@@ -158,9 +154,9 @@ impl Account<'_> {
             (None, None) => return Ok(([None, None], None)),
         };
         let mut changed = ShardVersions::new();
-        for (shard, customers) in shards {
-            receipt.derived_from.insert(shard, customers.version());
-            if let Some((account, version)) = customers.account(&self.name) {
+        for (shard, accounts) in shards {
+            receipt.derived_from.insert(shard, accounts.version());
+            if let Some((account, version)) = accounts.of(&self.name) {
                 changed.insert(shard, version);
                 receipt.keep(layout::customers(Table::CustomerTrusted, shard), account.kept);
                 account.excluded.iter().for_each(|(reason, rows)| receipt.exclude(reason, *rows));

@@ -2,10 +2,9 @@
 //!
 //! Compiled only for the tests that show that the simulation would notice.
 
-use crate::Stored;
-use aws::lake::Lake;
-use aws::store::{Put, StoreError};
+use aws::store::{Put, Store, StoreError};
 use bytes::Bytes;
+use lake::layout::Place;
 use std::cell::Cell;
 
 /// What is broken.
@@ -70,10 +69,10 @@ pub fn is(broken: Broken) -> bool {
 }
 
 /// Puts over whatever version is there now: once, or until it is done.
-pub(crate) async fn put(lake: &Lake, stored: &Stored, body: Bytes) -> Result<Put, StoreError> {
+pub(crate) async fn put(store: &Store, place: &Place, body: Bytes) -> Result<Put, StoreError> {
     loop {
-        let version = lake.store.version(&stored.place).await?;
-        let put = lake.store.put(&stored.place, body.clone(), &version).await?;
+        let version = store.version(place).await?;
+        let put = store.put(place, body.clone(), &version).await?;
         if put.is_done() || is(Broken::InputsFirst) {
             return Ok(put);
         }

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use aws::lake::Lake;
-use aws::store::{Read, Version};
+use aws::store::{Put, Read, Version};
 use bytes::Bytes;
 use lake::Corrupt;
 use lake::layout::Place;
@@ -36,10 +36,14 @@ impl Cursor {
         self.seen
     }
 
-    /// Says that the work is done up to `version`. Whether that took: another may have moved the cursor meanwhile, then
-    /// read it again.
-    pub async fn advance(self, lake: &Lake, version: u64) -> Result<bool, Error> {
-        let put = lake.store.put(&self.place, Bytes::from(format!("{version}\n")), &self.version).await?;
-        Ok(put.is_done())
+    /// Says that the work is done, each up to a version. Whether all of that took: another may have moved a cursor
+    /// meanwhile, then read them again.
+    pub async fn advance_all(lake: &Lake, cursors: Vec<(Self, u64)>) -> Result<bool, Error> {
+        let puts = cursors.into_iter().map(|(cursor, version)| {
+            let store = lake.store.clone();
+            async move { store.put(&cursor.place, Bytes::from(format!("{version}\n")), &cursor.version).await }
+        });
+        let puts = aws::spread_over(aws::REQUESTS_MAX, puts).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+        Ok(puts.iter().all(Put::is_done))
     }
 }

@@ -36,7 +36,7 @@ pub use cursor::Cursor;
 pub use inputs::Inputs;
 
 use aws::lake::Lake;
-use aws::store::{Put, Read, StoreError, Version};
+use aws::store::{Put, Read, Store, StoreError, Version};
 #[cfg(feature = "broken")]
 use broken::Broken;
 use bytes::Bytes;
@@ -177,10 +177,13 @@ async fn attempt<D: Derivation>(lake: &Lake, derivation: &D, stored: &[Stored]) 
     let inputs = Inputs::new(&lake.store, lake.bucket());
     let Derived { bodies, report } = derivation.derive(stored, &inputs).await?;
     // 4.
-    let changed = stored.iter().zip(bodies).filter_map(|(stored, body)| Some((stored, body?)));
+    let puts = stored.iter().zip(bodies).filter_map(|(stored, body)| {
+        let Stored { place, version, .. } = stored;
+        Some((lake.store.clone(), place.clone(), version.clone(), body?))
+    });
     // 5.
-    let puts = changed.map(|(stored, body)| put(lake, stored, body));
-    let puts = aws::all(puts).await?;
+    let puts = puts.map(|(store, place, version, body)| async move { put(&store, &place, &version, body).await });
+    let puts = aws::spread_over(aws::REQUESTS_MAX, puts).await.into_iter().collect::<Result<Vec<_>, _>>()?;
     let writes = puts.iter().filter(|put| put.is_done()).count() as u32;
     let lost = puts.iter().any(|put| !put.is_done());
     #[cfg(feature = "broken")]
@@ -192,12 +195,12 @@ async fn attempt<D: Derivation>(lake: &Lake, derivation: &D, stored: &[Stored]) 
     Ok(Attempt { report, writes, stands })
 }
 
-async fn put(lake: &Lake, stored: &Stored, body: Bytes) -> Result<Put, StoreError> {
+async fn put(store: &Store, place: &Place, version: &Version, body: Bytes) -> Result<Put, StoreError> {
     #[cfg(feature = "broken")]
     if broken::is(Broken::InputsFirst) || broken::is(Broken::Unconditional) {
-        return broken::put(lake, stored, body).await;
+        return broken::put(store, place, body).await;
     }
-    lake.store.put(&stored.place, body, &stored.version).await
+    store.put(place, body, version).await
 }
 
 async fn stored(lake: &Lake, place: &Place) -> Result<Stored, Error> {

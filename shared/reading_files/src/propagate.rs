@@ -37,19 +37,13 @@ impl<R: Rule> ReadingFiles<R> {
             }
             #[cfg(feature = "broken")]
             if derivation::broken::is(derivation::broken::Broken::EarlyCursor) {
-                for (cursor, version) in cursors {
-                    cursor.advance(self.lake(), version).await?;
-                }
+                Cursor::advance_all(self.lake(), cursors).await?;
                 return self.derive_again(&keys).await;
             }
             if !keys.is_empty() {
                 self.derive_again(&keys).await?;
             }
-            let mut lost = false;
-            for (cursor, version) in cursors {
-                lost |= !cursor.advance(self.lake(), version).await?;
-            }
-            if !lost {
+            if Cursor::advance_all(self.lake(), cursors).await? {
                 return Ok(());
             }
         }

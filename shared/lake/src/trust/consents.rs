@@ -28,7 +28,7 @@ impl Consents {
 
     /// How many bytes of a shard's object hold what is needed, given its start.
     pub fn needed(start: &[u8]) -> usize {
-        Front::needed(start).unwrap_or_default()
+        Front::up_to_changed(start).unwrap_or_default()
     }
 
     /// Reads a shard's object, or as much of it as is [needed](Self::needed).

@@ -10,11 +10,11 @@ use bytes::Bytes;
 
 const MAGIC: &[u8] = b"PAR1";
 /// The version of the shard and the length of each section, little-endian.
-const NUMBERS: usize = 4;
+const NUMBERS: usize = 5;
 const NUMBER_BYTES: usize = 8;
 const SECTIONS_AT: usize = MAGIC.len() + NUMBERS * NUMBER_BYTES;
 
-/// The version of a shard, and three sections of bytes.
+/// The version of a shard, and four sections of bytes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Front {
     pub(super) version: u64,
@@ -22,6 +22,8 @@ pub(super) struct Front {
     pub(super) consents: Bytes,
     /// Which keys changed in which version: numbers by the hash of the key.
     pub(super) changed: Bytes,
+    /// What became of the records of each landing file.
+    pub(super) accounts: Bytes,
     /// What the shard remembers of records.
     pub(super) records: Bytes,
 }
@@ -29,7 +31,7 @@ pub(super) struct Front {
 impl Front {
     /// What is to be written behind the magic bytes.
     pub(super) fn encode(&self) -> Vec<u8> {
-        let sections = [&self.consents, &self.changed, &self.records];
+        let sections = [&self.consents, &self.changed, &self.accounts, &self.records];
         let lengths = sections.map(|section| section.len() as u64);
         let mut bytes = Vec::with_capacity(SECTIONS_AT + lengths.iter().sum::<u64>() as usize);
         [self.version].iter().chain(&lengths).for_each(|number| bytes.extend(number.to_le_bytes()));
@@ -37,26 +39,33 @@ impl Front {
         bytes
     }
 
-    /// The front of an object of which at least as much is at hand as is [needed for changes](Self::needed); where records
-    /// are not at hand, they are none.
+    /// The front of an object of which at least as much is at hand as is needed [for changes](Self::up_to_changed); what
+    /// is not at hand of the rest is empty.
     pub(super) fn of(table: Table, object: &Bytes) -> Result<Self, Corrupt> {
         let corrupt = |why| Corrupt::new(table.name(), why);
         let (version, ends) = numbers(object).ok_or_else(|| corrupt("it does not begin as a shard's object"))?;
-        let [consents, changed, records] = ends;
+        let [consents, changed, accounts, records] = ends;
         if changed > object.len() {
             return Err(corrupt("it ends before the lookups that it begins with"));
         }
+        let rest = |range| object.get(range).map(|section| object.slice_ref(section)).unwrap_or_default();
         Ok(Self {
             version,
             consents: object.slice(SECTIONS_AT..consents),
             changed: object.slice(consents..changed),
-            records: object.get(changed..records).map(|records| object.slice_ref(records)).unwrap_or_default(),
+            accounts: rest(changed..accounts),
+            records: rest(accounts..records),
         })
     }
 
+    /// How many bytes of an object hold who consents and what changed; none of what is no such object.
+    pub(super) fn up_to_changed(start: &[u8]) -> Option<usize> {
+        numbers(start).map(|(_, [_, changed, ..])| changed)
+    }
+
     /// How many bytes of an object hold all but the records; none of what is no such object.
-    pub(super) fn needed(start: &[u8]) -> Option<usize> {
-        numbers(start).map(|(_, [_, changed, _])| changed)
+    pub(super) fn up_to_accounts(start: &[u8]) -> Option<usize> {
+        numbers(start).map(|(_, [.., accounts, _])| accounts)
     }
 }
 
@@ -79,30 +88,33 @@ mod tests {
     const TABLE: Table = Table::CustomerTrusted;
 
     fn object() -> Bytes {
-        let [consents, changed, records] =
-            ["consents", "changed", "records"].map(|text| Bytes::from_static(text.as_bytes()));
-        let front = Front { version: 7, consents, changed, records };
+        let [consents, changed, accounts, records] =
+            ["consents", "changed", "accounts", "records"].map(|text| Bytes::from_static(text.as_bytes()));
+        let front = Front { version: 7, consents, changed, accounts, records };
         [MAGIC, &front.encode(), b"rows"].concat().into()
+    }
+
+    fn sections(front: &Front) -> [&[u8]; NUMBERS - 1] {
+        [&front.consents, &front.changed, &front.accounts, &front.records].map(|section| &section[..])
     }
 
     #[test]
     fn sections_are_found_again() {
         let front = Front::of(TABLE, &object()).unwrap();
-        let sections = [&front.consents, &front.changed, &front.records].map(|section| &section[..]);
-        assert_eq!((front.version, sections), (7, [&b"consents"[..], b"changed", b"records"]));
+        assert_eq!((front.version, sections(&front)), (7, [&b"consents"[..], b"changed", b"accounts", b"records"]));
     }
 
     #[test]
     fn the_needed_bytes_are_enough_and_fewer_are_not() {
         let object = object();
-        let needed = Front::needed(&object[..SECTIONS_AT]).unwrap();
-        let front = Front::of(TABLE, &object.slice(..needed)).unwrap();
-        assert_eq!(
-            (&front.consents[..], &front.changed[..], front.records.len()),
-            (&b"consents"[..], &b"changed"[..], 0)
-        );
-        assert!((0..needed).all(|bytes| Front::of(TABLE, &object.slice(..bytes)).is_err()));
-        assert!((0..SECTIONS_AT).all(|bytes| Front::needed(&object[..bytes]).is_none()));
+        let of = |bytes| Front::of(TABLE, &object.slice(..bytes));
+        let changed = Front::up_to_changed(&object[..SECTIONS_AT]).unwrap();
+        assert_eq!(sections(&of(changed).unwrap()), [&b"consents"[..], b"changed", b"", b""]);
+        assert!((0..changed).all(|bytes| of(bytes).is_err()));
+        let accounts = Front::up_to_accounts(&object[..SECTIONS_AT]).unwrap();
+        assert_eq!(sections(&of(accounts).unwrap()), [&b"consents"[..], b"changed", b"accounts", b""]);
+        assert_eq!(sections(&of(accounts - 1).unwrap())[2], b"");
+        assert!((0..SECTIONS_AT).all(|bytes| Front::up_to_changed(&object[..bytes]).is_none()));
     }
 
     #[test]
@@ -110,7 +122,7 @@ mod tests {
         for place in 1..NUMBERS {
             let mut object = object().to_vec();
             object[MAGIC.len() + place * NUMBER_BYTES..][..NUMBER_BYTES].fill(0xff);
-            assert!(Front::needed(&object).is_none());
+            assert!(Front::up_to_changed(&object).is_none());
             assert!(Front::of(TABLE, &object.into()).is_err());
         }
     }

@@ -4,9 +4,10 @@
 //! in which version the trust in each key last changed, removals included. So a function that was woken by the shard knows
 //! which keys changed since it last looked, and a derived object knows whether it is older than such a change.
 //!
-//! [`trusted`] is a shard of `customer_trusted`, by email, and [`consents`] what is needed of it to let readings through;
-//! [`curated`] is one of `customer_curated`, by serial number.
+//! [`trusted`] is a shard of `customer_trusted`, by email, [`consents`] what is needed of it to let readings through, and
+//! [`accounts`] what receipts of customer files need; [`curated`] is one of `customer_curated`, by serial number.
 
+pub mod accounts;
 pub mod consents;
 pub mod curated;
 mod front;

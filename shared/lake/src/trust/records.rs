@@ -7,36 +7,23 @@
 //! A daily export of all customers has the same records under a new name every day: one remembered record then stands
 //! in a run of files, so that a shard's size follows the changes and not the days.
 
+use super::accounts::{self, Account, LandedFile};
+use super::front::Front;
+use crate::Corrupt;
 use crate::customer::{Customer, excluded};
 use crate::hash::{ContentDigest, KeyHash};
 use crate::layout::{FileName, Place};
+use crate::table::Table;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+const TABLE: Table = Table::CustomerTrusted;
 
 /// All records of a shard's customers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Records {
     files: Vec<LandedFile>,
     customers: BTreeMap<KeyHash, Vec<Record>>,
-}
-
-/// A landing file, and what became of those of its records that belong to this shard.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct LandedFile {
-    file: FileName,
-    landing: Place,
-    account: Account,
-    /// The shard's version in which the account last changed.
-    changed: u64,
-}
-
-/// What became of the records of one file in one shard.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Account {
-    /// How many are rows of the table.
-    pub kept: u64,
-    /// How many are not, by reason.
-    pub excluded: BTreeMap<String, u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,8 +56,28 @@ impl<'a> Landing<'a> {
 }
 
 impl Records {
+    /// Reads the records of a shard.
+    pub(super) fn decode(front: &Front) -> Result<Self, Corrupt> {
+        let corrupt = |error: &dyn std::fmt::Display| Corrupt::new(TABLE.name(), error);
+        let unpacked = zstd::decode_all(&front.records[..]).map_err(|error| corrupt(&error))?;
+        let (customers, rest) = postcard::take_from_bytes(&unpacked).map_err(|error| corrupt(&error))?;
+        let records = Self { files: accounts::decode(&front.accounts)?, customers };
+        if !rest.is_empty() || !records.is_sound() {
+            return Err(corrupt(&"it remembers records of files that it does not list"));
+        }
+        Ok(records)
+    }
+
+    /// What is in front of a shard's rows, with nothing but its records.
+    pub(super) fn front(&self) -> Result<Front, Corrupt> {
+        let corrupt = |error: &dyn std::fmt::Display| Corrupt::new(TABLE.name(), error);
+        let records = postcard::to_allocvec(&self.customers).map_err(|error| corrupt(&error))?;
+        let records = zstd::encode_all(records.as_slice(), 1).map_err(|error| corrupt(&error))?;
+        Ok(Front { accounts: accounts::encode(&self.files)?, records: records.into(), ..Front::default() })
+    }
+
     /// Whether each record stands in files that are listed, as of all that was written here.
-    pub(super) fn is_sound(&self) -> bool {
+    fn is_sound(&self) -> bool {
         let files = self.files.len();
         let listed = |(first, last): &(u32, u32)| first <= last && (*last as usize) < files;
         self.customers.values().flatten().all(|record| record.files.0.iter().all(listed))
@@ -173,16 +180,6 @@ impl Records {
             }
         }
     }
-
-    /// The account of `file` in this shard, and the version in which it last changed.
-    pub fn account(&self, file: &FileName) -> Option<(&Account, u64)> {
-        self.files.iter().find(|landed| landed.file == *file).map(|landed| (&landed.account, landed.changed))
-    }
-
-    /// The files whose account changed after version `seen`, and where they landed.
-    pub fn accounts_changed_since(&self, seen: u64) -> impl Iterator<Item = (&FileName, &Place)> {
-        self.files.iter().filter(move |landed| landed.changed > seen).map(|landed| (&landed.file, &landed.landing))
-    }
 }
 
 /// A set of file numbers as sorted, inclusive runs.
@@ -267,9 +264,8 @@ mod tests {
         records.recount(&HashMap::from([(customer(1).key(), customer(1).digest())]), 1);
         records.replace(&FileName::of(&place(5)), &place(5), &[Landing::of(&customer(2))]);
         records.recount(&HashMap::from([(customer(2).key(), customer(2).digest())]), 2);
-        assert_eq!(records.accounts_changed_since(1).count(), 2);
-        let kept: u64 = (0..6).filter_map(|day| records.account(&FileName::of(&place(day)))).map(|(a, _)| a.kept).sum();
-        assert_eq!(kept, 1);
+        assert_eq!(records.files.iter().filter(|file| file.changed > 1).count(), 2);
+        assert_eq!(records.files.iter().map(|file| file.account.kept).sum::<u64>(), 1);
     }
 
     #[test]

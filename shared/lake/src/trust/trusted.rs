@@ -1,7 +1,7 @@
 //! A shard of `customer_trusted`: the customers whose latest record has a consent to research.
 
 use super::front::Front;
-use super::records::{Account, Landing, Records};
+use super::records::{Landing, Records};
 use super::{Versions, decode, encode};
 use crate::Corrupt;
 use crate::customer::Customer;
@@ -60,40 +60,17 @@ impl CustomerShard {
     /// Reads a shard's object.
     pub fn decode(bytes: Bytes) -> Result<Self, Corrupt> {
         let (rows, versions, front) = decode(TABLE, bytes)?;
-        let corrupt = |error: &dyn std::fmt::Display| Corrupt::new(TABLE.name(), error);
-        let unpacked = zstd::decode_all(&front.records[..]).map_err(|error| corrupt(&error))?;
-        let (records, rest): (Records, _) = postcard::take_from_bytes(&unpacked).map_err(|error| corrupt(&error))?;
-        if !rest.is_empty() || !records.is_sound() {
-            return Err(corrupt(&"it remembers records of files that it does not list"));
-        }
-        Ok(Self { shard: TrustedShard::of(rows, versions), records })
+        Ok(Self { shard: TrustedShard::of(rows, versions), records: Records::decode(&front)? })
     }
 
     /// The shard's object.
     pub fn encode(&self) -> Result<Bytes, Corrupt> {
-        let corrupt = |error: &dyn std::fmt::Display| Corrupt::new(TABLE.name(), error);
-        let records = postcard::to_allocvec(&self.records).map_err(|error| corrupt(&error))?;
-        let records = zstd::encode_all(records.as_slice(), 1).map_err(|error| corrupt(&error))?;
         let since = self.shard.customers().filter_map(|customer| Some((customer.key(), customer.since_ms()?)));
         let consents: BTreeMap<_, _> = since.map(|(key, since_ms)| (key, Some(since_ms.cast_unsigned()))).collect();
         let consents = KeyNumbers::default().with(&consents).encode();
-        let front = Front { consents, records: records.into(), ..self.shard.versions.front() };
+        let Front { version, changed, .. } = self.shard.versions.front();
+        let front = Front { version, consents, changed, ..self.records.front()? };
         encode(TABLE, &self.shard.customers().collect::<Vec<_>>(), &front)
-    }
-
-    /// The version of the shard.
-    pub fn version(&self) -> u64 {
-        self.shard.versions.version
-    }
-
-    /// The account of `file` in this shard, and the version in which it last changed.
-    pub fn account(&self, file: &FileName) -> Option<(&Account, u64)> {
-        self.records.account(file)
-    }
-
-    /// The files whose account changed after version `seen`, and where they landed.
-    pub fn accounts_changed_since(&self, seen: u64) -> impl Iterator<Item = (&FileName, &Place)> {
-        self.records.accounts_changed_since(seen)
     }
 
     /// Begins an update.
@@ -189,6 +166,7 @@ mod tests {
     use super::*;
     use crate::customer::excluded;
     use crate::customer::tests::customer;
+    use crate::trust::accounts::Accounts;
 
     fn place(name: &str) -> Place {
         Place { bucket: "b".into(), key: format!("customer/landing/{name}.json") }
@@ -287,8 +265,15 @@ mod tests {
 
     #[test]
     fn accounts_follow_the_record_that_counts() {
+        let accounts = |shard: &CustomerShard| {
+            let object = shard.encode().unwrap();
+            let needed = Accounts::needed(&object);
+            assert!(Accounts::decode(object.slice(..needed - 1)).is_err());
+            Accounts::decode(object.slice(..needed)).unwrap()
+        };
         let account = |shard: &CustomerShard, name: &str| {
-            let (account, changed) = shard.account(&FileName::of(&place(name))).unwrap();
+            let accounts = accounts(shard);
+            let (account, changed) = accounts.of(&FileName::of(&place(name))).unwrap();
             (account.kept, account.excluded.clone(), changed)
         };
         let one = |reason: &str| BTreeMap::from([(reason.to_owned(), 1)]);
@@ -300,7 +285,7 @@ mod tests {
         let shard = land(shard, "h", &[customer("a", 3, None)]).unwrap();
         assert_eq!(account(&shard, "g"), (0, one(excluded::CONSENT_WITHDRAWN), 3));
         assert_eq!(account(&shard, "h"), (0, one(excluded::NO_CONSENT), 3));
-        let files: Vec<_> = shard.accounts_changed_since(2).map(|(file, _)| file.clone()).collect();
-        assert_eq!(files.len(), 3);
+        assert_eq!(accounts(&shard).version(), 3);
+        assert_eq!(accounts(&shard).changed_since(2).count(), 3);
     }
 }

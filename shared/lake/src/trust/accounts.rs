@@ -1,0 +1,85 @@
+//! What became of the records of each landing file, as far as one shard of `customer_trusted` knows.
+//!
+//! The receipt of a file counts over all shards that have records of it. So this is in front of the records themselves, and
+//! is read without them.
+
+use super::front::Front;
+use crate::Corrupt;
+use crate::layout::{FileName, Place};
+use crate::table::Table;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+const TABLE: Table = Table::CustomerTrusted;
+
+/// The landing files that have records in a shard.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Accounts {
+    version: u64,
+    files: Vec<LandedFile>,
+}
+
+/// A landing file, and what became of those of its records that belong to the shard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct LandedFile {
+    pub(super) file: FileName,
+    pub(super) landing: Place,
+    pub(super) account: Account,
+    /// The shard's version in which the account last changed.
+    pub(super) changed: u64,
+}
+
+/// What became of the records of one file in one shard.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// How many are rows of the table.
+    pub kept: u64,
+    /// How many are not, by reason.
+    pub excluded: BTreeMap<String, u64>,
+}
+
+impl Accounts {
+    /// How many bytes of a shard's object are worth reading at first: they hold all that is needed of some 10,000 customers.
+    pub const START_BYTES: usize = 512 << 10;
+
+    /// How many bytes of a shard's object hold what is needed, given its start.
+    pub fn needed(start: &[u8]) -> usize {
+        Front::up_to_accounts(start).unwrap_or_default()
+    }
+
+    /// Reads a shard's object, or as much of it as is [needed](Self::needed).
+    pub fn decode(bytes: Bytes) -> Result<Self, Corrupt> {
+        let front = Front::of(TABLE, &bytes)?;
+        Ok(Self { version: front.version, files: decode(&front.accounts)? })
+    }
+
+    /// The version of the shard.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The account of `file` in this shard, and the version in which it last changed.
+    pub fn of(&self, file: &FileName) -> Option<(&Account, u64)> {
+        self.files.iter().find(|landed| landed.file == *file).map(|landed| (&landed.account, landed.changed))
+    }
+
+    /// The files whose account changed after version `seen`, and where they landed.
+    pub fn changed_since(&self, seen: u64) -> impl Iterator<Item = (&FileName, &Place)> {
+        self.files.iter().filter(move |landed| landed.changed > seen).map(|landed| (&landed.file, &landed.landing))
+    }
+}
+
+/// The section of accounts.
+pub(super) fn encode(files: &[LandedFile]) -> Result<Bytes, Corrupt> {
+    postcard::to_allocvec(files).map(Bytes::from).map_err(|error| Corrupt::new(TABLE.name(), error))
+}
+
+/// The files of a section of accounts.
+pub(super) fn decode(section: &[u8]) -> Result<Vec<LandedFile>, Corrupt> {
+    let (files, rest) = postcard::take_from_bytes(section).map_err(|error| Corrupt::new(TABLE.name(), error))?;
+    match rest.is_empty() {
+        true => Ok(files),
+        false => Err(Corrupt::new(TABLE.name(), "its accounts go on behind their end")),
+    }
+}
