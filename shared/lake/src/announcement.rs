@@ -13,9 +13,6 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
 
-/// Files with more keys than this get one bulk entry in the index instead of an entry for each key.
-pub const INDEX_ENTRIES_MAX: usize = 16;
-
 /// What a file of readings may touch. Only ever grows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Announcement {
@@ -121,11 +118,6 @@ impl Announcement {
     /// The keys that ever had readings in the partition at place `partition`.
     pub fn keys_in(&self, partition: usize) -> impl Iterator<Item = KeyHash> {
         self.keys_in[partition].iter().map(|place| self.keys[*place as usize].hash)
-    }
-
-    /// Whether the file gets one bulk entry in the index.
-    pub fn is_bulk(&self) -> bool {
-        self.keys.len() > INDEX_ENTRIES_MAX
     }
 }
 

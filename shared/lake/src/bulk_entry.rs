@@ -1,93 +1,141 @@
-//! The keys of a file as compact bytes, in which one is found without reading them all.
+//! Which files have which keys, for files with too many keys for an entry of the index each: compact bytes, in which a key is
+//! found without reading them all.
 
 use crate::Corrupt;
-use crate::hash::KeyHash;
+use crate::hash::{KeyHash, content_name};
+use crate::layout::FileName;
 use bytes::Bytes;
 use std::collections::BTreeSet;
 
 const KEY_BYTES: usize = 16;
-const WHAT: &str = "bulk entry";
 
-/// A set of keys: their hashes in order, one after the other.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KeySet(Bytes);
+/// The keys of some files. It is never changed: what it holds is its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BulkEntry {
+    files: Vec<(FileName, Keys)>,
+}
 
-impl KeySet {
-    /// Reads a set from its bytes.
+/// The hashes of a file's keys, in order, one after the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Keys(Bytes);
+
+impl BulkEntry {
+    /// The keys of `files`, as the object's body.
+    pub fn encode<K: Iterator<Item = KeyHash>>(
+        files: impl IntoIterator<Item = (FileName, K)>,
+    ) -> Result<Bytes, Corrupt> {
+        let (mut head, mut keys) = (Vec::new(), Vec::new());
+        for (file, of_file) in files {
+            let of_file: BTreeSet<KeyHash> = of_file.collect();
+            head.push((file, of_file.len()));
+            keys.extend(of_file.into_iter().map(KeyHash::bytes));
+        }
+        let head = postcard::to_allocvec(&head).map_err(corrupt)?;
+        Ok([&head, keys.as_flattened()].concat().into())
+    }
+
+    /// Reads an entry's object.
     pub fn decode(bytes: Bytes) -> Result<Self, Corrupt> {
-        let (keys, rest) = bytes.as_chunks::<KEY_BYTES>();
-        if !rest.is_empty() {
-            return Err(Corrupt::new(WHAT, format!("it has {} bytes, expected {KEY_BYTES} for each key", bytes.len())));
+        let (head, rest) = postcard::take_from_bytes::<Vec<(FileName, usize)>>(&bytes).map_err(corrupt)?;
+        let mut rest = bytes.slice_ref(rest);
+        let mut files = Vec::with_capacity(head.len());
+        for (file, keys) in head {
+            let length = keys.checked_mul(KEY_BYTES).filter(|length| *length <= rest.len());
+            let keys = Keys(rest.split_to(length.ok_or_else(|| corrupt("it ends before its keys"))?));
+            if !keys.all().is_sorted_by(|a, b| a < b) {
+                return Err(corrupt("its keys are not in order"));
+            }
+            files.push((file, keys));
         }
-        if !keys.is_sorted_by(|a, b| a < b) {
-            return Err(Corrupt::new(WHAT, "its keys are not in order"));
-        }
-        Ok(Self(bytes))
-    }
-
-    /// Its bytes.
-    pub fn encode(&self) -> Bytes {
-        self.0.clone()
-    }
-
-    /// How many keys there are.
-    pub fn len(&self) -> usize {
-        self.keys().len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Whether one of `wanted` is among the keys.
-    pub fn has_any(&self, wanted: &BTreeSet<KeyHash>) -> bool {
-        match wanted.len() < self.len() {
-            true => wanted.iter().any(|key| self.keys().binary_search(&key.bytes()).is_ok()),
-            false => self.keys().iter().any(|key| wanted.contains(&KeyHash::from_bytes(*key))),
+        match rest.is_empty() {
+            true => Ok(Self { files }),
+            false => Err(corrupt("it goes on behind its keys")),
         }
     }
 
-    /// The set with `more` keys.
-    pub fn with(&self, more: impl Iterator<Item = KeyHash>) -> Self {
-        let known = self.keys().iter().copied().map(KeyHash::from_bytes);
-        known.chain(more).collect::<BTreeSet<_>>().into_iter().collect()
+    /// The name of the entry that has this body.
+    pub fn name(body: &[u8]) -> String {
+        content_name(body)
     }
 
-    fn keys(&self) -> &[[u8; KEY_BYTES]] {
-        self.0.as_chunks().0
+    /// The files that have one of the keys `wanted`.
+    pub fn files_with(&self, wanted: &BTreeSet<KeyHash>) -> impl Iterator<Item = &FileName> {
+        self.files.iter().filter(|(_, keys)| keys.has_any(wanted)).map(|(file, _)| file)
     }
 }
 
-impl FromIterator<KeyHash> for KeySet {
-    fn from_iter<T: IntoIterator<Item = KeyHash>>(keys: T) -> Self {
-        let keys: BTreeSet<KeyHash> = keys.into_iter().collect();
-        Self(keys.into_iter().flat_map(KeyHash::bytes).collect::<Vec<u8>>().into())
+fn corrupt(why: impl std::fmt::Display) -> Corrupt {
+    Corrupt::new("bulk entry", why)
+}
+
+impl Keys {
+    fn has_any(&self, wanted: &BTreeSet<KeyHash>) -> bool {
+        match wanted.len() < self.all().len() {
+            true => wanted.iter().any(|key| self.all().binary_search(&key.bytes()).is_ok()),
+            false => self.all().iter().any(|key| wanted.contains(&KeyHash::from_bytes(*key))),
+        }
+    }
+
+    fn all(&self) -> &[[u8; KEY_BYTES]] {
+        self.0.as_chunks().0
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layout::Place;
+    use std::ops::Range;
 
-    #[test]
-    fn a_set_has_its_keys_and_no_others() {
-        let key = |n: u32| KeyHash::of(&n.to_string());
-        let set: KeySet = (0..100).map(key).collect();
-        let set = KeySet::decode(set.with([key(200), key(5)].into_iter()).encode()).unwrap();
-        assert_eq!(set.len(), 101);
-        for (wanted, has) in [(99..100, true), (100..200, false), (200..201, true), (0..1000, true), (300..1000, false)]
-        {
-            assert_eq!(set.has_any(&wanted.clone().map(key).collect()), has, "{wanted:?}");
-        }
-        assert!(!KeySet::default().has_any(&(0..9).map(key).collect()));
+    fn key(n: u32) -> KeyHash {
+        KeyHash::of(&n.to_string())
+    }
+
+    fn file(name: &str) -> FileName {
+        FileName::of(&Place { bucket: "b".into(), key: name.into() })
+    }
+
+    fn entry(files: &[(&str, Range<u32>)]) -> Bytes {
+        BulkEntry::encode(files.iter().map(|(name, keys)| (file(name), keys.clone().map(key)))).unwrap()
     }
 
     #[test]
-    fn bytes_that_are_cut_or_out_of_order_are_refused() {
-        let bytes = ["a", "b"].map(KeyHash::of).into_iter().collect::<KeySet>().encode();
-        assert!(KeySet::decode(bytes.slice(1..)).is_err());
-        let swapped = [&bytes[KEY_BYTES..], &bytes[..KEY_BYTES]].concat();
-        assert!(KeySet::decode(swapped.into()).is_err());
+    fn each_file_has_its_keys_and_no_others() {
+        let entry = BulkEntry::decode(entry(&[("a", 0..100), ("b", 50..60), ("none", 0..0)])).unwrap();
+        for (wanted, files) in [
+            (0..1, vec!["a"]),
+            (55..56, vec!["a", "b"]),
+            (59..1000, vec!["a", "b"]),
+            (60..1000, vec!["a"]),
+            (100..1000, vec![]),
+            (0..0, vec![]),
+        ] {
+            let found: Vec<&FileName> = entry.files_with(&wanted.clone().map(key).collect()).collect();
+            assert_eq!(
+                found,
+                files.iter().map(|name| file(name)).collect::<Vec<_>>().iter().collect::<Vec<_>>(),
+                "{wanted:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_it_holds_names_it() {
+        let (a, b) = (entry(&[("a", 0..9)]), entry(&[("a", 0..8)]));
+        assert_eq!(BulkEntry::name(&a), BulkEntry::name(&entry(&[("a", 0..9)])));
+        assert_ne!(BulkEntry::name(&a), BulkEntry::name(&b));
+    }
+
+    #[test]
+    fn what_is_no_entry_is_refused() {
+        let bytes = entry(&[("a", 0..2), ("b", 0..3)]);
+        assert!((0..bytes.len()).all(|length| BulkEntry::decode(bytes.slice(..length)).is_err()));
+        assert!(BulkEntry::decode([&bytes[..], &[0]].concat().into()).is_err());
+        let mut swapped = bytes.to_vec();
+        let behind = bytes.len() - KEY_BYTES;
+        swapped[behind - KEY_BYTES..].rotate_left(KEY_BYTES);
+        assert!(BulkEntry::decode(swapped.into()).is_err());
+        let huge = postcard::to_allocvec(&[(file("a"), usize::MAX)].to_vec()).unwrap();
+        assert!(BulkEntry::decode(huge.into()).is_err());
     }
 }

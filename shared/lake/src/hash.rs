@@ -14,10 +14,7 @@ pub struct KeyHash([u8; 16]);
 impl KeyHash {
     /// The hash of `key`, an email or a serial number exactly as it stands in the record.
     pub fn of(key: &str) -> Self {
-        let digest = Sha256::digest(key.as_bytes());
-        let mut first = [0; 16];
-        first.copy_from_slice(&digest[..16]);
-        Self(first)
+        Self(first_of_sha_256(key.as_bytes()))
     }
 
     /// The shard a customer with this hash lives in.
@@ -120,12 +117,17 @@ impl<'de> Deserialize<'de> for KeyHash {
 /// A short fingerprint of any text: the first 64 bits of its SHA-256 as 16 hexadecimal digits.
 pub fn fingerprint(text: &str) -> String {
     let mut digits = [0; 16];
-    hexadecimal(&short(text), &mut digits);
+    hexadecimal(&first_of_sha_256::<8>(text.as_bytes()), &mut digits);
     self::text(&digits).to_owned()
 }
 
-fn short(text: &str) -> [u8; 8] {
-    let digest = Sha256::digest(text.as_bytes());
+/// A name that only `bytes` have: the first 128 bits of their SHA-256 as 32 hexadecimal digits.
+pub fn content_name(bytes: &[u8]) -> String {
+    KeyHash(first_of_sha_256(bytes)).to_string()
+}
+
+fn first_of_sha_256<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let digest = Sha256::digest(bytes);
     std::array::from_fn(|i| digest[i])
 }
 
@@ -136,7 +138,7 @@ pub struct ContentDigest([u8; 8]);
 impl ContentDigest {
     /// The digest of `text`.
     pub fn of(text: &str) -> Self {
-        Self(short(text))
+        Self(first_of_sha_256(text.as_bytes()))
     }
 }
 

@@ -175,9 +175,9 @@ pub fn index(source: Source) -> String {
     format!("_state/index/{source}/")
 }
 
-/// Lists the keys of a file that has too many for an entry each.
-pub fn bulk_entry(source: Source, file: &FileName) -> String {
-    format!("{}{file}", bulk_index(source))
+/// Lists the keys of files that have too many for an entry each; told by what it holds.
+pub fn bulk_entry(source: Source, name: &str) -> String {
+    format!("{}{name}", bulk_index(source))
 }
 
 /// The prefix of the bulk entries.
@@ -189,11 +189,6 @@ pub fn bulk_index(source: Source) -> String {
 pub fn parse_index_entry(source: Source, key: &str) -> Option<(KeyHash, FileName)> {
     let (hash, file) = key.strip_prefix(&index(source))?.split_once('/')?;
     Some((hash.parse().ok()?, FileName(file.to_owned())))
-}
-
-/// The file of a bulk entry of `source`.
-pub fn parse_bulk_entry(source: Source, key: &str) -> Option<FileName> {
-    key.strip_prefix(&bulk_index(source)).map(|file| FileName(file.to_owned()))
 }
 
 /// Up to which version of `shard` its changes have been carried into the objects that `table`'s function keeps.
@@ -290,9 +285,8 @@ mod tests {
         let key = KeyHash::of("a");
         assert_eq!(
             parse_index_entry(Source::Accelerometer, &index_entry(Source::Accelerometer, key, &file)),
-            Some((key, file.clone()))
+            Some((key, file))
         );
-        assert_eq!(parse_bulk_entry(Source::StepTrainer, &bulk_entry(Source::StepTrainer, &file)), Some(file));
     }
 
     #[test]
@@ -307,7 +301,7 @@ mod tests {
             quarantine(Source::Customer, &file),
             announcement(Source::Customer, &file),
             index_entry(Source::Accelerometer, key, &file),
-            bulk_entry(Source::Accelerometer, &file),
+            bulk_entry(Source::Accelerometer, "0123"),
             cursor(Table::AccelerometerTrusted, shard),
         ] {
             assert!(Table::ALL.iter().all(|table| !other.starts_with(table.prefix())), "{other}");

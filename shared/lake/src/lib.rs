@@ -15,7 +15,7 @@
 //! | [`trust`] | who may be in the tables: the customer shards, and what they remember |
 //! | [`readers`] | who has readings, and until when |
 //! | [`announcement`] | what a landing file may touch, said before anything is touched |
-//! | [`key_set`] | the keys of a landing file, for the index |
+//! | [`bulk_entry`] | which files have which keys, for files with many |
 //! | [`output`] | the rows of the reading tables as Parquet, with what they were derived from |
 //! | [`training`] | the anonymous join |
 //! | [`receipt`], [`quarantine`] | the account of a landing file, and what was rejected of it |
@@ -23,11 +23,11 @@
 
 pub mod access;
 pub mod announcement;
+pub mod bulk_entry;
 pub mod columnar;
 pub mod customer;
 pub mod hash;
 mod key_numbers;
-pub mod key_set;
 pub mod landing;
 pub mod layout;
 pub mod output;

@@ -5,6 +5,7 @@
 use bytes::Bytes;
 use lake::Corrupt;
 use lake::announcement::{Announcement, CustomerAnnouncement};
+use lake::bulk_entry::BulkEntry;
 use lake::customer::{Customer, Customers};
 use lake::hash::KeyHash;
 use lake::landing::{Collect, LandingReader};
@@ -49,6 +50,7 @@ static OBJECTS: LazyLock<Vec<(&str, Bytes, Reader)>> = LazyLock::new(|| {
         ("customer announcement", customer_announcement().encode().unwrap(), customers_announced),
         ("readers register", readers().encode(), register),
         ("receipt", receipt().encode().unwrap(), account),
+        ("bulk entry", bulk_entry(), bulk),
     ]
 });
 
@@ -209,6 +211,19 @@ fn register(bytes: Bytes) -> Result<(), Corrupt> {
     let readers = Readers::decode(&bytes)?;
     let raised = readers.raised([(KeyHash::of("a"), TIME_MS)], ConsentPolicy::AtReading);
     assert_eq!(raised.unwrap_or(readers).latest_ms(KeyHash::of("a")), Some(TIME_MS));
+    Ok(())
+}
+
+fn bulk_entry() -> Bytes {
+    let files =
+        ["f", "g"].map(|name| (FileName::of(&place(name)), (0..9).map(|key: u8| KeyHash::of(&key.to_string()))));
+    BulkEntry::encode(files).unwrap()
+}
+
+fn bulk(bytes: Bytes) -> Result<(), Corrupt> {
+    let entry = BulkEntry::decode(bytes)?;
+    assert_eq!(entry.files_with(&Default::default()).count(), 0);
+    let _ = entry.files_with(&[KeyHash::of("1")].into()).count();
     Ok(())
 }
 

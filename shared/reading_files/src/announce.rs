@@ -22,23 +22,31 @@ pub struct Announced {
 
 /// Announces this version of the file, unless it is announced already. What is announced of the file now.
 ///
-/// The index entries come first: they only say "look at this file's announcement", so one too many does no harm, while
-/// a key that is announced without one would not be found.
+/// The index entries come first, unless the file's keys are `entered` already: they only say "look at this file's
+/// announcement", so one too many does no harm, while a key that is announced without one would not be found.
 pub async fn announce<R: Reading>(
     lake: &Lake,
     place: &Place,
     file: &FileName,
     landed: &Landed<R>,
+    mut entered: bool,
 ) -> Result<Announced, Error> {
     let key = layout::announcement(R::SOURCE, file);
-    // Most files are new. If this one is not, the put tells.
-    let (mut version, mut before) = (Version::Absent, None::<Announcement>);
+    // Most files are new. If this one is not, the put tells. Only a bulk entry is worth a look: perhaps the file is in one
+    // together with others, and one of its own would be new.
+    let (mut version, mut before) = match entered || !index::is_bulk(&landed.readings) {
+        true => (Version::Absent, None),
+        false => read(lake, &key).await?,
+    };
     for _ in 0..ATTEMPTS_MAX {
         if let Some(before) = before.as_ref().filter(|before| before.etag == landed.etag) {
             return Ok(Announced { announcement: before.clone(), version, is_first: false });
         }
+        if !entered {
+            index::enter(lake, [(file, &landed.readings)].into_iter()).await?;
+            entered = true;
+        }
         let announcement = Announcement::of(before.as_ref(), place, &landed.etag, &landed.readings);
-        index::enter(lake, R::SOURCE, file, before.as_ref(), &announcement).await?;
         let at = lake.at(key.as_str());
         let body = announcement.encode().map_err(Error::corrupt(at.clone()))?;
         if let Put::Done(version) = lake.store.put(&at, body, &version).await? {
@@ -47,6 +55,18 @@ pub async fn announce<R: Reading>(
         (version, before) = read(lake, &key).await?;
     }
     Err(Error::Contended { place: lake.at(key) })
+}
+
+/// Enters the keys of files that land together, if that is worth it: if they are to share a bulk entry. Whether it was done.
+pub(crate) async fn enter_together<R: Reading>(lake: &Lake, files: &[(&FileName, &Landed<R>)]) -> Result<bool, Error> {
+    let bulk = files.iter().find(|(_, landed)| index::is_bulk(&landed.readings));
+    let (Some((file, _)), 2..) = (bulk, files.len()) else { return Ok(false) };
+    // If one is announced already, its event came again, and so perhaps did those of the others: each is to be looked at.
+    if lake.store.version(&lake.at(layout::announcement(R::SOURCE, file))).await? != Version::Absent {
+        return Ok(false);
+    }
+    index::enter(lake, files.iter().map(|(file, landed)| (*file, &landed.readings))).await?;
+    Ok(true)
 }
 
 /// Reads the announcement at `key`.

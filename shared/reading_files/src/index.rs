@@ -1,76 +1,50 @@
 //! Finds the files that have a key, at a cost that follows the keys and not the files that ever landed.
 //!
-//! The usual upload of one phone has few keys: each gets an empty entry that names the file. An export has many: it
-//! gets one bulk entry that lists them. An entry may say too much, never too little.
+//! The usual upload of one phone has few keys: each gets an empty entry that names the file. An export has many: they are
+//! listed in a bulk entry, which exports that land together share. An entry may say too much, never too little.
 
 use crate::ReadingFiles;
 use crate::Rule;
 use aws::lake::Lake;
-use aws::store::{Read, Version};
+use aws::store::Version;
 use bytes::Bytes;
-use derivation::{ATTEMPTS_MAX, Cache, Error, Inputs};
-use lake::announcement::Announcement;
+use derivation::{Cache, Error, Inputs};
+use lake::bulk_entry::BulkEntry;
 use lake::hash::KeyHash;
-use lake::key_set::KeySet;
-use lake::layout::{self, FileName, Place, Source};
+use lake::layout::{self, FileName, Place};
+use lake::reading::{Reading, Readings};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Enters a file's keys, before they are announced.
-pub(crate) async fn enter(
+/// Files with more keys than this are in a bulk entry instead of having an entry for each key.
+pub const ENTRIES_MAX: usize = 16;
+
+/// Whether the file is to be in a bulk entry.
+pub(crate) fn is_bulk<R: Reading>(readings: &Readings<R>) -> bool {
+    readings.keys().len() > ENTRIES_MAX
+}
+
+/// Enters the keys of files, before they are announced.
+pub(crate) async fn enter<'a, R: Reading>(
     lake: &Lake,
-    source: Source,
-    file: &FileName,
-    before: Option<&Announcement>,
-    announcement: &Announcement,
+    files: impl Iterator<Item = (&'a FileName, &'a Readings<R>)>,
 ) -> Result<(), Error> {
-    if announcement.is_bulk() {
-        return enter_bulk(lake, source, file, before.is_none(), announcement).await;
+    let (mut entries, mut bulk) = (Vec::new(), Vec::new());
+    for (file, readings) in files {
+        let keys = readings.keys().iter().map(|key| key.hash);
+        match is_bulk(readings) {
+            true => bulk.push((file.clone(), keys)),
+            false => entries.extend(keys.map(|key| (layout::index_entry(R::SOURCE, key, file), Bytes::new()))),
+        }
     }
-    let known: BTreeSet<KeyHash> = before.iter().flat_map(|before| before.hashes()).collect();
-    let new: Vec<KeyHash> = announcement.hashes().filter(|key| !known.contains(key)).collect();
-    let puts = new.into_iter().map(async |key| {
-        let entry = lake.at(layout::index_entry(source, key, file));
-        // Lost: it is there already.
-        lake.store.put(&entry, Bytes::new(), &Version::Absent).await
-    });
+    if !bulk.is_empty() {
+        let body = BulkEntry::encode(bulk).map_err(Error::corrupt(lake.at(layout::bulk_index(R::SOURCE))))?;
+        entries.push((layout::bulk_entry(R::SOURCE, &BulkEntry::name(&body)), body));
+    }
+    // Lost: it is there already.
+    let puts = entries.into_iter().map(async |(key, body)| lake.store.put(&lake.at(key), body, &Version::Absent).await);
     aws::all(puts).await?;
     Ok(())
-}
-
-async fn enter_bulk(
-    lake: &Lake,
-    source: Source,
-    file: &FileName,
-    mut is_first: bool,
-    announcement: &Announcement,
-) -> Result<(), Error> {
-    let place = lake.at(layout::bulk_entry(source, file));
-    for _ in 0..ATTEMPTS_MAX {
-        // Where nothing was announced there is no entry yet, unless its writer was killed: the put will tell.
-        let (version, known) = match is_first {
-            true => (Version::Absent, KeySet::default()),
-            false => stored_bulk(lake, &place).await?,
-        };
-        let keys = known.with(announcement.hashes());
-        if keys == known {
-            return Ok(());
-        }
-        if lake.store.put(&place, keys.encode(), &version).await?.is_done() {
-            return Ok(());
-        }
-        is_first = false;
-    }
-    Err(Error::Contended { place })
-}
-
-async fn stored_bulk(lake: &Lake, place: &Place) -> Result<(Version, KeySet), Error> {
-    Ok(match lake.store.read(place, None).await? {
-        Read::Found { etag, body } => {
-            (Version::Etag(etag), KeySet::decode(body).map_err(Error::corrupt(place.clone()))?)
-        }
-        Read::Absent | Read::Unchanged => (Version::Absent, KeySet::default()),
-    })
 }
 
 impl<R: Rule> ReadingFiles<R> {
@@ -94,10 +68,8 @@ impl<R: Rule> ReadingFiles<R> {
         let bulk = lake.store.list(bucket, &layout::bulk_index(Self::SOURCE), true).await?;
         let bulk: Vec<(Place, String)> = bulk.objects.into_iter().map(|(key, etag)| (lake.at(key), etag)).collect();
         let read = bulk.iter().map(|(place, etag)| bulk_entry(lake, &self.bulk, place, etag));
-        for ((place, _), entry) in bulk.iter().zip(aws::all(read).await?) {
-            if entry.has_any(keys) {
-                files.extend(layout::parse_bulk_entry(Self::SOURCE, &place.key));
-            }
+        for entry in aws::all(read).await?.into_iter().flatten() {
+            files.extend(entry.files_with(keys).cloned());
         }
         Ok(files)
     }
@@ -115,19 +87,22 @@ impl<R: Rule> ReadingFiles<R> {
         let mut files: BTreeSet<FileName> = entries.map(|(_, file)| file).collect();
         for (key, etag) in inputs.list(&layout::bulk_index(Self::SOURCE)).await?.objects {
             let place = self.lake().at(key);
-            let entry = inputs.listed(&self.bulk, &place, &etag, KeySet::decode).await?;
-            if entry.is_some_and(|entry| entry.has_any(keys)) {
-                files.extend(layout::parse_bulk_entry(Self::SOURCE, &place.key));
-            }
+            let entry = inputs.listed(&self.bulk, &place, &etag, BulkEntry::decode).await?;
+            files.extend(entry.iter().flat_map(|entry| entry.files_with(keys).cloned()));
         }
         Ok(files)
     }
 }
 
-/// The bulk entry at `place`, whose current version a list gave as `etag`.
-async fn bulk_entry(lake: &Lake, cache: &Cache<KeySet>, place: &Place, etag: &str) -> Result<Arc<KeySet>, Error> {
+/// The bulk entry at `place`, which a list gave with `etag`.
+async fn bulk_entry(
+    lake: &Lake,
+    cache: &Cache<BulkEntry>,
+    place: &Place,
+    etag: &str,
+) -> Result<Option<Arc<BulkEntry>>, Error> {
     if let Some((_, entry)) = cache.get(place).filter(|(known, _)| known == etag) {
-        return Ok(entry);
+        return Ok(Some(entry));
     }
-    Ok(cache.read(&lake.store, place, KeySet::decode).await?.map(|(_, entry)| entry).unwrap_or_default())
+    Ok(cache.read(&lake.store, place, BulkEntry::decode).await?.map(|(_, entry)| entry))
 }

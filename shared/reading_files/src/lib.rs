@@ -27,16 +27,17 @@ use aws::logging::{self, Timer};
 #[cfg(feature = "broken")]
 use aws::store::Version;
 use bytes::Bytes;
-use content::Basis;
+use content::{Basis, Landed};
 #[cfg(feature = "broken")]
 use derivation::broken::{self, Broken};
 use derivation::{ATTEMPTS_MAX, CACHE_BYTES_MAX, Cache, Error, Start, publish, publish_first};
 use derive::{FileReport, FilesDerivation};
+use futures::future::join_all;
 use lake::Corrupt;
 #[cfg(feature = "broken")]
 use lake::announcement::Announcement;
+use lake::bulk_entry::BulkEntry;
 use lake::hash::{KeyHash, Shard, ShardCount};
-use lake::key_set::KeySet;
 use lake::layout::{self, FileName, Object, Place, Source};
 use lake::reading::{Key, Reading};
 use lake::table::Table;
@@ -96,7 +97,7 @@ impl<S> Customers<S> {
 pub struct ReadingFiles<R: Rule> {
     lake: Lake,
     shards: Arc<Cache<R::Shard>>,
-    bulk: Arc<Cache<KeySet>>,
+    bulk: Arc<Cache<BulkEntry>>,
 }
 
 impl<R: Rule> Clone for ReadingFiles<R> {
@@ -110,7 +111,16 @@ const FILES_MAX: usize = 16;
 /// and up to this many readings, so that they fit into memory.
 const ROWS_MAX: usize = 200_000;
 
-/// A landing file as it was found.
+/// What is at a landing file's place.
+struct AtPlace<R: Rule> {
+    place: Place,
+    file: FileName,
+    /// None if it is gone.
+    landed: Option<Landed<R::Reading>>,
+    timer: Timer,
+}
+
+/// A landing file as it was found: what is at its place, and what is announced of it.
 struct Found<R: Rule> {
     place: Place,
     file: FileName,
@@ -120,17 +130,26 @@ struct Found<R: Rule> {
     timer: Timer,
 }
 
+impl<R: Rule> AtPlace<R> {
+    fn rows(&self) -> usize {
+        self.landed.as_ref().map_or(0, |landed| landed.readings.rows().len())
+    }
+
+    fn found(self, announced: Announced, propagated: bool) -> Found<R> {
+        let Self { place, file, landed, timer } = self;
+        let basis = match landed {
+            Some(landed) if landed.etag == announced.announcement.etag => Basis::Landed(landed),
+            Some(_) => Basis::Unannounced,
+            None => Basis::Gone,
+        };
+        Found { place, file, basis, announced, propagated, timer }
+    }
+}
+
 impl<R: Rule> Found<R> {
     /// Whether nobody can have written an output of the file before it was announced.
     fn is_first(&self) -> bool {
         self.announced.is_first && matches!(self.basis, Basis::Landed(_))
-    }
-
-    fn rows(&self) -> usize {
-        match &self.basis {
-            Basis::Landed(landed) => landed.readings.rows().len(),
-            Basis::Unannounced | Basis::Gone => 0,
-        }
     }
 }
 
@@ -200,23 +219,36 @@ impl<R: Rule> ReadingFiles<R> {
     }
 
     async fn group(&self, places: Vec<Place>, propagated: bool) -> Vec<Outcome> {
-        let mut outcomes = Vec::new();
-        let (mut first, mut known): (Vec<Found<R>>, Vec<Found<R>>) = (Vec::new(), Vec::new());
+        let (mut outcomes, mut files) = (Vec::new(), Vec::new());
         for place in places {
-            match self.find(&place, propagated).await {
-                Ok(Some(found)) if found.is_first() => first.push(found),
-                Ok(Some(found)) => known.push(found),
-                Ok(None) => outcomes.push((place, Ok(None))),
+            match self.look(&place).await {
+                Ok(file) => files.push(file),
                 Err(error) => outcomes.push((place, Err(error))),
             }
-            if first.iter().chain(&known).map(Found::rows).sum::<usize>() > ROWS_MAX {
-                self.together(std::mem::take(&mut first), propagated, &mut outcomes).await;
-                self.together(std::mem::take(&mut known), propagated, &mut outcomes).await;
+            if files.iter().map(AtPlace::rows).sum::<usize>() > ROWS_MAX {
+                self.announce_and_derive(std::mem::take(&mut files), propagated, &mut outcomes).await;
             }
         }
-        self.together(first, propagated, &mut outcomes).await;
-        self.together(known, propagated, &mut outcomes).await;
+        self.announce_and_derive(files, propagated, &mut outcomes).await;
         outcomes
+    }
+
+    async fn announce_and_derive(&self, files: Vec<AtPlace<R>>, propagated: bool, outcomes: &mut Vec<Outcome>) {
+        let announced = self.announce(&files, propagated).await;
+        let (mut first, mut known): (Vec<Found<R>>, Vec<Found<R>>) = (Vec::new(), Vec::new());
+        for (file, announced) in files.into_iter().zip(announced) {
+            match announced {
+                Ok(Some(announced)) => {
+                    let found = file.found(announced, propagated);
+                    let list = if found.is_first() { &mut first } else { &mut known };
+                    list.push(found);
+                }
+                Ok(None) => outcomes.push((file.place, Ok(None))),
+                Err(error) => outcomes.push((file.place, Err(error))),
+            }
+        }
+        self.together(first, propagated, outcomes).await;
+        self.together(known, propagated, outcomes).await;
     }
 
     /// Derives files together; if that fails, each by itself, so that one bad file does not hold up the others.
@@ -247,7 +279,9 @@ impl<R: Rule> ReadingFiles<R> {
 
     async fn alone(&self, place: &Place, propagated: bool) -> Result<Option<Announced>, Error> {
         for _ in 0..ATTEMPTS_MAX {
-            let Some(found) = self.find(place, propagated).await? else { return Ok(None) };
+            let file = self.look(place).await?;
+            let announced = self.announced(&file, propagated, false).await?;
+            let Some(found) = announced.map(|announced| file.found(announced, propagated)) else { return Ok(None) };
             match self.derive(std::slice::from_ref(&found)).await {
                 Err(Error::Outdated) => {}
                 Err(error) => return Err(error),
@@ -257,35 +291,46 @@ impl<R: Rule> ReadingFiles<R> {
         Err(Error::Contended { place: place.clone() })
     }
 
-    /// Reads a file, and announces it if it is its own event that asks. None if there is no such file.
-    async fn find(&self, place: &Place, propagated: bool) -> Result<Option<Found<R>>, Error> {
-        let (timer, file) = (Timer::start(), FileName::of(place));
+    /// Reads what is at a file's place.
+    async fn look(&self, place: &Place) -> Result<AtPlace<R>, Error> {
+        let timer = Timer::start();
         let landed = content::read::<R::Reading>(&self.lake.store, place).await?;
-        let announced = match &landed {
+        Ok(AtPlace { place: place.clone(), file: FileName::of(place), landed, timer })
+    }
+
+    /// Announces files, if it is their own events that ask. What is now announced of each; none of a file that is not there.
+    async fn announce(&self, files: &[AtPlace<R>], propagated: bool) -> Vec<Result<Option<Announced>, Error>> {
+        let landed = files.iter().filter_map(|file| Some((&file.file, file.landed.as_ref()?)));
+        let landed: Vec<_> = landed.filter(|_| !propagated).collect();
+        let entered = announce::enter_together(&self.lake, &landed).await.unwrap_or_else(|error| {
+            let (files, error) = (landed.len(), aws::with_causes(&error));
+            tracing::warn!(files, error, "entering files together failed; now one by one");
+            false
+        });
+        join_all(files.iter().map(|file| self.announced(file, propagated, entered))).await
+    }
+
+    async fn announced(&self, file: &AtPlace<R>, propagated: bool, entered: bool) -> Result<Option<Announced>, Error> {
+        let AtPlace { place, file, landed, .. } = file;
+        match landed {
             #[cfg(feature = "broken")]
             Some(landed) if broken::is(Broken::AnnounceLate) && !propagated => {
                 let announcement = Announcement::of(None, place, &landed.etag, &landed.readings);
-                Announced { announcement, version: Version::Absent, is_first: false }
+                Ok(Some(Announced { announcement, version: Version::Absent, is_first: false }))
             }
             // Only a file's own event announces it. A propagation that was killed behind an announcement of a version
             // that is replaced meanwhile would leave it wrong, and nobody would come back to it.
-            Some(landed) if !propagated => announce::announce(&self.lake, place, &file, landed).await?,
+            Some(landed) if !propagated => announce::announce(&self.lake, place, file, landed, entered).await.map(Some),
             // A file that is gone is derived from what is left of it: its own event may have been cut short.
             Some(_) | None => {
-                let key = layout::announcement(Self::SOURCE, &file);
-                let (version, Some(announcement)) = announce::read(&self.lake, &key).await? else {
+                let key = layout::announcement(Self::SOURCE, file);
+                let (version, announcement) = announce::read(&self.lake, &key).await?;
+                if announcement.is_none() {
                     tracing::info!(object = %place, "landing file is gone: nothing to do");
-                    return Ok(None);
-                };
-                Announced { announcement, version, is_first: false }
+                }
+                Ok(announcement.map(|announcement| Announced { announcement, version, is_first: false }))
             }
-        };
-        let basis = match landed {
-            Some(landed) if landed.etag == announced.announcement.etag => Basis::Landed(landed),
-            Some(_) => Basis::Unannounced,
-            None => Basis::Gone,
-        };
-        Ok(Some(Found { place: place.clone(), file, basis, announced, propagated, timer }))
+        }
     }
 
     /// Derives everything that follows from files that were found, and registers their partitions.
@@ -305,7 +350,7 @@ impl<R: Rule> ReadingFiles<R> {
         #[cfg(feature = "broken")]
         for found in found.iter().filter(|found| broken::is(Broken::AnnounceLate) && !found.propagated) {
             if let Basis::Landed(landed) = &found.basis {
-                announce::announce(&self.lake, &found.place, &found.file, landed).await?;
+                announce::announce(&self.lake, &found.place, &found.file, landed, false).await?;
             }
         }
         #[cfg(feature = "broken")]

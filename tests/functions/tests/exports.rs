@@ -1,0 +1,107 @@
+//! Files of many people's readings, which are found by bulk entries instead of an entry for each person.
+
+use functions::{World, customer, event, motion};
+use lake::layout::{self, Source};
+use lake::policy::ConsentPolicy::{AtReading, Ever};
+use lake::table::Table;
+use reading_files::index::ENTRIES_MAX;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+const CUSTOMERS: &str = "customer/landing/c.json";
+const FILES: usize = 12;
+
+fn key(file: usize) -> String {
+    format!("accelerometer/landing/{file:02}.json")
+}
+
+/// More people than get an entry each; the first one is in all files, the others are in one.
+fn people(file: usize) -> Vec<String> {
+    let others = (0..=ENTRIES_MAX).map(|person| format!("p{file}-{person}"));
+    ["everywhere".to_owned()].into_iter().chain(others).collect()
+}
+
+fn export(people: &[String], time: i64) -> String {
+    people.iter().map(|name| motion(name, time)).collect::<Vec<_>>().join("\n")
+}
+
+async fn put_all(world: &World) {
+    for file in 0..FILES {
+        world.put(&key(file), export(&people(file), 5)).await;
+    }
+}
+
+/// Delivers the events of these files in one batch.
+async fn deliver(world: &World, files: impl Iterator<Item = usize>) {
+    let records: Vec<Value> =
+        files.flat_map(|file| event("stedi", &key(file))["Records"].as_array().cloned()).flatten().collect();
+    world.invoke(Table::AccelerometerTrusted, &json!({ "Records": records })).await.unwrap();
+}
+
+async fn entries(world: &World) -> BTreeSet<String> {
+    let prefix = layout::bulk_index(Source::Accelerometer);
+    world.objects().await.into_keys().filter(|key| key.starts_with(&prefix)).collect()
+}
+
+async fn files_of(world: &World, name: &str) -> usize {
+    world.land(CUSTOMERS, customer(name, 0, Some(0))).await;
+    world.rows(Table::AccelerometerTrusted).await.len()
+}
+
+#[tokio::test]
+async fn those_that_land_together_share_entries_and_each_is_found() {
+    let world = World::new(Ever).await;
+    put_all(&world).await;
+    deliver(&world, 0..FILES).await;
+    let entries = entries(&world).await;
+    assert!((1..=FILES / 2).contains(&entries.len()), "{entries:?}");
+    assert_eq!(files_of(&world, "everywhere").await, FILES);
+    for file in 0..FILES {
+        assert_eq!(files_of(&world, &people(file)[ENTRIES_MAX]).await, 1, "{file}");
+    }
+    assert_eq!(files_of(&world, "nobody").await, 0);
+}
+
+#[tokio::test]
+async fn events_that_come_again_alone_or_in_another_company_write_nothing() {
+    let world = World::new(Ever).await;
+    put_all(&world).await;
+    deliver(&world, 0..FILES).await;
+    let before = world.objects().await;
+    for file in 0..FILES {
+        deliver(&world, file..=file).await;
+    }
+    deliver(&world, (0..FILES).rev().step_by(2)).await;
+    deliver(&world, 0..FILES).await;
+    assert_eq!(world.objects().await, before);
+}
+
+#[tokio::test]
+async fn of_a_batch_of_which_some_are_known_all_are_found() {
+    let world = World::new(Ever).await;
+    put_all(&world).await;
+    for known in [0, FILES - 1] {
+        deliver(&world, known..=known).await;
+    }
+    deliver(&world, 0..FILES).await;
+    assert_eq!(files_of(&world, "everywhere").await, FILES);
+    let before = world.objects().await;
+    deliver(&world, 0..FILES).await;
+    assert_eq!(world.objects().await, before);
+}
+
+#[tokio::test]
+async fn a_replaced_file_is_found_by_its_old_and_new_people() {
+    let world = World::new(AtReading).await;
+    put_all(&world).await;
+    deliver(&world, 0..FILES).await;
+    let mut changed = people(3);
+    changed.push("new".into());
+    let gone = changed.remove(1);
+    world.land(&key(3), export(&changed, 6)).await;
+    assert_eq!(files_of(&world, "new").await, 1);
+    assert_eq!(files_of(&world, &gone).await, 0);
+    // Who has readings was counted anew, from all files that have, or had, the person.
+    assert!(world.rows(Table::CustomerCurated).await.is_empty());
+    assert_eq!(files_of(&world, &changed[1]).await, 1);
+}
