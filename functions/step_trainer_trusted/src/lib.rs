@@ -19,7 +19,7 @@ use lake::Corrupt;
 use lake::hash::{KeyHash, Shard, ShardCount};
 use lake::reading::{Key, StepTrainer};
 use lake::table::Table;
-use lake::trust::curated::CuratedShard;
+use lake::trust::owners::{Candidate, Owners};
 use lake::trust::{Owner, Versions};
 use reading_files::{Customers, ReadingFiles, Rule};
 use std::collections::BTreeSet;
@@ -29,20 +29,20 @@ pub struct OfCuratedCustomers;
 
 impl Rule for OfCuratedCustomers {
     type Reading = StepTrainer;
-    type Shard = CuratedShard;
+    type Shard = Owners;
     const TRUST: Table = Table::CustomerCurated;
     const NOT_TRUSTED: &'static str = "no_curated_customer";
     const START: Option<Start> = None;
 
-    fn decode(bytes: Bytes) -> Result<CuratedShard, Corrupt> {
-        CuratedShard::decode(bytes)
+    fn decode(bytes: Bytes) -> Result<Owners, Corrupt> {
+        Owners::decode(bytes)
     }
 
-    fn version(shard: &CuratedShard) -> u64 {
+    fn version(shard: &Owners) -> u64 {
         shard.versions().version
     }
 
-    fn versions(shard: &CuratedShard) -> Result<&Versions, Corrupt> {
+    fn versions(shard: &Owners) -> Result<&Versions, Corrupt> {
         Ok(shard.versions())
     }
 
@@ -51,10 +51,9 @@ impl Rule for OfCuratedCustomers {
         count.all().collect()
     }
 
-    fn owner<'a>(customers: &'a Customers<CuratedShard>, serial_number: &'a Key) -> Option<Owner<'a>> {
-        let owners = customers.shards().filter_map(|shard| shard.owner(serial_number.hash));
-        let owner = owners.max_by(|a, b| a.cmp_latest(b))?;
-        Some(Owner { email: &owner.email, since_ms: owner.since_ms()? })
+    fn owner<'a>(customers: &'a Customers<Owners>, serial_number: &'a Key) -> Option<Owner<'a>> {
+        let candidates = customers.shards().filter_map(|shard| shard.of(serial_number.hash));
+        candidates.max_by(|a, b| a.cmp_latest(*b)).and_then(Candidate::owner)
     }
 }
 

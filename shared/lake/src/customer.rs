@@ -54,7 +54,7 @@ impl Customer {
 
     /// Since when the customer consents to research; none: not at all.
     pub fn since_ms(&self) -> Option<i64> {
-        self.sharewithresearchasofdate.filter(|since_ms| *since_ms != 0)
+        consent_since(self.sharewithresearchasofdate)
     }
 
     /// The record as JSON: lower-case names in alphabetical order, without the fields it does not have.
@@ -76,6 +76,11 @@ impl Customer {
             .then_with(|| self.since_ms().is_none().cmp(&other.since_ms().is_none()))
             .then_with(|| other.canonical_json().cmp(&self.canonical_json()))
     }
+}
+
+/// Since when there is a consent, given the date of it that a record has.
+pub(crate) fn consent_since(date_ms: Option<i64>) -> Option<i64> {
+    date_ms.filter(|date_ms| *date_ms != 0)
 }
 
 /// Why a customer's record is not a row of `customer_trusted`.

@@ -21,6 +21,7 @@ use lake::training;
 use lake::trust::accounts::Accounts;
 use lake::trust::consents::Consents;
 use lake::trust::curated::CuratedShard;
+use lake::trust::owners::Owners;
 use lake::trust::trusted::{CustomerShard, TrustedShard};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -164,8 +165,10 @@ fn customer_shard(bytes: Bytes) -> Result<(), Corrupt> {
 }
 
 fn curated_shard(bytes: Bytes) -> Result<(), Corrupt> {
-    let shard = CuratedShard::decode(bytes)?;
-    let _ = shard.owner(KeyHash::of("s1"));
+    let shard = CuratedShard::decode(bytes.clone())?;
+    let _ = Owners::decode(bytes)?
+        .of(KeyHash::of("s1"))
+        .map(|candidate| (candidate.owner(), candidate.cmp_latest(candidate)));
     let trusted = TrustedShard::decode(customers_shard().encode()?)?;
     let _ = shard.curate(&trusted, &readers(), ConsentPolicy::Ever);
     Ok(())

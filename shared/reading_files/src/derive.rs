@@ -11,7 +11,7 @@ use derivation::{Derivation, Derived, Error, Inputs, Stored};
 use lake::announcement::Announcement;
 use lake::hash::{KeyHash, Shard};
 use lake::layout::{self, FileName, Object, Place};
-use lake::output::{self, Output, Provenance, ShardVersions, is_older};
+use lake::output::{self, Output, Provenance, ShardVersions};
 use lake::reading::{Admitted, Reading, Readings, ReadingsCollector};
 use lake::receipt::{LandingVersion, Receipt};
 use lake::time::Partition;
@@ -232,18 +232,16 @@ impl<R: Rule> FileDerivation<'_, R> {
                 }
                 (_, None) => {}
             }
-            let changed = self.needed(&mut self.announcement.keys_in(i))?;
-            let (body, had_rows) = self.partition(stored, &rows, &seen, &changed)?;
+            let (body, had_rows) = self.partition(stored, &rows, &seen, self.announcement.keys_in(i))?;
             if had_rows {
                 partitions.insert(*partition);
             }
             bodies[PARTITIONS + i] = body;
         }
-        let changed = self.needed(&mut self.announcement.hashes())?;
         if let Some(receipt) = &mut receipt {
             receipt.announced = self.announcement.version;
             receipt.derived_from = seen;
-            bodies[RECEIPT] = self.receipt(&stored[RECEIPT], receipt, &changed)?;
+            bodies[RECEIPT] = self.receipt(&stored[RECEIPT], receipt)?;
         }
         // No change of trust changes what was rejected.
         if let Some(landed) = landed.filter(|_| !self.propagated) {
@@ -253,28 +251,26 @@ impl<R: Rule> FileDerivation<'_, R> {
         Ok(Derived { bodies, report: FileReport { receipt, partitions, writes } })
     }
 
-    /// The versions of the shards in which the trust in one of `keys` last changed; nothing unless this is a
-    /// propagation.
-    fn needed(&self, keys: &mut dyn Iterator<Item = KeyHash>) -> Result<ShardVersions, Error> {
-        let mut needed = ShardVersions::new();
+    /// Whether what was derived from shards in the versions `was` is older than a change of trust in one of `keys`; this
+    /// matters in a propagation only.
+    fn is_older(&self, was: &ShardVersions, mut keys: impl Iterator<Item = KeyHash>) -> Result<bool, Error> {
         #[cfg(feature = "broken")]
         if broken::is(Broken::NoMark) {
-            return Ok(needed);
+            return Ok(false);
         }
-        if self.propagated {
-            let mut shards = Vec::new();
-            for (shard, customers) in &self.customers.shards {
+        if !self.propagated {
+            return Ok(false);
+        }
+        let mut newer = Vec::new();
+        for (shard, customers) in &self.customers.shards {
+            let seen = was.get(shard).copied().unwrap_or(0);
+            if R::version(customers) > seen {
                 let place = self.files.lake().at(layout::customers(R::TRUST, *shard));
-                shards.push((*shard, R::versions(customers).map_err(Error::corrupt(place))?));
-            }
-            for key in keys {
-                for (shard, versions) in &shards {
-                    let needed = needed.entry(*shard).or_default();
-                    *needed = versions.changed(key).max(*needed);
-                }
+                newer.push((seen, R::versions(customers).map_err(Error::corrupt(place))?));
             }
         }
-        Ok(needed)
+        let has_changed = |key| newer.iter().any(|(seen, versions)| versions.changed(key) > *seen);
+        Ok(!newer.is_empty() && keys.any(has_changed))
     }
 
     /// The new body of one partition's output, and whether the output has, or ever had, rows.
@@ -283,7 +279,7 @@ impl<R: Rule> FileDerivation<'_, R> {
         stored: &Stored,
         rows: &[Admitted<'_, <R::Reading as Reading>::Value>],
         seen: &ShardVersions,
-        changed: &ShardVersions,
+        keys: impl Iterator<Item = KeyHash>,
     ) -> Result<(Option<Bytes>, bool), Error> {
         let corrupt = || Error::corrupt(stored.place.clone());
         let output = stored.body.clone().map(|body| Output::decode(R::Reading::TRUSTED, body)).transpose();
@@ -295,18 +291,18 @@ impl<R: Rule> FileDerivation<'_, R> {
         // A file that was never replaced leaves nothing where it has no rows.
         let announced = self.announcement.version;
         let same_version = was.announced == announced || (stored.body.is_none() && announced == 1);
-        if same && same_version && !is_older(&was.shards, changed) {
+        if same && same_version && !self.is_older(&was.shards, keys)? {
             return Ok((None, had_rows));
         }
         let provenance = Provenance { shards: seen.clone(), announced, had_rows };
         Ok((Some(output::encode::<R::Reading>(rows, &provenance).map_err(corrupt())?), had_rows))
     }
 
-    fn receipt(&self, stored: &Stored, receipt: &Receipt, changed: &ShardVersions) -> Result<Option<Bytes>, Error> {
+    fn receipt(&self, stored: &Stored, receipt: &Receipt) -> Result<Option<Bytes>, Error> {
         let corrupt = || Error::corrupt(stored.place.clone());
         if let Some(body) = &stored.body {
             let was = Receipt::decode(body).map_err(corrupt())?;
-            if was.says_the_same(receipt) && !is_older(&was.derived_from, changed) {
+            if was.says_the_same(receipt) && !self.is_older(&was.derived_from, self.announcement.hashes())? {
                 return Ok(None);
             }
         }

@@ -34,7 +34,7 @@ impl Consents {
     /// Reads a shard's object, or as much of it as is [needed](Self::needed).
     pub fn decode(bytes: Bytes) -> Result<Self, Corrupt> {
         let front = Front::of(TABLE, &bytes)?;
-        let since_ms = KeyNumbers::decode(front.consents.clone(), TABLE.name())?;
+        let since_ms = KeyNumbers::decode(front.lookups.clone(), TABLE.name())?;
         Ok(Self { since_ms, front, versions: OnceLock::new() })
     }
 

@@ -1,15 +1,17 @@
 //! A shard of `customer_curated`: the trusted customers of a shard who have accelerometer readings that count.
 
+use super::front::Front;
 use super::trusted::TrustedShard;
 use super::{Versions, decode, encode};
 use crate::Corrupt;
 use crate::customer::Customer;
 use crate::hash::KeyHash;
+use crate::key_numbers::KeyNumbers;
 use crate::policy::ConsentPolicy;
 use crate::readers::Readers;
 use crate::table::Table;
 use bytes::Bytes;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 const TABLE: Table = Table::CustomerCurated;
 
@@ -19,27 +21,25 @@ pub struct CuratedShard {
     /// By email.
     rows: Vec<Customer>,
     versions: Versions,
-    owners: Owners,
+    /// For each serial number the place of its owner's row: of several who name it, the one with the latest record.
+    owners: KeyNumbers,
 }
-
-/// For each serial number, by its hash, the place of its owner's row, as far as one shard knows.
-type Owners = HashMap<KeyHash, u32, foldhash::fast::FixedState>;
 
 impl CuratedShard {
     /// Reads a shard's object.
     pub fn decode(bytes: Bytes) -> Result<Self, Corrupt> {
-        let (rows, versions, _) = decode(TABLE, bytes)?;
-        Ok(Self { owners: owners(&rows), rows, versions })
+        let (rows, versions, front) = decode(TABLE, bytes)?;
+        Ok(Self { owners: places(&front, rows.len())?, rows, versions })
     }
 
     /// The shard's object.
     pub fn encode(&self) -> Result<Bytes, Corrupt> {
-        encode(TABLE, &self.rows.iter().collect::<Vec<_>>(), &self.versions.front())
+        let front = Front { lookups: self.owners.encode(), ..self.versions.front() };
+        encode(TABLE, &self.rows.iter().collect::<Vec<_>>(), &front)
     }
 
-    /// The curated customer of this shard who owns the device: of several who name it, the one with the latest record.
-    pub fn owner(&self, serial_number: KeyHash) -> Option<&Customer> {
-        self.rows.get(*self.owners.get(&serial_number)? as usize)
+    fn owner(&self, serial_number: KeyHash) -> Option<&Customer> {
+        self.rows.get(usize::try_from(self.owners.get(serial_number)?).ok()?)
     }
 
     /// The shard's versions, by the hash of the serial number.
@@ -63,7 +63,7 @@ impl CuratedShard {
         }
         let rows: Vec<Customer> = curated.into_iter().cloned().collect();
         let next = Self { owners: owners(&rows), rows, versions: Versions::default() };
-        let serials: BTreeSet<KeyHash> = self.owners.keys().chain(next.owners.keys()).copied().collect();
+        let serials: BTreeSet<KeyHash> = self.owners.iter().chain(next.owners.iter()).map(|(key, _)| key).collect();
         // The whole record: of owners in several shards the one with the latest record is chosen.
         let changed = serials.into_iter().filter(|serial| self.owner(*serial) != next.owner(*serial));
         let versions = self.versions.next(changed);
@@ -71,21 +71,31 @@ impl CuratedShard {
     }
 }
 
-fn owners(rows: &[Customer]) -> Owners {
-    let mut owners = Owners::default();
+fn owners(rows: &[Customer]) -> KeyNumbers {
+    let mut owners: BTreeMap<KeyHash, usize> = BTreeMap::new();
     for (place, customer) in rows.iter().enumerate() {
         let Some(serial) = customer.serialnumber.as_deref().map(KeyHash::of) else { continue };
-        match owners.get_mut(&serial) {
-            None => drop(owners.insert(serial, place as u32)),
-            Some(owner) if customer.cmp_latest(&rows[*owner as usize]).is_gt() => *owner = place as u32,
-            Some(_) => {}
+        let owner = owners.entry(serial).or_insert(place);
+        if customer.cmp_latest(&rows[*owner]).is_gt() {
+            *owner = place;
         }
     }
-    owners
+    KeyNumbers::default().with(&owners.into_iter().map(|(serial, place)| (serial, Some(place as u64))).collect())
+}
+
+/// The places of owners that stand in front of so many rows.
+pub(super) fn places(front: &Front, rows: usize) -> Result<KeyNumbers, Corrupt> {
+    let places = KeyNumbers::decode(front.lookups.clone(), TABLE.name())?;
+    if places.iter().any(|(_, place)| place >= rows as u64) {
+        return Err(Corrupt::new(TABLE.name(), "it has owners whose rows it does not have"));
+    }
+    Ok(places)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Owner;
+    use super::super::owners::{Candidate, Owners};
     use super::*;
     use crate::customer::tests::customer;
     use crate::layout::{FileName, Place};
@@ -121,15 +131,45 @@ mod tests {
     #[test]
     fn a_device_belongs_to_the_latest_record() {
         let mut old = customer("old", 1, Some(1));
-        let mut new = customer("new", 2, Some(1));
+        let mut new = customer("new", 2, Some(3));
         old.serialnumber = Some("device".into());
         new.serialnumber = Some("device".into());
+        let owner = |shard: &CuratedShard| {
+            let owners = Owners::decode(shard.encode().unwrap()).unwrap();
+            let owner = owners.of(KeyHash::of("device")).and_then(Candidate::owner);
+            owner.map(|Owner { email, since_ms }| (email.to_owned(), since_ms))
+        };
         let both = readers(&[("old", 9), ("new", 9)]);
         let shard = CuratedShard::default().curate(&trusted(&[old.clone(), new]), &both, ConsentPolicy::Ever).unwrap();
-        assert_eq!(shard.owner(KeyHash::of("device")).unwrap().email, "new");
+        assert_eq!(owner(&shard), Some(("new".into(), 3)));
         let shard = CuratedShard::decode(shard.encode().unwrap()).unwrap();
         let after = shard.curate(&trusted(&[old]), &both, ConsentPolicy::Ever).unwrap();
-        assert_eq!(after.owner(KeyHash::of("device")).unwrap().email, "old");
-        assert_eq!(after.versions().changed(KeyHash::of("device")), 2);
+        assert_eq!(owner(&after), Some(("old".into(), 1)));
+        assert_eq!(after.versions.changed(KeyHash::of("device")), 2);
+    }
+
+    #[test]
+    fn owners_are_told_apart_as_records_are() {
+        let people: Vec<_> = (0..50).map(|n| customer(&format!("c{n}"), n % 5, Some(1 + n))).collect();
+        let latest: Vec<_> = people.iter().map(|c| (c.email.as_str(), 9)).collect();
+        let shard = CuratedShard::default().curate(&trusted(&people), &readers(&latest), ConsentPolicy::Ever).unwrap();
+        let owners = Owners::decode(shard.encode().unwrap()).unwrap();
+        assert_eq!(owners.versions(), &shard.versions);
+        let candidate = |of: &Customer| owners.of(KeyHash::of(of.serialnumber.as_deref().unwrap())).unwrap();
+        for (a, b) in people.iter().flat_map(|a| people.iter().map(move |b| (a, b))) {
+            assert_eq!(candidate(a).owner().map(|owner| owner.email), Some(a.email.as_str()));
+            assert_eq!(candidate(a).cmp_latest(candidate(b)), a.cmp_latest(b));
+        }
+        assert!(owners.of(KeyHash::of("nobody's")).is_none());
+    }
+
+    #[test]
+    fn owners_without_a_row_are_refused() {
+        let people = [customer("a", 1, Some(1))];
+        let shard =
+            CuratedShard::default().curate(&trusted(&people), &readers(&[("a", 9)]), ConsentPolicy::Ever).unwrap();
+        let owners = KeyNumbers::default().with(&BTreeMap::from([(KeyHash::of("s"), Some(1))]));
+        let object = CuratedShard { owners, ..shard }.encode().unwrap();
+        assert!(CuratedShard::decode(object.clone()).is_err() && Owners::decode(object).is_err());
     }
 }

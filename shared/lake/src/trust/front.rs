@@ -18,8 +18,8 @@ const SECTIONS_AT: usize = MAGIC.len() + NUMBERS * NUMBER_BYTES;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Front {
     pub(super) version: u64,
-    /// Who consents, and since when: numbers by the hash of the email.
-    pub(super) consents: Bytes,
+    /// What is looked up: a number by the hash of each key.
+    pub(super) lookups: Bytes,
     /// Which keys changed in which version: numbers by the hash of the key.
     pub(super) changed: Bytes,
     /// What became of the records of each landing file.
@@ -31,7 +31,7 @@ pub(super) struct Front {
 impl Front {
     /// What is to be written behind the magic bytes.
     pub(super) fn encode(&self) -> Vec<u8> {
-        let sections = [&self.consents, &self.changed, &self.accounts, &self.records];
+        let sections = [&self.lookups, &self.changed, &self.accounts, &self.records];
         let lengths = sections.map(|section| section.len() as u64);
         let mut bytes = Vec::with_capacity(SECTIONS_AT + lengths.iter().sum::<u64>() as usize);
         [self.version].iter().chain(&lengths).for_each(|number| bytes.extend(number.to_le_bytes()));
@@ -44,21 +44,21 @@ impl Front {
     pub(super) fn of(table: Table, object: &Bytes) -> Result<Self, Corrupt> {
         let corrupt = |why| Corrupt::new(table.name(), why);
         let (version, ends) = numbers(object).ok_or_else(|| corrupt("it does not begin as a shard's object"))?;
-        let [consents, changed, accounts, records] = ends;
+        let [lookups, changed, accounts, records] = ends;
         if changed > object.len() {
             return Err(corrupt("it ends before the lookups that it begins with"));
         }
         let rest = |range| object.get(range).map(|section| object.slice_ref(section)).unwrap_or_default();
         Ok(Self {
             version,
-            consents: object.slice(SECTIONS_AT..consents),
-            changed: object.slice(consents..changed),
+            lookups: object.slice(SECTIONS_AT..lookups),
+            changed: object.slice(lookups..changed),
             accounts: rest(changed..accounts),
             records: rest(accounts..records),
         })
     }
 
-    /// How many bytes of an object hold who consents and what changed; none of what is no such object.
+    /// How many bytes of an object hold who lookups and what changed; none of what is no such object.
     pub(super) fn up_to_changed(start: &[u8]) -> Option<usize> {
         numbers(start).map(|(_, [_, changed, ..])| changed)
     }
@@ -88,20 +88,20 @@ mod tests {
     const TABLE: Table = Table::CustomerTrusted;
 
     fn object() -> Bytes {
-        let [consents, changed, accounts, records] =
-            ["consents", "changed", "accounts", "records"].map(|text| Bytes::from_static(text.as_bytes()));
-        let front = Front { version: 7, consents, changed, accounts, records };
+        let [lookups, changed, accounts, records] =
+            ["lookups", "changed", "accounts", "records"].map(|text| Bytes::from_static(text.as_bytes()));
+        let front = Front { version: 7, lookups, changed, accounts, records };
         [MAGIC, &front.encode(), b"rows"].concat().into()
     }
 
     fn sections(front: &Front) -> [&[u8]; NUMBERS - 1] {
-        [&front.consents, &front.changed, &front.accounts, &front.records].map(|section| &section[..])
+        [&front.lookups, &front.changed, &front.accounts, &front.records].map(|section| &section[..])
     }
 
     #[test]
     fn sections_are_found_again() {
         let front = Front::of(TABLE, &object()).unwrap();
-        assert_eq!((front.version, sections(&front)), (7, [&b"consents"[..], b"changed", b"accounts", b"records"]));
+        assert_eq!((front.version, sections(&front)), (7, [&b"lookups"[..], b"changed", b"accounts", b"records"]));
     }
 
     #[test]
@@ -109,10 +109,10 @@ mod tests {
         let object = object();
         let of = |bytes| Front::of(TABLE, &object.slice(..bytes));
         let changed = Front::up_to_changed(&object[..SECTIONS_AT]).unwrap();
-        assert_eq!(sections(&of(changed).unwrap()), [&b"consents"[..], b"changed", b"", b""]);
+        assert_eq!(sections(&of(changed).unwrap()), [&b"lookups"[..], b"changed", b"", b""]);
         assert!((0..changed).all(|bytes| of(bytes).is_err()));
         let accounts = Front::up_to_accounts(&object[..SECTIONS_AT]).unwrap();
-        assert_eq!(sections(&of(accounts).unwrap()), [&b"consents"[..], b"changed", b"accounts", b""]);
+        assert_eq!(sections(&of(accounts).unwrap()), [&b"lookups"[..], b"changed", b"accounts", b""]);
         assert_eq!(sections(&of(accounts - 1).unwrap())[2], b"");
         assert!((0..SECTIONS_AT).all(|bytes| Front::up_to_changed(&object[..bytes]).is_none()));
     }

@@ -5,12 +5,14 @@
 //! which keys changed since it last looked, and a derived object knows whether it is older than such a change.
 //!
 //! [`trusted`] is a shard of `customer_trusted`, by email, [`consents`] what is needed of it to let readings through, and
-//! [`accounts`] what receipts of customer files need; [`curated`] is one of `customer_curated`, by serial number.
+//! [`accounts`] what receipts of customer files need; [`curated`] is one of `customer_curated`, by serial number, and
+//! [`owners`] what is needed of that.
 
 pub mod accounts;
 pub mod consents;
 pub mod curated;
 mod front;
+pub mod owners;
 pub mod records;
 pub mod trusted;
 
@@ -20,7 +22,7 @@ use crate::customer::Customer;
 use crate::hash::KeyHash;
 use crate::key_numbers::KeyNumbers;
 use crate::table::Table;
-use arrow_array::{ArrayRef, Int64Array, StringArray};
+use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use bytes::Bytes;
 use front::Front;
 use std::sync::Arc;
@@ -93,31 +95,40 @@ fn encode(table: Table, rows: &[&Customer], front: &Front) -> Result<Bytes, Corr
         .map_err(|e| Corrupt::new(table.name(), e))
 }
 
-/// The customers, in order, the versions, and what stands in front.
-fn decode(table: Table, bytes: Bytes) -> Result<(Vec<Customer>, Versions, Front), Corrupt> {
+/// The rows as they are stored, the versions, and what stands in front.
+fn open(table: Table, bytes: Bytes) -> Result<(Vec<RecordBatch>, Versions, Front), Corrupt> {
     let front = Front::of(table, &bytes)?;
     let versions = Versions::of(table, &front)?;
-    let decoder = Decoder::new(bytes, table.name())?;
-    let mut rows = Vec::new();
-    for batch in decoder.batches(table)? {
-        let batch = batch?;
-        for row in 0..batch.num_rows() {
-            let text = |i| columnar::text_at(&batch, i, row).map(str::to_owned);
-            let time = |i| columnar::bigint_at(&batch, i, row);
-            let customer = Customer {
-                customername: text(0),
-                email: text(1).ok_or_else(|| Corrupt::new(table.name(), "a row without an email"))?,
-                phone: text(2),
-                birthday: text(3),
-                serialnumber: text(4),
-                registrationdate: time(5),
-                lastupdatedate: time(6),
-                sharewithresearchasofdate: time(7),
-                sharewithpublicasofdate: time(8),
-                sharewithfriendsasofdate: time(9),
-            };
-            rows.push(customer);
-        }
+    let rows = Decoder::new(bytes, table.name())?.batches(table)?.collect::<Result<Vec<RecordBatch>, _>>()?;
+    if rows.iter().any(|rows| rows.column(EMAIL).null_count() > 0) {
+        return Err(Corrupt::new(table.name(), "a row without an email"));
     }
     Ok((rows, versions, front))
+}
+
+/// The customers, in order, the versions, and what stands in front.
+fn decode(table: Table, bytes: Bytes) -> Result<(Vec<Customer>, Versions, Front), Corrupt> {
+    let (rows, versions, front) = open(table, bytes)?;
+    let customers = rows.iter().flat_map(|rows| (0..rows.num_rows()).map(|row| customer_at(rows, row)));
+    Ok((customers.collect(), versions, front))
+}
+
+const EMAIL: usize = 1;
+const SINCE: usize = 7;
+
+fn customer_at(rows: &RecordBatch, row: usize) -> Customer {
+    let text = |i| columnar::text_at(rows, i, row).map(str::to_owned);
+    let time = |i| columnar::bigint_at(rows, i, row);
+    Customer {
+        customername: text(0),
+        email: text(EMAIL).unwrap_or_default(),
+        phone: text(2),
+        birthday: text(3),
+        serialnumber: text(4),
+        registrationdate: time(5),
+        lastupdatedate: time(6),
+        sharewithresearchasofdate: time(SINCE),
+        sharewithpublicasofdate: time(8),
+        sharewithfriendsasofdate: time(9),
+    }
 }

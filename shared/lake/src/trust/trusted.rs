@@ -67,9 +67,10 @@ impl CustomerShard {
     pub fn encode(&self) -> Result<Bytes, Corrupt> {
         let since = self.shard.customers().filter_map(|customer| Some((customer.key(), customer.since_ms()?)));
         let consents: BTreeMap<_, _> = since.map(|(key, since_ms)| (key, Some(since_ms.cast_unsigned()))).collect();
-        let consents = KeyNumbers::default().with(&consents).encode();
+        // Who consents, and since when.
+        let lookups = KeyNumbers::default().with(&consents).encode();
         let Front { version, changed, .. } = self.shard.versions.front();
-        let front = Front { version, consents, changed, ..self.records.front()? };
+        let front = Front { version, lookups, changed, ..self.records.front()? };
         encode(TABLE, &self.shard.customers().collect::<Vec<_>>(), &front)
     }
 
