@@ -89,7 +89,7 @@ def test_a_bad_message_stays_out_of_the_others_way(lake: DeployedLake, landing: 
 
 def test_redrive_after_the_cause_is_gone(lake: DeployedLake, landing: Landing) -> None:
     """A lake that was made with other settings: every function refuses to touch it, until somebody has looked."""
-    charter = {"format": 3, "customer_shards": 3, "consent_policy": "ever"}
+    charter = {"format": 4, "customer_shards": 3, "consent_policy": "ever"}
     lake.s3.put_object(Bucket=lake.bucket, Key="_state/lake.json", Body=json.dumps(charter), IfNoneMatch="*")
     before = lake.versions()
     landed = lake.upload(landing.folder)

@@ -15,7 +15,7 @@ use lake::announcement::CustomerAnnouncement;
 use lake::customer::Customers;
 use lake::hash::Shard;
 use lake::layout::{self, FileName, Place, Source};
-use lake::output::{ShardVersions, is_older};
+use lake::output::ShardVersions;
 use lake::receipt::{LandingVersion, Receipt};
 use lake::table::Table;
 use lake::trust::accounts::Accounts;
@@ -162,7 +162,9 @@ impl Account<'_> {
                 account.excluded.iter().for_each(|(reason, rows)| receipt.exclude(reason, *rows));
             }
         }
-        let says_the_same = |was: &Receipt| was.says_the_same(&receipt) && !is_older(&was.derived_from, &changed);
+        let seen = |was: &Receipt, shard| was.derived_from.get(shard).copied().unwrap_or(0);
+        let is_older = |was: &Receipt| changed.iter().any(|(shard, version)| seen(was, shard) < *version);
+        let says_the_same = |was: &Receipt| was.says_the_same(&receipt) && !is_older(was);
         let body =
             if was.as_ref().is_some_and(says_the_same) { None } else { Some(receipt.encode().map_err(corrupt())?) };
         let quarantine = self.landed.map(|landed| landed.quarantine.file());

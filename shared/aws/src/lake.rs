@@ -30,7 +30,7 @@ pub struct Lake {
 }
 
 /// The format of what functions keep in a lake for each other. Another cannot be read.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 /// The record of a lake's settings.
 #[derive(Serialize, Deserialize)]

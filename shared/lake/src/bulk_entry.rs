@@ -2,14 +2,14 @@
 //! found without reading them all.
 
 use crate::Corrupt;
-use crate::hash::{KeyHash, content_name};
+use crate::hash::KeyHash;
 use crate::layout::FileName;
 use bytes::Bytes;
 use std::collections::BTreeSet;
 
 const KEY_BYTES: usize = 16;
 
-/// The keys of some files. It is never changed: what it holds is its name.
+/// The keys of some files. It is never changed: its name is told by what it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BulkEntry {
     files: Vec<(FileName, Keys)>,
@@ -51,11 +51,6 @@ impl BulkEntry {
             true => Ok(Self { files }),
             false => Err(corrupt("it goes on behind its keys")),
         }
-    }
-
-    /// The name of the entry that has this body.
-    pub fn name(body: &[u8]) -> String {
-        content_name(body)
     }
 
     /// The files that have one of the keys `wanted`.
@@ -117,13 +112,6 @@ mod tests {
                 "{wanted:?}"
             );
         }
-    }
-
-    #[test]
-    fn what_it_holds_names_it() {
-        let (a, b) = (entry(&[("a", 0..9)]), entry(&[("a", 0..8)]));
-        assert_eq!(BulkEntry::name(&a), BulkEntry::name(&entry(&[("a", 0..9)])));
-        assert_ne!(BulkEntry::name(&a), BulkEntry::name(&b));
     }
 
     #[test]

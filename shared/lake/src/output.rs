@@ -24,11 +24,6 @@ pub struct Provenance {
     pub had_rows: bool,
 }
 
-/// Whether something derived from `seen` is older than what `needed` says that changed since.
-pub fn is_older(seen: &ShardVersions, needed: &ShardVersions) -> bool {
-    needed.iter().any(|(shard, version)| seen.get(shard).copied().unwrap_or(0) < *version)
-}
-
 const PROVENANCE: &str = "stedi.derived_from";
 
 /// Writes the object of [`Reading::TRUSTED`] that holds `rows`.

@@ -6,8 +6,10 @@ use aws::lake::Lake;
 use aws::store::{Put, Read, Version};
 use derivation::{ATTEMPTS_MAX, Error};
 use lake::announcement::Announcement;
+use lake::hash::KeyHash;
 use lake::layout::{self, FileName, Place};
 use lake::reading::Reading;
+use std::collections::HashSet;
 
 /// What is announced of a file.
 #[derive(Clone, Debug)]
@@ -34,7 +36,7 @@ pub async fn announce<R: Reading>(
     let key = layout::announcement(R::SOURCE, file);
     // Most files are new. If this one is not, the put tells. Only a bulk entry is worth a look: perhaps the file is in one
     // together with others, and one of its own would be new.
-    let (mut version, mut before) = match entered || !index::is_bulk(&landed.readings) {
+    let (mut version, mut before) = match entered || !is_bulk(landed) {
         true => (Version::Absent, None),
         false => read(lake, &key).await?,
     };
@@ -43,7 +45,9 @@ pub async fn announce<R: Reading>(
             return Ok(Announced { announcement: before.clone(), version, is_first: false });
         }
         if !entered {
-            index::enter(lake, [(file, &landed.readings)].into_iter()).await?;
+            let known: HashSet<KeyHash> = before.iter().flat_map(Announcement::hashes).collect();
+            let new = hashes(landed).filter(|key| !known.contains(key)).collect();
+            index::enter(lake, R::SOURCE, [(file, new)]).await?;
             entered = true;
         }
         let announcement = Announcement::of(before.as_ref(), place, &landed.etag, &landed.readings);
@@ -57,16 +61,24 @@ pub async fn announce<R: Reading>(
     Err(Error::Contended { place: lake.at(key) })
 }
 
-/// Enters the keys of files that land together, if that is worth it: if they are to share a bulk entry. Whether it was done.
+/// Enters the keys of files that land together, if several of them are to share a bulk entry. Whether it was done.
 pub(crate) async fn enter_together<R: Reading>(lake: &Lake, files: &[(&FileName, &Landed<R>)]) -> Result<bool, Error> {
-    let bulk = files.iter().find(|(_, landed)| index::is_bulk(&landed.readings));
-    let (Some((file, _)), 2..) = (bulk, files.len()) else { return Ok(false) };
+    let mut bulk = files.iter().filter(|(_, landed)| is_bulk(landed));
+    let (Some((file, _)), Some(_)) = (bulk.next(), bulk.next()) else { return Ok(false) };
     // If one is announced already, its event came again, and so perhaps did those of the others: each is to be looked at.
     if lake.store.version(&lake.at(layout::announcement(R::SOURCE, file))).await? != Version::Absent {
         return Ok(false);
     }
-    index::enter(lake, files.iter().map(|(file, landed)| (*file, &landed.readings))).await?;
+    index::enter(lake, R::SOURCE, files.iter().map(|(file, landed)| (*file, hashes(landed).collect()))).await?;
     Ok(true)
+}
+
+fn hashes<R: Reading>(landed: &Landed<R>) -> impl Iterator<Item = KeyHash> {
+    landed.readings.keys().iter().map(|key| key.hash)
+}
+
+fn is_bulk<R: Reading>(landed: &Landed<R>) -> bool {
+    index::is_bulk(landed.readings.keys().len())
 }
 
 /// Reads the announcement at `key`.

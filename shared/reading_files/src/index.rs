@@ -10,36 +10,37 @@ use aws::store::Version;
 use bytes::Bytes;
 use derivation::{Cache, Error, Inputs};
 use lake::bulk_entry::BulkEntry;
-use lake::hash::KeyHash;
-use lake::layout::{self, FileName, Place};
-use lake::reading::{Reading, Readings};
+use lake::hash::{KeyHash, content_name};
+use lake::layout::{self, FileName, Place, Source};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Files with more keys than this are in a bulk entry instead of having an entry for each key.
 pub const ENTRIES_MAX: usize = 16;
 
-/// Whether the file is to be in a bulk entry.
-pub(crate) fn is_bulk<R: Reading>(readings: &Readings<R>) -> bool {
-    readings.keys().len() > ENTRIES_MAX
+/// Whether so many keys are to be in a bulk entry.
+pub(crate) fn is_bulk(keys: usize) -> bool {
+    keys > ENTRIES_MAX
 }
 
-/// Enters the keys of files, before they are announced.
-pub(crate) async fn enter<'a, R: Reading>(
+/// Enters keys of files, before they are announced.
+pub(crate) async fn enter(
     lake: &Lake,
-    files: impl Iterator<Item = (&'a FileName, &'a Readings<R>)>,
+    source: Source,
+    files: impl IntoIterator<Item = (&FileName, Vec<KeyHash>)>,
 ) -> Result<(), Error> {
     let (mut entries, mut bulk) = (Vec::new(), Vec::new());
-    for (file, readings) in files {
-        let keys = readings.keys().iter().map(|key| key.hash);
-        match is_bulk(readings) {
-            true => bulk.push((file.clone(), keys)),
-            false => entries.extend(keys.map(|key| (layout::index_entry(R::SOURCE, key, file), Bytes::new()))),
+    for (file, keys) in files {
+        match is_bulk(keys.len()) {
+            true => bulk.push((file.clone(), keys.into_iter())),
+            false => {
+                entries.extend(keys.into_iter().map(|key| (layout::index_entry(source, key, file), Bytes::new())));
+            }
         }
     }
     if !bulk.is_empty() {
-        let body = BulkEntry::encode(bulk).map_err(Error::corrupt(lake.at(layout::bulk_index(R::SOURCE))))?;
-        entries.push((layout::bulk_entry(R::SOURCE, &BulkEntry::name(&body)), body));
+        let body = BulkEntry::encode(bulk).map_err(Error::corrupt(lake.at(layout::bulk_index(source))))?;
+        entries.push((layout::bulk_entry(source, &content_name(&body)), body));
     }
     // Lost: it is there already.
     let puts = entries.into_iter().map(async |(key, body)| lake.store.put(&lake.at(key), body, &Version::Absent).await);
@@ -66,8 +67,7 @@ impl<R: Rule> ReadingFiles<R> {
             entries.filter(|(key, _)| keys.contains(key)).map(|(_, file)| file).collect();
 
         let bulk = lake.store.list(bucket, &layout::bulk_index(Self::SOURCE), true).await?;
-        let bulk: Vec<(Place, String)> = bulk.objects.into_iter().map(|(key, etag)| (lake.at(key), etag)).collect();
-        let read = bulk.iter().map(|(place, etag)| bulk_entry(lake, &self.bulk, place, etag));
+        let read = bulk.objects.into_keys().map(|key| bulk_entry(lake, &self.bulk, lake.at(key)));
         for entry in aws::all(read).await?.into_iter().flatten() {
             files.extend(entry.files_with(keys).cloned());
         }
@@ -94,15 +94,10 @@ impl<R: Rule> ReadingFiles<R> {
     }
 }
 
-/// The bulk entry at `place`, which a list gave with `etag`.
-async fn bulk_entry(
-    lake: &Lake,
-    cache: &Cache<BulkEntry>,
-    place: &Place,
-    etag: &str,
-) -> Result<Option<Arc<BulkEntry>>, Error> {
-    if let Some((_, entry)) = cache.get(place).filter(|(known, _)| known == etag) {
+/// The bulk entry at `place`, which is never changed.
+async fn bulk_entry(lake: &Lake, cache: &Cache<BulkEntry>, place: Place) -> Result<Option<Arc<BulkEntry>>, Error> {
+    if let Some((_, entry)) = cache.get(&place) {
         return Ok(Some(entry));
     }
-    Ok(cache.read(&lake.store, place, BulkEntry::decode).await?.map(|(_, entry)| entry))
+    Ok(cache.read(&lake.store, &place, BulkEntry::decode).await?.map(|(_, entry)| entry))
 }

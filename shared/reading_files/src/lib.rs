@@ -32,7 +32,7 @@ use content::{Basis, Landed};
 use derivation::broken::{self, Broken};
 use derivation::{ATTEMPTS_MAX, CACHE_BYTES_MAX, Cache, Error, Start, publish, publish_first};
 use derive::{FileReport, FilesDerivation};
-use futures::future::join_all;
+use futures::stream::StreamExt;
 use lake::Corrupt;
 #[cfg(feature = "broken")]
 use lake::announcement::Announcement;
@@ -110,6 +110,8 @@ impl<R: Rule> Clone for ReadingFiles<R> {
 const FILES_MAX: usize = 16;
 /// and up to this many readings, so that they fit into memory.
 const ROWS_MAX: usize = 200_000;
+/// So many of them are announced at once, each with an entry in the index for each of its keys if it has few.
+const ANNOUNCED_AT_ONCE: usize = 4;
 
 /// What is at a landing file's place.
 struct AtPlace<R: Rule> {
@@ -307,7 +309,8 @@ impl<R: Rule> ReadingFiles<R> {
             tracing::warn!(files, error, "entering files together failed; now one by one");
             false
         });
-        join_all(files.iter().map(|file| self.announced(file, propagated, entered))).await
+        let announced = files.iter().map(|file| self.announced(file, propagated, entered)).collect::<Vec<_>>();
+        futures::stream::iter(announced).buffered(ANNOUNCED_AT_ONCE).collect().await
     }
 
     async fn announced(&self, file: &AtPlace<R>, propagated: bool, entered: bool) -> Result<Option<Announced>, Error> {

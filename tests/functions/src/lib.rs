@@ -5,6 +5,8 @@
 // Only tests use this crate: what fails here fails a test.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+pub mod gate;
+
 use aws::lake::Lake;
 use aws::settings::{DATABASE, Settings};
 use aws::store::{Read, Version};

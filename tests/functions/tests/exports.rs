@@ -1,7 +1,12 @@
 //! Files of many people's readings, which are found by bulk entries instead of an entry for each person.
 
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use functions::gate::Gate;
 use functions::{World, customer, event, motion};
-use lake::layout::{self, Source};
+use lake::announcement::Announcement;
+use lake::bulk_entry::BulkEntry;
+use lake::hash::KeyHash;
+use lake::layout::{self, FileName, Source};
 use lake::policy::ConsentPolicy::{AtReading, Ever};
 use lake::table::Table;
 use reading_files::index::ENTRIES_MAX;
@@ -11,7 +16,7 @@ use std::collections::BTreeSet;
 const CUSTOMERS: &str = "customer/landing/c.json";
 const FILES: usize = 12;
 
-fn key(file: usize) -> String {
+fn key_of(file: usize) -> String {
     format!("accelerometer/landing/{file:02}.json")
 }
 
@@ -27,15 +32,19 @@ fn export(people: &[String], time: i64) -> String {
 
 async fn put_all(world: &World) {
     for file in 0..FILES {
-        world.put(&key(file), export(&people(file), 5)).await;
+        world.put(&key_of(file), export(&people(file), 5)).await;
     }
 }
 
-/// Delivers the events of these files in one batch.
-async fn deliver(world: &World, files: impl Iterator<Item = usize>) {
+/// The events of these files in one batch.
+fn batch(files: impl Iterator<Item = usize>) -> Value {
     let records: Vec<Value> =
-        files.flat_map(|file| event("stedi", &key(file))["Records"].as_array().cloned()).flatten().collect();
-    let answer = world.invoke(Table::AccelerometerTrusted, &json!({ "Records": records })).await;
+        files.flat_map(|file| event("stedi", &key_of(file))["Records"].as_array().cloned()).flatten().collect();
+    json!({ "Records": records })
+}
+
+async fn deliver(world: &World, files: impl Iterator<Item = usize>) {
+    let answer = world.invoke(Table::AccelerometerTrusted, &batch(files)).await;
     assert_eq!(answer, Ok(json!({"batchItemFailures": []})));
 }
 
@@ -99,10 +108,60 @@ async fn a_replaced_file_is_found_by_its_old_and_new_people() {
     let mut changed = people(3);
     changed.push("new".into());
     let gone = changed.remove(1);
-    world.land(&key(3), export(&changed, 6)).await;
+    world.land(&key_of(3), export(&changed, 6)).await;
     assert_eq!(files_of(&world, "new").await, 1);
     assert_eq!(files_of(&world, &gone).await, 0);
     // Who has readings was counted anew, from all files that have, or had, the person.
     assert!(world.rows(Table::CustomerCurated).await.is_empty());
     assert_eq!(files_of(&world, &changed[1]).await, 1);
+}
+
+/// Whatever is announced is in the index, so a change of trust finds it; and when the events come again all is as if nothing
+/// had happened.
+#[tokio::test]
+async fn killed_before_any_request_a_batch_leaves_no_announced_file_that_is_not_found() {
+    let mut announced_some = 0;
+    for stop_before in 0.. {
+        let world = World::new(Ever).await;
+        put_all(&world).await;
+        let gate = Gate::new(world.http_client(), stop_before);
+        let slow = world.over(SharedHttpClient::new(gate.clone()));
+        let events = batch(0..FILES);
+        let mut finished = false;
+        tokio::select! {
+            biased;
+            _ = slow.invoke(Table::AccelerometerTrusted, &events) => finished = true,
+            () = gate.stopped() => {}
+        }
+        if finished {
+            break;
+        }
+        let mut entered: BTreeSet<(FileName, KeyHash)> = BTreeSet::new();
+        for key in entries(&world).await {
+            let entry = BulkEntry::decode(world.body(&key).await.unwrap()).unwrap();
+            for (file, person) in (0..FILES).flat_map(|file| people(file).into_iter().map(move |name| (file, name))) {
+                let hash = KeyHash::of(&format!("{person}@example.com"));
+                let name = FileName::of(&world.lake.at(key_of(file)));
+                if entry.files_with(&[hash].into()).any(|found| *found == name) {
+                    entered.insert((name, hash));
+                }
+            }
+        }
+        for file in 0..FILES {
+            let name = FileName::of(&world.lake.at(key_of(file)));
+            let Some(body) = world.body(&layout::announcement(Source::Accelerometer, &name)).await else { continue };
+            announced_some += 1;
+            for hash in Announcement::decode(&body).unwrap().hashes() {
+                assert!(entered.contains(&(name.clone(), hash)), "{name}, stopped before request {stop_before}");
+            }
+        }
+        assert!(files_of(&world, "everywhere").await <= FILES);
+        deliver(&world, 0..FILES).await;
+        let rows = world.rows(Table::AccelerometerTrusted).await.len();
+        assert_eq!(rows, FILES, "stopped before request {stop_before}");
+        let before = world.objects().await;
+        deliver(&world, 0..FILES).await;
+        assert_eq!(world.objects().await, before, "stopped before request {stop_before}");
+    }
+    assert!(announced_some > FILES, "{announced_some}");
 }

@@ -4,61 +4,13 @@
 // What fails here fails a test.
 #![allow(clippy::unwrap_used)]
 
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
-};
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use functions::gate::Gate;
 use functions::{World, customer, event, motion, step};
 use lake::policy::ConsentPolicy::{self, AtReading, Ever};
 use lake::table::Table;
 use simulation::events::woken_by;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::sync::{Notify, Semaphore};
-
-/// Stops the requests of one function before number `stop_before`.
-#[derive(Clone, Debug)]
-struct Gate {
-    inner: SharedHttpClient,
-    state: Arc<State>,
-}
-
-#[derive(Debug)]
-struct State {
-    requests: AtomicUsize,
-    stop_before: usize,
-    stopped: Notify,
-    go_on: Semaphore,
-}
-
-#[derive(Debug)]
-struct GateConnector {
-    inner: SharedHttpConnector,
-    state: Arc<State>,
-}
-
-impl HttpClient for Gate {
-    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
-        let inner = self.inner.http_connector(settings, components);
-        SharedHttpConnector::new(GateConnector { inner, state: self.state.clone() })
-    }
-}
-
-impl HttpConnector for GateConnector {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let (inner, state) = (self.inner.clone(), self.state.clone());
-        HttpConnectorFuture::new(async move {
-            if state.requests.fetch_add(1, Ordering::SeqCst) == state.stop_before {
-                state.stopped.notify_one();
-                // Never closed, so this can only be a permit.
-                let _ = state.go_on.acquire().await;
-            }
-            inner.call(request).await
-        })
-    }
-}
 
 type Files = &'static [(&'static str, fn() -> String)];
 
@@ -106,15 +58,8 @@ impl Scenario {
                     invocation += 1;
                     continue;
                 }
-                let state = State {
-                    requests: AtomicUsize::new(0),
-                    stop_before,
-                    stopped: Notify::new(),
-                    go_on: Semaphore::new(0),
-                };
-                let state = Arc::new(state);
-                let gate = Gate { inner: world.http_client(), state: state.clone() };
-                let slow = world.over(SharedHttpClient::new(gate));
+                let gate = Gate::new(world.http_client(), stop_before);
+                let slow = world.over(SharedHttpClient::new(gate.clone()));
                 let payload = event(world.lake.bucket(), &key);
                 // Whatever the function writes, before the stop or behind it, has an event of its own. That of a file that
                 // landed meanwhile is over: nobody looks at it again.
@@ -124,12 +69,12 @@ impl Scenario {
                     tokio::select! {
                         biased;
                         _ = &mut invocation => finished = true,
-                        () = state.stopped.notified() => {
+                        () = gate.stopped() => {
                             for (key, body) in self.meanwhile {
                                 world.land(key, body()).await;
                             }
                             if !killed {
-                                state.go_on.add_permits(1);
+                                gate.go_on();
                                 invocation.await.unwrap();
                             }
                         }

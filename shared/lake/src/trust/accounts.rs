@@ -40,7 +40,8 @@ pub struct Account {
 }
 
 impl Accounts {
-    /// How many bytes of a shard's object are worth reading at first: they hold all that is needed of some 10,000 customers.
+    /// How many bytes of a shard's object are worth reading at first: they hold all that is needed of some 10,000 customers
+    /// who landed in a few files, or of half as many with a file each.
     pub const START_BYTES: usize = 512 << 10;
 
     /// How many bytes of a shard's object hold what is needed, given its start.
@@ -70,16 +71,22 @@ impl Accounts {
     }
 }
 
-/// The section of accounts.
+/// The section of accounts: packed, for names and places of files are much alike.
 pub(super) fn encode(files: &[LandedFile]) -> Result<Bytes, Corrupt> {
-    postcard::to_allocvec(files).map(Bytes::from).map_err(|error| Corrupt::new(TABLE.name(), error))
+    let files = postcard::to_allocvec(files).map_err(corrupt)?;
+    zstd::encode_all(files.as_slice(), 1).map(Bytes::from).map_err(corrupt)
 }
 
 /// The files of a section of accounts.
 pub(super) fn decode(section: &[u8]) -> Result<Vec<LandedFile>, Corrupt> {
-    let (files, rest) = postcard::take_from_bytes(section).map_err(|error| Corrupt::new(TABLE.name(), error))?;
+    let unpacked = zstd::decode_all(section).map_err(corrupt)?;
+    let (files, rest) = postcard::take_from_bytes(&unpacked).map_err(corrupt)?;
     match rest.is_empty() {
         true => Ok(files),
-        false => Err(Corrupt::new(TABLE.name(), "its accounts go on behind their end")),
+        false => Err(corrupt("its accounts go on behind their end")),
     }
+}
+
+fn corrupt(why: impl std::fmt::Display) -> Corrupt {
+    Corrupt::new(TABLE.name(), why)
 }

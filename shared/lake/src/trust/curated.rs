@@ -42,11 +42,6 @@ impl CuratedShard {
         self.rows.get(usize::try_from(self.owners.get(serial_number)?).ok()?)
     }
 
-    /// The shard's versions, by the hash of the serial number.
-    pub fn versions(&self) -> &Versions {
-        &self.versions
-    }
-
     /// The next version: the customers of `trusted` of whom `readers` says that they have readings that count. None
     /// if that changes nothing.
     ///

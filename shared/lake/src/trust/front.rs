@@ -58,7 +58,7 @@ impl Front {
         })
     }
 
-    /// How many bytes of an object hold who lookups and what changed; none of what is no such object.
+    /// How many bytes of an object hold what is looked up and what changed; none of what is no such object.
     pub(super) fn up_to_changed(start: &[u8]) -> Option<usize> {
         numbers(start).map(|(_, [_, changed, ..])| changed)
     }

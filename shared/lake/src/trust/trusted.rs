@@ -44,7 +44,8 @@ impl TrustedShard {
     }
 
     /// The shard's versions, by the hash of the email.
-    pub fn versions(&self) -> &Versions {
+    #[cfg(test)]
+    pub(super) fn versions(&self) -> &Versions {
         &self.versions
     }
 }
