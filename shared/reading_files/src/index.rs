@@ -67,10 +67,12 @@ impl<R: Rule> ReadingFiles<R> {
             entries.filter(|(key, _)| keys.contains(key)).map(|(_, file)| file).collect();
 
         let bulk = lake.store.list(bucket, &layout::bulk_index(Self::SOURCE), true).await?;
-        let read = bulk.objects.into_keys().map(|key| bulk_entry(lake, &self.bulk, lake.at(key)));
-        for entry in aws::all(read).await?.into_iter().flatten() {
-            files.extend(entry.files_with(keys).cloned());
-        }
+        // All entries together may be more than fits into memory.
+        let read = bulk.objects.into_keys().map(async |key| {
+            let entry = bulk_entry(lake, &self.bulk, lake.at(key)).await?;
+            Ok::<_, Error>(entry.iter().flat_map(|entry| entry.files_with(keys)).cloned().collect::<Vec<FileName>>())
+        });
+        files.extend(aws::all(read).await?.into_iter().flatten());
         Ok(files)
     }
 
