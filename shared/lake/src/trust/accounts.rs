@@ -3,7 +3,7 @@
 //! The receipt of a file counts over all shards that have records of it. So this is in front of the records themselves, and
 //! is read without them.
 
-use super::front::Front;
+use super::front::{Front, unpacked};
 use crate::Corrupt;
 use crate::layout::{FileName, Place};
 use crate::table::Table;
@@ -52,7 +52,7 @@ impl Accounts {
     /// Reads a shard's object, or as much of it as is [needed](Self::needed).
     pub fn decode(bytes: Bytes) -> Result<Self, Corrupt> {
         let front = Front::of(TABLE, &bytes)?;
-        Ok(Self { version: front.version, files: decode(&front.accounts)? })
+        Ok(Self { version: front.version, files: unpacked(TABLE, &front.accounts)? })
     }
 
     /// The version of the shard.
@@ -69,24 +69,4 @@ impl Accounts {
     pub fn changed_since(&self, seen: u64) -> impl Iterator<Item = (&FileName, &Place)> {
         self.files.iter().filter(move |landed| landed.changed > seen).map(|landed| (&landed.file, &landed.landing))
     }
-}
-
-/// The section of accounts: packed, for names and places of files are much alike.
-pub(super) fn encode(files: &[LandedFile]) -> Result<Bytes, Corrupt> {
-    let files = postcard::to_allocvec(files).map_err(corrupt)?;
-    zstd::encode_all(files.as_slice(), 1).map(Bytes::from).map_err(corrupt)
-}
-
-/// The files of a section of accounts.
-pub(super) fn decode(section: &[u8]) -> Result<Vec<LandedFile>, Corrupt> {
-    let unpacked = zstd::decode_all(section).map_err(corrupt)?;
-    let (files, rest) = postcard::take_from_bytes(&unpacked).map_err(corrupt)?;
-    match rest.is_empty() {
-        true => Ok(files),
-        false => Err(corrupt("its accounts go on behind their end")),
-    }
-}
-
-fn corrupt(why: impl std::fmt::Display) -> Corrupt {
-    Corrupt::new(TABLE.name(), why)
 }

@@ -7,6 +7,9 @@
 use crate::Corrupt;
 use crate::table::Table;
 use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt::Display;
 
 const MAGIC: &[u8] = b"PAR1";
 /// The version of the shard and the length of each section, little-endian.
@@ -66,6 +69,23 @@ impl Front {
     /// How many bytes of an object hold all but the records; none of what is no such object.
     pub(super) fn up_to_accounts(start: &[u8]) -> Option<usize> {
         numbers(start).map(|(_, [.., accounts, _])| accounts)
+    }
+}
+
+/// A section that holds `what`, much of which is alike.
+pub(super) fn packed<T: Serialize + ?Sized>(table: Table, what: &T) -> Result<Bytes, Corrupt> {
+    let corrupt = |error: &dyn Display| Corrupt::new(table.name(), error);
+    let plain = postcard::to_allocvec(what).map_err(|error| corrupt(&error))?;
+    zstd::encode_all(plain.as_slice(), 1).map(Bytes::from).map_err(|error| corrupt(&error))
+}
+
+/// What a packed section holds.
+pub(super) fn unpacked<T: DeserializeOwned>(table: Table, section: &[u8]) -> Result<T, Corrupt> {
+    let corrupt = |error: &dyn Display| Corrupt::new(table.name(), error);
+    let plain = zstd::decode_all(section).map_err(|error| corrupt(&error))?;
+    match postcard::take_from_bytes(&plain).map_err(|error| corrupt(&error))? {
+        (what, []) => Ok(what),
+        _ => Err(corrupt(&"a section in front of its rows goes on behind its end")),
     }
 }
 

@@ -7,8 +7,8 @@
 //! A daily export of all customers has the same records under a new name every day: one remembered record then stands
 //! in a run of files, so that a shard's size follows the changes and not the days.
 
-use super::accounts::{self, Account, LandedFile};
-use super::front::Front;
+use super::accounts::{Account, LandedFile};
+use super::front::{Front, packed, unpacked};
 use crate::Corrupt;
 use crate::customer::{Customer, excluded};
 use crate::hash::{ContentDigest, KeyHash};
@@ -58,22 +58,17 @@ impl<'a> Landing<'a> {
 impl Records {
     /// Reads the records of a shard.
     pub(super) fn decode(front: &Front) -> Result<Self, Corrupt> {
-        let corrupt = |error: &dyn std::fmt::Display| Corrupt::new(TABLE.name(), error);
-        let unpacked = zstd::decode_all(&front.records[..]).map_err(|error| corrupt(&error))?;
-        let (customers, rest) = postcard::take_from_bytes(&unpacked).map_err(|error| corrupt(&error))?;
-        let records = Self { files: accounts::decode(&front.accounts)?, customers };
-        if !rest.is_empty() || !records.is_sound() {
-            return Err(corrupt(&"it remembers records of files that it does not list"));
+        let records = Self { files: unpacked(TABLE, &front.accounts)?, customers: unpacked(TABLE, &front.records)? };
+        match records.is_sound() {
+            true => Ok(records),
+            false => Err(Corrupt::new(TABLE.name(), "it remembers records of files that it does not list")),
         }
-        Ok(records)
     }
 
     /// What is in front of a shard's rows, with nothing but its records.
     pub(super) fn front(&self) -> Result<Front, Corrupt> {
-        let corrupt = |error: &dyn std::fmt::Display| Corrupt::new(TABLE.name(), error);
-        let records = postcard::to_allocvec(&self.customers).map_err(|error| corrupt(&error))?;
-        let records = zstd::encode_all(records.as_slice(), 1).map_err(|error| corrupt(&error))?;
-        Ok(Front { accounts: accounts::encode(&self.files)?, records: records.into(), ..Front::default() })
+        let (accounts, records) = (packed(TABLE, &self.files)?, packed(TABLE, &self.customers)?);
+        Ok(Front { accounts, records, ..Front::default() })
     }
 
     /// Whether each record stands in files that are listed, as of all that was written here.
