@@ -92,6 +92,7 @@ mod tests {
     use super::super::Owner;
     use super::super::owners::{Candidate, Owners};
     use super::*;
+    use crate::columnar::BATCH_ROWS;
     use crate::customer::tests::customer;
     use crate::layout::{FileName, Place};
     use crate::trust::trusted::CustomerShard;
@@ -156,6 +157,18 @@ mod tests {
             assert_eq!(candidate(a).cmp_latest(candidate(b)), a.cmp_latest(b));
         }
         assert!(owners.of(KeyHash::of("nobody's")).is_none());
+    }
+
+    #[test]
+    fn an_owner_beyond_the_first_batch_of_rows_is_found() {
+        let people: Vec<_> = (0..BATCH_ROWS as i64 + 3).map(|n| customer(&format!("c{n}"), n, Some(1 + n))).collect();
+        let latest: Vec<_> = people.iter().map(|c| (c.email.as_str(), 9)).collect();
+        let shard = CuratedShard::default().curate(&trusted(&people), &readers(&latest), ConsentPolicy::Ever).unwrap();
+        let owners = Owners::decode(shard.encode().unwrap()).unwrap();
+        for person in &people {
+            let candidate = owners.of(KeyHash::of(person.serialnumber.as_deref().unwrap())).unwrap();
+            assert_eq!(candidate.owner().map(|owner| owner.email), Some(person.email.as_str()));
+        }
     }
 
     #[test]

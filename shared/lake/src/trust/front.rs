@@ -138,6 +138,17 @@ mod tests {
     }
 
     #[test]
+    fn a_packed_section_is_what_was_packed_and_no_more() {
+        let what = vec!["a".to_owned(), "b".to_owned()];
+        let section = packed(TABLE, &what).unwrap();
+        assert_eq!(unpacked::<Vec<String>>(TABLE, &section).unwrap(), what);
+        assert!((0..section.len()).all(|bytes| unpacked::<Vec<String>>(TABLE, &section[..bytes]).is_err()));
+        let more = [zstd::decode_all(&section[..]).unwrap(), vec![0]].concat();
+        let section = zstd::encode_all(&more[..], 1).unwrap();
+        assert!(unpacked::<Vec<String>>(TABLE, &section).is_err());
+    }
+
+    #[test]
     fn lengths_beyond_all_memory_are_refused() {
         for place in 1..NUMBERS {
             let mut object = object().to_vec();
