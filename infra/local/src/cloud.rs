@@ -143,7 +143,9 @@ impl Cloud {
 
     /// Calls `listener` after every put that stored an object, and before any function is woken by it, in the task of
     /// the put and while nobody else may write the key: it must be quick, must not block, and must not use the cloud.
-    pub fn on_stored(&self, listener: impl Fn(&StoredObject) + Send + Sync + 'static) {
+    ///
+    /// If the object took the place of an earlier version, the listener has that one's file, and nobody will later.
+    pub fn on_stored(&self, listener: impl Fn(&StoredObject, Option<&File>) + Send + Sync + 'static) {
         self.inner.objects.listen(Arc::new(listener));
     }
 

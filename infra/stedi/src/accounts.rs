@@ -42,7 +42,7 @@ impl Accounts {
     pub(crate) fn new(stack: &Stack) -> Self {
         let (sender, stored) = unbounded_channel();
         let bucket = stack.lake.bucket().to_owned();
-        stack.cloud.on_stored(move |object| send(&sender, &bucket, object));
+        stack.cloud.on_stored(move |object, _| send(&sender, &bucket, object));
         Self { lake: stack.lake.clone(), stored, awaited: BTreeMap::new() }
     }
 

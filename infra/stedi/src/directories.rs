@@ -40,6 +40,11 @@ impl Directories {
         self.0.insert(directory, time);
     }
 
+    /// Whether none of them was there.
+    pub(crate) fn are_absent(&self) -> bool {
+        self.0.values().all(Option::is_none)
+    }
+
     /// Whether all are as they were noted.
     pub(crate) fn are_unchanged(&self, lake: &Path) -> bool {
         self.0.iter().all(|(directory, noted)| time(&lake.join(directory)) == *noted)

@@ -13,9 +13,9 @@
 //! | `query` | SQL over the registered tables |
 //! | `athena` | the same by the Athena API of `up` |
 //! | `tables` | counts what is in the lake |
+//! | `counted` | what an object counts for |
 //! | `totals` | the same at the end of a run, by what the run changed |
 //! | `directories` | whether anybody else changed a lake since |
-//! | `remembered` | what was counted before, by ETag |
 //! | `generate` | writes sample landing files |
 //! | `simulate` | the deterministic simulation: many seeds, or one case again |
 //! | `report` | prints what a run did |
@@ -25,13 +25,13 @@ mod accounts;
 mod address;
 mod args;
 mod athena;
+mod counted;
 mod directories;
 mod generate;
 mod landing;
 mod progress;
 mod query;
 mod reach;
-mod remembered;
 mod report;
 mod run;
 mod simulate;

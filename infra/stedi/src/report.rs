@@ -4,6 +4,7 @@ use crate::args::At;
 use aws::BoxError;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table as TextTable};
+use lake::receipt::Receipt;
 use lake::table::Table;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -39,7 +40,7 @@ pub(crate) struct TableCount {
 }
 
 /// The landing files of one source, by their receipts.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LandingCount {
     /// How many files.
     pub files: u64,
@@ -51,6 +52,26 @@ pub(crate) struct LandingCount {
     pub excluded: u64,
     /// What could not be read as a row.
     pub quarantined: u64,
+}
+
+impl LandingCount {
+    /// Without another's files; none if they are not among these.
+    pub(crate) fn checked_sub(self, other: Self) -> Option<Self> {
+        Some(Self {
+            files: self.files.checked_sub(other.files)?,
+            rows: self.rows.checked_sub(other.rows)?,
+            kept: self.kept.checked_sub(other.kept)?,
+            excluded: self.excluded.checked_sub(other.excluded)?,
+            quarantined: self.quarantined.checked_sub(other.quarantined)?,
+        })
+    }
+}
+
+impl From<&Receipt> for LandingCount {
+    fn from(receipt: &Receipt) -> Self {
+        let Receipt { rows, kept, quarantined, .. } = *receipt;
+        Self { files: 1, rows, kept, excluded: receipt.excluded.values().sum(), quarantined }
+    }
 }
 
 impl AddAssign for LandingCount {

@@ -80,7 +80,7 @@ pub(crate) async fn run(args: Run) -> Result<(), BoxError> {
 fn count_writes(stack: &Stack) -> Arc<AtomicU64> {
     let writes = Arc::new(AtomicU64::new(0));
     let counter = writes.clone();
-    stack.cloud.on_stored(move |object| {
+    stack.cloud.on_stored(move |object, _| {
         if !Source::ALL.iter().any(|source| object.key.starts_with(source.landing().prefix())) {
             counter.fetch_add(1, Ordering::Relaxed);
         }

@@ -2,65 +2,65 @@
 //!
 //! To count everything costs by the history. So the totals are kept in the stack's own folder when a run ends. The next
 //! one takes them away before it changes anything; unless the directories show that somebody else changed the lake since,
-//! it adds what it stores itself, and keeps them again. After a run that did not end there are none.
-//!
-//! An object that was not there before is read and added. Where one more file writes an object anew, of a shard or of a
-//! partition of training data, the totals know the rows that it had. That any other counted object is replaced is a change
-//! of consent or of ownership, which touches much of the lake: then everything is counted.
+//! it adds what it stores itself, takes off what that took the place of, and keeps them again. After a run that did not end
+//! there are none.
 
+use crate::counted::{Count, Counted};
 use crate::directories::Directories;
 use crate::report::{LandingCount, TableCount};
 use crate::stack::Stack;
-use crate::tables::{self, Counter};
 use aws::BoxError;
 use aws::settings::DATABASE;
+use derivation::Error;
 use lake::layout::{self, Source};
 use lake::table::Table;
-use local::StoredObject;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The tables and the landing files, counted.
 pub(crate) type Counts = (BTreeMap<&'static str, TableCount>, BTreeMap<&'static str, LandingCount>);
 
+/// So many files are read in one task.
+const FILES_AT_ONCE: usize = 512;
+
 /// The derived tables without their partitions, and the landing files by their receipts.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Totals {
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Totals {
     tables: BTreeMap<Table, (Rows, Objects)>,
     landing: BTreeMap<Source, LandingCount>,
-    /// By key, the rows of the objects that one more file writes anew.
-    rewritten: HashMap<String, Rows>,
 }
 
 type Rows = u64;
 type Objects = u64;
 
 impl Totals {
-    /// Adds an object of a derived table; false if it took the place of one whose rows are not known.
-    #[must_use]
-    pub(crate) fn add_object(&mut self, table: Table, key: String, rows: Rows, is_new: bool) -> bool {
-        let known = if is_new { Some(0) } else { self.rewritten.get(&key).copied() };
-        let (sum, objects) = self.tables.entry(table).or_default();
-        let Some(others) = known.and_then(|known| sum.checked_sub(known)) else { return false };
-        (*sum, *objects) = (others + rows, *objects + u64::from(is_new));
-        if is_rewritten(table) {
-            self.rewritten.insert(key, rows);
+    fn add(&mut self, count: Count) {
+        match count {
+            Count::Object(table, rows) => {
+                let (sum, objects) = self.tables.entry(table).or_default();
+                (*sum, *objects) = (*sum + rows, *objects + 1);
+            }
+            Count::Receipt(source, count) => *self.landing.entry(source).or_default() += count,
         }
-        true
     }
 
-    /// Adds a receipt that was not there before.
-    pub(crate) fn add_receipt(&mut self, source: Source, count: LandingCount) {
-        *self.landing.entry(source).or_default() += count;
+    /// Takes off what was added; none if it never was.
+    fn less(mut self, count: Count) -> Option<Self> {
+        match count {
+            Count::Object(table, rows) => {
+                let (sum, objects) = self.tables.entry(table).or_default();
+                (*sum, *objects) = (sum.checked_sub(rows)?, objects.checked_sub(1)?);
+            }
+            Count::Receipt(source, count) => {
+                let sum = self.landing.entry(source).or_default();
+                *sum = sum.checked_sub(count)?;
+            }
+        }
+        Some(self)
     }
-}
-
-/// Whether a table's objects are those of shards or partitions, not of landing files.
-const fn is_rewritten(table: Table) -> bool {
-    matches!(table, Table::CustomerTrusted | Table::CustomerCurated | Table::MachineLearningCurated)
 }
 
 /// The totals as a run left them.
@@ -80,6 +80,12 @@ impl Kept {
         serde_json::from_slice(&bytes).ok()
     }
 
+    /// The totals of a lake that holds nothing; none if it does hold something.
+    fn of_nothing(bucket: &str, directory: &Path) -> Option<Self> {
+        let directories = Directories::below(directory, roots(bucket));
+        directories.are_absent().then(|| Self { bucket: bucket.to_owned(), totals: Totals::default(), directories })
+    }
+
     /// Keeps it for the next run. That it cannot be kept costs no more than that run's time.
     fn keep(&self, directory: &Path) {
         let Ok(bytes) = serde_json::to_vec(self) else { return };
@@ -92,37 +98,36 @@ fn file(directory: &Path) -> PathBuf {
     directory.join(".stedi/counts")
 }
 
-/// What a key is counted as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Counted {
-    Object(Table),
-    Receipt(Source),
-}
-
-impl Counted {
-    fn of(key: &str) -> Option<Self> {
-        let table = Table::DERIVED.into_iter().find(|table| tables::is_of(*table, key));
-        let source = || Source::ALL.into_iter().find(|source| tables::is_receipt_of(*source, key));
-        table.map(Self::Object).or_else(|| source().map(Self::Receipt))
-    }
-}
-
 /// The prefixes of all that is counted.
 fn prefixes() -> impl Iterator<Item = &'static str> {
     Table::DERIVED.into_iter().map(Table::prefix).chain([layout::RECEIPTS])
 }
 
-/// An object that this run stored, in its latest version.
-#[derive(Debug)]
-struct Stored {
-    /// Whether it was not there when the run began.
-    is_new: bool,
-    bytes: u64,
-    etag: String,
+fn roots(bucket: &str) -> impl Iterator<Item = PathBuf> {
+    prefixes().map(move |prefix| local::directory_of(bucket, prefix))
 }
 
-/// By key.
-type AllStored = HashMap<String, Stored>;
+/// What was at a place where this run stored something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Former {
+    Nothing,
+    Something(Count),
+    /// It could not be read.
+    Unknown,
+}
+
+impl Former {
+    fn of(key: &str, file: Option<&File>) -> Self {
+        match Counted::of(key).zip(file).map(|(counted, file)| counted.read(file)) {
+            None => Self::Nothing,
+            Some(Ok(Ok(count))) => Self::Something(count),
+            Some(_) => Self::Unknown,
+        }
+    }
+}
+
+/// By the keys where this run stored something.
+type AllFormer = HashMap<String, Former>;
 
 /// The count of a lake, from the beginning of a run to its end.
 pub(crate) struct Counting<'a> {
@@ -130,7 +135,7 @@ pub(crate) struct Counting<'a> {
     directory: &'a Path,
     /// The totals as they were when the run began, if they are known.
     kept: Option<Kept>,
-    stored: Arc<Mutex<AllStored>>,
+    former: Arc<Mutex<AllFormer>>,
 }
 
 impl<'a> Counting<'a> {
@@ -139,23 +144,26 @@ impl<'a> Counting<'a> {
         let bucket = stack.lake.bucket().to_owned();
         let kept = Kept::take(directory);
         let kept = kept.filter(|kept| kept.bucket == bucket && kept.directories.are_unchanged(directory));
-        let stored = Arc::new(Mutex::new(AllStored::new()));
+        let kept = kept.or_else(|| Kept::of_nothing(&bucket, directory));
+        let former = Arc::new(Mutex::new(AllFormer::new()));
         if kept.is_some() {
-            let stored = stored.clone();
-            stack.cloud.on_stored(move |object| {
+            let former = former.clone();
+            stack.cloud.on_stored(move |object, file| {
                 if object.bucket == bucket && prefixes().any(|prefix| object.key.starts_with(prefix)) {
-                    note(&mut stored.lock().unwrap_or_else(PoisonError::into_inner), object);
+                    // What the run's own first version of it took the place of is what counts.
+                    let mut former = former.lock().unwrap_or_else(PoisonError::into_inner);
+                    former.entry(object.key.clone()).or_insert_with(|| Former::of(&object.key, file));
                 }
             });
         }
-        Self { stack, directory, kept, stored }
+        Self { stack, directory, kept, former }
     }
 
     /// Counts when nothing is changed any more.
     pub(crate) async fn end(mut self) -> Result<Counts, BoxError> {
-        let stored = std::mem::take(&mut *self.stored.lock().unwrap_or_else(PoisonError::into_inner));
+        let former = std::mem::take(&mut *self.former.lock().unwrap_or_else(PoisonError::into_inner));
         let added = match self.kept.take() {
-            Some(kept) => self.add(kept, stored).await?,
+            Some(kept) => self.add(kept, former).await?,
             None => None,
         };
         let kept = match added {
@@ -163,7 +171,7 @@ impl<'a> Counting<'a> {
             None => self.count_all().await?,
         };
         kept.keep(self.directory);
-        let Totals { tables, landing, .. } = kept.totals;
+        let Totals { tables, landing } = kept.totals;
         let mut counts = BTreeMap::new();
         for table in Table::DERIVED {
             let (rows, objects) = tables.get(&table).copied().unwrap_or_default();
@@ -174,67 +182,63 @@ impl<'a> Counting<'a> {
         Ok((counts, landing.into()))
     }
 
-    fn counter(&self) -> Counter {
-        Counter { lake: self.stack.lake.clone(), files: Some(self.stack.cloud.clone()) }
-    }
-
     async fn count_all(&self) -> Result<Kept, BoxError> {
-        let bucket = self.stack.lake.bucket().to_owned();
-        let roots = prefixes().map(|prefix| local::directory_of(&bucket, prefix));
+        let lake = &self.stack.lake;
+        let bucket = lake.bucket().to_owned();
         // Before anything is counted: what somebody changes by hand meanwhile is then noticed by the next run.
-        let directories = Directories::below(self.directory, roots);
-        let totals = tables::count_all(&self.counter(), self.directory).await?;
+        let directories = Directories::below(self.directory, roots(&bucket));
+        let listings = aws::all(prefixes().map(|prefix| lake.store.list(&bucket, prefix, true))).await?;
+        let keys = listings.into_iter().flat_map(|listing| listing.objects.into_keys());
+        let mut totals = Totals::default();
+        for count in self.counts(keys).await? {
+            count.into_iter().for_each(|count| totals.add(count));
+        }
         Ok(Kept { bucket, totals, directories })
     }
 
     /// The totals with what was stored; none if only a count of everything can tell.
-    async fn add(&self, mut kept: Kept, stored: AllStored) -> Result<Option<Kept>, BoxError> {
-        let counter = self.counter();
+    async fn add(&self, mut kept: Kept, former: AllFormer) -> Result<Option<Kept>, BoxError> {
         // Of the others the former times stay, so that a change by hand meanwhile is noticed by the next run.
-        for directory in stored.keys().flat_map(|key| directories_of(&kept.bucket, key)).collect::<BTreeSet<_>>() {
+        for directory in former.keys().flat_map(|key| directories_of(&kept.bucket, key)).collect::<BTreeSet<_>>() {
             kept.directories.look_at(self.directory, directory);
         }
-        let counted = stored.into_iter().filter_map(|(key, stored)| Some((Counted::of(&key)?, key, stored)));
-        let counted: Vec<_> = counted.collect();
-        if counted.iter().any(|(_, key, stored)| !stored.is_new && !kept.totals.rewritten.contains_key(key)) {
-            return Ok(None);
-        }
-        let read = aws::all(counted.into_iter().map(async |(counted, key, stored)| match counted {
-            Counted::Object(table) => {
-                let rows = counter.rows_now(table, &key, stored.bytes, stored.etag).await?;
-                Ok::<_, BoxError>(rows.map(|rows| Read::Object(table, key, rows, stored.is_new)))
-            }
-            Counted::Receipt(source) => Ok(counter.receipt(&key).await?.map(|count| Read::Receipt(source, count))),
-        }));
-        for read in read.await? {
-            let is_added = match read {
-                Some(Read::Object(table, key, rows, is_new)) => kept.totals.add_object(table, key, rows, is_new),
-                Some(Read::Receipt(source, count)) => {
-                    kept.totals.add_receipt(source, count);
-                    true
-                }
-                // Somebody removed it by hand.
-                None => false,
+        for former in former.values() {
+            let rest = match former {
+                Former::Nothing => continue,
+                Former::Something(count) => std::mem::take(&mut kept.totals).less(*count),
+                Former::Unknown => None,
             };
-            if !is_added {
-                return Ok(None);
+            match rest {
+                Some(rest) => kept.totals = rest,
+                None => return Ok(None),
+            }
+        }
+        for count in self.counts(former.into_keys()).await? {
+            match count {
+                Some(count) => kept.totals.add(count),
+                // Somebody removed it by hand.
+                None => return Ok(None),
             }
         }
         Ok(Some(kept))
     }
-}
 
-/// What was read of a stored object.
-enum Read {
-    Object(Table, String, Rows, bool),
-    Receipt(Source, LandingCount),
-}
-
-fn note(stored: &mut AllStored, object: &StoredObject) {
-    // What the run's own first version of it replaced or did not is what counts.
-    let is_new = stored.get(&object.key).map_or(!object.replaced, |earlier| earlier.is_new);
-    let etag = format!("\"{}\"", object.etag);
-    stored.insert(object.key.clone(), Stored { is_new, bytes: object.size, etag });
+    /// What each of the objects counts for, if it is one that counts; none of one that is not there.
+    async fn counts(&self, keys: impl Iterator<Item = String>) -> Result<Vec<Option<Count>>, BoxError> {
+        let keys: Vec<_> = keys.filter_map(|key| Some((Counted::of(&key)?, key))).collect();
+        let read = keys.chunks(FILES_AT_ONCE).map(|keys| {
+            let (cloud, lake, keys) = (self.stack.cloud.clone(), self.stack.lake.clone(), keys.to_vec());
+            async move {
+                let count = |(counted, key): &(Counted, String)| match cloud.file(lake.bucket(), key)? {
+                    Some(file) => Ok(Some(counted.read(&file)?.map_err(Error::corrupt(lake.at(key.as_str())))?)),
+                    None => Ok(None),
+                };
+                keys.iter().map(count).collect::<Result<Vec<_>, BoxError>>()
+            }
+        });
+        let read = aws::spread(read).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+        Ok(read.into_iter().flatten().collect())
+    }
 }
 
 /// The directories whose times a put of `key` may have changed, down from that of its counted prefix.
@@ -249,61 +253,30 @@ fn directories_of(bucket: &str, key: &str) -> Vec<PathBuf> {
 mod tests {
     use super::*;
 
+    const ACCOUNT: LandingCount = LandingCount { files: 1, rows: 4, kept: 3, excluded: 1, quarantined: 0 };
+
     #[test]
-    fn a_new_object_adds_its_rows_and_itself() {
+    fn what_is_taken_off_leaves_the_rest() {
+        let rows = |rows| Count::Object(Table::AccelerometerTrusted, rows);
         let mut totals = Totals::default();
-        assert!(totals.add_object(Table::AccelerometerTrusted, "a".into(), 3, true));
-        assert!(totals.add_object(Table::AccelerometerTrusted, "b".into(), 4, true));
+        [rows(3), rows(4), Count::Receipt(Source::Customer, ACCOUNT)].into_iter().for_each(|count| totals.add(count));
         assert_eq!(totals.tables, BTreeMap::from([(Table::AccelerometerTrusted, (7, 2))]));
-        // There are as many as landing files, and hours in each: the totals must stay small.
-        assert!(totals.rewritten.is_empty());
+        let totals = totals.less(rows(3)).unwrap();
+        assert_eq!(totals.tables, BTreeMap::from([(Table::AccelerometerTrusted, (4, 1))]));
+        let totals = totals.less(Count::Receipt(Source::Customer, ACCOUNT)).unwrap();
+        assert_eq!(totals.landing[&Source::Customer], LandingCount::default());
     }
 
     #[test]
-    fn an_object_that_is_written_anew_adds_the_difference() {
+    fn what_was_never_added_is_not_taken_off() {
         let mut totals = Totals::default();
-        for (rows, is_new, sum) in [(5, true, 7), (9, false, 11), (1, false, 3)] {
-            if is_new {
-                assert!(totals.add_object(Table::MachineLearningCurated, "other".into(), 2, true));
-            }
-            assert!(totals.add_object(Table::MachineLearningCurated, "part".into(), rows, is_new));
-            assert_eq!(totals.tables[&Table::MachineLearningCurated], (sum, 2));
-        }
-    }
-
-    #[test]
-    fn what_took_the_place_of_an_unknown_object_is_not_added() {
-        let mut totals = Totals::default();
-        assert!(totals.add_object(Table::StepTrainerTrusted, "a".into(), 3, true));
-        assert!(!totals.add_object(Table::StepTrainerTrusted, "a".into(), 4, false));
-        assert!(!totals.add_object(Table::CustomerTrusted, "b".into(), 4, false));
-    }
-
-    #[test]
-    fn the_first_version_of_a_run_decides_whether_an_object_is_new() {
-        let mut stored = AllStored::new();
-        for (key, replaced, size) in [("new", false, 1), ("new", true, 2), ("old", true, 3), ("old", true, 4)] {
-            let (bucket, key, etag) = ("stedi".into(), key.into(), size.to_string());
-            note(&mut stored, &StoredObject { bucket, key, size, etag, replaced });
-        }
-        let told = |key: &str| (stored[key].is_new, stored[key].bytes, stored[key].etag.as_str());
-        assert_eq!(told("new"), (true, 2, "\"2\""));
-        assert_eq!(told("old"), (false, 4, "\"4\""));
-    }
-
-    #[test]
-    fn keys_are_counted_as_what_they_are() {
-        for (key, counted) in [
-            ("customer/trusted/07.parquet", Some(Counted::Object(Table::CustomerTrusted))),
-            ("step_trainer/curated/dt=1/hour=2/part-0.parquet", Some(Counted::Object(Table::MachineLearningCurated))),
-            ("receipts/step_trainer/a.json", Some(Counted::Receipt(Source::StepTrainer))),
-            ("receipts/step_trainer/a.txt", None),
-            ("customer/trusted/", None),
-            ("customer/landing/a.json", None),
-            ("quarantine/customer/a.jsonl", None),
-        ] {
-            assert_eq!(Counted::of(key), counted, "{key}");
-        }
+        totals.add(Count::Object(Table::StepTrainerTrusted, 3));
+        totals.add(Count::Receipt(Source::Customer, ACCOUNT));
+        let totals = || Totals { tables: totals.tables.clone(), landing: totals.landing.clone() };
+        assert_eq!(totals().less(Count::Object(Table::StepTrainerTrusted, 4)), None);
+        assert_eq!(totals().less(Count::Object(Table::CustomerTrusted, 0)), None);
+        assert_eq!(totals().less(Count::Receipt(Source::Accelerometer, ACCOUNT)), None);
+        assert_eq!(totals().less(Count::Receipt(Source::Customer, LandingCount { quarantined: 1, ..ACCOUNT })), None);
     }
 
     #[test]
@@ -327,18 +300,29 @@ mod tests {
         let lake = tempfile::tempdir().unwrap();
         fs::create_dir(lake.path().join(".stedi")).unwrap();
         let mut totals = Totals::default();
-        assert!(totals.add_object(Table::CustomerCurated, "a".into(), 3, true));
-        totals.add_receipt(Source::Customer, LandingCount { files: 1, rows: 4, kept: 3, excluded: 1, quarantined: 0 });
+        totals.add(Count::Object(Table::CustomerCurated, 3));
+        totals.add(Count::Receipt(Source::Customer, ACCOUNT));
         let directories = Directories::below(lake.path(), [PathBuf::from("none")]);
         Kept { bucket: "stedi".into(), totals, directories }.keep(lake.path());
-        let mut kept = Kept::take(lake.path()).unwrap();
+        let kept = Kept::take(lake.path()).unwrap();
         assert!(kept.directories.are_unchanged(lake.path()));
-        assert!(kept.totals.add_object(Table::CustomerCurated, "a".into(), 5, false));
-        assert_eq!(kept.totals.tables[&Table::CustomerCurated], (5, 1));
-        assert_eq!(kept.totals.landing[&Source::Customer].rows, 4);
+        assert_eq!(kept.totals.tables[&Table::CustomerCurated], (3, 1));
+        assert_eq!(kept.totals.landing[&Source::Customer], ACCOUNT);
         assert!(Kept::take(lake.path()).is_none());
         // What an earlier version left there is no such thing.
         fs::write(file(lake.path()), r#"{"rows":{},"receipts":{}}"#).unwrap();
         assert!(Kept::take(lake.path()).is_none());
+    }
+
+    #[test]
+    fn only_a_lake_without_counted_folders_holds_nothing() {
+        let lake = tempfile::tempdir().unwrap();
+        fs::create_dir_all(lake.path().join("stedi/customer/landing")).unwrap();
+        assert_eq!(Kept::of_nothing("stedi", lake.path()).unwrap().totals, Totals::default());
+        for folder in ["customer/trusted", "receipts"] {
+            fs::create_dir(lake.path().join("stedi").join(folder)).unwrap();
+            assert!(Kept::of_nothing("stedi", lake.path()).is_none(), "{folder}");
+            fs::remove_dir(lake.path().join("stedi").join(folder)).unwrap();
+        }
     }
 }

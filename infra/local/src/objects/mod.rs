@@ -58,7 +58,8 @@ pub(crate) trait Outbox: Send + Sync {
     fn abandoned(&self, ticket: u64);
 }
 
-type Listener = Arc<dyn Fn(&StoredObject) + Send + Sync>;
+/// Beside the object, the file of the version whose place it took, if there was one.
+type Listener = Arc<dyn Fn(&StoredObject, Option<&File>) + Send + Sync>;
 
 /// What a write or delete demands of the stored object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -226,8 +227,8 @@ impl Objects {
         // From the look at the stored version to the rename nobody else may write this key. Announcing inside the
         // lock, too, keeps the events of one key in the order of its versions.
         let guard = self.lock(bucket, key);
-        let replaced = self.check(&location, condition)?;
-        let etag = body.etag.clone();
+        let former = self.check(&location, condition)?;
+        let (etag, replaced) = (body.etag.clone(), former.is_some());
         let object = StoredObject { bucket: bucket.into(), key: key.into(), size: body.size, etag, replaced };
         let ticket = outbox.as_ref().map(|outbox| outbox.intend(&object)).transpose()?.flatten();
         let placed = place::place(&mut body, &directory, &location);
@@ -235,7 +236,7 @@ impl Objects {
             // Before any function is woken: who listens hears of an object before it hears of what was made of it. If
             // this never returns the event is owed, as after a kill.
             for listener in self.listeners.read().unwrap_or_else(PoisonError::into_inner).iter() {
-                listener(&object);
+                listener(&object, former.as_ref());
             }
         }
         if let (Some(outbox), Some(ticket)) = (&outbox, ticket) {
@@ -260,19 +261,15 @@ impl Objects {
         Ok(place::remove(&directory, &location)?)
     }
 
-    /// Whether there is an object, if the condition holds.
-    fn check(&self, location: &Location, condition: &Condition) -> Result<bool, WriteError> {
-        if *condition == Condition::None {
-            return Ok(place::is_taken(location));
-        }
-        let stored = place::open(location)?;
-        match (condition, stored) {
-            (Condition::None | Condition::Absent, None) => Ok(false),
-            (Condition::None | Condition::Present, Some(_)) => Ok(true),
+    /// The file of the stored version, if there is one and the condition holds.
+    fn check(&self, location: &Location, condition: &Condition) -> Result<Option<File>, WriteError> {
+        match (condition, place::open(location)?) {
+            (Condition::None | Condition::Absent, None) => Ok(None),
+            (Condition::None | Condition::Present, Some((file, _))) => Ok(Some(file)),
             (Condition::Absent, Some(_)) => Err(WriteError::PreconditionFailed),
             (Condition::Present | Condition::Version(_), None) => Err(WriteError::NoSuchKey),
             (Condition::Version(wanted), Some((file, _))) => match attributes::describe(&file)?.etag == *wanted {
-                true => Ok(true),
+                true => Ok(Some(file)),
                 false => Err(WriteError::PreconditionFailed),
             },
         }

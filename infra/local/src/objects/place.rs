@@ -26,11 +26,6 @@ pub(crate) fn open(location: &Location) -> io::Result<Option<(File, &PathBuf)>> 
     Ok(None)
 }
 
-/// Whether an object has a file, without opening it.
-pub(crate) fn is_taken(location: &Location) -> bool {
-    location.plain.is_file() || location.beside.is_file()
-}
-
 /// Renames a complete file to the object's name. The caller holds the key's lock.
 pub(crate) fn place(body: &mut Complete, bucket: &Path, location: &Location) -> io::Result<()> {
     let mut last = None;

@@ -5,6 +5,7 @@ use super::list::{self, Entry, Query};
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::io::{Read, Seek};
 use std::thread;
 use tempfile::TempDir;
 
@@ -93,12 +94,19 @@ fn what_a_killed_put_left_is_removed_at_open_and_never_seen() {
 }
 
 #[test]
-fn a_put_tells_whether_it_replaced_an_object() {
+fn a_put_hands_over_the_version_that_it_replaced() {
     let (_directory, objects) = lake();
     let told = Arc::new(Mutex::new(Vec::new()));
     let listening = Arc::clone(&told);
-    objects.listen(Arc::new(move |object: &StoredObject| {
-        listening.lock().unwrap().push((object.key.clone(), object.replaced));
+    objects.listen(Arc::new(move |object: &StoredObject, former: Option<&File>| {
+        let former = former.map(|mut file| {
+            let mut text = String::new();
+            file.rewind().unwrap();
+            file.read_to_string(&mut text).unwrap();
+            text
+        });
+        assert_eq!(object.replaced, former.is_some());
+        listening.lock().unwrap().push((object.key.clone(), former));
     }));
     let put = |key: &str, body: &str, condition| {
         let body = objects.complete(body.as_bytes(), Headers::default()).unwrap();
@@ -113,8 +121,8 @@ fn a_put_tells_whether_it_replaced_an_object() {
     assert!(put("a", "5", Condition::None));
     objects.delete("lake", "a", &Condition::None).unwrap();
     assert!(put("a", "6", Condition::None));
-    let expected = [("a", false), ("a", true), ("a", true), ("a/b", false), ("a", true), ("a", false)];
-    assert_eq!(*told.lock().unwrap(), expected.map(|(key, replaced)| (key.to_owned(), replaced)));
+    let expected = [("a", None), ("a", Some("hello")), ("a", Some("1")), ("a/b", None), ("a", Some("2")), ("a", None)];
+    assert_eq!(*told.lock().unwrap(), expected.map(|(key, former)| (key.to_owned(), former.map(str::to_owned))));
 }
 
 #[test]

@@ -264,7 +264,7 @@ async fn a_listener_hears_of_an_object_before_any_function_is_woken_by_it() {
     let dispatcher = Dispatcher::start(&cloud, one("in/", calls.succeeding()), Options::default()).unwrap();
     let (progress, pending) = (dispatcher.progress(), Arc::new(std::sync::Mutex::new(Vec::new())));
     let remember = Arc::clone(&pending);
-    cloud.on_stored(move |_| remember.lock().unwrap().push(progress.borrow().pending));
+    cloud.on_stored(move |_, _| remember.lock().unwrap().push(progress.borrow().pending));
     put(&cloud, "in/1", "").await;
     assert_eq!(*pending.lock().unwrap(), [0]);
     assert_eq!(dispatcher.wait_until_quiet().await.events, 1);
