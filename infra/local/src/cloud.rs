@@ -144,7 +144,8 @@ impl Cloud {
     /// Calls `listener` after every put that stored an object, and before any function is woken by it, in the task of
     /// the put and while nobody else may write the key: it must be quick, must not block, and must not use the cloud.
     ///
-    /// If the object took the place of an earlier version, the listener has that one's file, and nobody will later.
+    /// If the object took the place of an earlier version, the listener has that one's file, to be read from wherever it
+    /// likes: it is the last who can.
     pub fn on_stored(&self, listener: impl Fn(&StoredObject, Option<&File>) + Send + Sync + 'static) {
         self.inner.objects.listen(Arc::new(listener));
     }

@@ -195,8 +195,6 @@ impl Shared {
                     key: key.into(),
                     size: description.size,
                     etag: description.etag,
-                    // What was there before it is not known any more; nobody is told of this object but functions.
-                    replaced: true,
                 };
                 self.stored(ticket, &object);
             }

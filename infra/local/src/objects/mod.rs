@@ -44,8 +44,6 @@ pub struct StoredObject {
     pub size: u64,
     /// Without quotes: the hexadecimal MD5 of the body, or for an upload in parts what S3 makes of theirs.
     pub etag: String,
-    /// Whether it took the place of an earlier version.
-    pub replaced: bool,
 }
 
 /// Is told of every put before and after it becomes visible, so that no stored object is forgotten by a killed process.
@@ -228,8 +226,8 @@ impl Objects {
         // lock, too, keeps the events of one key in the order of its versions.
         let guard = self.lock(bucket, key);
         let former = self.check(&location, condition)?;
-        let (etag, replaced) = (body.etag.clone(), former.is_some());
-        let object = StoredObject { bucket: bucket.into(), key: key.into(), size: body.size, etag, replaced };
+        let etag = body.etag.clone();
+        let object = StoredObject { bucket: bucket.into(), key: key.into(), size: body.size, etag };
         let ticket = outbox.as_ref().map(|outbox| outbox.intend(&object)).transpose()?.flatten();
         let placed = place::place(&mut body, &directory, &location);
         if placed.is_ok() {
