@@ -135,6 +135,15 @@ def test_totals_stay_right_over_many_runs(settle: Callable[..., Inhabited]) -> N
     assert_as_counted_anew(inhabited.land(), inhabited)
 
 
+def test_what_a_run_stores_again_and_again_is_counted_once(settle: Callable[..., Inhabited]) -> None:
+    inhabited = settle()
+    for file in range(1, 4):
+        inhabited.village.customers(f"customers-{file}.json", customer(1, BEGIN + file * HOUR, BEGIN + file))
+    # One by one.
+    run = inhabited.lake.run(inhabited.village.folder, "--shuffle", 1)
+    assert_as_counted_anew(run, inhabited)
+
+
 def remove(path: Path) -> None:
     path.unlink()
 
