@@ -101,7 +101,7 @@ impl Derivation for Shards<'_> {
             updates.iter_mut().for_each(|update| update.supply(landed.records.latest()));
         }
         let bodies = updates.into_iter().map(|update| async move {
-            let shard = update.settle();
+            let shard = update.settle()?;
             shard.map(|shard| shard.encode()).transpose()
         });
         let bodies = aws::spread(bodies).await.into_iter().zip(stored);

@@ -82,11 +82,11 @@ fn customers() -> Vec<Customer> {
 }
 
 fn customers_shard() -> CustomerShard {
-    land(CustomerShard::default(), "f").unwrap()
+    land(CustomerShard::default(), "f").unwrap().unwrap()
 }
 
 /// Lands the customers once more, under a name, as the function would.
-fn land(shard: CustomerShard, name: &str) -> Option<CustomerShard> {
+fn land(shard: CustomerShard, name: &str) -> Result<Option<CustomerShard>, Corrupt> {
     let mut update = shard.update();
     update.land(&FileName::of(&place(name)), &place(name), customers().iter());
     let _ = update.wanted();
@@ -159,7 +159,7 @@ fn customer_shard(bytes: Bytes) -> Result<(), Corrupt> {
     let accounts = Accounts::decode(bytes)?;
     assert!(accounts.changed_since(0).all(|(file, _)| accounts.of(file).is_some()));
     for name in ["f", "g"] {
-        let _ = land(shard.clone(), name).map(|shard| shard.encode().unwrap());
+        let _ = land(shard.clone(), name)?.map(|shard| shard.encode().unwrap());
     }
     Ok(())
 }

@@ -231,6 +231,6 @@ fn shard(file: &[u8]) -> Result<Bytes, BadSample> {
     let latest: Vec<_> = customers.latest().collect();
     let mut update = CustomerShard::default().update();
     update.land(&FileName::of(&place), &place, latest.iter().copied());
-    let shard = update.settle().ok_or_else(|| BadSample("no customers".into()))?;
+    let shard = update.settle()?.ok_or_else(|| BadSample("no customers".into()))?;
     Ok(shard.encode()?)
 }

@@ -78,7 +78,7 @@ mod tests {
         let place = Place { bucket: "b".into(), key: "customer/landing/f".into() };
         let mut update = CustomerShard::default().update();
         update.land(&FileName::of(&place), &place, people.iter());
-        let bytes = update.settle().unwrap().encode().unwrap();
+        let bytes = update.settle().unwrap().unwrap().encode().unwrap();
         let start = bytes.slice(..Consents::needed(&bytes));
         assert!(Consents::decode(bytes.slice(..start.len() - 1)).is_err());
         let (shard, consents) = (TrustedShard::decode(bytes).unwrap(), Consents::decode(start).unwrap());

@@ -101,7 +101,7 @@ mod tests {
         let place = Place { bucket: "b".into(), key: "customer/landing/f".into() };
         let mut update = CustomerShard::default().update();
         update.land(&FileName::of(&place), &place, customers.iter());
-        TrustedShard::decode(update.settle().unwrap().encode().unwrap()).unwrap()
+        TrustedShard::decode(update.settle().unwrap().unwrap().encode().unwrap()).unwrap()
     }
 
     fn readers(latest: &[(&str, i64)]) -> Readers {

@@ -15,7 +15,7 @@ use crate::hash::{ContentDigest, KeyHash};
 use crate::layout::{FileName, Place};
 use crate::table::Table;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 const TABLE: Table = Table::CustomerTrusted;
 
@@ -78,9 +78,16 @@ impl Records {
         self.customers.values().flatten().all(|record| record.files.0.iter().all(listed))
     }
 
-    /// Replaces what `file` says of this shard's customers by `customers`; the keys for which that is a change.
-    pub(super) fn replace(&mut self, file: &FileName, landing: &Place, customers: &[Landing<'_>]) -> BTreeSet<KeyHash> {
-        let (id, before) = match self.files.iter().position(|landed| landed.file == *file) {
+    /// Replaces what `file` says of this shard's customers by `customers`; the keys for which that is a change. Each of
+    /// them is first told to `before`, with the records as they were.
+    pub(super) fn replace(
+        &mut self,
+        file: &FileName,
+        landing: &Place,
+        customers: &[Landing<'_>],
+        mut before: impl FnMut(&Self, KeyHash),
+    ) -> BTreeSet<KeyHash> {
+        let (id, had) = match self.files.iter().position(|landed| landed.file == *file) {
             Some(id) => (id as u32, self.of_file(id as u32)),
             None => {
                 let (file, landing) = (file.clone(), landing.clone());
@@ -88,18 +95,19 @@ impl Records {
                 (self.files.len() as u32 - 1, BTreeMap::new())
             }
         };
-        let mut now = BTreeMap::new();
+        let mut has = BTreeMap::new();
         for Landing { customer, key, digest } in customers {
             let consent = customer.since_ms().zip(*digest).map(|(since_ms, digest)| Consent { since_ms, digest });
-            now.insert(*key, Record { date_ms: customer.date_ms(), consent, files: Runs::default() });
+            has.insert(*key, Record { date_ms: customer.date_ms(), consent, files: Runs::default() });
         }
         let same = |a: &Record, b: &Record| a.date_ms == b.date_ms && a.consent == b.consent;
         let mut changed = BTreeSet::new();
-        for key in before.keys().chain(now.keys()) {
-            let (was, is) = (before.get(key), now.get(key));
+        for key in had.keys().chain(has.keys()) {
+            let (was, is) = (had.get(key), has.get(key));
             if was.zip(is).is_some_and(|(was, is)| same(was, is)) || !changed.insert(*key) {
                 continue;
             }
+            before(self, *key);
             let records = self.customers.entry(*key).or_default();
             records.iter_mut().for_each(|record| record.files.remove(id));
             records.retain(|record| !record.files.is_empty());
@@ -138,40 +146,100 @@ impl Records {
         latest().filter_map(|r| Some((r.consent.as_ref()?.digest, &held_in(r)?.landing))).collect()
     }
 
-    /// Counts anew what became of every file's records, given the digests of the records that count; a file whose
-    /// account differs from before changed in `version`.
-    pub fn recount(&mut self, counting: &HashMap<KeyHash, ContentDigest>, version: u64) {
-        let mut accounts = vec![Account::default(); self.files.len()];
-        for (key, records) in &self.customers {
-            let digest = counting.get(key).copied();
-            for record in records {
-                let counts = digest.is_some() && record.consent.as_ref().map(|consent| consent.digest) == digest;
-                // Of several files with the very record, the first by name answers for it: the order of arrival never
-                // decides, and when the record no longer counts, only that file's account changes.
-                let keeper = record.files.iter().min_by_key(|id| &self.files[*id as usize].file);
-                let reason = match (&record.consent, digest) {
-                    (None, _) => excluded::NO_CONSENT,
-                    (Some(_), None) => excluded::CONSENT_WITHDRAWN,
-                    (Some(_), Some(_)) => excluded::SUPERSEDED,
-                };
-                for id in record.files.iter() {
-                    let account = &mut accounts[id as usize];
-                    let reason = match &record.consent {
-                        Some(_) if Some(id) != keeper => excluded::DUPLICATE,
-                        Some(_) if counts => {
-                            account.kept += 1;
-                            continue;
-                        }
-                        _ => reason,
-                    };
-                    *account.excluded.entry(reason.to_owned()).or_default() += 1;
-                }
+    /// What becomes of each record of a customer in each file that holds it, given the digest of the one that counts.
+    fn fates(&self, key: KeyHash, counting: Option<ContentDigest>) -> impl Iterator<Item = (u32, Fate)> {
+        self.customers.get(&key).into_iter().flatten().flat_map(move |record| {
+            let first = match (&record.consent, counting) {
+                (None, _) => Fate::NoConsent,
+                (Some(_), None) => Fate::ConsentWithdrawn,
+                (Some(consent), Some(counting)) if consent.digest == counting => Fate::Kept,
+                (Some(_), Some(_)) => Fate::Superseded,
+            };
+            // Of several files with the very record, the first by name answers for it: the order of arrival never
+            // decides, and when the record no longer counts, only that file's account changes.
+            let keeper = record.files.iter().min_by_key(|id| self.files.get(*id as usize).map(|landed| &landed.file));
+            let others = if record.consent.is_some() { Fate::Duplicate } else { first };
+            record.files.iter().map(move |id| (id, if Some(id) == keeper { first } else { others }))
+        })
+    }
+
+    /// Changes the accounts of files, in `version` of the shard.
+    pub(super) fn account(&mut self, changes: &AccountChanges, version: u64) -> Result<(), Corrupt> {
+        for (landed, changes) in self.files.iter_mut().zip(&changes.by_file) {
+            if changes.iter().all(|by| *by == 0) {
+                continue;
             }
+            let LandedFile { account: Account { kept, excluded }, changed, .. } = landed;
+            for (fate, by) in FATES.into_iter().zip(changes) {
+                let Some(reason) = fate.reason() else {
+                    *kept = changed_by(*kept, *by)?;
+                    continue;
+                };
+                match changed_by(excluded.get(reason).copied().unwrap_or(0), *by)? {
+                    0 => excluded.remove(reason),
+                    records => excluded.insert(reason.to_owned(), records),
+                };
+            }
+            *changed = version;
         }
-        for (file, account) in self.files.iter_mut().zip(accounts) {
-            if file.account != account {
-                file.account = account;
-                file.changed = version;
+        Ok(())
+    }
+}
+
+fn changed_by(records: u64, by: i64) -> Result<u64, Corrupt> {
+    let less = || Corrupt::new(TABLE.name(), "it accounts for fewer records than it remembers");
+    records.checked_add_signed(by).ok_or_else(less)
+}
+
+/// What becomes of a record in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Kept,
+    NoConsent,
+    ConsentWithdrawn,
+    Superseded,
+    Duplicate,
+}
+
+/// All there are, by their number.
+const FATES: [Fate; 5] = [Fate::Kept, Fate::NoConsent, Fate::ConsentWithdrawn, Fate::Superseded, Fate::Duplicate];
+
+impl Fate {
+    /// Why the record is not a row; none if it is.
+    fn reason(self) -> Option<&'static str> {
+        match self {
+            Self::Kept => None,
+            Self::NoConsent => Some(excluded::NO_CONSENT),
+            Self::ConsentWithdrawn => Some(excluded::CONSENT_WITHDRAWN),
+            Self::Superseded => Some(excluded::SUPERSEDED),
+            Self::Duplicate => Some(excluded::DUPLICATE),
+        }
+    }
+}
+
+/// How many records of each file more, or fewer, meet each fate: a customer of whom something changed is taken off as
+/// it was, and added as it is, so that nobody else has to be counted.
+#[derive(Debug, Default)]
+pub(super) struct AccountChanges {
+    by_file: Vec<[i64; FATES.len()]>,
+}
+
+impl AccountChanges {
+    /// Takes a customer off.
+    pub(super) fn less(&mut self, records: &Records, key: KeyHash, counting: Option<ContentDigest>) {
+        self.change(records, key, counting, -1);
+    }
+
+    /// Adds a customer.
+    pub(super) fn add(&mut self, records: &Records, key: KeyHash, counting: Option<ContentDigest>) {
+        self.change(records, key, counting, 1);
+    }
+
+    fn change(&mut self, records: &Records, key: KeyHash, counting: Option<ContentDigest>, by: i64) {
+        self.by_file.resize(records.files.len(), Default::default());
+        for (id, fate) in records.fates(key, counting) {
+            if let Some(changes) = self.by_file.get_mut(id as usize) {
+                changes[fate as usize] += by;
             }
         }
     }
@@ -248,17 +316,30 @@ mod tests {
         }
     }
 
+    fn place(day: u32) -> Place {
+        Place { bucket: "b".into(), key: format!("customer/landing/{day:03}.json") }
+    }
+
+    /// `records` after `day` has `customers`, each of whom counts, with the accounts that follow.
+    fn landed(records: &mut Records, day: u32, customers: &[Customer], version: u64) {
+        let counted = |records: &Records, key| records.candidates(key).into_keys().next();
+        let mut changes = AccountChanges::default();
+        let landings: Vec<_> = customers.iter().map(Landing::of).collect();
+        let less = |records: &Records, key| changes.less(records, key, counted(records, key));
+        for key in records.replace(&FileName::of(&place(day)), &place(day), &landings, less) {
+            changes.add(records, key, counted(records, key));
+        }
+        records.account(&changes, version).unwrap();
+    }
+
     #[test]
     fn when_a_record_no_longer_counts_only_the_first_file_that_has_it_changes_its_account() {
         let mut records = Records::default();
-        let place = |day: u32| Place { bucket: "b".into(), key: format!("customer/landing/{day}.json") };
         let customer = |date| crate::customer::tests::customer("a", date, Some(1));
         for day in 0..5 {
-            records.replace(&FileName::of(&place(day)), &place(day), &[Landing::of(&customer(1))]);
+            landed(&mut records, day, &[customer(1)], 1);
         }
-        records.recount(&HashMap::from([(customer(1).key(), customer(1).digest())]), 1);
-        records.replace(&FileName::of(&place(5)), &place(5), &[Landing::of(&customer(2))]);
-        records.recount(&HashMap::from([(customer(2).key(), customer(2).digest())]), 2);
+        landed(&mut records, 5, &[customer(2)], 2);
         assert_eq!(records.files.iter().filter(|file| file.changed > 1).count(), 2);
         assert_eq!(records.files.iter().map(|file| file.account.kept).sum::<u64>(), 1);
     }
@@ -268,8 +349,8 @@ mod tests {
         let mut records = Records::default();
         let customer = crate::customer::tests::customer("a", 1, Some(1));
         for day in 0..365 {
-            let place = Place { bucket: "b".into(), key: format!("customer/landing/{day:03}.json") };
-            records.replace(&FileName::of(&place), &place, &[Landing::of(&customer)]);
+            let day = place(day);
+            records.replace(&FileName::of(&day), &day, &[Landing::of(&customer)], |_, _| {});
         }
         assert_eq!(records.customers[&customer.key()][0].files.0, [(0, 364)]);
     }

@@ -1,7 +1,7 @@
 //! A shard of `customer_trusted`: the customers whose latest record has a consent to research.
 
 use super::front::Front;
-use super::records::{Landing, Records};
+use super::records::{AccountChanges, Landing, Records};
 use super::{Versions, decode, encode};
 use crate::Corrupt;
 use crate::customer::Customer;
@@ -10,6 +10,8 @@ use crate::key_numbers::KeyNumbers;
 use crate::layout::{FileName, Place};
 use crate::table::Table;
 use bytes::Bytes;
+use std::cell::OnceCell;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 const TABLE: Table = Table::CustomerTrusted;
@@ -77,90 +79,109 @@ impl CustomerShard {
 
     /// Begins an update.
     pub fn update(self) -> Update {
-        Update { before: self.shard, records: self.records, touched: BTreeSet::new(), contents: HashMap::new() }
+        let emails = OnceCell::new();
+        let changes = AccountChanges::default();
+        let (touched, contents) = (BTreeMap::new(), HashMap::new());
+        Update { before: Before { shard: self.shard, emails }, records: self.records, touched, changes, contents }
     }
 }
 
 /// An update of a shard: [`land`](Self::land) what each file says, [`supply`](Self::supply) the records that are
 /// [`wanted`](Self::wanted), and [`settle`](Self::settle).
 pub struct Update {
-    before: TrustedShard,
+    before: Before,
     records: Records,
-    touched: BTreeSet<KeyHash>,
+    /// The customers of whom something changed, each with the digest of the record that counted before.
+    touched: BTreeMap<KeyHash, Option<ContentDigest>>,
+    changes: AccountChanges,
     /// The contents at hand, by digest.
     contents: HashMap<ContentDigest, Customer>,
+}
+
+/// The shard before an update.
+struct Before {
+    shard: TrustedShard,
+    emails: OnceCell<HashMap<KeyHash, String>>,
+}
+
+impl Before {
+    fn email(&self, key: KeyHash) -> Option<&String> {
+        let emails = || self.shard.customers().map(|customer| (customer.key(), customer.email.clone())).collect();
+        self.emails.get_or_init(emails).get(&key)
+    }
 }
 
 impl Update {
     /// Replaces what `file` says of this shard's customers by `customers`.
     pub fn land<'a>(&mut self, file: &FileName, landing: &Place, customers: impl Iterator<Item = &'a Customer>) {
+        let Self { before, records, touched, changes, contents } = self;
+        let mut touch = |records: &Records, key| {
+            let Entry::Vacant(vacant) = touched.entry(key) else { return };
+            let was = before.email(key).and_then(|email| before.shard.customer(email));
+            let was = was.map(|was| (was.digest(), was.clone()));
+            let counted = *vacant.insert(was.as_ref().map(|(digest, _)| *digest));
+            contents.extend(was);
+            changes.less(records, key, counted);
+        };
         let customers: Vec<Landing<'a>> = customers.map(Landing::of).collect();
-        let mut changed = self.records.replace(file, landing, &customers);
+        let mut changed = records.replace(file, landing, &customers, &mut touch);
         // A record that counts, but could not be had when it came to count, is at hand again.
         let back = customers.iter().filter(|Landing { customer, key, digest }| {
-            let counts = |digest| self.records.candidates(*key).contains_key(digest);
+            let counts = |digest| records.candidates(*key).contains_key(digest);
             !changed.contains(key)
-                && self.before.customer(&customer.email).is_none()
+                && before.shard.customer(&customer.email).is_none()
                 && digest.as_ref().is_some_and(counts)
         });
         let back: Vec<KeyHash> = back.map(|landing| landing.key).collect();
+        back.iter().for_each(|key| touch(records, *key));
         changed.extend(back);
         let at_hand = customers.into_iter().filter(|landing| changed.contains(&landing.key));
-        self.contents.extend(at_hand.filter_map(|landing| Some((landing.digest?, landing.customer.clone()))));
-        if self.touched.is_empty() && !changed.is_empty() {
-            self.contents.extend(with_digests(self.before.customers()));
-        }
-        self.touched.extend(changed);
+        contents.extend(at_hand.filter_map(|landing| Some((landing.digest?, landing.customer.clone()))));
     }
 
     /// Landing files that must be read again, since a record of theirs has come to count.
     pub fn wanted(&self) -> BTreeSet<Place> {
-        let candidates = self.touched.iter().flat_map(|key| self.records.candidates(*key));
+        let candidates = self.touched.keys().flat_map(|key| self.records.candidates(*key));
         candidates.filter(|(digest, _)| !self.contents.contains_key(digest)).map(|(_, place)| place.clone()).collect()
     }
 
     /// Takes records that are at hand.
     pub fn supply<'a>(&mut self, customers: impl Iterator<Item = &'a Customer>) {
-        self.contents.extend(with_digests(customers));
+        let consenting = customers.filter(|customer| customer.since_ms().is_some());
+        self.contents.extend(consenting.map(|customer| (customer.digest(), customer.clone())));
     }
 
     /// The new version of the shard; none if nothing changed.
     ///
     /// A record that is still wanted cannot be had: its landing file is gone. It is left out, so that the customer is
     /// rather not trusted than trusted by guess, until the file lands again.
-    pub fn settle(self) -> Option<CustomerShard> {
+    pub fn settle(self) -> Result<Option<CustomerShard>, Corrupt> {
         if self.touched.is_empty() {
-            return None;
+            return Ok(None);
         }
-        let Self { before: mut after, mut records, touched, contents } = self;
-        let emails: HashMap<KeyHash, String> = after.customers().map(|c| (c.key(), c.email.clone())).collect();
-        // The records that count.
-        let others = emails.iter().filter(|(key, _)| !touched.contains(key));
-        let mut counting: HashMap<KeyHash, ContentDigest> =
-            others.filter_map(|(key, email)| Some((*key, after.customer(email)?.digest()))).collect();
+        let Self { before, mut records, touched, mut changes, contents } = self;
         let mut trust_changed = Vec::new();
-        for key in touched {
+        let mut latest_of = Vec::new();
+        for (key, counted) in touched {
             let candidates = records.candidates(key).into_keys();
             let candidates = candidates.filter_map(|digest| Some((digest, contents.get(&digest)?)));
             let latest = candidates.max_by(|(_, a), (_, b)| a.cmp_latest(b));
-            let was = emails.get(&key).and_then(|email| after.rows.remove(email));
-            if was.as_ref().and_then(Customer::since_ms) != latest.and_then(|(_, latest)| latest.since_ms()) {
+            changes.add(&records, key, latest.map(|(digest, _)| digest));
+            let was = counted.and_then(|digest| contents.get(&digest));
+            if was.and_then(Customer::since_ms) != latest.and_then(|(_, latest)| latest.since_ms()) {
                 trust_changed.push(key);
             }
-            if let Some((digest, latest)) = latest {
-                counting.insert(key, digest);
-                after.rows.insert(latest.email.clone(), latest.clone());
-            }
+            latest_of.push((was, latest));
+        }
+        let mut after = before.shard;
+        for (was, latest) in latest_of {
+            was.and_then(|was| after.rows.remove(&was.email));
+            after.rows.extend(latest.map(|(_, latest)| (latest.email.clone(), latest.clone())));
         }
         after.versions = after.versions.next(trust_changed);
-        records.recount(&counting, after.versions.version);
-        Some(CustomerShard { shard: after, records })
+        records.account(&changes, after.versions.version)?;
+        Ok(Some(CustomerShard { shard: after, records }))
     }
-}
-
-/// Those that have a consent, by digest.
-fn with_digests<'a>(customers: impl Iterator<Item = &'a Customer>) -> impl Iterator<Item = (ContentDigest, Customer)> {
-    customers.filter(|c| c.since_ms().is_some()).map(|c| (c.digest(), c.clone()))
 }
 
 #[cfg(test)]
@@ -178,7 +199,7 @@ mod tests {
         let mut update = shard.update();
         update.land(&FileName::of(&place(name)), &place(name), customers.iter());
         assert!(update.wanted().is_empty());
-        update.settle()
+        update.settle().unwrap()
     }
 
     fn emails(shard: &CustomerShard) -> Vec<&str> {
@@ -254,11 +275,11 @@ mod tests {
         assert_eq!(update.wanted(), BTreeSet::from([place("f")]));
         update.supply(consent.iter());
         assert!(update.wanted().is_empty());
-        assert_eq!(emails(&update.settle().unwrap()), ["a"]);
+        assert_eq!(emails(&update.settle().unwrap().unwrap()), ["a"]);
 
         let mut gone = shard.update();
         gone.land(&FileName::of(&place("g")), &place("g"), [].iter());
-        let gone = gone.settle().unwrap();
+        let gone = gone.settle().unwrap().unwrap();
         assert!(emails(&gone).is_empty(), "a record that cannot be read again is not trusted");
         let back = land(gone, "f", &consent).unwrap();
         assert_eq!(emails(&back), ["a"], "until it lands again");
