@@ -54,8 +54,8 @@ impl Rule for OfTrustedCustomers {
         emails.map(|email| email.shard(count)).collect()
     }
 
-    fn owner<'a>(customers: &'a Customers<Consents>, user: &'a Key) -> Option<Owner<'a>> {
-        customers.shard_of(user.hash)?.owner(user)
+    fn owner<'a>(customers: &'a Customers<Consents>, user: &'a Key) -> Result<Option<Owner<'a>>, (Shard, Corrupt)> {
+        Ok(customers.shard_of(user.hash).and_then(|shard| shard.owner(user)))
     }
 }
 

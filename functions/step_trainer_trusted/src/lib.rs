@@ -51,9 +51,20 @@ impl Rule for OfCuratedCustomers {
         count.all().collect()
     }
 
-    fn owner<'a>(customers: &'a Customers<Owners>, serial_number: &'a Key) -> Option<Owner<'a>> {
-        let candidates = customers.shards().filter_map(|shard| shard.of(serial_number.hash));
-        candidates.max_by(|a, b| a.cmp_latest(*b)).and_then(Candidate::owner)
+    fn owner<'a>(
+        customers: &'a Customers<Owners>,
+        serial_number: &'a Key,
+    ) -> Result<Option<Owner<'a>>, (Shard, Corrupt)> {
+        let mut latest: Option<Candidate<'a>> = None;
+        for (shard, owners) in customers.shards() {
+            let damaged = |corrupt| (shard, corrupt);
+            let Some(candidate) = owners.of(serial_number.hash).map_err(damaged)? else { continue };
+            match latest {
+                Some(latest) if candidate.cmp_latest(latest).map_err(damaged)?.is_lt() => {}
+                _ => latest = Some(candidate),
+            }
+        }
+        Ok(latest.and_then(Candidate::owner))
     }
 }
 

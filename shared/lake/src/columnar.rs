@@ -7,9 +7,9 @@ use arrow_array::types::{Float64Type, Int32Type, Int64Type};
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, ParquetMetaDataReader, SortingColumn};
@@ -52,14 +52,16 @@ pub fn encode(
     batches: impl IntoIterator<Item = Result<RecordBatch, ArrowError>>,
     metadata: &Metadata,
 ) -> Result<Bytes, ParquetError> {
-    encode_behind(&[], table, sorted_by, batches, metadata)
+    encode_behind(&[], table, sorted_by, &[], batches, metadata)
 }
 
-/// As [`encode`], with `front` behind its first four bytes, before all rows.
+/// As [`encode`], with `front` behind its first four bytes, before all rows, and the columns named `plain` as they are:
+/// larger, and read at once.
 pub(crate) fn encode_behind(
     front: &[u8],
     table: Table,
     sorted_by: &str,
+    plain: &[&str],
     batches: impl IntoIterator<Item = Result<RecordBatch, ArrowError>>,
     metadata: &Metadata,
 ) -> Result<Bytes, ParquetError> {
@@ -79,6 +81,11 @@ pub(crate) fn encode_behind(
         properties = properties
             .set_column_dictionary_enabled(path.clone(), false)
             .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+    }
+    for column in plain.iter().copied().map(ColumnPath::from) {
+        properties = properties
+            .set_column_dictionary_enabled(column.clone(), false)
+            .set_column_compression(column, Compression::UNCOMPRESSED);
     }
     let options = ArrowWriterOptions::new().with_properties(properties.build()).with_skip_arrow_metadata(true);
     let mut writer = ArrowWriter::try_new_with_options(Vec::new(), schema, options)?;
@@ -115,9 +122,29 @@ impl Decoder {
 
     /// The rows, in batches of [`BATCH_ROWS`].
     pub fn batches(&self, table: Table) -> Result<impl Iterator<Item = Result<RecordBatch, Corrupt>> + use<>, Corrupt> {
+        self.read(schema(table), ProjectionMask::all(), table)
+    }
+
+    /// As [`Self::batches`], of nothing but the columns at these places of the schema.
+    pub(crate) fn columns(
+        &self,
+        table: Table,
+        columns: &[usize],
+    ) -> Result<impl Iterator<Item = Result<RecordBatch, Corrupt>> + use<>, Corrupt> {
+        let schema = schema(table).project(columns).map_err(|error| Corrupt::new(table.name(), error))?;
+        let mask = ProjectionMask::roots(self.footer.parquet_schema(), columns.iter().copied());
+        self.read(Arc::new(schema), mask, table)
+    }
+
+    fn read(
+        &self,
+        schema: SchemaRef,
+        mask: ProjectionMask,
+        table: Table,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch, Corrupt>> + use<>, Corrupt> {
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.bytes.clone(), self.footer.clone());
-        let mut reader = undamaged(table.name(), || builder.with_batch_size(BATCH_ROWS).build())?;
-        let schema = schema(table);
+        let builder = builder.with_projection(mask).with_batch_size(BATCH_ROWS);
+        let mut reader = undamaged(table.name(), || builder.build())?;
         let mut next = move || {
             let Some(batch) = reader.next().transpose()? else { return Ok(None) };
             RecordBatch::try_new(schema.clone(), batch.columns().to_vec()).map(Some)

@@ -49,7 +49,7 @@ impl Customer {
 
     /// When the record was made: its last update, else the registration, else 0.
     pub fn date_ms(&self) -> i64 {
-        self.lastupdatedate.or(self.registrationdate).unwrap_or(0)
+        made(self.lastupdatedate, self.registrationdate)
     }
 
     /// Since when the customer consents to research; none: not at all.
@@ -76,6 +76,11 @@ impl Customer {
             .then_with(|| self.since_ms().is_none().cmp(&other.since_ms().is_none()))
             .then_with(|| other.canonical_json().cmp(&self.canonical_json()))
     }
+}
+
+/// When a record was made, given the dates that it has.
+pub(crate) fn made(updated_ms: Option<i64>, registered_ms: Option<i64>) -> i64 {
+    updated_ms.or(registered_ms).unwrap_or(0)
 }
 
 /// Since when there is a consent, given the date of it that a record has.

@@ -167,7 +167,7 @@ fn customer_shard(bytes: Bytes) -> Result<(), Corrupt> {
 fn curated_shard(bytes: Bytes) -> Result<(), Corrupt> {
     let shard = CuratedShard::decode(bytes.clone())?;
     let _ = Owners::decode(bytes)?
-        .of(KeyHash::of("s1"))
+        .of(KeyHash::of("s1"))?
         .map(|candidate| (candidate.owner(), candidate.cmp_latest(candidate)));
     let trusted = TrustedShard::decode(customers_shard().encode()?)?;
     let _ = shard.curate(&trusted, &readers(), ConsentPolicy::Ever);

@@ -197,7 +197,9 @@ impl<R: Rule> FileDerivation<'_, R> {
             Some(landed) => Some(self.receipt_of(landed)),
             None => self.receipt_so_far(&stored[RECEIPT])?,
         };
-        let owners: Vec<Option<Owner<'_>>> = readings.keys().iter().map(|key| R::owner(customers, key)).collect();
+        let corrupt = |(shard, corrupt)| Error::corrupt(self.trust_at(shard))(corrupt);
+        let owners = readings.keys().iter().map(|key| R::owner(customers, key).map_err(corrupt));
+        let owners: Vec<Option<Owner<'_>>> = owners.collect::<Result<_, _>>()?;
         let policy = self.files.lake().charter().consent_policy;
         let seen: ShardVersions =
             customers.shards.iter().map(|(shard, customers)| (*shard, R::version(customers))).collect();
@@ -251,6 +253,10 @@ impl<R: Rule> FileDerivation<'_, R> {
         Ok(Derived { bodies, report: FileReport { receipt, partitions, writes } })
     }
 
+    fn trust_at(&self, shard: Shard) -> Place {
+        self.files.lake().at(layout::customers(R::TRUST, shard))
+    }
+
     /// Whether what was derived from shards in the versions `was` is older than a change of trust in one of `keys`; this
     /// matters in a propagation only.
     fn is_older(&self, was: &ShardVersions, mut keys: impl Iterator<Item = KeyHash>) -> Result<bool, Error> {
@@ -265,8 +271,7 @@ impl<R: Rule> FileDerivation<'_, R> {
         for (shard, customers) in &self.customers.shards {
             let seen = was.get(shard).copied().unwrap_or(0);
             if R::version(customers) > seen {
-                let place = self.files.lake().at(layout::customers(R::TRUST, *shard));
-                newer.push((seen, R::versions(customers).map_err(Error::corrupt(place))?));
+                newer.push((seen, R::versions(customers).map_err(Error::corrupt(self.trust_at(*shard)))?));
             }
         }
         let has_changed = |key| newer.iter().any(|(seen, versions)| versions.changed(key) > *seen);

@@ -72,7 +72,10 @@ pub trait Rule: Send + Sync + 'static {
     fn shards_of(keys: &mut dyn Iterator<Item = KeyHash>, count: ShardCount) -> BTreeSet<Shard>;
 
     /// The customer whose readings those of `key` are, if it is one to trust.
-    fn owner<'a>(customers: &'a Customers<Self::Shard>, key: &'a Key) -> Option<Owner<'a>>;
+    ///
+    /// # Errors
+    /// If a shard is damaged: which one.
+    fn owner<'a>(customers: &'a Customers<Self::Shard>, key: &'a Key) -> Result<Option<Owner<'a>>, (Shard, Corrupt)>;
 }
 
 /// The shards of customers that were read for one derivation.
@@ -88,8 +91,8 @@ impl<S> Customers<S> {
     }
 
     /// All shards that were read.
-    pub fn shards(&self) -> impl Iterator<Item = &S> {
-        self.shards.values().map(AsRef::as_ref)
+    pub fn shards(&self) -> impl Iterator<Item = (Shard, &S)> {
+        self.shards.iter().map(|(shard, customers)| (*shard, customers.as_ref()))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::front::Front;
 use super::trusted::TrustedShard;
-use super::{Versions, decode, encode};
+use super::{Versions, decode, encode, owners};
 use crate::Corrupt;
 use crate::customer::Customer;
 use crate::hash::KeyHash;
@@ -29,13 +29,17 @@ impl CuratedShard {
     /// Reads a shard's object.
     pub fn decode(bytes: Bytes) -> Result<Self, Corrupt> {
         let (rows, versions, front) = decode(TABLE, bytes)?;
-        Ok(Self { owners: places(&front, rows.len())?, rows, versions })
+        let owners = places(&front)?;
+        if owners.iter().any(|(_, place)| place >= rows.len() as u64) {
+            return Err(no_such_row());
+        }
+        Ok(Self { rows, versions, owners })
     }
 
     /// The shard's object.
     pub fn encode(&self) -> Result<Bytes, Corrupt> {
         let front = Front { lookups: self.owners.encode(), ..self.versions.front() };
-        encode(TABLE, &self.rows.iter().collect::<Vec<_>>(), &front)
+        encode(TABLE, &self.rows.iter().collect::<Vec<_>>(), &front, &owners::COLUMNS)
     }
 
     fn owner(&self, serial_number: KeyHash) -> Option<&Customer> {
@@ -57,7 +61,7 @@ impl CuratedShard {
             return None;
         }
         let rows: Vec<Customer> = curated.into_iter().cloned().collect();
-        let next = Self { owners: owners(&rows), rows, versions: Versions::default() };
+        let next = Self { owners: owners_of(&rows), rows, versions: Versions::default() };
         let serials: BTreeSet<KeyHash> = self.owners.iter().chain(next.owners.iter()).map(|(key, _)| key).collect();
         // The whole record: of owners in several shards the one with the latest record is chosen.
         let changed = serials.into_iter().filter(|serial| self.owner(*serial) != next.owner(*serial));
@@ -66,7 +70,7 @@ impl CuratedShard {
     }
 }
 
-fn owners(rows: &[Customer]) -> KeyNumbers {
+fn owners_of(rows: &[Customer]) -> KeyNumbers {
     let mut owners: BTreeMap<KeyHash, usize> = BTreeMap::new();
     for (place, customer) in rows.iter().enumerate() {
         let Some(serial) = customer.serialnumber.as_deref().map(KeyHash::of) else { continue };
@@ -78,13 +82,13 @@ fn owners(rows: &[Customer]) -> KeyNumbers {
     KeyNumbers::default().with(&owners.into_iter().map(|(serial, place)| (serial, Some(place as u64))).collect())
 }
 
-/// The places of owners that stand in front of so many rows.
-pub(super) fn places(front: &Front, rows: usize) -> Result<KeyNumbers, Corrupt> {
-    let places = KeyNumbers::decode(front.lookups.clone(), TABLE.name())?;
-    if places.iter().any(|(_, place)| place >= rows as u64) {
-        return Err(Corrupt::new(TABLE.name(), "it has owners whose rows it does not have"));
-    }
-    Ok(places)
+/// The places of owners that stand in front of rows.
+pub(super) fn places(front: &Front) -> Result<KeyNumbers, Corrupt> {
+    KeyNumbers::decode(front.lookups.clone(), TABLE.name())
+}
+
+pub(super) fn no_such_row() -> Corrupt {
+    Corrupt::new(TABLE.name(), "it has owners whose rows it does not have")
 }
 
 #[cfg(test)]
@@ -132,7 +136,7 @@ mod tests {
         new.serialnumber = Some("device".into());
         let owner = |shard: &CuratedShard| {
             let owners = Owners::decode(shard.encode().unwrap()).unwrap();
-            let owner = owners.of(KeyHash::of("device")).and_then(Candidate::owner);
+            let owner = owners.of(KeyHash::of("device")).unwrap().and_then(Candidate::owner);
             owner.map(|Owner { email, since_ms }| (email.to_owned(), since_ms))
         };
         let both = readers(&[("old", 9), ("new", 9)]);
@@ -151,12 +155,12 @@ mod tests {
         let shard = CuratedShard::default().curate(&trusted(&people), &readers(&latest), ConsentPolicy::Ever).unwrap();
         let owners = Owners::decode(shard.encode().unwrap()).unwrap();
         assert_eq!(owners.versions(), &shard.versions);
-        let candidate = |of: &Customer| owners.of(KeyHash::of(of.serialnumber.as_deref().unwrap())).unwrap();
+        let candidate = |of: &Customer| owners.of(KeyHash::of(of.serialnumber.as_deref().unwrap())).unwrap().unwrap();
         for (a, b) in people.iter().flat_map(|a| people.iter().map(move |b| (a, b))) {
             assert_eq!(candidate(a).owner().map(|owner| owner.email), Some(a.email.as_str()));
-            assert_eq!(candidate(a).cmp_latest(candidate(b)), a.cmp_latest(b));
+            assert_eq!(candidate(a).cmp_latest(candidate(b)).unwrap(), a.cmp_latest(b));
         }
-        assert!(owners.of(KeyHash::of("nobody's")).is_none());
+        assert!(owners.of(KeyHash::of("nobody's")).unwrap().is_none());
     }
 
     #[test]
@@ -166,7 +170,7 @@ mod tests {
         let shard = CuratedShard::default().curate(&trusted(&people), &readers(&latest), ConsentPolicy::Ever).unwrap();
         let owners = Owners::decode(shard.encode().unwrap()).unwrap();
         for person in &people {
-            let candidate = owners.of(KeyHash::of(person.serialnumber.as_deref().unwrap())).unwrap();
+            let candidate = owners.of(KeyHash::of(person.serialnumber.as_deref().unwrap())).unwrap().unwrap();
             assert_eq!(candidate.owner().map(|owner| owner.email), Some(person.email.as_str()));
         }
     }
@@ -178,6 +182,7 @@ mod tests {
             CuratedShard::default().curate(&trusted(&people), &readers(&[("a", 9)]), ConsentPolicy::Ever).unwrap();
         let owners = KeyNumbers::default().with(&BTreeMap::from([(KeyHash::of("s"), Some(1))]));
         let object = CuratedShard { owners, ..shard }.encode().unwrap();
-        assert!(CuratedShard::decode(object.clone()).is_err() && Owners::decode(object).is_err());
+        assert!(CuratedShard::decode(object.clone()).is_err());
+        assert!(Owners::decode(object).unwrap().of(KeyHash::of("s")).is_err());
     }
 }

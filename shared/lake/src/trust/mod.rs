@@ -72,8 +72,9 @@ pub struct Owner<'a> {
     pub since_ms: i64,
 }
 
-/// A shard's object: rows of customers, sorted by email, and what stands in front of them.
-fn encode(table: Table, rows: &[&Customer], front: &Front) -> Result<Bytes, Corrupt> {
+/// A shard's object: rows of customers, sorted by email, and what stands in front of them. Some of the columns are read by
+/// themselves, and are `plain` for that.
+fn encode(table: Table, rows: &[&Customer], front: &Front, plain: &[usize]) -> Result<Bytes, Corrupt> {
     let text = |of: fn(&Customer) -> Option<&str>| -> ArrayRef {
         Arc::new(rows.iter().map(|c| of(c)).collect::<StringArray>())
     };
@@ -91,29 +92,30 @@ fn encode(table: Table, rows: &[&Customer], front: &Front) -> Result<Bytes, Corr
         time(|c| c.sharewithpublicasofdate),
         time(|c| c.sharewithfriendsasofdate),
     ];
-    columnar::encode_behind(&front.encode(), table, "email", [columnar::batch(table, columns)], &Metadata::new())
+    let plain: Vec<&str> = plain.iter().map(|place| table.columns()[*place].name).collect();
+    let rows = columnar::batch(table, columns);
+    columnar::encode_behind(&front.encode(), table, "email", &plain, [rows], &Metadata::new())
         .map_err(|e| Corrupt::new(table.name(), e))
 }
 
-/// The rows as they are stored, the versions, and what stands in front.
-fn open(table: Table, bytes: Bytes) -> Result<(Vec<RecordBatch>, Versions, Front), Corrupt> {
-    let front = Front::of(table, &bytes)?;
-    let versions = Versions::of(table, &front)?;
-    let rows = Decoder::new(bytes, table.name())?.batches(table)?.collect::<Result<Vec<RecordBatch>, _>>()?;
-    if rows.iter().any(|rows| rows.column(EMAIL).null_count() > 0) {
-        return Err(Corrupt::new(table.name(), "a row without an email"));
-    }
-    Ok((rows, versions, front))
-}
-
 /// The customers, in order, the versions, and what stands in front.
-fn decode(table: Table, bytes: Bytes) -> Result<(Vec<Customer>, Versions, Front), Corrupt> {
-    let (rows, versions, front) = open(table, bytes)?;
-    let customers = rows.iter().flat_map(|rows| (0..rows.num_rows()).map(|row| customer_at(rows, row)));
-    Ok((customers.collect(), versions, front))
+fn decode(table: Table, object: Bytes) -> Result<(Vec<Customer>, Versions, Front), Corrupt> {
+    let front = Front::of(table, &object)?;
+    let versions = Versions::of(table, &front)?;
+    let mut customers = Vec::new();
+    for rows in Decoder::new(object, table.name())?.batches(table)? {
+        let rows = rows?;
+        if rows.column(EMAIL).null_count() > 0 {
+            return Err(Corrupt::new(table.name(), "a row without an email"));
+        }
+        customers.extend((0..rows.num_rows()).map(|row| customer_at(&rows, row)));
+    }
+    Ok((customers, versions, front))
 }
 
 const EMAIL: usize = 1;
+const REGISTERED: usize = 5;
+const UPDATED: usize = 6;
 const SINCE: usize = 7;
 
 fn customer_at(rows: &RecordBatch, row: usize) -> Customer {
@@ -125,8 +127,8 @@ fn customer_at(rows: &RecordBatch, row: usize) -> Customer {
         phone: text(2),
         birthday: text(3),
         serialnumber: text(4),
-        registrationdate: time(5),
-        lastupdatedate: time(6),
+        registrationdate: time(REGISTERED),
+        lastupdatedate: time(UPDATED),
         sharewithresearchasofdate: time(SINCE),
         sharewithpublicasofdate: time(8),
         sharewithfriendsasofdate: time(9),

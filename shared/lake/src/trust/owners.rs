@@ -1,26 +1,35 @@
 //! A shard of `customer_curated` as far as it says whose a device is.
 
-use super::curated::places;
-use super::{EMAIL, Owner, SINCE, Versions, customer_at, open};
+use super::curated::{no_such_row, places};
+use super::front::Front;
+use super::{EMAIL, Owner, REGISTERED, SINCE, UPDATED, Versions, customer_at};
 use crate::Corrupt;
-use crate::columnar::{bigint_at, text_at};
-use crate::customer::consent_since;
+use crate::columnar::{Decoder, bigint_at, text_at};
+use crate::customer::{Customer, consent_since, made};
 use crate::hash::KeyHash;
 use crate::key_numbers::KeyNumbers;
 use crate::table::Table;
 use arrow_array::RecordBatch;
 use bytes::Bytes;
 use std::cmp::Ordering;
+use std::sync::OnceLock;
 
 const TABLE: Table = Table::CustomerCurated;
+
+/// The columns that say whose a device is. [`Owners`] reads no other, unless two owners have records of one time.
+pub(super) const COLUMNS: [usize; 4] = [EMAIL, REGISTERED, UPDATED, SINCE];
 
 /// Who of one shard owns which device.
 ///
 /// A function that starts reads this of every shard, for any of them may have the owner. So owners are looked up in the rows
-/// as they are stored.
+/// as they are stored, and the rows of a shard are only read if it has one.
 #[derive(Debug)]
 pub struct Owners {
-    rows: Vec<RecordBatch>,
+    object: Bytes,
+    /// The rows, with nothing but the [`COLUMNS`].
+    rows: OnceLock<Vec<RecordBatch>>,
+    /// The rows with all columns.
+    whole: OnceLock<Vec<RecordBatch>>,
     /// For each serial number the place of its owner's row.
     places: KeyNumbers,
     versions: Versions,
@@ -29,16 +38,19 @@ pub struct Owners {
 /// The owner of a device as far as one shard knows.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate<'a> {
-    rows: &'a RecordBatch,
-    row: usize,
+    owners: &'a Owners,
+    place: u64,
+    email: &'a str,
+    since_ms: Option<i64>,
+    made_ms: i64,
 }
 
 impl Owners {
     /// Reads a shard's object.
-    pub fn decode(bytes: Bytes) -> Result<Self, Corrupt> {
-        let (rows, versions, front) = open(TABLE, bytes)?;
-        let places = places(&front, rows.iter().map(RecordBatch::num_rows).sum())?;
-        Ok(Self { rows, places, versions })
+    pub fn decode(object: Bytes) -> Result<Self, Corrupt> {
+        let front = Front::of(TABLE, &object)?;
+        let (places, versions) = (places(&front)?, Versions::of(TABLE, &front)?);
+        Ok(Self { object, rows: OnceLock::new(), whole: OnceLock::new(), places, versions })
     }
 
     /// The shard's versions, by the hash of the serial number.
@@ -47,27 +59,69 @@ impl Owners {
     }
 
     /// The curated customer of this shard who owns the device.
-    pub fn of(&self, serial_number: KeyHash) -> Option<Candidate<'_>> {
-        let mut row = usize::try_from(self.places.get(serial_number)?).ok()?;
-        for rows in &self.rows {
-            if row < rows.num_rows() {
-                return Some(Candidate { rows, row });
-            }
-            row -= rows.num_rows();
-        }
-        None
+    ///
+    /// # Errors
+    /// If the rows are damaged, which is not seen before one is asked for.
+    pub fn of(&self, serial_number: KeyHash) -> Result<Option<Candidate<'_>>, Corrupt> {
+        let Some(place) = self.places.get(serial_number) else { return Ok(None) };
+        let columns = |of: Decoder| of.columns(TABLE, &COLUMNS)?.collect();
+        let (rows, row) = row_at(self.read(&self.rows, columns)?, place)?;
+        let [email, registered, updated, since] = [0, 1, 2, 3];
+        let time = |column| bigint_at(rows, column, row);
+        Ok(Some(Candidate {
+            owners: self,
+            place,
+            email: text_at(rows, email, row).ok_or_else(|| Corrupt::new(TABLE.name(), "a row without an email"))?,
+            since_ms: consent_since(time(since)),
+            made_ms: made(time(updated), time(registered)),
+        }))
     }
+
+    fn read<'a>(
+        &'a self,
+        rows: &'a OnceLock<Vec<RecordBatch>>,
+        decode: impl FnOnce(Decoder) -> Result<Vec<RecordBatch>, Corrupt>,
+    ) -> Result<&'a [RecordBatch], Corrupt> {
+        if let Some(rows) = rows.get() {
+            return Ok(rows);
+        }
+        let decoded = decode(Decoder::new(self.object.clone(), TABLE.name())?)?;
+        Ok(rows.get_or_init(|| decoded))
+    }
+}
+
+fn row_at(rows: &[RecordBatch], place: u64) -> Result<(&RecordBatch, usize), Corrupt> {
+    let mut row = usize::try_from(place).map_err(|_| no_such_row())?;
+    for rows in rows {
+        if row < rows.num_rows() {
+            return Ok((rows, row));
+        }
+        row -= rows.num_rows();
+    }
+    Err(no_such_row())
 }
 
 impl<'a> Candidate<'a> {
     /// The owner, if this is the only candidate, or the one with the latest record.
     pub fn owner(self) -> Option<Owner<'a>> {
-        let since_ms = consent_since(bigint_at(self.rows, SINCE, self.row))?;
-        Some(Owner { email: text_at(self.rows, EMAIL, self.row)?, since_ms })
+        Some(Owner { email: self.email, since_ms: self.since_ms? })
     }
 
     /// Whose record is the later one: see [`crate::customer::Customer::cmp_latest`].
-    pub fn cmp_latest(self, other: Self) -> Ordering {
-        customer_at(self.rows, self.row).cmp_latest(&customer_at(other.rows, other.row))
+    ///
+    /// # Errors
+    /// If that takes whole records, and they are damaged.
+    pub fn cmp_latest(self, other: Self) -> Result<Ordering, Corrupt> {
+        let by_date = self.made_ms.cmp(&other.made_ms);
+        if by_date.is_ne() {
+            return Ok(by_date);
+        }
+        Ok(self.record()?.cmp_latest(&other.record()?))
+    }
+
+    fn record(self) -> Result<Customer, Corrupt> {
+        let whole = |of: Decoder| of.batches(TABLE)?.collect();
+        let (rows, row) = row_at(self.owners.read(&self.owners.whole, whole)?, self.place)?;
+        Ok(customer_at(rows, row))
     }
 }

@@ -74,7 +74,7 @@ impl CustomerShard {
         let lookups = KeyNumbers::default().with(&consents).encode();
         let Front { version, changed, .. } = self.shard.versions.front();
         let front = Front { version, lookups, changed, ..self.records.front()? };
-        encode(TABLE, &self.shard.customers().collect::<Vec<_>>(), &front)
+        encode(TABLE, &self.shard.customers().collect::<Vec<_>>(), &front, &[])
     }
 
     /// Begins an update.
