@@ -90,7 +90,7 @@ impl Access {
         self.lists.extend([trust.prefix().to_owned(), layout::index(source), layout::bulk_index(source)]);
         // An entry of the index says all by its name.
         self.writes.insert(layout::index(source));
-        self.write([layout::bulk_index(source), layout::cursors(table)]);
+        self.write([layout::bulk_index(source), layout::merged_index(source), layout::cursors(table)]);
     }
 
     fn read<const N: usize>(&mut self, what: [&str; N]) {

@@ -2,7 +2,7 @@
 //! found without reading them all.
 
 use crate::Corrupt;
-use crate::hash::KeyHash;
+use crate::hash::{IndexPart, KeyHash};
 use crate::layout::FileName;
 use bytes::Bytes;
 use std::collections::BTreeSet;
@@ -57,6 +57,19 @@ impl BulkEntry {
     pub fn files_with(&self, wanted: &BTreeSet<KeyHash>) -> impl Iterator<Item = &FileName> {
         self.files.iter().filter(|(_, keys)| keys.has_any(wanted)).map(|(file, _)| file)
     }
+
+    /// The keys of each file that belong to one part of the index, if it has such.
+    pub(crate) fn in_part(&self, part: IndexPart) -> impl Iterator<Item = (&FileName, impl Iterator<Item = KeyHash>)> {
+        self.files.iter().filter_map(move |(file, keys)| {
+            let keys = keys.in_part(part);
+            (!keys.is_empty()).then(|| (file, keys.iter().map(|key| KeyHash::from_bytes(*key))))
+        })
+    }
+
+    /// How many bytes its keys take.
+    pub fn size(&self) -> usize {
+        self.files.iter().map(|(_, keys)| keys.0.len()).sum()
+    }
 }
 
 fn corrupt(why: impl std::fmt::Display) -> Corrupt {
@@ -69,6 +82,14 @@ impl Keys {
             true => wanted.iter().any(|key| self.all().binary_search(&key.bytes()).is_ok()),
             false => self.all().iter().any(|key| wanted.contains(&KeyHash::from_bytes(*key))),
         }
+    }
+
+    fn in_part(&self, part: IndexPart) -> &[[u8; KEY_BYTES]] {
+        let all = self.all();
+        let part_of = |key: &[u8; KEY_BYTES]| KeyHash::from_bytes(*key).index_part();
+        let start = all.partition_point(|key| part_of(key) < part);
+        let behind = all.partition_point(|key| part_of(key) <= part);
+        &all[start..behind]
     }
 
     fn all(&self) -> &[[u8; KEY_BYTES]] {

@@ -23,6 +23,11 @@ impl KeyHash {
         high.copy_from_slice(&self.0[..8]);
         Shard((u64::from_be_bytes(high) % u64::from(shards.get())) as u16)
     }
+
+    /// The part of the index that has this key.
+    pub fn index_part(self) -> IndexPart {
+        IndexPart(self.0[0] >> 4)
+    }
 }
 
 impl KeyHash {
@@ -111,6 +116,23 @@ impl<'de> Deserialize<'de> for KeyHash {
         }
         let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// One of 16 parts of the index, by the first digit of the key's hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IndexPart(u8);
+
+impl IndexPart {
+    /// All parts.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..16).map(Self)
+    }
+}
+
+impl fmt::Display for IndexPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}", self.0)
     }
 }
 

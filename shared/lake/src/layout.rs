@@ -1,6 +1,6 @@
 //! Every object key of the lake, both ways: from meaning to key, and from key to meaning.
 
-use crate::hash::{KeyHash, Shard, fingerprint};
+use crate::hash::{IndexPart, KeyHash, Shard, fingerprint};
 use crate::table::Table;
 use crate::time::Partition;
 use serde::{Deserialize, Serialize};
@@ -185,6 +185,16 @@ pub fn bulk_index(source: Source) -> String {
     format!("_state/bulk/{source}/")
 }
 
+/// What many bulk entries together say of one part of the keys.
+pub fn merged_entries(source: Source, part: IndexPart) -> String {
+    format!("{}{part}", merged_index(source))
+}
+
+/// The prefix of what many bulk entries together say.
+pub fn merged_index(source: Source) -> String {
+    format!("_state/merged/{source}/")
+}
+
 /// The key hash and the file of an index entry of `source`.
 pub fn parse_index_entry(source: Source, key: &str) -> Option<(KeyHash, FileName)> {
     let (hash, file) = key.strip_prefix(&index(source))?.split_once('/')?;
@@ -302,6 +312,7 @@ mod tests {
             announcement(Source::Customer, &file),
             index_entry(Source::Accelerometer, key, &file),
             bulk_entry(Source::Accelerometer, "0123"),
+            merged_entries(Source::Accelerometer, key.index_part()),
             cursor(Table::AccelerometerTrusted, shard),
         ] {
             assert!(Table::ALL.iter().all(|table| !other.starts_with(table.prefix())), "{other}");

@@ -15,7 +15,7 @@
 //! | [`trust`] | who may be in the tables: the customer shards, and what they remember |
 //! | [`readers`] | who has readings, and until when |
 //! | [`announcement`] | what a landing file may touch, said before anything is touched |
-//! | [`bulk_entry`] | which files have which keys, for files with many |
+//! | [`bulk_entry`], [`merged_entries`] | which files have which keys, for files with many |
 //! | [`output`] | the rows of the reading tables as Parquet, with what they were derived from |
 //! | [`training`] | the anonymous join |
 //! | [`receipt`], [`quarantine`] | the account of a landing file, and what was rejected of it |
@@ -30,12 +30,15 @@ pub mod hash;
 mod key_numbers;
 pub mod landing;
 pub mod layout;
+pub mod merged_entries;
 pub mod output;
+mod packed;
 pub mod policy;
 pub mod quarantine;
 pub mod readers;
 pub mod reading;
 pub mod receipt;
+mod runs;
 pub mod table;
 pub mod time;
 pub mod topology;

@@ -2,21 +2,34 @@
 //!
 //! The usual upload of one phone has few keys: each gets an empty entry that names the file. An export has many: they are
 //! listed in a bulk entry, which exports that land together share. An entry may say too much, never too little.
+//!
+//! A key may be in any bulk entry, and there are more of them every day. So whoever had to read many [merges](ReadingFiles::merge)
+//! them, by parts of the keys; what is merged says which entries it has everything of, and only the others are read.
 
 use crate::ReadingFiles;
 use crate::Rule;
 use aws::lake::Lake;
 use aws::store::Version;
 use bytes::Bytes;
-use derivation::{Cache, Error, Inputs};
+use derivation::{Error, Inputs};
 use lake::bulk_entry::BulkEntry;
-use lake::hash::{KeyHash, content_name};
-use lake::layout::{self, FileName, Place, Source};
+use lake::hash::{IndexPart, KeyHash, content_name};
+use lake::layout::{self, FileName, Source};
+use lake::merged_entries::MergedEntries;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Files with more keys than this are in a bulk entry instead of having an entry for each key.
 pub const ENTRIES_MAX: usize = 16;
+
+/// So many bulk entries are read one by one; of more, it is worth to merge them.
+pub const UNMERGED_MAX: usize = 16;
+/// Entries are merged together up to about so many bytes, so that they fit into memory.
+const ROUND_BYTES: usize = 16 << 20;
+
+/// The names of bulk entries that were read since nothing merged has them.
+#[derive(Debug)]
+pub struct Unmerged(Vec<String>);
 
 /// Whether so many keys are to be in a bulk entry.
 pub(crate) fn is_bulk(keys: usize) -> bool {
@@ -49,8 +62,8 @@ pub(crate) async fn enter(
 }
 
 impl<R: Rule> ReadingFiles<R> {
-    /// The files that have, or once had, readings of any of `keys`.
-    pub async fn files_with(&self, keys: &BTreeSet<KeyHash>) -> Result<BTreeSet<FileName>, Error> {
+    /// The files that have, or once had, readings of any of `keys`, and what had to be read for that without being merged.
+    pub async fn files_with(&self, keys: &BTreeSet<KeyHash>) -> Result<(BTreeSet<FileName>, Unmerged), Error> {
         let (lake, bucket) = (self.lake(), self.lake().bucket());
         // While the index is small, one look at all of it is cheaper than one for each key.
         let all = lake.store.list(bucket, &layout::index(Self::SOURCE), false).await?;
@@ -67,13 +80,9 @@ impl<R: Rule> ReadingFiles<R> {
             entries.filter(|(key, _)| keys.contains(key)).map(|(_, file)| file).collect();
 
         let bulk = lake.store.list(bucket, &layout::bulk_index(Self::SOURCE), true).await?;
-        // All entries together may be more than fits into memory.
-        let read = bulk.objects.into_keys().map(async |key| {
-            let entry = bulk_entry(lake, &self.bulk, lake.at(key)).await?;
-            Ok::<_, Error>(entry.iter().flat_map(|entry| entry.files_with(keys)).cloned().collect::<Vec<FileName>>())
-        });
-        files.extend(aws::all(read).await?.into_iter().flatten());
-        Ok(files)
+        let (in_bulk, unmerged) = self.in_bulk(keys, bulk.objects.keys()).await?;
+        files.extend(in_bulk);
+        Ok((files, unmerged))
     }
 
     /// As [`Self::files_with`], with everything that was looked at among the `inputs`.
@@ -87,19 +96,97 @@ impl<R: Rule> ReadingFiles<R> {
         let entries = listings.iter().flat_map(|listing| listing.objects.keys());
         let entries = entries.filter_map(|entry| layout::parse_index_entry(Self::SOURCE, entry));
         let mut files: BTreeSet<FileName> = entries.map(|(_, file)| file).collect();
-        for (key, etag) in inputs.list(&layout::bulk_index(Self::SOURCE)).await?.objects {
-            let place = self.lake().at(key);
-            let entry = inputs.listed(&self.bulk, &place, &etag, BulkEntry::decode).await?;
-            files.extend(entry.iter().flat_map(|entry| entry.files_with(keys).cloned()));
-        }
+        // The list is what is checked again: entries never change, and what is merged of them is never wrong.
+        let bulk = inputs.list(&layout::bulk_index(Self::SOURCE)).await?;
+        files.extend(self.in_bulk(keys, bulk.objects.keys()).await?.0);
         Ok(files)
     }
-}
 
-/// The bulk entry at `place`, which is never changed.
-async fn bulk_entry(lake: &Lake, cache: &Cache<BulkEntry>, place: Place) -> Result<Option<Arc<BulkEntry>>, Error> {
-    if let Some((_, entry)) = cache.get(&place) {
-        return Ok(Some(entry));
+    /// The files that have any of `keys` by these bulk entries, and those of the entries that are not merged.
+    async fn in_bulk(
+        &self,
+        keys: &BTreeSet<KeyHash>,
+        entries: impl ExactSizeIterator<Item = &String>,
+    ) -> Result<(BTreeSet<FileName>, Unmerged), Error> {
+        let mut merged: Vec<Arc<MergedEntries>> = Vec::new();
+        let are_many = entries.len() > UNMERGED_MAX;
+        if are_many {
+            let parts: BTreeSet<IndexPart> = keys.iter().map(|key| key.index_part()).collect();
+            let read = parts.into_iter().map(async |part| Ok::<_, Error>(self.merged_entries(part).await?.1));
+            merged = aws::all(read).await?;
+        }
+        let mut files: BTreeSet<FileName> = merged.iter().flat_map(|merged| merged.files_with(keys)).cloned().collect();
+        let has = |entry: &str| are_many && merged.iter().all(|merged| merged.has(entry));
+        let names = entries.filter_map(|key| key.strip_prefix(&layout::bulk_index(Self::SOURCE)).map(str::to_owned));
+        let unmerged: Vec<String> = names.filter(|name| !has(name)).collect();
+        // All entries together may be more than fits into memory.
+        let read = unmerged.iter().map(async |name| {
+            let entry = self.bulk_entry(name).await?;
+            Ok::<_, Error>(entry.iter().flat_map(|entry| entry.files_with(keys)).cloned().collect::<Vec<FileName>>())
+        });
+        files.extend(aws::all(read).await?.into_iter().flatten());
+        Ok((files, Unmerged(unmerged)))
     }
-    Ok(cache.read(&lake.store, &place, BulkEntry::decode).await?.map(|(_, entry)| entry))
+
+    /// Merges entries, if they are so many that it is worth it. Nothing but the cost of the next search depends on it.
+    ///
+    /// If another function changes a part meanwhile, that part is left as it is.
+    pub async fn merge(&self, Unmerged(entries): Unmerged) -> Result<(), Error> {
+        if entries.len() <= UNMERGED_MAX {
+            return Ok(());
+        }
+        let (mut round, mut bytes) = (Vec::new(), 0);
+        for names in entries.chunks(UNMERGED_MAX) {
+            let read = names.iter().map(async |name| Ok::<_, Error>((name.clone(), self.bulk_entry(name).await?)));
+            for (name, entry) in aws::all(read).await? {
+                let Some(entry) = entry else { continue };
+                bytes += entry.size();
+                round.push((name, entry));
+            }
+            if bytes > ROUND_BYTES {
+                self.merge_round(std::mem::take(&mut round)).await?;
+                bytes = 0;
+            }
+        }
+        self.merge_round(round).await
+    }
+
+    async fn merge_round(&self, entries: Vec<(String, Arc<BulkEntry>)>) -> Result<(), Error> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let entries = Arc::new(entries);
+        let parts = IndexPart::all().map(|part| {
+            let (files, entries) = (self.clone(), entries.clone());
+            async move {
+                let (version, merged) = files.merged_entries(part).await?;
+                let entries: Vec<_> = entries.iter().map(|(name, entry)| (name.as_str(), entry.as_ref())).collect();
+                let Some(merged) = merged.with(part, &entries) else { return Ok(()) };
+                let at = files.lake().at(layout::merged_entries(Self::SOURCE, part));
+                let body = merged.encode().map_err(Error::corrupt(at.clone()))?;
+                files.lake().store.put(&at, body, &version).await?;
+                Ok::<(), Error>(())
+            }
+        });
+        aws::spread(parts).await.into_iter().collect()
+    }
+
+    /// What is merged of one part of the keys.
+    async fn merged_entries(&self, part: IndexPart) -> Result<(Version, Arc<MergedEntries>), Error> {
+        let at = self.lake().at(layout::merged_entries(Self::SOURCE, part));
+        let found = self.merged.read(&self.lake().store, &at, MergedEntries::decode).await?;
+        Ok(match found {
+            Some((etag, merged)) => (Version::Etag(etag), merged),
+            None => (Version::Absent, Arc::default()),
+        })
+    }
+
+    /// A bulk entry, which is never changed.
+    async fn bulk_entry(&self, name: &str) -> Result<Option<Arc<BulkEntry>>, Error> {
+        let at = self.lake().at(layout::bulk_entry(Self::SOURCE, name));
+        if let Some((_, entry)) = self.bulk.get(&at) {
+            return Ok(Some(entry));
+        }
+        Ok(self.bulk.read(&self.lake().store, &at, BulkEntry::decode).await?.map(|(_, entry)| entry))
+    }
 }

@@ -39,6 +39,7 @@ use lake::announcement::Announcement;
 use lake::bulk_entry::BulkEntry;
 use lake::hash::{KeyHash, Shard, ShardCount};
 use lake::layout::{self, FileName, Object, Place, Source};
+use lake::merged_entries::MergedEntries;
 use lake::reading::{Key, Reading};
 use lake::table::Table;
 use lake::trust::{Owner, Versions};
@@ -101,11 +102,13 @@ pub struct ReadingFiles<R: Rule> {
     lake: Lake,
     shards: Arc<Cache<R::Shard>>,
     bulk: Arc<Cache<BulkEntry>>,
+    merged: Arc<Cache<MergedEntries>>,
 }
 
 impl<R: Rule> Clone for ReadingFiles<R> {
     fn clone(&self) -> Self {
-        Self { lake: self.lake.clone(), shards: self.shards.clone(), bulk: self.bulk.clone() }
+        let Self { lake, shards, bulk, merged } = self;
+        Self { lake: lake.clone(), shards: shards.clone(), bulk: bulk.clone(), merged: merged.clone() }
     }
 }
 
@@ -169,7 +172,8 @@ impl<R: Rule> ReadingFiles<R> {
             Some(start) => Cache::of_starts(CACHE_BYTES_MAX, start),
             None => Cache::new(CACHE_BYTES_MAX),
         };
-        Self { lake, shards: Arc::new(shards), bulk: Arc::new(Cache::new(CACHE_BYTES_MAX)) }
+        let (bulk, merged) = (Cache::new(CACHE_BYTES_MAX), Cache::new(CACHE_BYTES_MAX));
+        Self { lake, shards: Arc::new(shards), bulk: Arc::new(bulk), merged: Arc::new(merged) }
     }
 
     /// The lake.

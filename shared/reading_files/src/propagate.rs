@@ -63,7 +63,7 @@ impl<R: Rule> ReadingFiles<R> {
     }
 
     async fn derive_again(&self, keys: &BTreeSet<KeyHash>) -> Result<(), Error> {
-        let files = self.files_with(keys).await?;
+        let (files, unmerged) = self.files_with(keys).await?;
         let places = files.iter().map(async |file| {
             let key = layout::announcement(Self::SOURCE, file);
             // A file that is in the index but not announced has no outputs; whoever announces it sees the change.
@@ -72,6 +72,11 @@ impl<R: Rule> ReadingFiles<R> {
         });
         let places = aws::all(places).await?.into_iter().flatten().collect();
         let outcomes = self.bring_up_to_date(places, true).await;
-        outcomes.into_iter().try_for_each(|(_, outcome)| outcome.map(drop))
+        outcomes.into_iter().try_for_each(|(_, outcome)| outcome.map(drop))?;
+        if let Err(error) = self.merge(unmerged).await {
+            let error = aws::with_causes(&error);
+            tracing::warn!(error, "merging entries of the index failed; the next search reads them again");
+        }
+        Ok(())
     }
 }

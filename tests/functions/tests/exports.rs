@@ -5,13 +5,14 @@ use functions::gate::Gate;
 use functions::{World, customer, event, motion};
 use lake::announcement::Announcement;
 use lake::bulk_entry::BulkEntry;
-use lake::hash::KeyHash;
+use lake::hash::{IndexPart, KeyHash};
 use lake::layout::{self, FileName, Source};
 use lake::policy::ConsentPolicy::{AtReading, Ever};
 use lake::table::Table;
-use reading_files::index::ENTRIES_MAX;
+use reading_files::index::{ENTRIES_MAX, UNMERGED_MAX};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 const CUSTOMERS: &str = "customer/landing/c.json";
 const FILES: usize = 12;
@@ -164,4 +165,94 @@ async fn killed_before_any_request_a_batch_leaves_no_announced_file_that_is_not_
         assert_eq!(world.objects().await, before, "stopped before request {stop_before}");
     }
     assert!(announced_some > FILES, "{announced_some}");
+}
+
+/// So many exports, each with an entry of its own, that a search merges them.
+const MANY: usize = UNMERGED_MAX + 1;
+
+async fn land_one_by_one(world: &World, files: Range<usize>) {
+    for file in files {
+        world.put(&key_of(file), export(&people(file), 5)).await;
+        deliver(world, file..=file).await;
+    }
+}
+
+async fn merged(world: &World) -> BTreeMap<String, String> {
+    let prefix = layout::merged_index(Source::Accelerometer);
+    world.objects().await.into_iter().filter(|(key, _)| key.starts_with(&prefix)).collect()
+}
+
+#[tokio::test]
+async fn what_one_search_had_to_read_the_next_finds_merged() {
+    let world = World::new(Ever).await;
+    land_one_by_one(&world, 0..MANY - 1).await;
+    assert_eq!(files_of(&world, "nobody").await, 0);
+    assert!(merged(&world).await.is_empty(), "so few are not worth it");
+    land_one_by_one(&world, MANY - 1..MANY).await;
+    let entries = entries(&world).await;
+    assert_eq!(entries.len(), MANY);
+    assert_eq!(files_of(&world, "somebody").await, 0);
+    let parts = merged(&world).await;
+    assert_eq!(parts.len(), IndexPart::all().count());
+
+    // Whoever reads one of them now fails, and who remembers one is not asked.
+    for entry in &entries {
+        world.put(entry, "damaged").await;
+    }
+    let functions = world.over(world.http_client());
+    world.put(CUSTOMERS, customer("everywhere", 0, Some(0))).await;
+    world.deliver(Table::CustomerTrusted, CUSTOMERS).await.unwrap();
+    let shard = KeyHash::of("everywhere@example.com").shard(world.lake.charter().customer_shards);
+    let woken = event(world.lake.bucket(), &layout::customers(Table::CustomerTrusted, shard));
+    let answer = functions.invoke(Table::AccelerometerTrusted, &woken).await;
+    assert_eq!(answer, Ok(json!({"batchItemFailures": []})));
+    assert_eq!(world.rows(Table::AccelerometerTrusted).await.len(), MANY);
+    assert_eq!(merged(&world).await, parts);
+
+    // What lands later is found beside them.
+    land_one_by_one(&world, MANY..MANY + 2).await;
+    world.put(CUSTOMERS, customer("everywhere", 1, None)).await;
+    world.deliver(Table::CustomerTrusted, CUSTOMERS).await.unwrap();
+    let answer = functions.invoke(Table::AccelerometerTrusted, &woken).await;
+    assert_eq!(answer, Ok(json!({"batchItemFailures": []})));
+    assert!(world.rows(Table::AccelerometerTrusted).await.is_empty());
+}
+
+#[tokio::test]
+async fn killed_on_the_way_a_search_leaves_an_index_that_finds_all() {
+    let mut half_merged = 0;
+    // Each of the parts is read and put, so this stops among them some times.
+    for stop_before in (0..).step_by(7) {
+        let world = World::new(Ever).await;
+        land_one_by_one(&world, 0..MANY).await;
+        world.put(CUSTOMERS, customer("everywhere", 0, Some(0))).await;
+        world.deliver(Table::CustomerTrusted, CUSTOMERS).await.unwrap();
+        let shard = KeyHash::of("everywhere@example.com").shard(world.lake.charter().customer_shards);
+        let woken = event(world.lake.bucket(), &layout::customers(Table::CustomerTrusted, shard));
+        let gate = Gate::new(world.http_client(), stop_before);
+        let slow = world.over(SharedHttpClient::new(gate.clone()));
+        let mut finished = false;
+        tokio::select! {
+            biased;
+            _ = slow.invoke(Table::AccelerometerTrusted, &woken) => finished = true,
+            () = gate.stopped() => {}
+        }
+        if finished {
+            break;
+        }
+        let parts = merged(&world).await.len();
+        half_merged += usize::from((1..IndexPart::all().count()).contains(&parts));
+        let answer = world.invoke(Table::AccelerometerTrusted, &woken).await;
+        assert_eq!(answer, Ok(json!({"batchItemFailures": []})), "stopped before request {stop_before}");
+        let rows = world.rows(Table::AccelerometerTrusted).await.len();
+        assert_eq!(rows, MANY, "stopped before request {stop_before}");
+        let before = world.objects().await;
+        world.invoke(Table::AccelerometerTrusted, &woken).await.unwrap();
+        assert_eq!(world.objects().await, before, "stopped before request {stop_before}");
+        for file in [0, MANY - 1] {
+            let rows = files_of(&world, &people(file)[ENTRIES_MAX]).await;
+            assert_eq!(rows, 1, "{file}, stopped before request {stop_before}");
+        }
+    }
+    assert!(half_merged > 0, "never stopped among the parts");
 }

@@ -3,9 +3,10 @@
 //! The receipt of a file counts over all shards that have records of it. So this is in front of the records themselves, and
 //! is read without them.
 
-use super::front::{Front, unpacked};
+use super::front::Front;
 use crate::Corrupt;
 use crate::layout::{FileName, Place};
+use crate::packed::unpacked;
 use crate::table::Table;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -52,7 +53,7 @@ impl Accounts {
     /// Reads a shard's object, or as much of it as is [needed](Self::needed).
     pub fn decode(bytes: Bytes) -> Result<Self, Corrupt> {
         let front = Front::of(TABLE, &bytes)?;
-        Ok(Self { version: front.version, files: unpacked(TABLE, &front.accounts)? })
+        Ok(Self { version: front.version, files: unpacked(TABLE.name(), &front.accounts)? })
     }
 
     /// The version of the shard.

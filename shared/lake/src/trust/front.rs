@@ -7,9 +7,6 @@
 use crate::Corrupt;
 use crate::table::Table;
 use bytes::Bytes;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use std::fmt::Display;
 
 const MAGIC: &[u8] = b"PAR1";
 /// The version of the shard and the length of each section, little-endian.
@@ -72,23 +69,6 @@ impl Front {
     }
 }
 
-/// A section that holds `what`, much of which is alike.
-pub(super) fn packed<T: Serialize + ?Sized>(table: Table, what: &T) -> Result<Bytes, Corrupt> {
-    let corrupt = |error: &dyn Display| Corrupt::new(table.name(), error);
-    let plain = postcard::to_allocvec(what).map_err(|error| corrupt(&error))?;
-    zstd::encode_all(plain.as_slice(), 1).map(Bytes::from).map_err(|error| corrupt(&error))
-}
-
-/// What a packed section holds.
-pub(super) fn unpacked<T: DeserializeOwned>(table: Table, section: &[u8]) -> Result<T, Corrupt> {
-    let corrupt = |error: &dyn Display| Corrupt::new(table.name(), error);
-    let plain = zstd::decode_all(section).map_err(|error| corrupt(&error))?;
-    match postcard::take_from_bytes(&plain).map_err(|error| corrupt(&error))? {
-        (what, []) => Ok(what),
-        _ => Err(corrupt(&"a section in front of its rows goes on behind its end")),
-    }
-}
-
 /// The version, and where each section ends.
 fn numbers(object: &[u8]) -> Option<(u64, [usize; NUMBERS - 1])> {
     let (numbers, _) = object.strip_prefix(MAGIC)?.as_chunks::<NUMBER_BYTES>();
@@ -135,17 +115,6 @@ mod tests {
         assert_eq!(sections(&of(accounts).unwrap()), [&b"lookups"[..], b"changed", b"accounts", b""]);
         assert_eq!(sections(&of(accounts - 1).unwrap())[2], b"");
         assert!((0..SECTIONS_AT).all(|bytes| Front::up_to_changed(&object[..bytes]).is_none()));
-    }
-
-    #[test]
-    fn a_packed_section_is_what_was_packed_and_no_more() {
-        let what = vec!["a".to_owned(), "b".to_owned()];
-        let section = packed(TABLE, &what).unwrap();
-        assert_eq!(unpacked::<Vec<String>>(TABLE, &section).unwrap(), what);
-        assert!((0..section.len()).all(|bytes| unpacked::<Vec<String>>(TABLE, &section[..bytes]).is_err()));
-        let more = [zstd::decode_all(&section[..]).unwrap(), vec![0]].concat();
-        let section = zstd::encode_all(&more[..], 1).unwrap();
-        assert!(unpacked::<Vec<String>>(TABLE, &section).is_err());
     }
 
     #[test]

@@ -8,11 +8,13 @@
 //! in a run of files, so that a shard's size follows the changes and not the days.
 
 use super::accounts::{Account, LandedFile};
-use super::front::{Front, packed, unpacked};
+use super::front::Front;
 use crate::Corrupt;
 use crate::customer::{Customer, excluded};
 use crate::hash::{ContentDigest, KeyHash};
 use crate::layout::{FileName, Place};
+use crate::packed::{packed, unpacked};
+use crate::runs::Runs;
 use crate::table::Table;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,7 +60,10 @@ impl<'a> Landing<'a> {
 impl Records {
     /// Reads the records of a shard.
     pub(super) fn decode(front: &Front) -> Result<Self, Corrupt> {
-        let records = Self { files: unpacked(TABLE, &front.accounts)?, customers: unpacked(TABLE, &front.records)? };
+        let records = Self {
+            files: unpacked(TABLE.name(), &front.accounts)?,
+            customers: unpacked(TABLE.name(), &front.records)?,
+        };
         match records.is_sound() {
             true => Ok(records),
             false => Err(Corrupt::new(TABLE.name(), "it remembers records of files that it does not list")),
@@ -67,15 +72,14 @@ impl Records {
 
     /// What is in front of a shard's rows, with nothing but its records.
     pub(super) fn front(&self) -> Result<Front, Corrupt> {
-        let (accounts, records) = (packed(TABLE, &self.files)?, packed(TABLE, &self.customers)?);
+        let (accounts, records) = (packed(TABLE.name(), &self.files)?, packed(TABLE.name(), &self.customers)?);
         Ok(Front { accounts, records, ..Front::default() })
     }
 
     /// Whether each record stands in files that are listed, as of all that was written here.
     fn is_sound(&self) -> bool {
         let files = self.files.len();
-        let listed = |(first, last): &(u32, u32)| first <= last && (*last as usize) < files;
-        self.customers.values().flatten().all(|record| record.files.0.iter().all(listed))
+        self.customers.values().flatten().all(|record| record.files.are_below(files))
     }
 
     /// Replaces what `file` says of this shard's customers by `customers`; the keys for which that is a change. Each of
@@ -245,76 +249,9 @@ impl AccountChanges {
     }
 }
 
-/// A set of file numbers as sorted, inclusive runs.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-struct Runs(Vec<(u32, u32)>);
-
-impl Runs {
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn iter(&self) -> impl Iterator<Item = u32> {
-        self.0.iter().flat_map(|(first, last)| *first..=*last)
-    }
-
-    fn last(&self) -> Option<u32> {
-        self.0.last().map(|(_, last)| *last)
-    }
-
-    fn contains(&self, id: u32) -> bool {
-        self.0.iter().any(|(first, last)| (*first..=*last).contains(&id))
-    }
-
-    fn insert(&mut self, id: u32) {
-        if self.contains(id) {
-            return;
-        }
-        let at = self.0.partition_point(|(first, _)| *first < id);
-        self.0.insert(at, (id, id));
-        if at + 1 < self.0.len() && self.0[at + 1].0 == id + 1 {
-            self.0[at].1 = self.0.remove(at + 1).1;
-        }
-        if at > 0 && self.0[at - 1].1 + 1 == id {
-            self.0[at - 1].1 = self.0.remove(at).1;
-        }
-    }
-
-    fn remove(&mut self, id: u32) {
-        let Some(at) = self.0.iter().position(|(first, last)| (*first..=*last).contains(&id)) else { return };
-        let (first, last) = self.0.remove(at);
-        if id < last {
-            self.0.insert(at, (id + 1, last));
-        }
-        if first < id {
-            self.0.insert(at, (first, id - 1));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn runs_hold_what_a_set_holds() {
-        let mut runs = Runs::default();
-        let mut set = BTreeSet::new();
-        // A walk over all residues: fills, holes and merges on both sides.
-        for i in 0..400_u32 {
-            let id = i * 37 % 50;
-            if i * 7 % 3 == 0 {
-                runs.remove(id);
-                set.remove(&id);
-            } else {
-                runs.insert(id);
-                set.insert(id);
-            }
-            assert_eq!(runs.iter().collect::<Vec<_>>(), set.iter().copied().collect::<Vec<_>>());
-            assert!(runs.0.windows(2).all(|w| w[0].1 + 1 < w[1].0), "{runs:?}");
-        }
-    }
 
     fn place(day: u32) -> Place {
         Place { bucket: "b".into(), key: format!("customer/landing/{day:03}.json") }
@@ -352,6 +289,6 @@ mod tests {
             let day = place(day);
             records.replace(&FileName::of(&day), &day, &[Landing::of(&customer)], |_, _| {});
         }
-        assert_eq!(records.customers[&customer.key()][0].files.0, [(0, 364)]);
+        assert_eq!(records.customers[&customer.key()][0].files, (0..365).collect());
     }
 }
