@@ -11,7 +11,7 @@ use crate::policy::ConsentPolicy;
 use crate::readers::Readers;
 use crate::table::Table;
 use bytes::Bytes;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 const TABLE: Table = Table::CustomerCurated;
 
@@ -62,9 +62,10 @@ impl CuratedShard {
         }
         let rows: Vec<Customer> = curated.into_iter().cloned().collect();
         let next = Self { owners: owners_of(&rows), rows, versions: Versions::default() };
-        let serials: BTreeSet<KeyHash> = self.owners.iter().chain(next.owners.iter()).map(|(key, _)| key).collect();
         // The whole record: of owners in several shards the one with the latest record is chosen.
-        let changed = serials.into_iter().filter(|serial| self.owner(*serial) != next.owner(*serial));
+        let gone_or_other = self.owners.iter().filter(|(serial, _)| self.owner(*serial) != next.owner(*serial));
+        let new = next.owners.iter().filter(|(serial, _)| self.owners.get(*serial).is_none());
+        let changed = gone_or_other.chain(new).map(|(serial, _)| serial);
         let versions = self.versions.next(changed);
         Some(Self { versions, ..next })
     }
@@ -75,7 +76,7 @@ fn owners_of(rows: &[Customer]) -> KeyNumbers {
     for (place, customer) in rows.iter().enumerate() {
         let Some(serial) = customer.serialnumber.as_deref().map(KeyHash::of) else { continue };
         let owner = owners.entry(serial).or_insert(place);
-        if customer.cmp_latest(&rows[*owner]).is_gt() {
+        if *owner != place && customer.cmp_latest(&rows[*owner]).is_gt() {
             *owner = place;
         }
     }
