@@ -85,16 +85,21 @@ impl Derivation for Curation<'_> {
         let CustomerCurated { lake, trusted } = self.function;
         let trusted_at = lake.at(layout::customers(Table::CustomerTrusted, self.shard));
         let readers_at = lake.at(layout::readers(self.shard));
-        let trusted = inputs.decoded(trusted, &trusted_at, TrustedShard::decode).await?.unwrap_or_default();
+        let before = stored.iter().cloned().map(|stored| async move {
+            let shard = stored.body.map(CuratedShard::decode).transpose();
+            shard.map(Option::unwrap_or_default).map_err(Error::corrupt(stored.place))
+        });
+        // Both are decoded, on two cores if there are.
+        let (trusted, before) =
+            tokio::join!(inputs.decoded(trusted, &trusted_at, TrustedShard::decode), aws::spread(before));
+        let trusted = trusted?.unwrap_or_default();
         let readers = inputs.read(&readers_at).await?.as_ref().map(Readers::decode).transpose();
         let readers = readers.map_err(Error::corrupt(readers_at))?.unwrap_or_default();
         let mut bodies = Vec::new();
-        for stored in stored {
-            let corrupt = || Error::corrupt(stored.place.clone());
-            let before =
-                stored.body.clone().map(CuratedShard::decode).transpose().map_err(corrupt())?.unwrap_or_default();
-            let after = before.curate(&trusted, &readers, lake.charter().consent_policy);
-            bodies.push(after.map(|after| after.encode()).transpose().map_err(corrupt())?);
+        for (before, stored) in before.into_iter().zip(stored) {
+            let after = before?.curate(&trusted, &readers, lake.charter().consent_policy);
+            let body = after.map(|after| after.encode()).transpose();
+            bodies.push(body.map_err(Error::corrupt(stored.place.clone()))?);
         }
         Ok(Derived { bodies, report: () })
     }
