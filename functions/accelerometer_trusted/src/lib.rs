@@ -24,6 +24,7 @@ use lake::table::Table;
 use lake::trust::consents::Consents;
 use lake::trust::{Owner, Versions};
 use reading_files::announce::Announced;
+use reading_files::index::{LIMITS, Limits};
 use reading_files::{Customers, ReadingFiles, Rule};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -67,7 +68,12 @@ pub struct AccelerometerTrusted {
 impl AccelerometerTrusted {
     /// The function on `lake`.
     pub fn new(lake: Lake) -> Self {
-        Self { files: ReadingFiles::new(lake) }
+        Self::with_limits(lake, LIMITS)
+    }
+
+    /// The function on `lake`, with other limits of the index.
+    pub fn with_limits(lake: Lake, limits: Limits) -> Self {
+        Self { files: ReadingFiles::new(lake, limits) }
     }
 }
 

@@ -21,6 +21,7 @@ use lake::reading::{Key, StepTrainer};
 use lake::table::Table;
 use lake::trust::owners::{Candidate, Owners};
 use lake::trust::{Owner, Versions};
+use reading_files::index::{LIMITS, Limits};
 use reading_files::{Customers, ReadingFiles, Rule};
 use std::collections::BTreeSet;
 
@@ -76,7 +77,12 @@ pub struct StepTrainerTrusted {
 impl StepTrainerTrusted {
     /// The function on `lake`.
     pub fn new(lake: Lake) -> Self {
-        Self { files: ReadingFiles::new(lake) }
+        Self::with_limits(lake, LIMITS)
+    }
+
+    /// The function on `lake`, with other limits of the index.
+    pub fn with_limits(lake: Lake, limits: Limits) -> Self {
+        Self { files: ReadingFiles::new(lake, limits) }
     }
 }
 

@@ -34,11 +34,13 @@ pub enum Broken {
     NeverRecounts,
     /// A warm function does not ask whether the customers changed.
     TrustsItsCache,
+    /// What is merged of the index is taken for all of it.
+    ReadsOnlyMerged,
 }
 
 impl Broken {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Unconditional,
         Self::InputsFirst,
         Self::NoRecheck,
@@ -51,6 +53,7 @@ impl Broken {
         Self::RegistersWritesOnly,
         Self::NeverRecounts,
         Self::TrustsItsCache,
+        Self::ReadsOnlyMerged,
     ];
 }
 

@@ -1,7 +1,7 @@
 //! Says what a file may touch, before anything is touched.
 
 use crate::content::Landed;
-use crate::index;
+use crate::index::{self, Limits};
 use aws::lake::Lake;
 use aws::store::{Put, Read, Version};
 use derivation::{ATTEMPTS_MAX, Error};
@@ -28,6 +28,7 @@ pub struct Announced {
 /// announcement", so one too many does no harm, while a key that is announced without one would not be found.
 pub async fn announce<R: Reading>(
     lake: &Lake,
+    limits: Limits,
     place: &Place,
     file: &FileName,
     landed: &Landed<R>,
@@ -36,7 +37,7 @@ pub async fn announce<R: Reading>(
     let key = layout::announcement(R::SOURCE, file);
     // Most files are new. If this one is not, the put tells. Only a bulk entry is worth a look: perhaps the file is in one
     // together with others, and one of its own would be new.
-    let (mut version, mut before) = match entered || !is_bulk(landed) {
+    let (mut version, mut before) = match entered || !is_bulk(limits, landed) {
         true => (Version::Absent, None),
         false => read(lake, &key).await?,
     };
@@ -47,7 +48,7 @@ pub async fn announce<R: Reading>(
         if !entered {
             let known: HashSet<KeyHash> = before.iter().flat_map(Announcement::hashes).collect();
             let new = hashes(landed).filter(|key| !known.contains(key)).collect();
-            index::enter(lake, R::SOURCE, [(file, new)]).await?;
+            index::enter(lake, limits, R::SOURCE, [(file, new)]).await?;
             entered = true;
         }
         let announcement = Announcement::of(before.as_ref(), place, &landed.etag, &landed.readings);
@@ -62,14 +63,18 @@ pub async fn announce<R: Reading>(
 }
 
 /// Enters the keys of files that land together, if several of them are to share a bulk entry. Whether it was done.
-pub(crate) async fn enter_together<R: Reading>(lake: &Lake, files: &[(&FileName, &Landed<R>)]) -> Result<bool, Error> {
-    let mut bulk = files.iter().filter(|(_, landed)| is_bulk(landed));
+pub(crate) async fn enter_together<R: Reading>(
+    lake: &Lake,
+    limits: Limits,
+    files: &[(&FileName, &Landed<R>)],
+) -> Result<bool, Error> {
+    let mut bulk = files.iter().filter(|(_, landed)| is_bulk(limits, landed));
     let (Some((file, _)), Some(_)) = (bulk.next(), bulk.next()) else { return Ok(false) };
     // If one is announced already, its event came again, and so perhaps did those of the others: each is to be looked at.
     if lake.store.version(&lake.at(layout::announcement(R::SOURCE, file))).await? != Version::Absent {
         return Ok(false);
     }
-    index::enter(lake, R::SOURCE, files.iter().map(|(file, landed)| (*file, hashes(landed).collect()))).await?;
+    index::enter(lake, limits, R::SOURCE, files.iter().map(|(file, landed)| (*file, hashes(landed).collect()))).await?;
     Ok(true)
 }
 
@@ -77,8 +82,8 @@ fn hashes<R: Reading>(landed: &Landed<R>) -> impl Iterator<Item = KeyHash> {
     landed.readings.keys().iter().map(|key| key.hash)
 }
 
-fn is_bulk<R: Reading>(landed: &Landed<R>) -> bool {
-    index::is_bulk(landed.readings.keys().len())
+fn is_bulk<R: Reading>(limits: Limits, landed: &Landed<R>) -> bool {
+    limits.is_bulk(landed.readings.keys().len())
 }
 
 /// Reads the announcement at `key`.

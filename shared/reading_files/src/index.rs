@@ -19,32 +19,44 @@ use lake::merged_entries::MergedEntries;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Files with more keys than this are in a bulk entry instead of having an entry for each key.
-pub const ENTRIES_MAX: usize = 16;
+/// When the index takes which form. The files that are found are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Files with more keys than this are in a bulk entry instead of having an entry for each key.
+    pub entries_max: usize,
+    /// So many bulk entries are read one by one; of more, it is worth to merge them.
+    pub unmerged_max: usize,
+}
 
-/// So many bulk entries are read one by one; of more, it is worth to merge them.
-pub const UNMERGED_MAX: usize = 16;
-/// Entries are merged together up to about so many bytes, so that they fit into memory.
+/// Those of a lake that is not made for a test.
+pub const LIMITS: Limits = Limits { entries_max: 16, unmerged_max: 16 };
+
+/// So many entries are read at once to be merged,
+const READ_AT_ONCE: usize = 16;
+/// and merged together up to about so many bytes, so that they fit into memory.
 const ROUND_BYTES: usize = 16 << 20;
 
 /// The names of bulk entries that were read since nothing merged has them.
 #[derive(Debug)]
 pub struct Unmerged(Vec<String>);
 
-/// Whether so many keys are to be in a bulk entry.
-pub(crate) fn is_bulk(keys: usize) -> bool {
-    keys > ENTRIES_MAX
+impl Limits {
+    /// Whether so many keys are to be in a bulk entry.
+    pub(crate) fn is_bulk(self, keys: usize) -> bool {
+        keys > self.entries_max
+    }
 }
 
 /// Enters keys of files, before they are announced.
 pub(crate) async fn enter(
     lake: &Lake,
+    limits: Limits,
     source: Source,
     files: impl IntoIterator<Item = (&FileName, Vec<KeyHash>)>,
 ) -> Result<(), Error> {
     let (mut entries, mut bulk) = (Vec::new(), Vec::new());
     for (file, keys) in files {
-        match is_bulk(keys.len()) {
+        match limits.is_bulk(keys.len()) {
             true => bulk.push((file.clone(), keys.into_iter())),
             false => {
                 entries.extend(keys.into_iter().map(|key| (layout::index_entry(source, key, file), Bytes::new())));
@@ -109,7 +121,7 @@ impl<R: Rule> ReadingFiles<R> {
         entries: impl ExactSizeIterator<Item = &String>,
     ) -> Result<(BTreeSet<FileName>, Unmerged), Error> {
         let mut merged: Vec<Arc<MergedEntries>> = Vec::new();
-        let are_many = entries.len() > UNMERGED_MAX;
+        let are_many = entries.len() > self.limits.unmerged_max;
         if are_many {
             let parts: BTreeSet<IndexPart> = keys.iter().map(|key| key.index_part()).collect();
             let read = parts.into_iter().map(async |part| Ok::<_, Error>(self.merged_entries(part).await?.1));
@@ -117,6 +129,9 @@ impl<R: Rule> ReadingFiles<R> {
         }
         let mut files: BTreeSet<FileName> = merged.iter().flat_map(|merged| merged.files_with(keys)).cloned().collect();
         let has = |entry: &str| are_many && merged.iter().all(|merged| merged.has(entry));
+        #[cfg(feature = "broken")]
+        let has =
+            |entry: &str| has(entry) || are_many && derivation::broken::is(derivation::broken::Broken::ReadsOnlyMerged);
         let names = entries.filter_map(|key| key.strip_prefix(&layout::bulk_index(Self::SOURCE)).map(str::to_owned));
         let unmerged: Vec<String> = names.filter(|name| !has(name)).collect();
         // All entries together may be more than fits into memory.
@@ -132,11 +147,11 @@ impl<R: Rule> ReadingFiles<R> {
     ///
     /// If another function changes a part meanwhile, that part is left as it is.
     pub async fn merge(&self, Unmerged(entries): Unmerged) -> Result<(), Error> {
-        if entries.len() <= UNMERGED_MAX {
+        if entries.len() <= self.limits.unmerged_max {
             return Ok(());
         }
         let (mut round, mut bytes) = (Vec::new(), 0);
-        for names in entries.chunks(UNMERGED_MAX) {
+        for names in entries.chunks(READ_AT_ONCE) {
             let read = names.iter().map(async |name| Ok::<_, Error>((name.clone(), self.bulk_entry(name).await?)));
             for (name, entry) in aws::all(read).await? {
                 let Some(entry) = entry else { continue };

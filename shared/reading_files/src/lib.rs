@@ -33,6 +33,7 @@ use derivation::broken::{self, Broken};
 use derivation::{ATTEMPTS_MAX, CACHE_BYTES_MAX, Cache, Error, Start, publish, publish_first};
 use derive::{FileReport, FilesDerivation};
 use futures::stream::StreamExt;
+use index::Limits;
 use lake::Corrupt;
 #[cfg(feature = "broken")]
 use lake::announcement::Announcement;
@@ -100,6 +101,7 @@ impl<S> Customers<S> {
 /// The landing files of one kind of readings. A clone shares what is kept in memory.
 pub struct ReadingFiles<R: Rule> {
     lake: Lake,
+    limits: Limits,
     shards: Arc<Cache<R::Shard>>,
     bulk: Arc<Cache<BulkEntry>>,
     merged: Arc<Cache<MergedEntries>>,
@@ -107,8 +109,9 @@ pub struct ReadingFiles<R: Rule> {
 
 impl<R: Rule> Clone for ReadingFiles<R> {
     fn clone(&self) -> Self {
-        let Self { lake, shards, bulk, merged } = self;
-        Self { lake: lake.clone(), shards: shards.clone(), bulk: bulk.clone(), merged: merged.clone() }
+        let Self { lake, limits, shards, bulk, merged } = self;
+        let (shards, bulk, merged) = (shards.clone(), bulk.clone(), merged.clone());
+        Self { lake: lake.clone(), limits: *limits, shards, bulk, merged }
     }
 }
 
@@ -166,14 +169,14 @@ type Outcome = (Place, Result<Option<Announced>, Error>);
 impl<R: Rule> ReadingFiles<R> {
     const SOURCE: Source = R::Reading::SOURCE;
 
-    /// The landing files of `lake`.
-    pub fn new(lake: Lake) -> Self {
+    /// The landing files of `lake`, found by an index with these limits.
+    pub fn new(lake: Lake, limits: Limits) -> Self {
         let shards = match R::START {
             Some(start) => Cache::of_starts(CACHE_BYTES_MAX, start),
             None => Cache::new(CACHE_BYTES_MAX),
         };
         let (bulk, merged) = (Cache::new(CACHE_BYTES_MAX), Cache::new(CACHE_BYTES_MAX));
-        Self { lake, shards: Arc::new(shards), bulk: Arc::new(bulk), merged: Arc::new(merged) }
+        Self { lake, limits, shards: Arc::new(shards), bulk: Arc::new(bulk), merged: Arc::new(merged) }
     }
 
     /// The lake.
@@ -311,7 +314,7 @@ impl<R: Rule> ReadingFiles<R> {
     async fn announce(&self, files: &[AtPlace<R>], propagated: bool) -> Vec<Result<Option<Announced>, Error>> {
         let landed = files.iter().filter_map(|file| Some((&file.file, file.landed.as_ref()?)));
         let landed: Vec<_> = landed.filter(|_| !propagated).collect();
-        let entered = announce::enter_together(&self.lake, &landed).await.unwrap_or_else(|error| {
+        let entered = announce::enter_together(&self.lake, self.limits, &landed).await.unwrap_or_else(|error| {
             let (files, error) = (landed.len(), aws::with_causes(&error));
             tracing::warn!(files, error, "entering files together failed; now one by one");
             false
@@ -330,7 +333,9 @@ impl<R: Rule> ReadingFiles<R> {
             }
             // Only a file's own event announces it. A propagation that was killed behind an announcement of a version
             // that is replaced meanwhile would leave it wrong, and nobody would come back to it.
-            Some(landed) if !propagated => announce::announce(&self.lake, place, file, landed, entered).await.map(Some),
+            Some(landed) if !propagated => {
+                announce::announce(&self.lake, self.limits, place, file, landed, entered).await.map(Some)
+            }
             // A file that is gone is derived from what is left of it: its own event may have been cut short.
             Some(_) | None => {
                 let key = layout::announcement(Self::SOURCE, file);
@@ -360,7 +365,7 @@ impl<R: Rule> ReadingFiles<R> {
         #[cfg(feature = "broken")]
         for found in found.iter().filter(|found| broken::is(Broken::AnnounceLate) && !found.propagated) {
             if let Basis::Landed(landed) = &found.basis {
-                announce::announce(&self.lake, &found.place, &found.file, landed, false).await?;
+                announce::announce(&self.lake, self.limits, &found.place, &found.file, landed, false).await?;
             }
         }
         #[cfg(feature = "broken")]

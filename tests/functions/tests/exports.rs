@@ -9,13 +9,15 @@ use lake::hash::{IndexPart, KeyHash};
 use lake::layout::{self, FileName, Source};
 use lake::policy::ConsentPolicy::{AtReading, Ever};
 use lake::table::Table;
-use reading_files::index::{ENTRIES_MAX, UNMERGED_MAX};
+use reading_files::index::LIMITS;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 const CUSTOMERS: &str = "customer/landing/c.json";
 const FILES: usize = 12;
+const ENTRIES_MAX: usize = LIMITS.entries_max;
+const UNMERGED_MAX: usize = LIMITS.unmerged_max;
 
 fn key_of(file: usize) -> String {
     format!("accelerometer/landing/{file:02}.json")

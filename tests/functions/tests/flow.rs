@@ -44,7 +44,7 @@ async fn readings_may_land_before_their_customer() {
 #[tokio::test]
 async fn a_file_of_many_keys_is_found_as_well() {
     let world = World::new(Ever).await;
-    let names: Vec<String> = (0..reading_files::index::ENTRIES_MAX + 9).map(|i| format!("n{i}")).collect();
+    let names: Vec<String> = (0..reading_files::index::LIMITS.entries_max + 9).map(|i| format!("n{i}")).collect();
     world.land(STEPS, &names.iter().map(|name| step(name, 5)).collect::<String>()).await;
     world.land(MOTIONS, &names.iter().map(|name| motion(name, 5)).collect::<String>()).await;
     world.land(CUSTOMERS, &names[..3].iter().map(|name| customer(name, 0, Some(0))).collect::<String>()).await;

@@ -8,6 +8,7 @@ use customer_curated::CustomerCurated;
 use customer_trusted::CustomerTrusted;
 use lake::table::Table;
 use machine_learning_curated::MachineLearningCurated;
+use reading_files::index::{LIMITS, Limits};
 use serde_json::Value;
 use step_trainer_trusted::StepTrainerTrusted;
 
@@ -28,11 +29,16 @@ pub enum AnyFunction {
 impl AnyFunction {
     /// A cold instance of the function that derives `table`; none if no function does.
     pub fn new(table: Table, lake: Lake) -> Option<Self> {
+        Self::with_limits(table, lake, LIMITS)
+    }
+
+    /// As [`Self::new`], with other limits of the index.
+    pub fn with_limits(table: Table, lake: Lake, limits: Limits) -> Option<Self> {
         Some(match table {
             Table::CustomerTrusted => Self::CustomerTrusted(CustomerTrusted::new(lake)),
-            Table::AccelerometerTrusted => Self::AccelerometerTrusted(AccelerometerTrusted::new(lake)),
+            Table::AccelerometerTrusted => Self::AccelerometerTrusted(AccelerometerTrusted::with_limits(lake, limits)),
             Table::CustomerCurated => Self::CustomerCurated(CustomerCurated::new(lake)),
-            Table::StepTrainerTrusted => Self::StepTrainerTrusted(StepTrainerTrusted::new(lake)),
+            Table::StepTrainerTrusted => Self::StepTrainerTrusted(StepTrainerTrusted::with_limits(lake, limits)),
             Table::MachineLearningCurated => Self::MachineLearningCurated(MachineLearningCurated::new(lake)),
             Table::CustomerLanding | Table::AccelerometerLanding | Table::StepTrainerLanding => return None,
         })

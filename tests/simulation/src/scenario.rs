@@ -20,6 +20,9 @@ pub struct Scenario {
     pub policy: ConsentPolicy,
     /// Into how many shards customers are split.
     pub customer_shards: u16,
+    /// Whether the index takes for few keys and files the forms that are meant for many.
+    #[serde(default)]
+    pub small_index: bool,
     /// The landings. The next phase begins when nothing is left to deliver of the one before.
     pub phases: Vec<Vec<Landing>>,
 }

@@ -154,7 +154,7 @@ mod tests {
             Landing { at_ms: i, key: format!("customer/landing/{i}.json"), content: Content::Lines(lines) }
         };
         let phases = (0..3).map(|phase| (3 * phase..3 * phase + 3).map(landing).collect()).collect();
-        let scenario = Scenario { policy: ConsentPolicy::Ever, customer_shards: 1, phases };
+        let scenario = Scenario { policy: ConsentPolicy::Ever, customer_shards: 1, small_index: false, phases };
         Case { scenario, faults: Faults::all(), schedule: 7 }
     }
 

@@ -20,6 +20,7 @@ use lake::hash::ShardCount;
 use lake::policy::Charter;
 use lake::table::Table;
 use local::Cloud;
+use reading_files::index::{LIMITS, Limits};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -28,6 +29,8 @@ use std::time::{Duration, SystemTime};
 use tokio::task::JoinSet;
 
 const BUCKET: &str = "stedi";
+/// Nearly every file has a bulk entry, and they are merged as soon as there are two.
+const SMALL: Limits = Limits { entries_max: 1, unmerged_max: 1 };
 /// Lambda ends an invocation after fifteen minutes.
 const LIFE_MAX: Duration = Duration::from_secs(15 * 60);
 /// A run that makes more requests does not come to rest.
@@ -278,7 +281,8 @@ impl<'a> World<'a> {
         let wire = Wire::new(self.cloud.http_client(), self.run.clone(), invocation.clone());
         let client: SharedHttpClient = wire.client();
         let lake = aws::connect::over(client, local::REGION, &self.settings);
-        Some(Instance { function: AnyFunction::new(function, lake)?, wire })
+        let limits = if self.case.scenario.small_index { SMALL } else { LIMITS };
+        Some(Instance { function: AnyFunction::with_limits(function, lake, limits)?, wire })
     }
 
     fn finish(&mut self, Finished { number, instance, end }: Finished) {

@@ -31,6 +31,7 @@ const SEEDS_MAX: &[(Broken, u64)] = &[
     (Broken::RegistersWritesOnly, 300),
     (Broken::NeverRecounts, 300),
     (Broken::TrustsItsCache, 100),
+    (Broken::ReadsOnlyMerged, 500),
 ];
 const THREADS: usize = 2;
 

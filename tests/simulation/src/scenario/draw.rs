@@ -31,7 +31,8 @@ impl Scenario {
         let customer_shards = *pick(rng, &[1, 2, 3, 16]);
         let mut drawing = Drawing::new(rng);
         let phases = (0..drawing.rng.usize(1..=3)).map(|phase| drawing.phase(phase)).collect();
-        Self { policy, customer_shards, phases }
+        let small_index = rng.bool();
+        Self { policy, customer_shards, small_index, phases }
     }
 }
 
