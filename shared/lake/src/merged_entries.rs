@@ -87,30 +87,39 @@ impl MergedEntries {
         }
         let new_files = new.iter().flat_map(|(_, entry)| entry.in_part(part)).map(|(file, _)| file);
         let files: BTreeSet<&FileName> = self.lists.files.iter().chain(new_files).collect();
-        // There are fewer files than bytes.
+        // A number for each: they have more bytes than 32 bits count.
         let places: HashMap<&FileName, u32> = files.iter().copied().zip(0..).collect();
 
-        // The sets as they were, with the places of today.
+        // Of each key which set of files it had, and which it has now as well. Few differ: what many keys share is never
+        // held for each of them.
         let place = |file: &FileName| places.get(file).copied();
-        let sets: Vec<Runs> =
-            (0..self.lists.sets.len() as u64).map(|set| self.set(set).filter_map(place).collect()).collect();
-        let mut files_of: BTreeMap<KeyHash, Runs> = BTreeMap::new();
-        for (key, set) in self.keys.iter() {
-            files_of.insert(key, usize::try_from(set).ok().and_then(|set| sets.get(set)).cloned().unwrap_or_default());
-        }
+        let mut now: BTreeMap<KeyHash, Runs> = BTreeMap::new();
         for (file, keys) in new.iter().flat_map(|(_, entry)| entry.in_part(part)) {
             let Some(place) = place(file) else { continue };
-            keys.for_each(|key| files_of.entry(key).or_default().insert(place));
+            keys.for_each(|key| now.entry(key).or_default().insert(place));
+        }
+        let mut both: BTreeMap<(Option<u64>, Runs), usize> = BTreeMap::new();
+        let mut both_of: BTreeMap<KeyHash, usize> = BTreeMap::new();
+        let had = self.keys.iter().map(|(key, set)| (key, Some(set), now.get(&key).cloned().unwrap_or_default()));
+        let has_only = now.iter().filter(|(key, _)| self.keys.get(**key).is_none());
+        for (key, had, has) in had.chain(has_only.map(|(key, has)| (*key, None, has.clone()))) {
+            let next = both.len();
+            both_of.insert(key, *both.entry((had, has)).or_insert(next));
         }
 
-        let sets: BTreeSet<Runs> = files_of.values().cloned().collect();
-        let number_of: BTreeMap<&Runs, u64> = sets.iter().zip(0..).collect();
-        let keys = files_of.iter().map(|(key, set)| (*key, number_of.get(set).copied())).collect();
-        let keys = KeyNumbers::default().with(&keys);
+        let mut sets: Vec<Runs> = vec![Runs::default(); both.len()];
+        for ((had, mut has), number) in both {
+            had.into_iter().flat_map(|set| self.set(set)).filter_map(place).for_each(|place| has.insert(place));
+            sets[number] = has;
+        }
+        let numbers: BTreeMap<&Runs, u64> = sets.iter().collect::<BTreeSet<_>>().into_iter().zip(0..).collect();
+        let set_of = |both: usize| sets.get(both).and_then(|set| numbers.get(set)).copied();
+        let keys = KeyNumbers::default().with(&both_of.iter().map(|(key, both)| (*key, set_of(*both))).collect());
+        let sets: Vec<Runs> = numbers.into_keys().cloned().collect();
         let entries =
             self.lists.entries.iter().cloned().chain(new.iter().map(|(name, _)| (*name).to_owned())).collect();
-        let (files, sets) = (files.into_iter().cloned().collect(), sets.into_iter().collect());
-        Some(Self { lists: Lists { entries, files, sets, keys: files_of.len() }, keys })
+        let files = files.into_iter().cloned().collect();
+        Some(Self { lists: Lists { entries, files, sets, keys: both_of.len() }, keys })
     }
 }
 

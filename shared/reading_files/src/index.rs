@@ -3,8 +3,8 @@
 //! The usual upload of one phone has few keys: each gets an empty entry that names the file. An export has many: they are
 //! listed in a bulk entry, which exports that land together share. An entry may say too much, never too little.
 //!
-//! A key may be in any bulk entry, and there are more of them every day. So whoever had to read many [merges](ReadingFiles::merge)
-//! them, by parts of the keys; what is merged says which entries it has everything of, and only the others are read.
+//! A key may be in any bulk entry, and there are more of them every day. So when a change of trust had to read many, they are
+//! [merged](ReadingFiles::merge) by parts of the keys; what is merged says which entries it has everything of, and only the others are read.
 
 use crate::ReadingFiles;
 use crate::Rule;
@@ -16,7 +16,7 @@ use lake::bulk_entry::BulkEntry;
 use lake::hash::{IndexPart, KeyHash, content_name};
 use lake::layout::{self, FileName, Source};
 use lake::merged_entries::MergedEntries;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// When the index takes which form. The files that are found are the same.
@@ -37,7 +37,7 @@ const READ_AT_ONCE: usize = 16;
 const ROUND_BYTES: usize = 16 << 20;
 
 /// The names of bulk entries that were read since nothing merged has them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Unmerged(Vec<String>);
 
 impl Limits {
@@ -97,7 +97,7 @@ impl<R: Rule> ReadingFiles<R> {
         Ok((files, unmerged))
     }
 
-    /// As [`Self::files_with`], with everything that was looked at among the `inputs`.
+    /// As [`Self::files_with`], with what may change of that among the `inputs`.
     pub async fn files_with_among(
         &self,
         keys: &BTreeSet<KeyHash>,
@@ -120,20 +120,37 @@ impl<R: Rule> ReadingFiles<R> {
         keys: &BTreeSet<KeyHash>,
         entries: impl ExactSizeIterator<Item = &String>,
     ) -> Result<(BTreeSet<FileName>, Unmerged), Error> {
-        let mut merged: Vec<Arc<MergedEntries>> = Vec::new();
-        let are_many = entries.len() > self.limits.unmerged_max;
-        if are_many {
-            let parts: BTreeSet<IndexPart> = keys.iter().map(|key| key.index_part()).collect();
-            let read = parts.into_iter().map(async |part| Ok::<_, Error>(self.merged_entries(part).await?.1));
-            merged = aws::all(read).await?;
-        }
-        let mut files: BTreeSet<FileName> = merged.iter().flat_map(|merged| merged.files_with(keys)).cloned().collect();
-        let has = |entry: &str| are_many && merged.iter().all(|merged| merged.has(entry));
-        #[cfg(feature = "broken")]
-        let has =
-            |entry: &str| has(entry) || are_many && derivation::broken::is(derivation::broken::Broken::ReadsOnlyMerged);
         let names = entries.filter_map(|key| key.strip_prefix(&layout::bulk_index(Self::SOURCE)).map(str::to_owned));
-        let unmerged: Vec<String> = names.filter(|name| !has(name)).collect();
+        let mut unmerged: Vec<String> = names.collect();
+        let mut files = BTreeSet::new();
+        if unmerged.len() > self.limits.unmerged_max {
+            let mut parts: BTreeMap<IndexPart, BTreeSet<KeyHash>> = BTreeMap::new();
+            for key in keys {
+                parts.entry(key.index_part()).or_default().insert(*key);
+            }
+            let names = Arc::new(std::mem::take(&mut unmerged));
+            // All parts together may be more than fits into memory, too.
+            let searched = parts.into_iter().map(|(part, keys)| {
+                let (files, names) = (self.clone(), names.clone());
+                async move {
+                    let (_, merged) = files.merged_entries(part).await?;
+                    let found: Vec<FileName> = merged.files_with(&keys).into_iter().cloned().collect();
+                    #[cfg(feature = "broken")]
+                    if derivation::broken::is(derivation::broken::Broken::ReadsOnlyMerged) {
+                        return Ok((found, Vec::new()));
+                    }
+                    let others = names.iter().filter(|name| !merged.has(name)).cloned();
+                    Ok::<_, Error>((found, others.collect::<Vec<String>>()))
+                }
+            });
+            let mut others = BTreeSet::new();
+            for searched in aws::spread(searched).await {
+                let (found, not_merged) = searched?;
+                files.extend(found);
+                others.extend(not_merged);
+            }
+            unmerged.extend(others);
+        }
         // All entries together may be more than fits into memory.
         let read = unmerged.iter().map(async |name| {
             let entry = self.bulk_entry(name).await?;
@@ -143,7 +160,8 @@ impl<R: Rule> ReadingFiles<R> {
         Ok((files, Unmerged(unmerged)))
     }
 
-    /// Merges entries, if they are so many that it is worth it. Nothing but the cost of the next search depends on it.
+    /// Merges entries, if they are so many that it is worth it; perhaps not all at once. Nothing but the cost of the next
+    /// search depends on it, so it comes last.
     ///
     /// If another function changes a part meanwhile, that part is left as it is.
     pub async fn merge(&self, Unmerged(entries): Unmerged) -> Result<(), Error> {
@@ -158,18 +176,15 @@ impl<R: Rule> ReadingFiles<R> {
                 bytes += entry.size();
                 round.push((name, entry));
             }
+            // What is left is merged after the next search.
             if bytes > ROUND_BYTES {
-                self.merge_round(std::mem::take(&mut round)).await?;
-                bytes = 0;
+                break;
             }
         }
-        self.merge_round(round).await
+        self.merge_all(round).await
     }
 
-    async fn merge_round(&self, entries: Vec<(String, Arc<BulkEntry>)>) -> Result<(), Error> {
-        if entries.is_empty() {
-            return Ok(());
-        }
+    async fn merge_all(&self, entries: Vec<(String, Arc<BulkEntry>)>) -> Result<(), Error> {
         let entries = Arc::new(entries);
         let parts = IndexPart::all().map(|part| {
             let (files, entries) = (self.clone(), entries.clone());
@@ -186,14 +201,19 @@ impl<R: Rule> ReadingFiles<R> {
         aws::spread(parts).await.into_iter().collect()
     }
 
-    /// What is merged of one part of the keys.
+    /// What is merged of one part of the keys. If that cannot be read, it is as if nothing were: the entries are all there.
     async fn merged_entries(&self, part: IndexPart) -> Result<(Version, Arc<MergedEntries>), Error> {
         let at = self.lake().at(layout::merged_entries(Self::SOURCE, part));
-        let found = self.merged.read(&self.lake().store, &at, MergedEntries::decode).await?;
-        Ok(match found {
-            Some((etag, merged)) => (Version::Etag(etag), merged),
-            None => (Version::Absent, Arc::default()),
-        })
+        match self.merged.read(&self.lake().store, &at, MergedEntries::decode).await {
+            Ok(Some((etag, merged))) => Ok((Version::Etag(etag), merged)),
+            Ok(None) => Ok((Version::Absent, Arc::default())),
+            Err(error @ Error::Corrupt { .. }) => {
+                let error = aws::with_causes(&error);
+                tracing::warn!(error, "what is merged of the index cannot be read, and will be merged again");
+                Ok((self.lake().store.version(&at).await?, Arc::default()))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// A bulk entry, which is never changed.

@@ -33,7 +33,7 @@ use derivation::broken::{self, Broken};
 use derivation::{ATTEMPTS_MAX, CACHE_BYTES_MAX, Cache, Error, Start, publish, publish_first};
 use derive::{FileReport, FilesDerivation};
 use futures::stream::StreamExt;
-use index::Limits;
+use index::{Limits, Unmerged};
 use lake::Corrupt;
 #[cfg(feature = "broken")]
 use lake::announcement::Announcement;
@@ -202,15 +202,20 @@ impl<R: Rule> ReadingFiles<R> {
                 Object::Readers(_) | Object::AccelerometerTrusted(_) | Object::StepTrainerTrusted(_) => {}
             }
         }
-        if let Err(error) = self.propagate(&shards).await {
+        let unmerged = self.propagate(&shards).await.unwrap_or_else(|error| {
             let error = Arc::new(error);
             failures.extend(shard_places.into_iter().map(|place| (place, error.clone().into())));
-        }
+            Unmerged::default()
+        });
         for (place, outcome) in self.bring_up_to_date(files, false).await {
             match outcome {
                 Ok(announced) => announced.into_iter().for_each(|announced| landed(FileName::of(&place), announced)),
                 Err(error) => drop(failures.insert(place, error.into())),
             }
+        }
+        if let Err(error) = self.merge(unmerged).await {
+            let error = aws::with_causes(&error);
+            tracing::warn!(error, "merging entries of the index failed; the next search reads them again");
         }
         failures
     }

@@ -1,5 +1,6 @@
 //! Carries changes of trust to the files they concern.
 
+use crate::index::Unmerged;
 use crate::{ReadingFiles, Rule, announce};
 use derivation::{ATTEMPTS_MAX, Cursor, Error};
 use lake::hash::{KeyHash, Shard};
@@ -17,11 +18,12 @@ struct Change {
 
 impl<R: Rule> ReadingFiles<R> {
     /// Derives again every file that has a key whose trust changed in one of `shards` since this was last done, each
-    /// file once; then says that it is done.
+    /// file once; then says that it is done. The entries of the index that are to be merged.
     ///
     /// The cursors are read before the shards and advanced after the work, by compare-and-swap. If another function
     /// moved one meanwhile, what is left is looked at again.
-    pub async fn propagate(&self, shards: &BTreeSet<Shard>) -> Result<(), Error> {
+    pub async fn propagate(&self, shards: &BTreeSet<Shard>) -> Result<Unmerged, Error> {
+        let mut unmerged = Unmerged::default();
         for _ in 0..ATTEMPTS_MAX {
             let mut keys: BTreeSet<KeyHash> = BTreeSet::new();
             let mut cursors = Vec::new();
@@ -41,10 +43,10 @@ impl<R: Rule> ReadingFiles<R> {
                 return self.derive_again(&keys).await;
             }
             if !keys.is_empty() {
-                self.derive_again(&keys).await?;
+                unmerged = self.derive_again(&keys).await?;
             }
             if Cursor::advance_all(self.lake(), cursors).await? {
-                return Ok(());
+                return Ok(unmerged);
             }
         }
         Err(Error::Contended { place: self.lake().at(layout::cursors(R::Reading::TRUSTED)) })
@@ -62,7 +64,7 @@ impl<R: Rule> ReadingFiles<R> {
         Ok((versions.version > cursor.seen()).then_some(Change { keys, version: versions.version, cursor }))
     }
 
-    async fn derive_again(&self, keys: &BTreeSet<KeyHash>) -> Result<(), Error> {
+    async fn derive_again(&self, keys: &BTreeSet<KeyHash>) -> Result<Unmerged, Error> {
         let (files, unmerged) = self.files_with(keys).await?;
         let places = files.iter().map(async |file| {
             let key = layout::announcement(Self::SOURCE, file);
@@ -73,10 +75,6 @@ impl<R: Rule> ReadingFiles<R> {
         let places = aws::all(places).await?.into_iter().flatten().collect();
         let outcomes = self.bring_up_to_date(places, true).await;
         outcomes.into_iter().try_for_each(|(_, outcome)| outcome.map(drop))?;
-        if let Err(error) = self.merge(unmerged).await {
-            let error = aws::with_causes(&error);
-            tracing::warn!(error, "merging entries of the index failed; the next search reads them again");
-        }
-        Ok(())
+        Ok(unmerged)
     }
 }

@@ -221,6 +221,19 @@ async fn what_one_search_had_to_read_the_next_finds_merged() {
 }
 
 #[tokio::test]
+async fn a_part_that_cannot_be_read_is_merged_again() {
+    let world = World::new(Ever).await;
+    land_one_by_one(&world, 0..MANY).await;
+    assert_eq!(files_of(&world, "nobody").await, 0);
+    let parts = merged(&world).await;
+    for part in parts.keys() {
+        world.put(part, "damaged").await;
+    }
+    assert_eq!(files_of(&world, "everywhere").await, MANY);
+    assert_eq!(merged(&world).await, parts);
+}
+
+#[tokio::test]
 async fn killed_on_the_way_a_search_leaves_an_index_that_finds_all() {
     let mut half_merged = 0;
     // Each of the parts is read and put, so this stops among them some times.

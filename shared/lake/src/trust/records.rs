@@ -17,7 +17,7 @@ use crate::packed::{packed, unpacked};
 use crate::runs::Runs;
 use crate::table::Table;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 const TABLE: Table = Table::CustomerTrusted;
 
@@ -167,32 +167,50 @@ impl Records {
         })
     }
 
-    /// Changes the accounts of files, in `version` of the shard.
-    pub(super) fn account(&mut self, changes: &AccountChanges, version: u64) -> Result<(), Corrupt> {
+    /// Changes the accounts of files, in `version` of the shard; or says that one accounts for fewer records than are
+    /// taken off.
+    pub(super) fn account(&mut self, changes: &AccountChanges, version: u64) -> Result<(), Deviates> {
         for (landed, changes) in self.files.iter_mut().zip(&changes.by_file) {
-            if changes.iter().all(|by| *by == 0) {
-                continue;
+            let account = landed.account.changed(changes)?;
+            if account != landed.account {
+                (landed.account, landed.changed) = (account, version);
             }
-            let LandedFile { account: Account { kept, excluded }, changed, .. } = landed;
-            for (fate, by) in FATES.into_iter().zip(changes) {
-                let Some(reason) = fate.reason() else {
-                    *kept = changed_by(*kept, *by)?;
-                    continue;
-                };
-                match changed_by(excluded.get(reason).copied().unwrap_or(0), *by)? {
-                    0 => excluded.remove(reason),
-                    records => excluded.insert(reason.to_owned(), records),
-                };
+        }
+        Ok(())
+    }
+
+    /// Counts all accounts anew, given the digests of the records that count.
+    pub(super) fn recount(&mut self, counting: &HashMap<KeyHash, ContentDigest>, version: u64) -> Result<(), Deviates> {
+        let mut changes = AccountChanges::default();
+        self.customers.keys().for_each(|key| changes.add(self, *key, counting.get(key).copied()));
+        for (place, landed) in self.files.iter_mut().enumerate() {
+            let account = Account::default().changed(&changes.by_file.get(place).copied().unwrap_or_default())?;
+            if account != landed.account {
+                (landed.account, landed.changed) = (account, version);
             }
-            *changed = version;
         }
         Ok(())
     }
 }
 
-fn changed_by(records: u64, by: i64) -> Result<u64, Corrupt> {
-    let less = || Corrupt::new(TABLE.name(), "it accounts for fewer records than it remembers");
-    records.checked_add_signed(by).ok_or_else(less)
+/// An account is not that of the records.
+#[derive(Debug)]
+pub(super) struct Deviates;
+
+impl Account {
+    fn changed(&self, changes: &[i64; FATES.len()]) -> Result<Self, Deviates> {
+        let mut account = self.clone();
+        for (fate, by) in FATES.into_iter().zip(changes) {
+            let was = fate.reason().map_or(self.kept, |reason| self.excluded.get(reason).copied().unwrap_or(0));
+            let is = was.checked_add_signed(*by).ok_or(Deviates)?;
+            match fate.reason() {
+                None => account.kept = is,
+                Some(reason) if is == 0 => drop(account.excluded.remove(reason)),
+                Some(reason) => drop(account.excluded.insert(reason.to_owned(), is)),
+            }
+        }
+        Ok(account)
+    }
 }
 
 /// What becomes of a record in a file.

@@ -1,7 +1,7 @@
 //! A shard of `customer_trusted`: the customers whose latest record has a consent to research.
 
 use super::front::Front;
-use super::records::{AccountChanges, Landing, Records};
+use super::records::{AccountChanges, Deviates, Landing, Records};
 use super::{Versions, decode, encode};
 use crate::Corrupt;
 use crate::customer::Customer;
@@ -160,26 +160,27 @@ impl Update {
             return Ok(None);
         }
         let Self { before, mut records, touched, mut changes, contents } = self;
+        let Before { shard: mut after, emails } = before;
+        let emails = emails.into_inner().unwrap_or_default();
         let mut trust_changed = Vec::new();
-        let mut latest_of = Vec::new();
-        for (key, counted) in touched {
+        for key in touched.into_keys() {
             let candidates = records.candidates(key).into_keys();
             let candidates = candidates.filter_map(|digest| Some((digest, contents.get(&digest)?)));
             let latest = candidates.max_by(|(_, a), (_, b)| a.cmp_latest(b));
             changes.add(&records, key, latest.map(|(digest, _)| digest));
-            let was = counted.and_then(|digest| contents.get(&digest));
-            if was.and_then(Customer::since_ms) != latest.and_then(|(_, latest)| latest.since_ms()) {
+            let was = emails.get(&key).and_then(|email| after.rows.remove(email));
+            if was.as_ref().and_then(Customer::since_ms) != latest.and_then(|(_, latest)| latest.since_ms()) {
                 trust_changed.push(key);
             }
-            latest_of.push((was, latest));
-        }
-        let mut after = before.shard;
-        for (was, latest) in latest_of {
-            was.and_then(|was| after.rows.remove(&was.email));
             after.rows.extend(latest.map(|(_, latest)| (latest.email.clone(), latest.clone())));
         }
         after.versions = after.versions.next(trust_changed);
-        records.account(&changes, after.versions.version)?;
+        let version = after.versions.version;
+        if let Err(Deviates) = records.account(&changes, version) {
+            let counting = after.customers().map(|customer| (customer.key(), customer.digest())).collect();
+            let unsound = |Deviates| Corrupt::new(TABLE.name(), "its records cannot be counted");
+            records.recount(&counting, version).map_err(unsound)?;
+        }
         Ok(Some(CustomerShard { shard: after, records }))
     }
 }
@@ -310,5 +311,20 @@ mod tests {
         assert_eq!(account(&shard, "h"), (0, one(excluded::NO_CONSENT), 3));
         assert_eq!(accounts(&shard).version(), 3);
         assert_eq!(accounts(&shard).changed_since(2).count(), 3);
+    }
+
+    #[test]
+    fn an_account_that_is_not_that_of_the_records_is_counted_anew() {
+        let mut shard =
+            land(CustomerShard::default(), "f", &[customer("a", 1, Some(1)), customer("b", 1, None)]).unwrap();
+        let records = serde_json::to_string(&shard.records).unwrap().replace("\"kept\":1", "\"kept\":0");
+        let right = std::mem::replace(&mut shard.records, serde_json::from_str(&records).unwrap());
+        assert_ne!(shard.records, right);
+        let shard = land(shard, "g", &[customer("a", 2, None)]).unwrap();
+        assert!(emails(&shard).is_empty());
+        let accounts = Accounts::decode(shard.encode().unwrap()).unwrap();
+        let (account, changed) = accounts.of(&FileName::of(&place("f"))).unwrap();
+        let excluded = [excluded::CONSENT_WITHDRAWN, excluded::NO_CONSENT].map(|reason| (reason.to_owned(), 1));
+        assert_eq!((account.kept, &account.excluded, changed), (0, &BTreeMap::from(excluded), 2));
     }
 }
