@@ -87,7 +87,7 @@ impl MergedEntries {
         }
         let new_files = new.iter().flat_map(|(_, entry)| entry.in_part(part)).map(|(file, _)| file);
         let files: BTreeSet<&FileName> = self.lists.files.iter().chain(new_files).collect();
-        // A number for each: they have more bytes than 32 bits count.
+        // 32 bits are enough: the names of so many files would be no object.
         let places: HashMap<&FileName, u32> = files.iter().copied().zip(0..).collect();
 
         // Of each key which set of files it had, and which it has now as well. Few differ: what many keys share is never

@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A set of file numbers as sorted, inclusive runs.
+/// A set of numbers as sorted, inclusive runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Runs(Vec<(u32, u32)>);
 
 impl Runs {
-    /// Whether all numbers are below `end`, and all runs are runs: so are those that were made here.
+    /// Whether all numbers are below `end`, and no run ends before it begins.
     pub(crate) fn are_below(&self, end: usize) -> bool {
         self.0.iter().all(|(first, last)| first <= last && (*last as usize) < end)
     }

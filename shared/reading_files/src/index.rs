@@ -3,8 +3,9 @@
 //! The usual upload of one phone has few keys: each gets an empty entry that names the file. An export has many: they are
 //! listed in a bulk entry, which exports that land together share. An entry may say too much, never too little.
 //!
-//! A key may be in any bulk entry, and there are more of them every day. So when a change of trust had to read many, they are
-//! [merged](ReadingFiles::merge) by parts of the keys; what is merged says which entries it has everything of, and only the others are read.
+//! A key may be in any bulk entry, and there are more of them every day. So when a change of trust had to
+//! read many, they are [merged](ReadingFiles::merge) by parts of the keys; what is merged says which entries it has everything
+//! of, and only the others are read.
 
 use crate::ReadingFiles;
 use crate::Rule;

@@ -51,6 +51,17 @@ async fn deliver(world: &World, files: impl Iterator<Item = usize>) {
     assert_eq!(answer, Ok(json!({"batchItemFailures": []})));
 }
 
+/// Whether the function finishes before it makes so many requests; if not, it is killed there.
+async fn finishes(world: &World, events: &Value, stop_before: usize) -> bool {
+    let gate = Gate::new(world.http_client(), stop_before);
+    let slow = world.over(SharedHttpClient::new(gate.clone()));
+    tokio::select! {
+        biased;
+        _ = slow.invoke(Table::AccelerometerTrusted, events) => true,
+        () = gate.stopped() => false,
+    }
+}
+
 async fn entries(world: &World) -> BTreeSet<String> {
     let prefix = layout::bulk_index(Source::Accelerometer);
     world.objects().await.into_keys().filter(|key| key.starts_with(&prefix)).collect()
@@ -127,16 +138,7 @@ async fn killed_before_any_request_a_batch_leaves_no_announced_file_that_is_not_
     for stop_before in 0.. {
         let world = World::new(Ever).await;
         put_all(&world).await;
-        let gate = Gate::new(world.http_client(), stop_before);
-        let slow = world.over(SharedHttpClient::new(gate.clone()));
-        let events = batch(0..FILES);
-        let mut finished = false;
-        tokio::select! {
-            biased;
-            _ = slow.invoke(Table::AccelerometerTrusted, &events) => finished = true,
-            () = gate.stopped() => {}
-        }
-        if finished {
+        if finishes(&world, &batch(0..FILES), stop_before).await {
             break;
         }
         let mut entered: BTreeSet<(FileName, KeyHash)> = BTreeSet::new();
@@ -244,15 +246,7 @@ async fn killed_on_the_way_a_search_leaves_an_index_that_finds_all() {
         world.deliver(Table::CustomerTrusted, CUSTOMERS).await.unwrap();
         let shard = KeyHash::of("everywhere@example.com").shard(world.lake.charter().customer_shards);
         let woken = event(world.lake.bucket(), &layout::customers(Table::CustomerTrusted, shard));
-        let gate = Gate::new(world.http_client(), stop_before);
-        let slow = world.over(SharedHttpClient::new(gate.clone()));
-        let mut finished = false;
-        tokio::select! {
-            biased;
-            _ = slow.invoke(Table::AccelerometerTrusted, &woken) => finished = true,
-            () = gate.stopped() => {}
-        }
-        if finished {
+        if finishes(&world, &woken, stop_before).await {
             break;
         }
         let parts = merged(&world).await.len();

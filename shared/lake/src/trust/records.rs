@@ -60,10 +60,8 @@ impl<'a> Landing<'a> {
 impl Records {
     /// Reads the records of a shard.
     pub(super) fn decode(front: &Front) -> Result<Self, Corrupt> {
-        let records = Self {
-            files: unpacked(TABLE.name(), &front.accounts)?,
-            customers: unpacked(TABLE.name(), &front.records)?,
-        };
+        let (files, customers) = (unpacked(TABLE.name(), &front.accounts)?, unpacked(TABLE.name(), &front.records)?);
+        let records = Self { files, customers };
         match records.is_sound() {
             true => Ok(records),
             false => Err(Corrupt::new(TABLE.name(), "it remembers records of files that it does not list")),
@@ -172,9 +170,7 @@ impl Records {
     pub(super) fn account(&mut self, changes: &AccountChanges, version: u64) -> Result<(), Deviates> {
         for (landed, changes) in self.files.iter_mut().zip(&changes.by_file) {
             let account = landed.account.changed(changes)?;
-            if account != landed.account {
-                (landed.account, landed.changed) = (account, version);
-            }
+            landed.account(account, version);
         }
         Ok(())
     }
@@ -185,11 +181,17 @@ impl Records {
         self.customers.keys().for_each(|key| changes.add(self, *key, counting.get(key).copied()));
         for (place, landed) in self.files.iter_mut().enumerate() {
             let account = Account::default().changed(&changes.by_file.get(place).copied().unwrap_or_default())?;
-            if account != landed.account {
-                (landed.account, landed.changed) = (account, version);
-            }
+            landed.account(account, version);
         }
         Ok(())
+    }
+}
+
+impl LandedFile {
+    fn account(&mut self, account: Account, version: u64) {
+        if account != self.account {
+            (self.account, self.changed) = (account, version);
+        }
     }
 }
 
