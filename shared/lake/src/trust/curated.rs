@@ -151,7 +151,10 @@ mod tests {
 
     #[test]
     fn owners_are_told_apart_as_records_are() {
-        let people: Vec<_> = (0..50).map(|n| customer(&format!("c{n}"), n % 5, Some(1 + n))).collect();
+        // Of two dates of a record the update counts, whatever the registration says.
+        let person =
+            |n: i64| Customer { registrationdate: Some(50 - n), ..customer(&format!("c{n}"), n % 5, Some(1 + n)) };
+        let people: Vec<_> = (0..50).map(person).collect();
         let latest: Vec<_> = people.iter().map(|c| (c.email.as_str(), 9)).collect();
         let shard = CuratedShard::default().curate(&trusted(&people), &readers(&latest), ConsentPolicy::Ever).unwrap();
         let owners = Owners::decode(shard.encode().unwrap()).unwrap();
