@@ -98,7 +98,7 @@ impl Derivation for Curation<'_> {
         let mut bodies = Vec::new();
         for (before, stored) in before.into_iter().zip(stored) {
             let after = before?.curate(&trusted, &readers, lake.charter().consent_policy);
-            let body = after.map(|after| after.encode()).transpose();
+            let body = after.and_then(|after| after.map(|after| after.encode()).transpose());
             bodies.push(body.map_err(Error::corrupt(stored.place.clone()))?);
         }
         Ok(Derived { bodies, report: () })

@@ -113,7 +113,7 @@ proptest! {
                 changed.insert(*file, (account, version));
             }
             let trusted = TrustedShard::decode(object).unwrap();
-            let consenting = latest(&files).into_values().filter(|customer| customer.since_ms().is_some());
+            let consenting = latest(&files).into_values().filter(|customer| customer.since_ms().is_some()).cloned();
             prop_assert_eq!(trusted.customers().collect::<Vec<_>>(), consenting.collect::<Vec<_>>());
         }
     }

@@ -1,10 +1,10 @@
 //! A shard of `customer_curated`: the trusted customers of a shard who have accelerometer readings that count.
 
 use super::front::Front;
+use super::rows::Rows;
 use super::trusted::TrustedShard;
-use super::{Versions, decode, encode, owners};
+use super::{Versions, owners};
 use crate::Corrupt;
-use crate::customer::Customer;
 use crate::hash::KeyHash;
 use crate::key_numbers::KeyNumbers;
 use crate::policy::ConsentPolicy;
@@ -16,20 +16,25 @@ use std::collections::BTreeMap;
 const TABLE: Table = Table::CustomerCurated;
 
 /// The curated customers of one shard.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct CuratedShard {
-    /// By email.
-    rows: Vec<Customer>,
+    rows: Rows,
     versions: Versions,
     /// For each serial number the place of its owner's row: of several who name it, the one with the latest record.
     owners: KeyNumbers,
 }
 
+impl Default for CuratedShard {
+    fn default() -> Self {
+        Self { rows: Rows::none(TABLE), versions: Versions::default(), owners: KeyNumbers::default() }
+    }
+}
+
 impl CuratedShard {
     /// Reads a shard's object.
     pub fn decode(bytes: Bytes) -> Result<Self, Corrupt> {
-        let (rows, versions, front) = decode(TABLE, bytes)?;
-        let owners = places(&front)?;
+        let front = Front::of(TABLE, &bytes)?;
+        let (versions, owners, rows) = (Versions::of(TABLE, &front)?, places(&front)?, Rows::decode(TABLE, bytes)?);
         if owners.iter().any(|(_, place)| place >= rows.len() as u64) {
             return Err(no_such_row());
         }
@@ -38,12 +43,12 @@ impl CuratedShard {
 
     /// The shard's object.
     pub fn encode(&self) -> Result<Bytes, Corrupt> {
-        let front = Front { lookups: self.owners.encode(), ..self.versions.front() };
-        encode(TABLE, &self.rows.iter().collect::<Vec<_>>(), &front, &owners::COLUMNS)
+        self.rows.encode(&Front { lookups: self.owners.encode(), ..self.versions.front() }, &owners::COLUMNS)
     }
 
-    fn owner(&self, serial_number: KeyHash) -> Option<&Customer> {
-        self.rows.get(usize::try_from(self.owners.get(serial_number)?).ok()?)
+    /// The row of the owner, who is one of these rows.
+    fn owner(&self, serial_number: KeyHash) -> Option<usize> {
+        usize::try_from(self.owners.get(serial_number)?).ok()
     }
 
     /// The next version: the customers of `trusted` of whom `readers` says that they have readings that count. None
@@ -51,36 +56,43 @@ impl CuratedShard {
     ///
     /// "Has a row in `accelerometer_trusted`" is decided without looking at that table: it has one of a trusted
     /// customer exactly if the customer's latest reading counts.
-    pub fn curate(&self, trusted: &TrustedShard, readers: &Readers, policy: ConsentPolicy) -> Option<Self> {
-        let counts = |customer: &&Customer| {
-            let latest_ms = readers.latest_ms(customer.key());
-            latest_ms.zip(customer.since_ms()).is_some_and(|(latest_ms, since_ms)| policy.admits(latest_ms, since_ms))
+    pub fn curate(
+        &self,
+        trusted: &TrustedShard,
+        readers: &Readers,
+        policy: ConsentPolicy,
+    ) -> Result<Option<Self>, Corrupt> {
+        let trusted = trusted.rows();
+        let counts = |row| {
+            let latest_ms = readers.latest_ms(KeyHash::of(trusted.email(row)));
+            latest_ms.zip(trusted.since_ms(row)).is_some_and(|(latest_ms, since_ms)| policy.admits(latest_ms, since_ms))
         };
-        let curated: Vec<&Customer> = trusted.customers().filter(counts).collect();
-        if curated.iter().copied().eq(&self.rows) {
-            return None;
+        let rows = trusted.filtered(TABLE, counts)?;
+        if rows == self.rows {
+            return Ok(None);
         }
-        let rows: Vec<Customer> = curated.into_iter().cloned().collect();
         let next = Self { owners: owners_of(&rows), rows, versions: Versions::default() };
         // The whole record: of owners in several shards the one with the latest record is chosen.
-        let gone_or_other = self.owners.iter().filter(|(serial, _)| self.owner(*serial) != next.owner(*serial));
+        let is_same = |was: u64, is| usize::try_from(was).is_ok_and(|was| self.rows.is_same(was, &next.rows, is));
+        let stays = |serial, was| next.owner(serial).is_some_and(|is| is_same(was, is));
+        let gone_or_other = self.owners.iter().filter(|(serial, was)| !stays(*serial, *was));
         let new = next.owners.iter().filter(|(serial, _)| self.owners.get(*serial).is_none());
         let changed = gone_or_other.chain(new).map(|(serial, _)| serial);
         let versions = self.versions.next(changed);
-        Some(Self { versions, ..next })
+        Ok(Some(Self { versions, ..next }))
     }
 }
 
-fn owners_of(rows: &[Customer]) -> KeyNumbers {
+fn owners_of(rows: &Rows) -> KeyNumbers {
     let mut owners: BTreeMap<KeyHash, usize> = BTreeMap::new();
-    for (place, customer) in rows.iter().enumerate() {
-        let Some(serial) = customer.serialnumber.as_deref().map(KeyHash::of) else { continue };
-        let owner = owners.entry(serial).or_insert(place);
-        if *owner != place && customer.cmp_latest(&rows[*owner]).is_gt() {
-            *owner = place;
+    for row in 0..rows.len() {
+        let Some(serial) = rows.serial_number(row).map(KeyHash::of) else { continue };
+        let owner = owners.entry(serial).or_insert(row);
+        if *owner != row && rows.customer(row).cmp_latest(&rows.customer(*owner)).is_gt() {
+            *owner = row;
         }
     }
-    KeyNumbers::default().with(&owners.into_iter().map(|(serial, place)| (serial, Some(place as u64))).collect())
+    KeyNumbers::default().with(&owners.into_iter().map(|(serial, row)| (serial, Some(row as u64))).collect())
 }
 
 /// The places of owners that stand in front of rows.
@@ -98,6 +110,7 @@ mod tests {
     use super::super::owners::{Candidate, Owners};
     use super::*;
     use crate::columnar::BATCH_ROWS;
+    use crate::customer::Customer;
     use crate::customer::tests::customer;
     use crate::layout::{FileName, Place};
     use crate::trust::trusted::CustomerShard;
@@ -120,11 +133,11 @@ mod tests {
         for (policy, latest_ms, curated) in
             [(ConsentPolicy::Ever, 4, true), (ConsentPolicy::AtReading, 4, false), (ConsentPolicy::AtReading, 5, true)]
         {
-            let shard = CuratedShard::default().curate(&trusted, &readers(&[("with", latest_ms)]), policy);
+            let shard = CuratedShard::default().curate(&trusted, &readers(&[("with", latest_ms)]), policy).unwrap();
             assert_eq!(shard.is_some(), curated, "{policy} {latest_ms}");
             if let Some(shard) = shard {
-                assert_eq!(shard.rows.iter().map(|c| c.email.as_str()).collect::<Vec<_>>(), ["with"]);
-                assert!(shard.curate(&trusted, &readers(&[("with", latest_ms)]), policy).is_none());
+                assert_eq!((shard.rows.len(), shard.rows.email(0)), (1, "with"));
+                assert!(shard.curate(&trusted, &readers(&[("with", latest_ms)]), policy).unwrap().is_none());
             }
         }
     }
@@ -141,10 +154,11 @@ mod tests {
             owner.map(|Owner { email, since_ms }| (email.to_owned(), since_ms))
         };
         let both = readers(&[("old", 9), ("new", 9)]);
-        let shard = CuratedShard::default().curate(&trusted(&[old.clone(), new]), &both, ConsentPolicy::Ever).unwrap();
+        let shard =
+            CuratedShard::default().curate(&trusted(&[old.clone(), new]), &both, ConsentPolicy::Ever).unwrap().unwrap();
         assert_eq!(owner(&shard), Some(("new".into(), 3)));
         let shard = CuratedShard::decode(shard.encode().unwrap()).unwrap();
-        let after = shard.curate(&trusted(&[old]), &both, ConsentPolicy::Ever).unwrap();
+        let after = shard.curate(&trusted(&[old]), &both, ConsentPolicy::Ever).unwrap().unwrap();
         assert_eq!(owner(&after), Some(("old".into(), 1)));
         assert_eq!(after.versions.changed(KeyHash::of("device")), 2);
     }
@@ -156,7 +170,8 @@ mod tests {
             |n: i64| Customer { registrationdate: Some(50 - n), ..customer(&format!("c{n}"), n % 5, Some(1 + n)) };
         let people: Vec<_> = (0..50).map(person).collect();
         let latest: Vec<_> = people.iter().map(|c| (c.email.as_str(), 9)).collect();
-        let shard = CuratedShard::default().curate(&trusted(&people), &readers(&latest), ConsentPolicy::Ever).unwrap();
+        let shard =
+            CuratedShard::default().curate(&trusted(&people), &readers(&latest), ConsentPolicy::Ever).unwrap().unwrap();
         let owners = Owners::decode(shard.encode().unwrap()).unwrap();
         assert_eq!(owners.versions(), &shard.versions);
         let candidate = |of: &Customer| owners.of(KeyHash::of(of.serialnumber.as_deref().unwrap())).unwrap().unwrap();
@@ -171,7 +186,8 @@ mod tests {
     fn an_owner_beyond_the_first_batch_of_rows_is_found() {
         let people: Vec<_> = (0..BATCH_ROWS as i64 + 3).map(|n| customer(&format!("c{n}"), n, Some(1 + n))).collect();
         let latest: Vec<_> = people.iter().map(|c| (c.email.as_str(), 9)).collect();
-        let shard = CuratedShard::default().curate(&trusted(&people), &readers(&latest), ConsentPolicy::Ever).unwrap();
+        let shard =
+            CuratedShard::default().curate(&trusted(&people), &readers(&latest), ConsentPolicy::Ever).unwrap().unwrap();
         let owners = Owners::decode(shard.encode().unwrap()).unwrap();
         for person in &people {
             let candidate = owners.of(KeyHash::of(person.serialnumber.as_deref().unwrap())).unwrap().unwrap();
@@ -182,8 +198,10 @@ mod tests {
     #[test]
     fn owners_without_a_row_are_refused() {
         let people = [customer("a", 1, Some(1))];
-        let shard =
-            CuratedShard::default().curate(&trusted(&people), &readers(&[("a", 9)]), ConsentPolicy::Ever).unwrap();
+        let shard = CuratedShard::default()
+            .curate(&trusted(&people), &readers(&[("a", 9)]), ConsentPolicy::Ever)
+            .unwrap()
+            .unwrap();
         let owners = KeyNumbers::default().with(&BTreeMap::from([(KeyHash::of("s"), Some(1))]));
         let object = CuratedShard { owners, ..shard }.encode().unwrap();
         assert!(CuratedShard::decode(object.clone()).is_err());

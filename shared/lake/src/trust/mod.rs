@@ -14,18 +14,14 @@ pub mod curated;
 mod front;
 pub mod owners;
 pub mod records;
+mod rows;
 pub mod trusted;
 
 use crate::Corrupt;
-use crate::columnar::{self, Decoder, Metadata};
-use crate::customer::Customer;
 use crate::hash::KeyHash;
 use crate::key_numbers::KeyNumbers;
 use crate::table::Table;
-use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
-use bytes::Bytes;
 use front::Front;
-use std::sync::Arc;
 
 /// A shard's versions: how many there were, and which keys changed when.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,67 +66,4 @@ pub struct Owner<'a> {
     pub email: &'a str,
     /// Since when there is a consent to research.
     pub since_ms: i64,
-}
-
-/// A shard's object: rows of customers, sorted by email, and what stands in front of them. Some of the columns are read by
-/// themselves, and are `plain` for that.
-fn encode(table: Table, rows: &[&Customer], front: &Front, plain: &[usize]) -> Result<Bytes, Corrupt> {
-    let text = |of: fn(&Customer) -> Option<&str>| -> ArrayRef {
-        Arc::new(rows.iter().map(|c| of(c)).collect::<StringArray>())
-    };
-    let time =
-        |of: fn(&Customer) -> Option<i64>| -> ArrayRef { Arc::new(rows.iter().map(|c| of(c)).collect::<Int64Array>()) };
-    let columns = vec![
-        text(|c| c.customername.as_deref()),
-        text(|c| Some(&c.email)),
-        text(|c| c.phone.as_deref()),
-        text(|c| c.birthday.as_deref()),
-        text(|c| c.serialnumber.as_deref()),
-        time(|c| c.registrationdate),
-        time(|c| c.lastupdatedate),
-        time(|c| c.sharewithresearchasofdate),
-        time(|c| c.sharewithpublicasofdate),
-        time(|c| c.sharewithfriendsasofdate),
-    ];
-    let plain: Vec<&str> = plain.iter().map(|place| table.columns()[*place].name).collect();
-    let rows = columnar::batch(table, columns);
-    columnar::encode_behind(&front.encode(), table, "email", &plain, [rows], &Metadata::new())
-        .map_err(|e| Corrupt::new(table.name(), e))
-}
-
-/// The customers, in order, the versions, and what stands in front.
-fn decode(table: Table, object: Bytes) -> Result<(Vec<Customer>, Versions, Front), Corrupt> {
-    let front = Front::of(table, &object)?;
-    let versions = Versions::of(table, &front)?;
-    let mut customers = Vec::new();
-    for rows in Decoder::new(object, table.name())?.batches(table)? {
-        let rows = rows?;
-        if rows.column(EMAIL).null_count() > 0 {
-            return Err(Corrupt::new(table.name(), "a row without an email"));
-        }
-        customers.extend((0..rows.num_rows()).map(|row| customer_at(&rows, row)));
-    }
-    Ok((customers, versions, front))
-}
-
-const EMAIL: usize = 1;
-const REGISTERED: usize = 5;
-const UPDATED: usize = 6;
-const SINCE: usize = 7;
-
-fn customer_at(rows: &RecordBatch, row: usize) -> Customer {
-    let text = |i| columnar::text_at(rows, i, row).map(str::to_owned);
-    let time = |i| columnar::bigint_at(rows, i, row);
-    Customer {
-        customername: text(0),
-        email: text(EMAIL).unwrap_or_default(),
-        phone: text(2),
-        birthday: text(3),
-        serialnumber: text(4),
-        registrationdate: time(REGISTERED),
-        lastupdatedate: time(UPDATED),
-        sharewithresearchasofdate: time(SINCE),
-        sharewithpublicasofdate: time(8),
-        sharewithfriendsasofdate: time(9),
-    }
 }

@@ -2,7 +2,8 @@
 
 use super::curated::{no_such_row, places};
 use super::front::Front;
-use super::{EMAIL, Owner, REGISTERED, SINCE, UPDATED, Versions, customer_at};
+use super::rows::{EMAIL, REGISTERED, SINCE, UPDATED, customer_at};
+use super::{Owner, Versions};
 use crate::Corrupt;
 use crate::columnar::{Decoder, bigint_at, text_at};
 use crate::customer::{Customer, consent_since, made};

@@ -46,14 +46,14 @@ struct Consent {
 /// A record that lands, and what takes time to be told of it.
 pub(super) struct Landing<'a> {
     pub(super) customer: &'a Customer,
-    pub(super) key: KeyHash,
     /// Its digest, if it has a consent.
     pub(super) digest: Option<ContentDigest>,
 }
 
 impl<'a> Landing<'a> {
-    pub(super) fn of(customer: &'a Customer) -> Self {
-        Self { customer, key: customer.key(), digest: customer.since_ms().map(|_| customer.digest()) }
+    /// By the key of the customer.
+    pub(super) fn of(customer: &'a Customer) -> (KeyHash, Self) {
+        (customer.key(), Self { customer, digest: customer.since_ms().map(|_| customer.digest()) })
     }
 }
 
@@ -86,7 +86,7 @@ impl Records {
         &mut self,
         file: &FileName,
         landing: &Place,
-        customers: &[Landing<'_>],
+        customers: &BTreeMap<KeyHash, Landing<'_>>,
         mut before: impl FnMut(&Self, KeyHash),
     ) -> BTreeSet<KeyHash> {
         let (id, had) = match self.files.iter().position(|landed| landed.file == *file) {
@@ -98,7 +98,7 @@ impl Records {
             }
         };
         let mut has = BTreeMap::new();
-        for Landing { customer, key, digest } in customers {
+        for (key, Landing { customer, digest }) in customers {
             let consent = customer.since_ms().zip(*digest).map(|(since_ms, digest)| Consent { since_ms, digest });
             has.insert(*key, Record { date_ms: customer.date_ms(), consent, files: Runs::default() });
         }
@@ -281,7 +281,7 @@ mod tests {
     fn landed(records: &mut Records, day: u32, customers: &[Customer], version: u64) {
         let counted = |records: &Records, key| records.candidates(key).into_keys().next();
         let mut changes = AccountChanges::default();
-        let landings: Vec<_> = customers.iter().map(Landing::of).collect();
+        let landings = customers.iter().map(Landing::of).collect();
         let less = |records: &Records, key| changes.less(records, key, counted(records, key));
         for key in records.replace(&FileName::of(&place(day)), &place(day), &landings, less) {
             changes.add(records, key, counted(records, key));
@@ -307,7 +307,7 @@ mod tests {
         let customer = crate::customer::tests::customer("a", 1, Some(1));
         for day in 0..365 {
             let day = place(day);
-            records.replace(&FileName::of(&day), &day, &[Landing::of(&customer)], |_, _| {});
+            records.replace(&FileName::of(&day), &day, &[Landing::of(&customer)].into(), |_, _| {});
         }
         assert_eq!(records.customers[&customer.key()][0].files, (0..365).collect());
     }

@@ -1,8 +1,9 @@
 //! A shard of `customer_trusted`: the customers whose latest record has a consent to research.
 
+use super::Versions;
 use super::front::Front;
 use super::records::{AccountChanges, Deviates, Landing, Records};
-use super::{Versions, decode, encode};
+use super::rows::Rows;
 use crate::Corrupt;
 use crate::customer::Customer;
 use crate::hash::{ContentDigest, KeyHash};
@@ -17,32 +18,37 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 const TABLE: Table = Table::CustomerTrusted;
 
 /// The trusted customers of one shard.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct TrustedShard {
-    rows: BTreeMap<String, Customer>,
+    rows: Rows,
     versions: Versions,
+}
+
+impl Default for TrustedShard {
+    fn default() -> Self {
+        Self { rows: Rows::none(TABLE), versions: Versions::default() }
+    }
 }
 
 impl TrustedShard {
     /// Reads a shard's object, without what it remembers of records.
     pub fn decode(bytes: Bytes) -> Result<Self, Corrupt> {
-        let (rows, versions, _) = decode(TABLE, bytes)?;
-        Ok(Self::of(rows, versions))
-    }
-
-    /// They are sorted, so the map is built at once.
-    fn of(rows: Vec<Customer>, versions: Versions) -> Self {
-        Self { rows: rows.into_iter().map(|customer| (customer.email.clone(), customer)).collect(), versions }
+        let versions = Versions::of(TABLE, &Front::of(TABLE, &bytes)?)?;
+        Ok(Self { rows: Rows::decode(TABLE, bytes)?, versions })
     }
 
     /// The trusted customer with this email.
-    pub fn customer(&self, email: &str) -> Option<&Customer> {
-        self.rows.get(email)
+    pub fn customer(&self, email: &str) -> Option<Customer> {
+        self.rows.find(email).map(|row| self.rows.customer(row))
     }
 
     /// The trusted customers, by email.
-    pub fn customers(&self) -> impl Iterator<Item = &Customer> {
-        self.rows.values()
+    pub fn customers(&self) -> impl Iterator<Item = Customer> {
+        (0..self.rows.len()).map(|row| self.rows.customer(row))
+    }
+
+    pub(super) fn rows(&self) -> &Rows {
+        &self.rows
     }
 
     /// The shard's versions, by the hash of the email.
@@ -62,27 +68,27 @@ pub struct CustomerShard {
 impl CustomerShard {
     /// Reads a shard's object.
     pub fn decode(bytes: Bytes) -> Result<Self, Corrupt> {
-        let (rows, versions, front) = decode(TABLE, bytes)?;
-        Ok(Self { shard: TrustedShard::of(rows, versions), records: Records::decode(&front)? })
+        let records = Records::decode(&Front::of(TABLE, &bytes)?)?;
+        Ok(Self { shard: TrustedShard::decode(bytes)?, records })
     }
 
     /// The shard's object.
     pub fn encode(&self) -> Result<Bytes, Corrupt> {
-        let since = self.shard.customers().filter_map(|customer| Some((customer.key(), customer.since_ms()?)));
+        let TrustedShard { rows, versions } = &self.shard;
+        let since = (0..rows.len()).filter_map(|row| Some((KeyHash::of(rows.email(row)), rows.since_ms(row)?)));
         let consents: BTreeMap<_, _> = since.map(|(key, since_ms)| (key, Some(since_ms.cast_unsigned()))).collect();
         // Who consents, and since when.
         let lookups = KeyNumbers::default().with(&consents).encode();
-        let Front { version, changed, .. } = self.shard.versions.front();
-        let front = Front { version, lookups, changed, ..self.records.front()? };
-        encode(TABLE, &self.shard.customers().collect::<Vec<_>>(), &front, &[])
+        let Front { version, changed, .. } = versions.front();
+        rows.encode(&Front { version, lookups, changed, ..self.records.front()? }, &[])
     }
 
     /// Begins an update.
     pub fn update(self) -> Update {
-        let emails = OnceCell::new();
+        let before = Before { shard: self.shard, rows: OnceCell::new() };
         let changes = AccountChanges::default();
         let (touched, contents) = (BTreeMap::new(), HashMap::new());
-        Update { before: Before { shard: self.shard, emails }, records: self.records, touched, changes, contents }
+        Update { before, records: self.records, touched, changes, contents }
     }
 }
 
@@ -91,8 +97,8 @@ impl CustomerShard {
 pub struct Update {
     before: Before,
     records: Records,
-    /// The customers of whom something changed, each with the digest of the record that counted before.
-    touched: BTreeMap<KeyHash, Option<ContentDigest>>,
+    /// The customers of whom something changed, each with the row that counted before.
+    touched: BTreeMap<KeyHash, Option<usize>>,
     changes: AccountChanges,
     /// The contents at hand, by digest.
     contents: HashMap<ContentDigest, Customer>,
@@ -101,13 +107,15 @@ pub struct Update {
 /// The shard before an update.
 struct Before {
     shard: TrustedShard,
-    emails: OnceCell<HashMap<KeyHash, String>>,
+    rows: OnceCell<HashMap<KeyHash, usize>>,
 }
 
 impl Before {
-    fn email(&self, key: KeyHash) -> Option<&String> {
-        let emails = || self.shard.customers().map(|customer| (customer.key(), customer.email.clone())).collect();
-        self.emails.get_or_init(emails).get(&key)
+    /// The row of a customer whose email is not known.
+    fn row(&self, key: KeyHash) -> Option<usize> {
+        let rows = &self.shard.rows;
+        let by_key = || (0..rows.len()).map(|row| (KeyHash::of(rows.email(row)), row)).collect();
+        self.rows.get_or_init(by_key).get(&key).copied()
     }
 }
 
@@ -115,28 +123,32 @@ impl Update {
     /// Replaces what `file` says of this shard's customers by `customers`.
     pub fn land<'a>(&mut self, file: &FileName, landing: &Place, customers: impl Iterator<Item = &'a Customer>) {
         let Self { before, records, touched, changes, contents } = self;
+        let customers: BTreeMap<KeyHash, Landing<'a>> = customers.map(Landing::of).collect();
         let mut touch = |records: &Records, key| {
             let Entry::Vacant(vacant) = touched.entry(key) else { return };
-            let was = before.email(key).and_then(|email| before.shard.customer(email));
-            let was = was.map(|was| (was.digest(), was.clone()));
-            let counted = *vacant.insert(was.as_ref().map(|(digest, _)| *digest));
+            let rows = &before.shard.rows;
+            let row = match customers.get(&key) {
+                Some(Landing { customer, .. }) => rows.find(&customer.email),
+                None => before.row(key),
+            };
+            let was = vacant.insert(row).map(|row| rows.customer(row));
+            let was = was.map(|was| (was.digest(), was));
+            changes.less(records, key, was.as_ref().map(|(digest, _)| *digest));
             contents.extend(was);
-            changes.less(records, key, counted);
         };
-        let customers: Vec<Landing<'a>> = customers.map(Landing::of).collect();
         let mut changed = records.replace(file, landing, &customers, &mut touch);
         // A record that counts, but could not be had when it came to count, is at hand again.
-        let back = customers.iter().filter(|Landing { customer, key, digest }| {
-            let counts = |digest| records.candidates(*key).contains_key(digest);
-            !changed.contains(key)
-                && before.shard.customer(&customer.email).is_none()
+        let back = customers.iter().filter(|(key, Landing { customer, digest })| {
+            let counts = |digest| records.candidates(**key).contains_key(digest);
+            !changed.contains(*key)
+                && before.shard.rows.find(&customer.email).is_none()
                 && digest.as_ref().is_some_and(counts)
         });
-        let back: Vec<KeyHash> = back.map(|landing| landing.key).collect();
+        let back: Vec<KeyHash> = back.map(|(key, _)| *key).collect();
         back.iter().for_each(|key| touch(records, *key));
         changed.extend(back);
-        let at_hand = customers.into_iter().filter(|landing| changed.contains(&landing.key));
-        contents.extend(at_hand.filter_map(|landing| Some((landing.digest?, landing.customer.clone()))));
+        let at_hand = customers.into_iter().filter(|(key, _)| changed.contains(key));
+        contents.extend(at_hand.filter_map(|(_, landing)| Some((landing.digest?, landing.customer.clone()))));
     }
 
     /// Landing files that must be read again, since a record of theirs has come to count.
@@ -159,22 +171,25 @@ impl Update {
         if self.touched.is_empty() {
             return Ok(None);
         }
-        let Self { before, mut records, touched, mut changes, contents } = self;
-        let Before { shard: mut after, emails } = before;
-        let emails = emails.into_inner().unwrap_or_default();
-        let mut trust_changed = Vec::new();
-        for key in touched.into_keys() {
+        let Self { before: Before { shard: before, .. }, mut records, touched, mut changes, contents } = self;
+        let (mut removed, mut added, mut trust_changed) = (BTreeSet::new(), Vec::new(), Vec::new());
+        for (key, was) in touched {
             let candidates = records.candidates(key).into_keys();
             let candidates = candidates.filter_map(|digest| Some((digest, contents.get(&digest)?)));
             let latest = candidates.max_by(|(_, a), (_, b)| a.cmp_latest(b));
             changes.add(&records, key, latest.map(|(digest, _)| digest));
-            let was = emails.get(&key).and_then(|email| after.rows.remove(email));
-            if was.as_ref().and_then(Customer::since_ms) != latest.and_then(|(_, latest)| latest.since_ms()) {
+            let latest = latest.map(|(_, latest)| latest);
+            if was.and_then(|row| before.rows.since_ms(row)) != latest.and_then(Customer::since_ms) {
                 trust_changed.push(key);
             }
-            after.rows.extend(latest.map(|(_, latest)| (latest.email.clone(), latest.clone())));
+            removed.extend(was);
+            added.extend(latest.cloned());
         }
-        after.versions = after.versions.next(trust_changed);
+        added.sort_by(|a, b| a.email.cmp(&b.email));
+        let after = TrustedShard {
+            rows: before.rows.changed(&removed, &added)?,
+            versions: before.versions.next(trust_changed),
+        };
         let version = after.versions.version;
         if let Err(Deviates) = records.account(&changes, version) {
             let counting = after.customers().map(|customer| (customer.key(), customer.digest())).collect();
@@ -203,8 +218,8 @@ mod tests {
         update.settle().unwrap()
     }
 
-    fn emails(shard: &CustomerShard) -> Vec<&str> {
-        shard.shard.rows.keys().map(String::as_str).collect()
+    fn emails(shard: &CustomerShard) -> Vec<String> {
+        shard.shard.customers().map(|customer| customer.email).collect()
     }
 
     #[test]
@@ -215,7 +230,7 @@ mod tests {
             for i in order {
                 shard = land(shard, &i.to_string(), &records[i..=i]).unwrap();
             }
-            assert_eq!(shard.shard.customer("a"), Some(&records[2]), "{order:?}");
+            assert_eq!(shard.shard.customer("a").as_ref(), Some(&records[2]), "{order:?}");
         }
     }
 
