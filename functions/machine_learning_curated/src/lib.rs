@@ -14,6 +14,7 @@
 use arrow_array::RecordBatch;
 use aws::function::{Failures, Function, Handling, Input};
 use aws::lake::Lake;
+use aws::store::Listing;
 use derivation::{Cache, Derivation, Derived, Error, Inputs, Stored, publish};
 use lake::layout::{self, Object, Place};
 use lake::output::Output;
@@ -99,9 +100,21 @@ impl Derivation for Join<'_> {
     }
 
     async fn derive(&self, stored: &[Stored], inputs: &Inputs<'_>) -> Result<Derived<JoinReport>, Error> {
-        let steps = self.rows_of(Table::StepTrainerTrusted, inputs).await?;
-        let motions = self.rows_of(Table::AccelerometerTrusted, inputs).await?;
-        let rows = training::join(&steps, &motions);
+        let (steps, motions) = tokio::try_join!(
+            self.files_of(Table::StepTrainerTrusted, inputs),
+            self.files_of(Table::AccelerometerTrusted, inputs)
+        )?;
+        // One kind of file often comes long before the other. It is not read for nothing.
+        let rows = match steps.objects.is_empty() || motions.objects.is_empty() {
+            true => Vec::new(),
+            false => {
+                let (steps, motions) = tokio::try_join!(
+                    self.rows_of(Table::StepTrainerTrusted, steps, inputs),
+                    self.rows_of(Table::AccelerometerTrusted, motions, inputs)
+                )?;
+                training::join(&steps, &motions)
+            }
+        };
         let mut bodies = Vec::new();
         let mut has_object = !rows.is_empty();
         for stored in stored {
@@ -118,10 +131,14 @@ impl Derivation for Join<'_> {
 }
 
 impl Join<'_> {
-    /// The rows of `table` in this partition.
-    async fn rows_of(&self, table: Table, inputs: &Inputs<'_>) -> Result<Vec<RecordBatch>, Error> {
+    /// The files of `table` in this partition.
+    async fn files_of(&self, table: Table, inputs: &Inputs<'_>) -> Result<Listing, Error> {
+        inputs.list(&layout::partition_prefix(table, self.partition)).await
+    }
+
+    /// The rows of `table` in these files.
+    async fn rows_of(&self, table: Table, listing: Listing, inputs: &Inputs<'_>) -> Result<Vec<RecordBatch>, Error> {
         let MachineLearningCurated { lake, files } = self.function;
-        let listing = inputs.list(&layout::partition_prefix(table, self.partition)).await?;
         let read = listing.objects.into_iter().map(async |(key, etag)| {
             let decode = move |bytes| Output::decode(table, bytes)?.batches();
             inputs.listed(files, &lake.at(key), &etag, decode).await

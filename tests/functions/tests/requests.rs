@@ -59,13 +59,13 @@ async fn an_upload_costs_the_same_whatever_landed_before() {
         let register = world.version(&readers(shard)).await;
         costs(Table::AccelerometerTrusted, accelerometer, [4, 4, 0, 1], "a phone's new hour").await;
         assert_eq!(world.version(&readers(shard)).await, register, "a known reader wakes nobody");
-        costs(Table::MachineLearningCurated, &motions, [2, 0, 2, 0], "nothing to join with yet").await;
+        costs(Table::MachineLearningCurated, &motions, [1, 0, 2, 0], "nothing to join with yet").await;
 
         let step_trainer = "step_trainer/landing/new.json";
         lands(step_trainer, step("phone0", 0)).await;
         let steps = world.output(Table::StepTrainerTrusted, T, step_trainer);
         costs(Table::StepTrainerTrusted, step_trainer, [1, 4, 2, 1], "a step trainer's new hour").await;
-        costs(Table::MachineLearningCurated, &steps, [2, 1, 4, 1], "a pair").await;
+        costs(Table::MachineLearningCurated, &steps, [3, 1, 4, 1], "a pair").await;
         let pairs = hours * i64::from(phones * phones) + 1;
         assert_eq!(world.rows(Table::MachineLearningCurated).await.len() as i64, pairs, "of one instant each");
 
