@@ -25,12 +25,14 @@ use std::sync::Arc;
 pub struct Limits {
     /// Files with more keys than this are in a bulk entry instead of having an entry for each key.
     pub entries_max: usize,
+    /// So many keys are looked for one by one. For more, one look at all entries is cheaper, as long as those are few.
+    pub keys_max: usize,
     /// So many bulk entries are read one by one; of more, it is worth to merge them.
     pub unmerged_max: usize,
 }
 
 /// Those of a lake that is not made for a test.
-pub const LIMITS: Limits = Limits { entries_max: 16, unmerged_max: 16 };
+pub const LIMITS: Limits = Limits { entries_max: 16, keys_max: 8, unmerged_max: 16 };
 
 /// So many entries are read at once to be merged,
 const READ_AT_ONCE: usize = 16;
@@ -78,16 +80,18 @@ impl<R: Rule> ReadingFiles<R> {
     /// The files that have, or once had, readings of any of `keys`, and what had to be read for that without being merged.
     pub async fn files_with(&self, keys: &BTreeSet<KeyHash>) -> Result<(BTreeSet<FileName>, Unmerged), Error> {
         let (lake, bucket) = (self.lake(), self.lake().bucket());
-        // While the index is small, one look at all of it is cheaper than one for each key.
-        let all = lake.store.list(bucket, &layout::index(Self::SOURCE), false).await?;
-        let mut entries = BTreeSet::new();
-        if all.complete {
-            entries.extend(all.objects.into_keys());
-        } else {
-            let prefixes: Vec<String> = keys.iter().map(|key| layout::index_of_key(Self::SOURCE, *key)).collect();
-            let lists = prefixes.iter().map(|prefix| lake.store.list(bucket, prefix, true));
-            entries.extend(aws::all(lists).await?.into_iter().flat_map(|listing| listing.objects.into_keys()));
-        }
+        let all = match keys.len() > self.limits.keys_max {
+            true => Some(lake.store.list(bucket, &layout::index(Self::SOURCE), false).await?),
+            false => None,
+        };
+        let entries: BTreeSet<String> = match all.filter(|all| all.complete) {
+            Some(all) => all.objects.into_keys().collect(),
+            None => {
+                let prefixes: Vec<String> = keys.iter().map(|key| layout::index_of_key(Self::SOURCE, *key)).collect();
+                let lists = prefixes.iter().map(|prefix| lake.store.list(bucket, prefix, true));
+                aws::all(lists).await?.into_iter().flat_map(|listing| listing.objects.into_keys()).collect()
+            }
+        };
         let entries = entries.iter().filter_map(|entry| layout::parse_index_entry(Self::SOURCE, entry));
         let mut files: BTreeSet<FileName> =
             entries.filter(|(key, _)| keys.contains(key)).map(|(_, file)| file).collect();

@@ -30,7 +30,7 @@ use tokio::task::JoinSet;
 
 const BUCKET: &str = "stedi";
 /// Nearly every file has a bulk entry, and each that is read is merged.
-const SMALL: Limits = Limits { entries_max: 1, unmerged_max: 0 };
+const SMALL: Limits = Limits { entries_max: 1, keys_max: 0, unmerged_max: 0 };
 /// Lambda ends an invocation after fifteen minutes.
 const LIFE_MAX: Duration = Duration::from_secs(15 * 60);
 /// A run that makes more requests does not come to rest.
