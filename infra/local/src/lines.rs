@@ -1,5 +1,6 @@
 //! Append-only files of JSON lines that survive a killed process.
 
+use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::File;
@@ -18,6 +19,13 @@ impl Lines {
     /// Opens or creates the file and reads its lines. A last line without an end was being written when the process
     /// was killed: nobody was told that it is there, and it is cut off.
     pub(crate) fn open<T: DeserializeOwned>(path: &Path) -> io::Result<(Self, Vec<T>)> {
+        let (file, lines) = Self::open_unread(path)?;
+        let lines = lines.iter().map(|line| serde_json::from_slice(line)).collect::<Result<_, _>>()?;
+        Ok((file, lines))
+    }
+
+    /// As [`Self::open`], with the lines as they are.
+    pub(crate) fn open_unread(path: &Path) -> io::Result<(Self, Vec<Bytes>)> {
         let mut file = File::options().read(true).append(true).create(true).open(path)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
@@ -25,13 +33,12 @@ impl Lines {
         if whole < bytes.len() {
             file.set_len(whole as u64)?;
         }
-        let lines = bytes[..whole].split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
-        let lines = lines.map(serde_json::from_slice).collect::<Result<_, _>>()?;
-        Ok((Self { path: path.into(), file, length: whole as u64 }, lines))
+        bytes.truncate(whole);
+        Ok((Self { path: path.into(), file, length: whole as u64 }, split(bytes)))
     }
 
-    /// Appends lines in one write.
-    pub(crate) fn append<T: Serialize>(&mut self, lines: &[T]) -> io::Result<()> {
+    /// Appends lines in one write: how each is written.
+    pub(crate) fn append<T: Serialize>(&mut self, lines: &[T]) -> io::Result<Vec<Bytes>> {
         let bytes = serialize(lines)?;
         if let Err(error) = self.file.write_all(&bytes) {
             // Whatever of it was written is not to be followed by other lines.
@@ -39,7 +46,7 @@ impl Lines {
             return Err(error);
         }
         self.length += bytes.len() as u64;
-        Ok(())
+        Ok(split(bytes))
     }
 
     /// Replaces all lines by these, at once.
@@ -58,6 +65,12 @@ impl Lines {
     pub(crate) fn length(&self) -> u64 {
         self.length
     }
+}
+
+fn split(bytes: Vec<u8>) -> Vec<Bytes> {
+    let bytes = Bytes::from(bytes);
+    let lines = bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+    lines.map(|line| bytes.slice_ref(line)).collect()
 }
 
 fn serialize<T: Serialize>(lines: &[T]) -> io::Result<Vec<u8>> {

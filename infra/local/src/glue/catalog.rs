@@ -8,8 +8,8 @@ use super::error::Refusal;
 use crate::clock::{Clock, milliseconds};
 use crate::lines::Lines;
 use crate::objects::names;
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -22,39 +22,33 @@ const TABLE: &str = "table.json";
 /// A table's partitions, by their values.
 pub(super) type Partitions = BTreeMap<Vec<String>, Partition>;
 
-/// A partition as its line has it. It is read when somebody asks for it: most of a table's are only counted, or looked
-/// through for their values.
-#[derive(Serialize, Deserialize)]
-#[serde(transparent)]
-pub(super) struct Partition(Box<RawValue>);
+/// A partition, as the line that puts it. It is read when somebody asks for it: most of a table's are only counted, or
+/// looked through for their values.
+pub(super) struct Partition(Bytes);
 
 impl Partition {
-    fn of(partition: &Map<String, Value>) -> Result<Self, Refusal> {
-        Ok(Self(to_raw_value(partition)?))
-    }
-
     /// All of it.
     pub(super) fn read(&self) -> Result<Map<String, Value>, Refusal> {
-        Ok(serde_json::from_str(self.0.get())?)
-    }
-
-    fn values(&self) -> Result<Vec<String>, Refusal> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "PascalCase")]
-        struct Valued {
-            #[serde(default)]
-            values: Vec<String>,
+        match serde_json::from_slice(&self.0)? {
+            Change::Put(partition) => Ok(partition),
+            Change::Delete(values) => Err(Refusal::missing(format_args!("Partition {values:?}"))),
         }
-        let Valued { values } = serde_json::from_str(self.0.get())?;
-        Ok(values)
     }
 }
 
 /// One line of a partitions file.
 #[derive(Serialize, Deserialize)]
-enum Change {
-    Put(Partition),
+enum Change<T> {
+    Put(T),
     Delete(Vec<String>),
+}
+
+/// What is read of a partition at first.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Valued {
+    #[serde(default)]
+    values: Vec<String>,
 }
 
 struct Loaded {
@@ -159,18 +153,9 @@ impl Catalog {
         new: Vec<(Vec<String>, Map<String, Value>)>,
     ) -> Result<(), Refusal> {
         let loaded = self.load(database, table)?;
-        let mut keys = Vec::new();
-        let mut changes = Vec::new();
-        for (key, partition) in new {
-            keys.push(key);
-            changes.push(Change::Put(Partition::of(&partition)?));
-        }
-        loaded.lines.append(&changes)?;
-        for (key, change) in keys.into_iter().zip(changes) {
-            if let Change::Put(partition) = change {
-                loaded.partitions.insert(key, partition);
-            }
-        }
+        let (keys, changes): (Vec<_>, Vec<_>) = new.into_iter().map(|(key, new)| (key, Change::Put(new))).unzip();
+        let lines = loaded.lines.append(&changes)?;
+        loaded.partitions.extend(keys.into_iter().zip(lines.into_iter().map(Partition)));
         Ok(())
     }
 
@@ -181,7 +166,7 @@ impl Catalog {
         gone: &[Vec<String>],
     ) -> Result<(), Refusal> {
         let loaded = self.load(database, table)?;
-        let changes: Vec<_> = gone.iter().cloned().map(Change::Delete).collect();
+        let changes: Vec<Change<()>> = gone.iter().cloned().map(Change::Delete).collect();
         loaded.lines.append(&changes)?;
         for key in gone {
             loaded.partitions.remove(key);
@@ -196,14 +181,12 @@ impl Catalog {
         match self.loaded.entry(path) {
             Entry::Occupied(entry) => Ok(entry.into_mut()),
             Entry::Vacant(entry) => {
-                let (lines, changes) = Lines::open(entry.key())?;
+                let (lines, changes) = Lines::open_unread(entry.key())?;
                 let mut partitions = Partitions::new();
                 for change in changes {
-                    match change {
-                        Change::Put(partition) => drop(partitions.insert(partition.values()?, partition)),
-                        Change::Delete(values) => {
-                            partitions.remove(&values);
-                        }
+                    match serde_json::from_slice(&change)? {
+                        Change::Put(Valued { values }) => drop(partitions.insert(values, Partition(change))),
+                        Change::Delete(values) => drop(partitions.remove(&values)),
                     }
                 }
                 Ok(entry.insert(Loaded { partitions, lines }))
