@@ -2,7 +2,7 @@
 
 import math
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 400, 70, 130, 20, 50
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 400, 70, 160, 20, 50
 COLORS = ("#d1495b", "#3d78b8", "#5a9e4b", "#b8862f")
 GREY = "#808080"
 
