@@ -10,10 +10,26 @@ const ENTRY_BYTES: usize = KEY_BYTES + 8;
 
 type Entry = [u8; ENTRY_BYTES];
 
+/// About so many entries have one prefix,
+const ENTRIES_A_PREFIX: usize = 8;
+/// unless there are very many.
+const PREFIX_BITS_MAX: u32 = 16;
+
 /// Keys in order, each with a number. As bytes: the entries one after the other, each of 16 bytes of the key's hash and 8
 /// of the number, big-endian.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct KeyNumbers(Bytes);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeyNumbers {
+    entries: Bytes,
+    /// For each prefix of a hash where the entries with it start, and at last where they all end. Hashes are spread evenly,
+    /// so each has few.
+    starts: Vec<u32>,
+}
+
+impl Default for KeyNumbers {
+    fn default() -> Self {
+        Self::of(Bytes::new())
+    }
+}
 
 impl KeyNumbers {
     /// Reads them from their bytes, which `what` holds.
@@ -28,33 +44,35 @@ impl KeyNumbers {
         if !entries.is_sorted_by(|a, b| key_of(a) < key_of(b)) {
             return Err(Corrupt::new(what, "its keys are not in order"));
         }
-        Ok(Self(bytes))
+        Ok(Self::of(bytes))
+    }
+
+    /// Those of bytes that are well made.
+    fn of(bytes: Bytes) -> Self {
+        let (entries, _) = bytes.as_chunks::<ENTRY_BYTES>();
+        let bits = (entries.len() / ENTRIES_A_PREFIX).checked_ilog2().map_or(0, |bits| bits + 1).min(PREFIX_BITS_MAX);
+        let mut starts = Vec::with_capacity((1 << bits) + 1);
+        for (place, entry) in (0..).zip(entries) {
+            starts.resize(starts.len().max(prefix(number_of(entry), bits) + 1), place);
+        }
+        starts.resize((1 << bits) + 1, entries.len() as u32);
+        Self { starts, entries: bytes }
     }
 
     /// Their bytes.
     pub(crate) fn encode(&self) -> Bytes {
-        self.0.clone()
+        self.entries.clone()
     }
 
     /// The number of a key.
     pub(crate) fn get(&self, key: KeyHash) -> Option<u64> {
-        let (entries, wanted) = (self.entries(), u128::from_be_bytes(key.bytes()));
-        let number_of = |entry: &Entry| entry.first_chunk().map_or(0, |key| u128::from_be_bytes(*key));
-        // Hashes are spread evenly: so far into all that there are is this one, or not far from there.
-        let share = (wanted >> u64::BITS) * entries.len() as u128;
-        let near = (share >> u64::BITS) as usize;
-        let mut around = 1;
-        let (start, end) = loop {
-            let (start, end) = (near.saturating_sub(around), entries.len().min(near + around));
-            let begins = start == 0 || number_of(&entries[start]) <= wanted;
-            let ends = end == entries.len() || number_of(&entries[end]) > wanted;
-            if begins && ends {
-                break (start, end);
-            }
-            around *= 4;
-        };
-        let at = entries[start..end].binary_search_by_key(&wanted, number_of).ok()?;
-        Some(decoded(&entries[start + at]).1)
+        let wanted = u128::from_be_bytes(key.bytes());
+        // There is one more than there are prefixes.
+        let prefix = prefix(wanted, (self.starts.len() - 1).ilog2());
+        let (start, end) = (self.starts[prefix] as usize, self.starts[prefix + 1] as usize);
+        let entries = &self.entries()[start..end];
+        let at = entries.binary_search_by_key(&wanted, number_of).ok()?;
+        Some(decoded(&entries[at]).1)
     }
 
     /// All keys, in order, with their numbers.
@@ -74,12 +92,22 @@ impl KeyNumbers {
             bytes.extend(key.bytes());
             bytes.extend(number.to_be_bytes());
         }
-        Self(bytes.into())
+        Self::of(bytes.into())
     }
 
     fn entries(&self) -> &[Entry] {
-        self.0.as_chunks().0
+        self.entries.as_chunks().0
     }
+}
+
+/// The prefix of a hash: its first bits.
+fn prefix(hash: u128, bits: u32) -> usize {
+    hash.checked_shr(u128::BITS - bits).unwrap_or(0) as usize
+}
+
+/// A key's hash, as a number.
+fn number_of(entry: &Entry) -> u128 {
+    entry.first_chunk().map_or(0, |key| u128::from_be_bytes(*key))
 }
 
 fn key_of(entry: &Entry) -> &[u8] {
