@@ -7,7 +7,7 @@ use crate::Corrupt;
 use crate::columnar::{self, Decoder, Metadata, bigint_at, text_at};
 use crate::customer::{Customer, consent_since};
 use crate::table::{ColumnType, Table};
-use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray};
+use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, make_array};
 use arrow_schema::ArrowError;
 use arrow_select::concat::concat_batches;
 use arrow_select::filter::filter_record_batch;
@@ -62,17 +62,20 @@ impl Rows {
 
     /// Reads the rows of a shard's object.
     pub(super) fn decode(table: Table, object: Bytes) -> Result<Self, Corrupt> {
-        let corrupt = |why| Corrupt::new(table.name(), why);
         let batches = Decoder::new(object, table.name())?.batches(table)?.collect::<Result<Vec<_>, _>>()?;
         let columns = concat_batches(&columnar::schema(table), &batches);
-        let rows = Self { table, columns: columns.map_err(|error| Corrupt::new(table.name(), error))? };
-        if rows.columns.column(EMAIL).null_count() > 0 {
-            return Err(corrupt("a row without an email"));
+        let columns = columns.map_err(|error| Corrupt::new(table.name(), error))?;
+        if columns.column(EMAIL).null_count() > 0 {
+            return Err(Corrupt::new(table.name(), "a row without an email"));
         }
-        if !(0..rows.len()).is_sorted_by(|a, b| rows.email(*a) < rows.email(*b)) {
-            return Err(corrupt("its rows are not in the order of their emails"));
+        Self { table, columns }.in_order()
+    }
+
+    fn in_order(self) -> Result<Self, Corrupt> {
+        match (0..self.len()).is_sorted_by(|a, b| self.email(*a) < self.email(*b)) {
+            true => Ok(self),
+            false => Err(Corrupt::new(self.table.name(), "its rows are not in the order of their emails")),
         }
-        Ok(rows)
     }
 
     /// A shard's object: these rows, and what stands in front of them. Some of the columns are read by themselves, and are
@@ -132,7 +135,10 @@ impl Rows {
         })
     }
 
-    /// These without the rows of `removed`, and with `added`, who are in order and of whom none is left here.
+    /// These without the rows of `removed`, and with `added`, who are in order.
+    ///
+    /// # Errors
+    /// If a customer would have two rows.
     pub(super) fn changed(&self, removed: &BTreeSet<usize>, added: &[Customer]) -> Result<Self, Corrupt> {
         let changed = || {
             let new = Self::of(self.table, added)?;
@@ -146,10 +152,14 @@ impl Rows {
                 places.push((0, row));
             }
             places.extend((next..new.len()).map(|row| (1, row)));
-            interleave_record_batch(&[&self.columns, &new.columns], &places)
+            let changed = interleave_record_batch(&[&self.columns, &new.columns], &places)?;
+            // A column of which the last null went still says which of its values are none, and would be written in other pages
+            // than one that does not.
+            let columns = changed.columns().iter().map(|column| make_array(column.to_data())).collect();
+            columnar::batch(self.table, columns)
         };
         let columns = changed().map_err(|error| Corrupt::new(self.table.name(), error))?;
-        Ok(Self { table: self.table, columns })
+        Self { table: self.table, columns }.in_order()
     }
 
     /// Those that `counts` says yes to, as rows of `table`, which has the same columns.
@@ -255,6 +265,28 @@ mod tests {
             let of = |rows: &Rows| rows.encode(&Front::default(), &[]).unwrap();
             assert!(of(&changed) == of(&rows(&after)), "the same rows give the same bytes");
         }
+    }
+
+    #[test]
+    fn bytes_do_not_tell_of_a_customer_who_is_gone() {
+        // More than parquet takes at once.
+        let person = |n| Customer { phone: Some(format!("{n}")), ..customer(&format!("c{n:06}"), n, Some(1)) };
+        let people: Vec<_> = (0..21_000).map(person).collect();
+        let of = |rows: &Rows| rows.encode(&Front::default(), &[]).unwrap();
+        for (gone, place) in [("b", 0), ("d", people.len())] {
+            let without_phone = Customer { phone: None, ..customer(gone, 1, Some(1)) };
+            let with = rows(&people).changed(&BTreeSet::new(), &[without_phone]).unwrap();
+            let without = with.changed(&BTreeSet::from([place]), &[]).unwrap();
+            assert_eq!((with.len(), without.len()), (people.len() + 1, people.len()));
+            assert!(of(&without) == of(&rows(&people)));
+        }
+    }
+
+    #[test]
+    fn nobody_gets_two_rows() {
+        let person = [customer("a", 1, Some(1))];
+        assert!(rows(&person).changed(&BTreeSet::new(), &person).is_err());
+        assert!(rows(&[]).changed(&BTreeSet::new(), &[person.clone(), person].concat()).is_err());
     }
 
     #[test]
