@@ -20,8 +20,10 @@ const PREFIX_BITS_MAX: u32 = 16;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct KeyNumbers {
     entries: Bytes,
-    /// For each prefix of a hash where the entries with it start, and at last where they all end. Hashes are spread evenly,
-    /// so each has few.
+    /// So many bits all hashes have in common.
+    common: u32,
+    /// For each prefix of what follows in a hash where the entries with it start, and at last where they all end. Hashes are
+    /// spread evenly, so each has few.
     starts: Vec<u32>,
 }
 
@@ -51,12 +53,14 @@ impl KeyNumbers {
     fn of(bytes: Bytes) -> Self {
         let (entries, _) = bytes.as_chunks::<ENTRY_BYTES>();
         let bits = (entries.len() / ENTRIES_A_PREFIX).checked_ilog2().map_or(0, |bits| bits + 1).min(PREFIX_BITS_MAX);
+        let ends = entries.first().zip(entries.last());
+        let common = ends.map_or(0, |(first, last)| (number_of(first) ^ number_of(last)).leading_zeros());
         let mut starts = Vec::with_capacity((1 << bits) + 1);
         for (place, entry) in (0..).zip(entries) {
-            starts.resize(starts.len().max(prefix(number_of(entry), bits) + 1), place);
+            starts.resize(starts.len().max(prefix(number_of(entry), common, bits) + 1), place);
         }
         starts.resize((1 << bits) + 1, entries.len() as u32);
-        Self { starts, entries: bytes }
+        Self { common, starts, entries: bytes }
     }
 
     /// Their bytes.
@@ -68,7 +72,7 @@ impl KeyNumbers {
     pub(crate) fn get(&self, key: KeyHash) -> Option<u64> {
         let wanted = u128::from_be_bytes(key.bytes());
         // There is one more than there are prefixes.
-        let prefix = prefix(wanted, (self.starts.len() - 1).ilog2());
+        let prefix = prefix(wanted, self.common, (self.starts.len() - 1).ilog2());
         let (start, end) = (self.starts[prefix] as usize, self.starts[prefix + 1] as usize);
         let entries = &self.entries()[start..end];
         let at = entries.binary_search_by_key(&wanted, number_of).ok()?;
@@ -100,9 +104,10 @@ impl KeyNumbers {
     }
 }
 
-/// The prefix of a hash: its first bits.
-fn prefix(hash: u128, bits: u32) -> usize {
-    hash.checked_shr(u128::BITS - bits).unwrap_or(0) as usize
+/// The bits of a hash that follow those in common.
+fn prefix(hash: u128, common: u32, bits: u32) -> usize {
+    let rest = hash.checked_shl(common).unwrap_or(0);
+    rest.checked_shr(u128::BITS - bits).unwrap_or(0) as usize
 }
 
 /// A key's hash, as a number.
