@@ -100,18 +100,17 @@ impl Derivation for Join<'_> {
     }
 
     async fn derive(&self, stored: &[Stored], inputs: &Inputs<'_>) -> Result<Derived<JoinReport>, Error> {
-        let (steps, motions) = tokio::try_join!(
-            self.files_of(Table::StepTrainerTrusted, inputs),
-            self.files_of(Table::AccelerometerTrusted, inputs)
-        )?;
+        let tables = [Table::StepTrainerTrusted, Table::AccelerometerTrusted];
+        let files = aws::all(tables.map(async |table| {
+            let listing = inputs.list(&layout::partition_prefix(table, self.partition)).await?;
+            Ok::<_, Error>((table, listing))
+        }));
+        let files = files.await?;
         // One kind of file often comes long before the other. It is not read for nothing.
-        let rows = match steps.objects.is_empty() || motions.objects.is_empty() {
+        let rows = match files.iter().any(|(_, listing)| listing.objects.is_empty()) {
             true => Vec::new(),
             false => {
-                let (steps, motions) = tokio::try_join!(
-                    self.rows_of(Table::StepTrainerTrusted, steps, inputs),
-                    self.rows_of(Table::AccelerometerTrusted, motions, inputs)
-                )?;
+                let [steps, motions] = self.rows_of(tables, files, inputs).await?;
                 training::join(&steps, &motions)
             }
         };
@@ -131,19 +130,25 @@ impl Derivation for Join<'_> {
 }
 
 impl Join<'_> {
-    /// The files of `table` in this partition.
-    async fn files_of(&self, table: Table, inputs: &Inputs<'_>) -> Result<Listing, Error> {
-        inputs.list(&layout::partition_prefix(table, self.partition)).await
-    }
-
-    /// The rows of `table` in these files.
-    async fn rows_of(&self, table: Table, listing: Listing, inputs: &Inputs<'_>) -> Result<Vec<RecordBatch>, Error> {
-        let MachineLearningCurated { lake, files } = self.function;
-        let read = listing.objects.into_iter().map(async |(key, etag)| {
+    /// The rows that files of `tables` have, by table.
+    async fn rows_of(
+        &self,
+        tables: [Table; 2],
+        files: Vec<(Table, Listing)>,
+        inputs: &Inputs<'_>,
+    ) -> Result<[Vec<RecordBatch>; 2], Error> {
+        let MachineLearningCurated { lake, files: cache } = self.function;
+        let of_table = |(table, listing): (Table, Listing)| {
+            listing.objects.into_iter().map(move |(key, etag)| (table, key, etag)).collect::<Vec<_>>()
+        };
+        let read = files.into_iter().flat_map(of_table).map(async |(table, key, etag)| {
             let decode = move |bytes| Output::decode(table, bytes)?.batches();
-            inputs.listed(files, &lake.at(key), &etag, decode).await
+            Ok::<_, Error>((table, inputs.listed(cache, &lake.at(key), &etag, decode).await?))
         });
-        let batches = aws::all(read).await?;
-        Ok(batches.into_iter().flatten().flat_map(|batches| batches.iter().cloned().collect::<Vec<_>>()).collect())
+        let read = aws::all(read).await?;
+        Ok(tables.map(|wanted| {
+            let of_table = read.iter().filter(|(table, _)| *table == wanted);
+            of_table.filter_map(|(_, batches)| batches.as_deref()).flatten().cloned().collect()
+        }))
     }
 }
