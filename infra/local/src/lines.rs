@@ -34,19 +34,31 @@ impl Lines {
             file.set_len(whole as u64)?;
         }
         bytes.truncate(whole);
-        Ok((Self { path: path.into(), file, length: whole as u64 }, split(bytes)))
+        let bytes = Bytes::from(bytes);
+        let lines = bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+        let lines = lines.map(|line| bytes.slice_ref(line)).collect();
+        Ok((Self { path: path.into(), file, length: whole as u64 }, lines))
     }
 
-    /// Appends lines in one write: how each is written.
-    pub(crate) fn append<T: Serialize>(&mut self, lines: &[T]) -> io::Result<Vec<Bytes>> {
-        let bytes = serialize(lines)?;
-        if let Err(error) = self.file.write_all(&bytes) {
+    /// Appends lines in one write.
+    pub(crate) fn append<T: Serialize>(&mut self, lines: &[T]) -> io::Result<()> {
+        self.append_bytes(&serialize(lines)?)
+    }
+
+    /// As [`Self::append`], with lines as they are, without their ends.
+    pub(crate) fn append_unread(&mut self, lines: &[Bytes]) -> io::Result<()> {
+        let ended = lines.iter().flat_map(|line| [line.as_ref(), b"\n"]);
+        self.append_bytes(&ended.collect::<Vec<_>>().concat())
+    }
+
+    fn append_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Err(error) = self.file.write_all(bytes) {
             // Whatever of it was written is not to be followed by other lines.
             self.file.set_len(self.length)?;
             return Err(error);
         }
         self.length += bytes.len() as u64;
-        Ok(split(bytes))
+        Ok(())
     }
 
     /// Replaces all lines by these, at once.
@@ -65,12 +77,6 @@ impl Lines {
     pub(crate) fn length(&self) -> u64 {
         self.length
     }
-}
-
-fn split(bytes: Vec<u8>) -> Vec<Bytes> {
-    let bytes = Bytes::from(bytes);
-    let lines = bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
-    lines.map(|line| bytes.slice_ref(line)).collect()
 }
 
 fn serialize<T: Serialize>(lines: &[T]) -> io::Result<Vec<u8>> {

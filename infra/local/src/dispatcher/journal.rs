@@ -76,7 +76,7 @@ impl Journal {
         if self.lines.length() > self.length_max {
             return self.rewrite();
         }
-        self.lines.append(&numbers.iter().copied().map(Line::Done).collect::<Vec<_>>()).map(drop)
+        self.lines.append(&numbers.iter().copied().map(Line::Done).collect::<Vec<_>>())
     }
 
     fn rewrite(&mut self) -> io::Result<()> {

@@ -29,10 +29,12 @@ pub(super) struct Partition(Bytes);
 impl Partition {
     /// All of it.
     pub(super) fn read(&self) -> Result<Map<String, Value>, Refusal> {
-        match serde_json::from_slice(&self.0)? {
-            Change::Put(partition) => Ok(partition),
-            Change::Delete(values) => Err(Refusal::missing(format_args!("Partition {values:?}"))),
+        #[derive(Deserialize)]
+        enum Line {
+            Put(Map<String, Value>),
         }
+        let Line::Put(partition) = serde_json::from_slice(&self.0)?;
+        Ok(partition)
     }
 }
 
@@ -153,9 +155,12 @@ impl Catalog {
         new: Vec<(Vec<String>, Map<String, Value>)>,
     ) -> Result<(), Refusal> {
         let loaded = self.load(database, table)?;
-        let (keys, changes): (Vec<_>, Vec<_>) = new.into_iter().map(|(key, new)| (key, Change::Put(new))).unzip();
-        let lines = loaded.lines.append(&changes)?;
-        loaded.partitions.extend(keys.into_iter().zip(lines.into_iter().map(Partition)));
+        let mut lines = Vec::new();
+        for (_, partition) in &new {
+            lines.push(Bytes::from(serde_json::to_vec(&Change::Put(partition))?));
+        }
+        loaded.lines.append_unread(&lines)?;
+        loaded.partitions.extend(new.into_iter().map(|(key, _)| key).zip(lines.into_iter().map(Partition)));
         Ok(())
     }
 
