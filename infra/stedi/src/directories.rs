@@ -5,6 +5,7 @@
 //! where it is goes unnoticed; nothing of ours does that, nor does any tool that leaves no half file behind.
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, statat};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
@@ -56,12 +57,22 @@ impl Directories {
         self.0.iter().all(|(directory, noted)| {
             let (above, name) = directory.rsplit_once('/').unwrap_or((".", directory));
             if open != above {
-                let path = lake.join(above);
-                (open, inside) = (above, openat(CWD, path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok());
+                let opened = openat(CWD, lake.join(above), OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+                let Ok(opened) = there(opened) else { return false };
+                (open, inside) = (above, opened);
             }
-            let now = inside.as_ref().and_then(|inside| statat(inside, name, AtFlags::empty()).ok());
-            now.map(|now| (now.st_mtime, now.st_mtime_nsec as i64)) == *noted
+            let now = inside.as_ref().map(|inside| there(statat(inside, name, AtFlags::empty())));
+            let now = now.transpose().map(Option::flatten);
+            now.is_ok_and(|now| now.map(|now| (now.st_mtime, now.st_mtime_nsec as i64)) == *noted)
         })
+    }
+}
+
+/// None of what is not there.
+fn there<T>(found: Result<T, Errno>) -> Result<Option<T>, Errno> {
+    match found {
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+        found => found.map(Some),
     }
 }
 
@@ -109,6 +120,17 @@ mod tests {
         let (lake, directories) = noted();
         fs::write(lake.path().join("elsewhere"), "").unwrap();
         assert!(directories.are_unchanged(lake.path()));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_has_no_text_for_a_name_seems_to_have_changed() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt;
+        let (lake, _) = noted();
+        fs::create_dir(lake.path().join("a").join(OsStr::from_bytes(b"\xff"))).unwrap();
+        let directories = Directories::below(lake.path(), [PathBuf::from("a")]);
+        assert!(!directories.are_unchanged(lake.path()));
     }
 
     #[test]
