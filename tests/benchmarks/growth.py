@@ -4,11 +4,11 @@
 usage: tests/benchmarks/growth.py [STEDI] [--history H ...] [--megabytes M ...] [--runs N] [--svg FILE]
 
 STEDI is the program (target/release/stedi, the default). For each history H (10, 100, 1000 and 10000) a lake is grown to H
-uploads of phones: 60 accelerometer readings in one file, and as many of the step trainer in another. They are of 100
-customers, and 10 of each hour. Then N times (5) one more accelerometer file is landed by `stedi run`, in an hour that has 5;
-and N times a customer of 2 uploads withdraws, each time after consenting again. Told are the medians of whole processes, and
-of their requests. For each M (1, 10, 100 and 1000) one file of M megabytes is landed in a new
-lake; told is the most memory that took.
+uploads of phones: 60 accelerometer readings in one file, and as many of the step trainer in another. They are of 6
+customers, and 5 of each hour. Then N times (5) one more accelerometer file is landed by `stedi run`, in the hour of the last
+uploads; and N times a customer withdraws who has the first 2 uploads, each time after consenting again. Told are the medians
+of whole processes, and of their requests. For each M (1, 10, 100 and 1000) one file of M megabytes is landed in a new lake;
+told is the most memory that took.
 """
 
 import argparse
@@ -22,9 +22,9 @@ import plot
 from measured import HOUR_MS, CannotMeasure, Measured, process, stedi_program
 
 BEGIN_MS = 1_655_564_400_000
-CUSTOMERS, UPLOADS_AN_HOUR, READINGS = 100, 10, 60
-# Customers who withdraw, one in each lake, have the first uploads, and no other.
-LEAVING, LEAVING_UPLOADS = 5, 2
+CUSTOMERS, UPLOADS_AN_HOUR, READINGS = 5, 5, 60
+# The customer who withdraws has the first uploads, and no other.
+LEAVING, LEAVING_UPLOADS = "leaving@example.com", 2
 
 
 def main() -> None:
@@ -59,66 +59,65 @@ def histories(program: Path, folder: Path, counts: list[int], runs: int) -> dict
 
     if counts:
         print("| uploads before | one more file | requests | a withdrawal | requests |\n| --- | --- | --- | --- | --- |")
-    for place, count in enumerate(counts):
+    for count in counts:
         run(uploads(folder / f"grown-{count}", range(landed, count)))
+        landed = count
         more, withdrawals = [], []
-        for landed in range(count, count + runs):
-            more.append(run(uploads(folder / f"more-{landed}", [landed], ["accelerometer"])))
-        landed = count + runs
+        for number in range(runs):
+            landing = folder / f"more-{count}-{number}"
+            upload(landing, "accelerometer", f"more-{count}-{number}", email(number % CUSTOMERS), count - 1, READINGS)
+            more.append(run(landing))
         for _ in range(runs):
             for consents in (False, True):
                 changes += 1
-                done = run(change(folder / f"change-{changes}", leaving(place % LEAVING), changes, consents))
+                done = run(change(folder / f"change-{changes}", changes, consents))
                 withdrawals += [done] * (not consents)
         print(f"| {count:,} | {median('one more', more)} | {median('withdrawal', withdrawals)} |", flush=True)
     return points
 
 
-def change(folder: Path, email: str, number: int, consents: bool) -> Path:
-    """A landing file in which a customer withdraws, or consents again."""
-    into = folder / "customer" / "landing"
-    into.mkdir(parents=True)
-    record = customer(email) | {"lastUpdateDate": BEGIN_MS + number}
+def change(folder: Path, number: int, consents: bool) -> Path:
+    """A landing file in which a customer withdraws, or consents again. It takes the place of the last."""
+    record = customer(LEAVING) | {"lastUpdateDate": BEGIN_MS + number}
     if not consents:
         del record["shareWithResearchAsOfDate"]
-    (into / f"change-{number:06d}.json").write_text(json.dumps(record))
+    write(folder, "customer", "change", json.dumps(record))
     return folder
 
 
-def uploads(folder: Path, numbers, sources=("accelerometer", "step_trainer")) -> Path:
+def uploads(folder: Path, numbers) -> Path:
     """Landing files of these uploads; and, with the first, the customers."""
-    for source in sources:
-        into = folder / source / "landing"
-        into.mkdir(parents=True)
-        for number in numbers:
-            (into / f"phone-{number:06d}.json").write_bytes(readings(source, number, READINGS))
+    for number in numbers:
+        user = LEAVING if number < LEAVING_UPLOADS else email(number % CUSTOMERS)
+        for source in ("accelerometer", "step_trainer"):
+            upload(folder, source, f"phone-{number:06d}", user, number, READINGS)
     if 0 in numbers:
-        into = folder / "customer" / "landing"
-        into.mkdir(parents=True)
-        emails = [*map(leaving, range(LEAVING)), *map(email, range(CUSTOMERS))]
-        (into / "all.json").write_text("\n".join(json.dumps(customer(email)) for email in emails))
+        emails = [LEAVING, *map(email, range(CUSTOMERS))]
+        write(folder, "customer", "all", "\n".join(json.dumps(customer(email)) for email in emails))
     return folder
 
 
-def readings(source: str, number: int, count: int) -> bytes:
-    # Every history that is a multiple of 10 ends in the middle of an hour.
-    begin = BEGIN_MS + (number + UPLOADS_AN_HOUR // 2) // UPLOADS_AN_HOUR * HOUR_MS
-    leaves = number < LEAVING * LEAVING_UPLOADS
-    user = leaving(number // LEAVING_UPLOADS) if leaves else email(number % CUSTOMERS)
+def upload(folder: Path, source: str, name: str, user: str, number: int, count: int) -> Path:
+    """A landing file with so many readings of the hour of an upload."""
+    begin = BEGIN_MS + number // UPLOADS_AN_HOUR * HOUR_MS
     row = {
         "accelerometer": '{{"user":"{user}","timestamp":{time},"x":{value}.0,"y":-1.0,"z":0.5}}\n',
         "step_trainer": '{{"sensorReadingTime":{time},"serialNumber":"{device}","distanceFromObject":{value}}}\n',
     }[source]
     times = (begin + (number + i * 997) % HOUR_MS for i in range(count))
-    return "".join(row.format(user=user, device=device(user), time=time, value=i % 7) for i, time in enumerate(times)).encode()
+    rows = (row.format(user=user, device=device(user), time=time, value=i % 7) for i, time in enumerate(times))
+    return write(folder, source, name, "".join(rows))
+
+
+def write(folder: Path, source: str, name: str, text: str) -> Path:
+    file = folder / source / "landing" / f"{name}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    return file
 
 
 def email(person: int) -> str:
     return f"person{person}@example.com"
-
-
-def leaving(person: int) -> str:
-    return f"leaving{person}@example.com"
 
 
 def device(email: str) -> str:
@@ -140,9 +139,10 @@ def sizes(program: Path, folder: Path, megabytes: list[int]) -> None:
     if megabytes:
         print("\n| size of the file | memory | the whole run |\n| --- | --- | --- |")
     for size in megabytes:
-        landing = uploads(folder / f"size-{size}", [0], ["accelerometer"])
         # A part that is repeated at other times: a whole gigabyte takes Python too long.
-        part, file = readings("accelerometer", 0, 10_000), landing / "accelerometer" / "landing" / "large.json"
+        landing = uploads(folder / f"size-{size}", [0])
+        file = upload(landing, "accelerometer", "large", email(0), 0, 10_000)
+        part = file.read_bytes()
         with file.open("wb") as out:
             while out.tell() + len(part) <= size * 1_000_000:
                 out.write(part)
