@@ -67,8 +67,8 @@ def process(command: list) -> Measured:
 
 
 def empty(folder: Path) -> None:
-    """Gives back the space of a folder's files, but keeps the files. For a minute after thousands of files were removed, a
-    file system (ext4) looks through all of them whenever a file is made: no engine is to pay for that."""
+    """Gives back the space of a folder's files, but keeps the files. For minutes after thousands of files were removed, a
+    file system (ext4 without a journal) looks through all of them whenever a file is made: no engine is to pay for that."""
     for file in folder.rglob("*"):
         if file.is_file():
             os.truncate(file, 0)
