@@ -84,3 +84,31 @@ async fn an_upload_costs_the_same_whatever_landed_before() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_withdrawal_costs_by_the_files_of_who_withdraws() {
+    let mut costs = Vec::new();
+    for phones in [1, 12] {
+        let world = with_history(2, phones).await;
+        let shard = KeyHash::of("phone0@example.com").shard(world.lake.charter().customer_shards);
+        let withdrawal = "customer/landing/withdrawal.json";
+        world.put(withdrawal, customer("phone0", 1, None)).await;
+        // What it writes is the account of all customers, who landed in one file.
+        cost(&world, Table::CustomerTrusted, withdrawal).await;
+
+        let (trusted, curated) = (customers(Table::CustomerTrusted, shard), customers(Table::CustomerCurated, shard));
+        let mut cost_of = vec![
+            cost(&world, Table::AccelerometerTrusted, &trusted).await,
+            cost(&world, Table::CustomerCurated, &trusted).await,
+            cost(&world, Table::StepTrainerTrusted, &curated).await,
+        ];
+        for hour in 1..=2 {
+            let landed = format!("accelerometer/landing/phone0-{hour}.json");
+            let motions = world.output(Table::AccelerometerTrusted, T - hour * HOUR_MS, &landed);
+            cost_of.push(cost(&world, Table::MachineLearningCurated, &motions).await);
+        }
+        assert_eq!(world.rows(Table::MachineLearningCurated).await.len() as u32, 2 * (phones - 1).pow(2));
+        costs.push(cost_of);
+    }
+    assert_eq!(costs[0], costs[1]);
+}
