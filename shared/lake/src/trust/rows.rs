@@ -13,7 +13,6 @@ use arrow_select::concat::concat_batches;
 use arrow_select::filter::filter_record_batch;
 use arrow_select::interleave::interleave_record_batch;
 use bytes::Bytes;
-use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -38,12 +37,12 @@ impl Rows {
     }
 
     /// The rows of these customers, who are in order.
-    fn of(table: Table, customers: &[impl Borrow<Customer>]) -> Result<Self, ArrowError> {
+    fn of(table: Table, customers: &[Customer]) -> Result<Self, ArrowError> {
         let text = |of: fn(&Customer) -> Option<&str>| -> ArrayRef {
-            Arc::new(customers.iter().map(|c| of(c.borrow())).collect::<StringArray>())
+            Arc::new(customers.iter().map(of).collect::<StringArray>())
         };
         let time = |of: fn(&Customer) -> Option<i64>| -> ArrayRef {
-            Arc::new(customers.iter().map(|c| of(c.borrow())).collect::<Int64Array>())
+            Arc::new(customers.iter().map(of).collect::<Int64Array>())
         };
         let columns = vec![
             text(|c| c.customername.as_deref()),
