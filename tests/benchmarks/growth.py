@@ -40,7 +40,7 @@ def main() -> None:
         points = histories(program, Path(folder), sorted(arguments.history), arguments.runs)
         sizes(program, Path(folder), arguments.megabytes)
     if arguments.svg:
-        arguments.svg.write_text(plot.lines(points, "uploads before", ""))
+        arguments.svg.write_text(plot.lines(points, "uploads before", "milliseconds, requests"))
 
 
 def histories(program: Path, folder: Path, counts: list[int], runs: int) -> dict[str, list[tuple[float, float]]]:

@@ -25,18 +25,21 @@ def lines(series: dict[str, list[tuple[float, float]]], across: str, up: str) ->
         _, y = place(10 ** x_range[0], 10**power)
         parts += [line(LEFT, y, WIDTH - RIGHT, y), label(LEFT - 8, y + 4, tick(power), "end")]
     parts.append(label(LEFT + inner_width / 2, HEIGHT - 10, across, "middle"))
-    parts.append(label(LEFT, TOP - 6, up, "end"))
-    used: list[float] = []
+    parts.append(label(LEFT, TOP - 6, up, "start"))
+    names = []
     for (name, line_points), color in zip(series.items(), COLORS):
         placed = [place(*point) for point in line_points]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="2.5"/>')
         parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{color}"/>' for x, y in placed]
         x, y = placed[-1]
-        while any(abs(y - other) < 15 for other in used):
-            y += 15
-        used.append(y)
-        parts.append(label(x + 10, y + 4, name, "start", color))
+        names.append((y, x, name, color))
+    # In the order of the lines' ends, none over another.
+    below = 0.0
+    for y, x, name, color in sorted(names):
+        below = max(y, below)
+        parts.append(label(x + 10, below + 4, name, "start", color))
+        below += 15
     return "\n".join([*parts, "</svg>", ""])
 
 
