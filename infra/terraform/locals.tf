@@ -16,7 +16,7 @@ locals {
     for name, access in local.topology.functions : name => {
       access        = access
       function_name = "${var.name}-${name}"
-      triggers      = [for trigger in local.topology.triggers : trigger.name if contains(trigger.wakes, name)]
+      triggers      = [for trigger in local.topology.triggers : trigger.name if contains(trigger.functions, name)]
     }
   }
 

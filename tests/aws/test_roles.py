@@ -280,7 +280,7 @@ def test_only_its_topics_send_to_a_queue(deployment: Deployment, name: str) -> N
         assert topic in deployment.outputs["topic_arns"].values()
         context = {"aws:SourceArn": topic, "aws:SourceAccount": "123456789012", "aws:SecureTransport": "true"}
         request = Request(Principal("Service", "sns.amazonaws.com"), "sqs:SendMessage", function["queue_arn"], context)
-        assert decide(request, [], policy).allowed == (name in trigger["wakes"]), topic
+        assert decide(request, [], policy).allowed == (name in trigger["functions"]), topic
 
 
 def test_dead_letter_queues_take_from_their_own_queue_only(deployment: Deployment) -> None:

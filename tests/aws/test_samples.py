@@ -202,7 +202,7 @@ def test_index_lists_every_event() -> None:
 def test_index_has_every_trigger() -> None:
     """One sample for each pair of a prefix and a function that it wakes."""
     topology = json.loads((SOURCE / "topology.json").read_text())
-    wanted = {(trigger["prefix"], name) for trigger in topology["triggers"] for name in trigger["wakes"]}
+    wanted = {(trigger["prefix"], name) for trigger in topology["triggers"] for name in trigger["functions"]}
     found = set()
     for sample in IN_ORDER:
         (record,) = json.loads((EVENTS / sample.event).read_text())["Records"]

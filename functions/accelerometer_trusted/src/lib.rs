@@ -7,26 +7,26 @@
 //! WHERE consent_policy = 'ever' OR a.timestamp >= c.sharewithresearchasofdate
 //! ```
 //!
-//! Partitioned by the reading's own time. When a file lands, it also notes in `lookup/readers/` who has readings, and
+//! Partitioned by the reading's own time. When a file lands, it also notes in `lookup/readings/` who has readings, and
 //! until when, for `customer_curated`.
 
-mod readers;
+mod latest_readings;
 
-use aws::function::{Function, Handling, Input};
-use aws::lake::Lake;
 use bytes::Bytes;
-use derivation::Start;
-use lake::Corrupt;
-use lake::hash::{KeyHash, Shard, ShardCount};
-use lake::layout::FileName;
-use lake::reading::{Accelerometer, Key};
-use lake::table::Table;
-use lake::trust::consents::Consents;
-use lake::trust::{Owner, Versions};
-use reading_files::announce::Announced;
-use reading_files::index::{LIMITS, Limits};
-use reading_files::{Customers, ReadingFiles, Rule};
+use engine::Start;
+use formats::Corrupt;
+use formats::customer_shard::consents::Consents;
+use formats::customer_shard::{Owner, Versions};
+use formats::reading::{Accelerometer, Key};
+use ingest::index::{LIMITS, Limits};
+use ingest::manifest::CurrentManifest;
+use ingest::{Customers, ReadingFiles, Rule};
+use model::hash::{KeyHash, Shard, ShardCount};
+use model::layout::FileName;
+use model::table::Table;
+use runtime::function::{Function, Handling, Input};
 use std::collections::{BTreeMap, BTreeSet};
+use store::lake::Lake;
 
 /// `JOIN customer_trusted ON user = email`.
 pub struct OfTrustedCustomers;
@@ -34,8 +34,8 @@ pub struct OfTrustedCustomers;
 impl Rule for OfTrustedCustomers {
     type Reading = Accelerometer;
     type Shard = Consents;
-    const TRUST: Table = Table::CustomerTrusted;
-    const NOT_TRUSTED: &'static str = "no_trusted_customer";
+    const CUSTOMERS: Table = Table::CustomerTrusted;
+    const EXCLUDED: &'static str = "no_trusted_customer";
     const START: Option<Start> = Some(Start { bytes: Consents::START_BYTES, needed: Consents::needed });
 
     fn decode(bytes: Bytes) -> Result<Consents, Corrupt> {
@@ -86,11 +86,11 @@ impl Function for AccelerometerTrusted {
 
     fn handle(&self, inputs: BTreeSet<Input>) -> Handling<'_> {
         Box::pin(async move {
-            let mut landed: BTreeMap<FileName, Announced> = BTreeMap::new();
+            let mut landed: BTreeMap<FileName, CurrentManifest> = BTreeMap::new();
             let mut failures = self.files.handle(inputs, |file, announced| drop(landed.insert(file, announced))).await;
-            if let Err(error) = readers::note(&self.files, &landed).await {
+            if let Err(error) = latest_readings::note(&self.files, &landed).await {
                 let error = std::sync::Arc::new(error);
-                failures.extend(landed.into_values().map(|file| (file.announcement.landing, error.clone().into())));
+                failures.extend(landed.into_values().map(|file| (file.manifest.landing, error.clone().into())));
             }
             failures
         })

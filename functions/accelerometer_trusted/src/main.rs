@@ -3,6 +3,6 @@
 use accelerometer_trusted::AccelerometerTrusted;
 
 #[tokio::main]
-async fn main() -> Result<(), aws::BoxError> {
-    aws::lambda::run(AccelerometerTrusted::new).await
+async fn main() -> Result<(), store::BoxError> {
+    runtime::lambda::run(AccelerometerTrusted::new).await
 }

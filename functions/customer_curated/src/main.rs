@@ -3,6 +3,6 @@
 use customer_curated::CustomerCurated;
 
 #[tokio::main]
-async fn main() -> Result<(), aws::BoxError> {
-    aws::lambda::run(CustomerCurated::new).await
+async fn main() -> Result<(), store::BoxError> {
+    runtime::lambda::run(CustomerCurated::new).await
 }

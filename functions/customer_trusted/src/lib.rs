@@ -6,23 +6,23 @@
 //! WHERE sharewithresearchasofdate IS NOT NULL AND sharewithresearchasofdate <> 0
 //! ```
 //!
-//! *Latest* is told by [`lake::customer::Customer::cmp_latest`]. Customers are sharded by the hash of their email. A
+//! *Latest* is told by [`model::customer::Customer::cmp_latest`]. Customers are sharded by the hash of their email. A
 //! landing file takes three steps: it is announced which shards it may touch; the shards are derived, all that a batch
-//! of files touches at once; and the receipts of all files whose account changed with them are written.
+//! of files touches at once; and the receipts of all files whose row_counts changed with them are written.
 
 mod receipts;
 mod shards;
 
-use aws::function::{Failures, Function, Handling, Input};
-use aws::lake::Lake;
-use derivation::{ATTEMPTS_MAX, CACHE_BYTES_MAX, Cache, Error, Start, publish};
-use lake::hash::Shard;
-use lake::layout::Place;
-use lake::table::Table;
-use lake::trust::accounts::Accounts;
+use engine::{ATTEMPTS_MAX, CACHE_BYTES_MAX, Cache, Error, Start, commit};
+use formats::customer_shard::row_counts::FileRowCounts;
+use model::hash::Shard;
+use model::layout::ObjectLocation;
+use model::table::Table;
+use runtime::function::{Failures, Function, Handling, Input};
 use shards::{File, Shards};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use store::lake::Lake;
 
 /// Files of a batch are landed together up to this many records, so that they fit into memory.
 const ROWS_MAX: u64 = 200_000;
@@ -32,47 +32,47 @@ const FILES_AT_ONCE: usize = 8;
 /// The function.
 pub struct CustomerTrusted {
     lake: Lake,
-    accounts: Cache<Accounts>,
+    row_counts: Cache<FileRowCounts>,
 }
 
 impl CustomerTrusted {
     /// The function on `lake`.
     pub fn new(lake: Lake) -> Self {
-        let start = Start { bytes: Accounts::START_BYTES, needed: Accounts::needed };
-        Self { lake, accounts: Cache::of_starts(CACHE_BYTES_MAX, start) }
+        let start = Start { bytes: FileRowCounts::START_BYTES, needed: FileRowCounts::needed };
+        Self { lake, row_counts: Cache::of_starts(CACHE_BYTES_MAX, start) }
     }
 
     /// Lands one file.
-    async fn land(&self, place: &Place) -> Result<(), Error> {
+    async fn land(&self, location: &ObjectLocation) -> Result<(), Error> {
         for _ in 0..ATTEMPTS_MAX {
-            let Some(file) = File::announced(&self.lake, place).await? else { return Ok(()) };
-            match self.derive(&Arc::new(vec![file])).await {
+            let Some(file) = File::announced(&self.lake, location).await? else { return Ok(()) };
+            match self.materialize(&Arc::new(vec![file])).await {
                 Err(Error::Outdated) => {}
                 derived => return derived,
             }
         }
-        Err(Error::Contended { place: place.clone() })
+        Err(Error::Contended { location: location.clone() })
     }
 
     /// Derives everything that follows from files that were announced.
-    async fn derive(&self, files: &Arc<Vec<File>>) -> Result<(), Error> {
+    async fn materialize(&self, files: &Arc<Vec<File>>) -> Result<(), Error> {
         let touched: BTreeSet<Shard> = files.iter().flat_map(|file| file.touches.iter().copied()).collect();
-        publish(&self.lake, &Shards { lake: &self.lake, files, touched: &touched }).await?;
+        commit(&self.lake, &Shards { lake: &self.lake, files, touched: &touched }).await?;
         receipts::bring_up_to_date(self, files, &touched).await
     }
 
     /// Lands files together; if that fails, each by itself, so that one bad file does not hold up the others.
     async fn land_together(&self, files: Vec<File>, failures: &mut Failures) {
-        let places: Vec<Place> = files.iter().map(|file| file.place.clone()).collect();
-        let Err(error) = self.derive(&Arc::new(files)).await else { return };
+        let locations: Vec<ObjectLocation> = files.iter().map(|file| file.location.clone()).collect();
+        let Err(error) = self.materialize(&Arc::new(files)).await else { return };
         tracing::warn!(
-            files = places.len(),
-            error = aws::with_causes(&error),
+            files = locations.len(),
+            error = store::with_causes(&error),
             "landing files together failed; now one by one"
         );
-        for place in places {
-            if let Err(error) = self.land(&place).await {
-                failures.insert(place, error.into());
+        for location in locations {
+            if let Err(error) = self.land(&location).await {
+                failures.insert(location, error.into());
             }
         }
     }
@@ -89,16 +89,16 @@ impl Function for CustomerTrusted {
         Box::pin(async move {
             let mut failures = Failures::new();
             let mut files: Vec<File> = Vec::new();
-            let places: Vec<Place> = inputs.into_iter().map(|(place, _)| place).collect();
-            for some in places.chunks(FILES_AT_ONCE) {
-                let announced = some.iter().cloned().map(|place| {
+            let locations: Vec<ObjectLocation> = inputs.into_iter().map(|(location, _)| location).collect();
+            for some in locations.chunks(FILES_AT_ONCE) {
+                let announced = some.iter().cloned().map(|location| {
                     let lake = self.lake.clone();
-                    async move { (File::announced(&lake, &place).await, place) }
+                    async move { (File::announced(&lake, &location).await, location) }
                 });
-                for (file, place) in aws::spread(announced).await {
+                for (file, location) in store::join_bounded(announced).await {
                     match file {
                         Ok(file) => files.extend(file),
-                        Err(error) => drop(failures.insert(place, error.into())),
+                        Err(error) => drop(failures.insert(location, error.into())),
                     }
                 }
                 if files.iter().map(|file| file.landed.records.rows()).sum::<u64>() > ROWS_MAX {

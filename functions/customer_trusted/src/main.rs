@@ -3,6 +3,6 @@
 use customer_trusted::CustomerTrusted;
 
 #[tokio::main]
-async fn main() -> Result<(), aws::BoxError> {
-    aws::lambda::run(CustomerTrusted::new).await
+async fn main() -> Result<(), store::BoxError> {
+    runtime::lambda::run(CustomerTrusted::new).await
 }

@@ -1,136 +1,141 @@
 //! The receipts of customer files.
 //!
-//! A later file changes the account of an earlier one: its records are superseded. The shards remember in which version
-//! the account of each file last changed, so the receipts follow them as derived files follow changes of trust: by a
-//! cursor, advanced after the work.
+//! A later file changes the row_counts of an earlier one: its records are superseded. The shards remember in which version
+//! the row_counts of each file last changed, so the receipts follow them as derived files follow changes of trust: by a
+//! checkpoint, advanced after the work.
 
 use crate::CustomerTrusted;
 use crate::shards::File;
-use aws::landing::Landed;
-use aws::logging::{self, Timer};
-use aws::store::Version;
 use bytes::Bytes;
-use derivation::{ATTEMPTS_MAX, Cursor, Derivation, Derived, Error, Inputs, Stored, publish};
-use lake::announcement::CustomerAnnouncement;
-use lake::customer::Customers;
-use lake::hash::Shard;
-use lake::layout::{self, FileName, Place, Source};
-use lake::output::ShardVersions;
-use lake::receipt::{LandingVersion, Receipt};
-use lake::table::Table;
-use lake::trust::accounts::Accounts;
+use engine::landing_file::LandingFile;
+use engine::log::{self, Timer};
+use engine::{ATTEMPTS_MAX, Checkpoint, Error, Inputs, Materialize, Materialized, Stored, commit};
+use formats::customer_file::Customers;
+use formats::customer_shard::row_counts::FileRowCounts;
+use formats::manifest::CustomerFileManifest;
+use formats::reading_rows::ShardVersions;
+use formats::receipt::{LandingVersion, Receipt};
+use model::hash::Shard;
+use model::layout::{self, FileName, ObjectLocation, Source};
+use model::table::Table;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use store::Version;
 
 /// How many receipts are derived together.
 const FILES_MAX: usize = 64;
 
-/// Writes the receipts of `files`, and of every file whose account changed in one of the `touched` shards.
+/// Writes the receipts of `files`, and of every file whose row_counts changed in one of the `touched` shards.
 pub(crate) async fn bring_up_to_date(
     function: &CustomerTrusted,
     files: &[File],
     touched: &BTreeSet<Shard>,
 ) -> Result<(), Error> {
-    let CustomerTrusted { lake, accounts } = function;
-    let mut due: BTreeMap<FileName, Place> = files.iter().map(|f| (f.name.clone(), f.place.clone())).collect();
+    let CustomerTrusted { lake, row_counts } = function;
+    let mut due: BTreeMap<FileName, ObjectLocation> =
+        files.iter().map(|f| (f.name.clone(), f.location.clone())).collect();
     for _ in 0..ATTEMPTS_MAX {
-        let mut cursors = Vec::new();
-        let read = aws::all(touched.iter().map(async |shard| {
-            let cursor = Cursor::read(lake, layout::cursor(Table::CustomerTrusted, *shard)).await?;
-            let place = lake.at(layout::customers(Table::CustomerTrusted, *shard));
-            let accounts = accounts.read(&lake.store, &place, Accounts::decode).await?;
-            Ok::<_, Error>(accounts.map(|(_, accounts)| (cursor, accounts)))
+        let mut checkpoints = Vec::new();
+        let read = store::try_join_bounded(touched.iter().map(async |shard| {
+            let checkpoint = Checkpoint::read(lake, layout::checkpoint(Table::CustomerTrusted, *shard)).await?;
+            let location = lake.at(layout::customers(Table::CustomerTrusted, *shard));
+            let row_counts = row_counts.read(&lake.store, &location, FileRowCounts::decode).await?;
+            Ok::<_, Error>(row_counts.map(|(_, row_counts)| (checkpoint, row_counts)))
         }));
-        for (cursor, accounts) in read.await?.into_iter().flatten() {
-            if accounts.version() > cursor.seen() {
-                let changed = accounts.changed_since(cursor.seen());
-                due.extend(changed.map(|(file, place)| (file.clone(), place.clone())));
-                cursors.push((cursor, accounts.version()));
+        for (checkpoint, row_counts) in read.await?.into_iter().flatten() {
+            if row_counts.version() > checkpoint.seen() {
+                let changed = row_counts.changed_since(checkpoint.seen());
+                due.extend(changed.map(|(file, location)| (file.clone(), location.clone())));
+                checkpoints.push((checkpoint, row_counts.version()));
             }
         }
-        let due: Vec<Account<'_>> = std::mem::take(&mut due)
+        let due: Vec<RowCounts<'_>> = std::mem::take(&mut due)
             .into_iter()
-            .map(|(name, place)| {
+            .map(|(name, location)| {
                 let landed = files.iter().find(|file| file.name == name).map(|file| &file.landed);
-                Account { name, place, landed }
+                RowCounts { name, location, landed }
             })
             .collect();
-        for accounts in due.chunks(FILES_MAX) {
-            write(function, accounts).await?;
+        for row_counts in due.chunks(FILES_MAX) {
+            write(function, row_counts).await?;
         }
-        if Cursor::advance_all(lake, cursors).await? {
+        if Checkpoint::advance_all(lake, checkpoints).await? {
             return Ok(());
         }
     }
-    Err(Error::Contended { place: lake.at(layout::cursors(Table::CustomerTrusted)) })
+    Err(Error::Contended { location: lake.at(layout::checkpoints(Table::CustomerTrusted)) })
 }
 
-async fn write(function: &CustomerTrusted, accounts: &[Account<'_>]) -> Result<(), Error> {
+async fn write(function: &CustomerTrusted, row_counts: &[RowCounts<'_>]) -> Result<(), Error> {
     let timer = Timer::start();
-    let published = publish(&function.lake, &Receipts { function, accounts }).await?;
-    for (Account { place, landed, .. }, told) in accounts.iter().zip(published.report) {
+    let committed = commit(&function.lake, &Receipts { function, row_counts }).await?;
+    for (RowCounts { location, landed, .. }, told) in row_counts.iter().zip(committed.report) {
         let Some((receipt, writes)) = told else { continue };
-        logging::landing_file(place, &receipt, landed.is_none(), writes, &timer);
+        log::landing_file(location, &receipt, landed.is_none(), writes, &timer);
         if landed.is_some() {
-            function.lake.counters.landed(&receipt);
+            log::count_ingested(&function.lake.counters, &receipt);
         }
     }
     Ok(())
 }
 
-/// A customer file whose account is due.
-struct Account<'a> {
+/// A customer file whose row_counts is due.
+struct RowCounts<'a> {
     name: FileName,
-    place: Place,
-    /// The file, if this is about its own event; else only its account in the shards is new.
-    landed: Option<&'a Landed<Customers>>,
+    location: ObjectLocation,
+    /// The file, if this is about its own event; else only its row_counts in the shards is new.
+    landed: Option<&'a LandingFile<Customers>>,
 }
 
 /// The receipts and quarantines of customer files.
 struct Receipts<'a> {
     function: &'a CustomerTrusted,
-    accounts: &'a [Account<'a>],
+    row_counts: &'a [RowCounts<'a>],
 }
 
 /// A file's receipt, and how many of its objects get a new version; none if it has none yet: its own event is to come.
 type Told = Option<(Receipt, usize)>;
 
-impl Derivation for Receipts<'_> {
+impl Materialize for Receipts<'_> {
     type Report = Vec<Told>;
 
     fn outputs(&self) -> Vec<String> {
-        let of = |account: &Account<'_>| {
-            [layout::receipt(Source::Customer, &account.name), layout::quarantine(Source::Customer, &account.name)]
+        let of = |row_counts: &RowCounts<'_>| {
+            [
+                layout::receipt(Source::Customer, &row_counts.name),
+                layout::quarantine(Source::Customer, &row_counts.name),
+            ]
         };
-        self.accounts.iter().flat_map(of).collect()
+        self.row_counts.iter().flat_map(of).collect()
     }
 
-    async fn derive(&self, stored: &[Stored], inputs: &Inputs<'_>) -> Result<Derived<Vec<Told>>, Error> {
+    async fn materialize(&self, stored: &[Stored], inputs: &Inputs<'_>) -> Result<Materialized<Vec<Told>>, Error> {
         let lake = &self.function.lake;
         let mut announced = Vec::new();
-        for account in self.accounts {
-            if let Some(landed) = account.landed
-                && inputs.version(&account.place).await? != Version::Etag(landed.etag.clone())
+        for row_counts in self.row_counts {
+            if let Some(landed) = row_counts.landed
+                && inputs.version(&row_counts.location).await? != Version::Etag(landed.etag.clone())
             {
                 return Err(Error::Outdated);
             }
-            let at = lake.at(layout::announcement(Source::Customer, &account.name));
-            let of_file = inputs.read(&at).await?.as_ref().map(CustomerAnnouncement::decode).transpose();
+            let at = lake.at(layout::manifest(Source::Customer, &row_counts.name));
+            let of_file = inputs.read(&at).await?.as_ref().map(CustomerFileManifest::decode).transpose();
             announced.push(of_file.map_err(Error::corrupt(at))?.map(|of_file| of_file.shards).unwrap_or_default());
         }
         let shards: BTreeSet<Shard> = announced.iter().flatten().copied().collect();
         let read = shards.into_iter().map(async |shard| {
-            let place = lake.at(layout::customers(Table::CustomerTrusted, shard));
-            let accounts = inputs.decoded(&self.function.accounts, &place, Accounts::decode).await?;
-            Ok::<_, Error>(accounts.map(|accounts| (shard, accounts)))
+            let location = lake.at(layout::customers(Table::CustomerTrusted, shard));
+            let row_counts = inputs.decoded(&self.function.row_counts, &location, FileRowCounts::decode).await?;
+            Ok::<_, Error>(row_counts.map(|row_counts| (shard, row_counts)))
         });
-        let shards: BTreeMap<Shard, Arc<Accounts>> = aws::all(read).await?.into_iter().flatten().collect();
-        let mut derived = Derived { bodies: Vec::new(), report: Vec::new() };
-        for ((account, announced), stored) in self.accounts.iter().zip(announced).zip(stored.chunks(2)) {
+        let shards: BTreeMap<Shard, Arc<FileRowCounts>> =
+            store::try_join_bounded(read).await?.into_iter().flatten().collect();
+        let mut derived = Materialized { bodies: Vec::new(), report: Vec::new() };
+        for ((row_counts, announced), stored) in self.row_counts.iter().zip(announced).zip(stored.chunks(2)) {
             let [receipt, quarantine] = stored else { return Err(Error::Outdated) };
             // Those that any version of the file may have customers in.
             let shards = announced.iter().filter_map(|shard| Some((*shard, shards.get(shard)?.as_ref())));
-            let (bodies, told) = account.derive(receipt, quarantine, shards)?;
+            let (bodies, told) = row_counts.materialize(receipt, quarantine, shards)?;
             derived.bodies.extend(bodies);
             derived.report.push(told);
         }
@@ -138,14 +143,14 @@ impl Derivation for Receipts<'_> {
     }
 }
 
-impl Account<'_> {
-    fn derive<'s>(
+impl RowCounts<'_> {
+    fn materialize<'s>(
         &self,
         stored_receipt: &Stored,
         stored_quarantine: &Stored,
-        shards: impl Iterator<Item = (Shard, &'s Accounts)>,
+        shards: impl Iterator<Item = (Shard, &'s FileRowCounts)>,
     ) -> Result<([Option<Bytes>; 2], Told), Error> {
-        let corrupt = || Error::corrupt(stored_receipt.place.clone());
+        let corrupt = || Error::corrupt(stored_receipt.location.clone());
         let was = stored_receipt.body.as_ref().map(Receipt::decode).transpose().map_err(corrupt())?;
         let mut receipt = match (self.landed, &was) {
             (Some(landed), _) => self.receipt_of(landed),
@@ -154,12 +159,12 @@ impl Account<'_> {
             (None, None) => return Ok(([None, None], None)),
         };
         let mut changed = ShardVersions::new();
-        for (shard, accounts) in shards {
-            receipt.derived_from.insert(shard, accounts.version());
-            if let Some((account, version)) = accounts.of(&self.name) {
+        for (shard, row_counts) in shards {
+            receipt.derived_from.insert(shard, row_counts.version());
+            if let Some((row_counts, version)) = row_counts.of(&self.name) {
                 changed.insert(shard, version);
-                receipt.keep(layout::customers(Table::CustomerTrusted, shard), account.kept);
-                account.excluded.iter().for_each(|(reason, rows)| receipt.exclude(reason, *rows));
+                receipt.keep(layout::customers(Table::CustomerTrusted, shard), row_counts.kept);
+                row_counts.excluded.iter().for_each(|(reason, rows)| receipt.exclude(reason, *rows));
             }
         }
         let seen = |was: &Receipt, shard| was.derived_from.get(shard).copied().unwrap_or(0);
@@ -174,8 +179,8 @@ impl Account<'_> {
         Ok((bodies, Some((receipt, writes))))
     }
 
-    fn receipt_of(&self, landed: &Landed<Customers>) -> Receipt {
-        let version = LandingVersion { place: self.place.clone(), etag: landed.etag.clone() };
+    fn receipt_of(&self, landed: &LandingFile<Customers>) -> Receipt {
+        let version = LandingVersion { location: self.location.clone(), etag: landed.etag.clone() };
         let mut receipt = Receipt::new(Source::Customer, &self.name, version, &landed.quarantine);
         receipt.undecodable = landed.undecodable.as_ref().map(ToString::to_string);
         landed.records.excluded().iter().for_each(|(reason, rows)| receipt.exclude(reason, *rows));
@@ -184,7 +189,7 @@ impl Account<'_> {
     }
 }
 
-/// What a receipt says of the file itself, without its account in the shards.
+/// What a receipt says of the file itself, without its row_counts in the shards.
 fn with_no_account(receipt: &Receipt) -> Receipt {
     let mut receipt = receipt.clone();
     receipt.kept = 0;

@@ -12,17 +12,17 @@
 //! footer or in a key tells whose data it was.
 
 use arrow_array::RecordBatch;
-use aws::function::{Failures, Function, Handling, Input};
-use aws::lake::Lake;
-use aws::store::Listing;
-use derivation::{Cache, Derivation, Derived, Error, Inputs, Stored, publish};
-use lake::layout::{self, Object, Place};
-use lake::output::Output;
-use lake::table::Table;
-use lake::time::Partition;
-use lake::training;
+use engine::{Cache, Error, Inputs, Materialize, Materialized, Stored, commit};
+use formats::reading_rows::Output;
+use formats::training;
+use model::layout::{self, Object, ObjectLocation};
+use model::table::Table;
+use model::time::Partition;
+use runtime::function::{Failures, Function, Handling, Input};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use store::Listing;
+use store::lake::Lake;
 
 /// What is kept of the files of both tables, as stored. Decoded they take some ten times as much.
 const FILES_BYTES_MAX: usize = 4 << 20;
@@ -41,8 +41,8 @@ impl MachineLearningCurated {
     }
 
     async fn bring_up_to_date(&self, partition: Partition) -> Result<(), Error> {
-        let published = publish(&self.lake, &Join { function: self, partition }).await?;
-        if published.report.has_object {
+        let committed = commit(&self.lake, &Join { function: self, partition }).await?;
+        if committed.report.has_object {
             self.lake.catalog.register(Table::MachineLearningCurated, &BTreeSet::from([partition])).await?;
         }
         Ok(())
@@ -59,21 +59,21 @@ impl Function for MachineLearningCurated {
     fn handle(&self, inputs: BTreeSet<Input>) -> Handling<'_> {
         Box::pin(async move {
             // However many files changed in a partition, it is derived once.
-            let mut partitions: BTreeMap<Partition, Vec<Place>> = BTreeMap::new();
-            for (place, object) in inputs {
+            let mut partitions: BTreeMap<Partition, Vec<ObjectLocation>> = BTreeMap::new();
+            for (location, object) in inputs {
                 if let Object::AccelerometerTrusted(partition) | Object::StepTrainerTrusted(partition) = object {
-                    partitions.entry(partition).or_default().push(place);
+                    partitions.entry(partition).or_default().push(location);
                 }
             }
-            let derived = partitions.into_iter().map(|(partition, places)| {
+            let derived = partitions.into_iter().map(|(partition, locations)| {
                 let function = self.clone();
-                async move { (places, function.bring_up_to_date(partition).await) }
+                async move { (locations, function.bring_up_to_date(partition).await) }
             });
             let mut failures = Failures::new();
-            for (places, derived) in aws::spread(derived).await {
+            for (locations, derived) in store::join_bounded(derived).await {
                 if let Err(error) = derived {
                     let error = Arc::new(error);
-                    failures.extend(places.into_iter().map(|place| (place, error.clone().into())));
+                    failures.extend(locations.into_iter().map(|location| (location, error.clone().into())));
                 }
             }
             failures
@@ -92,16 +92,16 @@ struct JoinReport {
     has_object: bool,
 }
 
-impl Derivation for Join<'_> {
+impl Materialize for Join<'_> {
     type Report = JoinReport;
 
     fn outputs(&self) -> Vec<String> {
         vec![layout::training(self.partition)]
     }
 
-    async fn derive(&self, stored: &[Stored], inputs: &Inputs<'_>) -> Result<Derived<JoinReport>, Error> {
+    async fn materialize(&self, stored: &[Stored], inputs: &Inputs<'_>) -> Result<Materialized<JoinReport>, Error> {
         let tables = [Table::StepTrainerTrusted, Table::AccelerometerTrusted];
-        let files = aws::all(tables.map(async |table| {
+        let files = store::try_join_bounded(tables.map(async |table| {
             let listing = inputs.list(&layout::partition_prefix(table, self.partition)).await?;
             Ok::<_, Error>((table, listing))
         }));
@@ -117,7 +117,7 @@ impl Derivation for Join<'_> {
         let mut bodies = Vec::new();
         let mut has_object = !rows.is_empty();
         for stored in stored {
-            let corrupt = || Error::corrupt(stored.place.clone());
+            let corrupt = || Error::corrupt(stored.location.clone());
             has_object |= stored.body.is_some();
             let same = match stored.body.clone() {
                 Some(body) => training::holds(body, &rows).map_err(corrupt())?,
@@ -125,7 +125,7 @@ impl Derivation for Join<'_> {
             };
             bodies.push(if same { None } else { Some(training::encode(&rows).map_err(corrupt())?) });
         }
-        Ok(Derived { bodies, report: JoinReport { has_object } })
+        Ok(Materialized { bodies, report: JoinReport { has_object } })
     }
 }
 
@@ -145,7 +145,7 @@ impl Join<'_> {
             let decode = move |bytes| Output::decode(table, bytes)?.batches();
             Ok::<_, Error>((table, inputs.listed(cache, &lake.at(key), &etag, decode).await?))
         });
-        let read = aws::all(read).await?;
+        let read = store::try_join_bounded(read).await?;
         Ok(tables.map(|wanted| {
             let of_table = read.iter().filter(|(table, _)| *table == wanted);
             of_table.filter_map(|(_, batches)| batches.as_deref()).flatten().cloned().collect()

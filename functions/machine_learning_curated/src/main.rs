@@ -3,6 +3,6 @@
 use machine_learning_curated::MachineLearningCurated;
 
 #[tokio::main]
-async fn main() -> Result<(), aws::BoxError> {
-    aws::lambda::run(MachineLearningCurated::new).await
+async fn main() -> Result<(), store::BoxError> {
+    runtime::lambda::run(MachineLearningCurated::new).await
 }

@@ -11,19 +11,19 @@
 //!
 //! Partitioned by the reading's own time. Under the policy `at-reading` it is the owner's consent that counts.
 
-use aws::function::{Function, Handling, Input};
-use aws::lake::Lake;
 use bytes::Bytes;
-use derivation::Start;
-use lake::Corrupt;
-use lake::hash::{KeyHash, Shard, ShardCount};
-use lake::reading::{Key, StepTrainer};
-use lake::table::Table;
-use lake::trust::owners::{Candidate, Owners};
-use lake::trust::{Owner, Versions};
-use reading_files::index::{LIMITS, Limits};
-use reading_files::{Customers, ReadingFiles, Rule};
+use engine::Start;
+use formats::Corrupt;
+use formats::customer_shard::owners::{Candidate, Owners};
+use formats::customer_shard::{Owner, Versions};
+use formats::reading::{Key, StepTrainer};
+use ingest::index::{LIMITS, Limits};
+use ingest::{Customers, ReadingFiles, Rule};
+use model::hash::{KeyHash, Shard, ShardCount};
+use model::table::Table;
+use runtime::function::{Function, Handling, Input};
 use std::collections::BTreeSet;
+use store::lake::Lake;
 
 /// `JOIN customer_curated ON serialnumber`.
 pub struct OfCuratedCustomers;
@@ -31,8 +31,8 @@ pub struct OfCuratedCustomers;
 impl Rule for OfCuratedCustomers {
     type Reading = StepTrainer;
     type Shard = Owners;
-    const TRUST: Table = Table::CustomerCurated;
-    const NOT_TRUSTED: &'static str = "no_curated_customer";
+    const CUSTOMERS: Table = Table::CustomerCurated;
+    const EXCLUDED: &'static str = "no_curated_customer";
     const START: Option<Start> = None;
 
     fn decode(bytes: Bytes) -> Result<Owners, Corrupt> {

@@ -3,6 +3,6 @@
 use step_trainer_trusted::StepTrainerTrusted;
 
 #[tokio::main]
-async fn main() -> Result<(), aws::BoxError> {
-    aws::lambda::run(StepTrainerTrusted::new).await
+async fn main() -> Result<(), store::BoxError> {
+    runtime::lambda::run(StepTrainerTrusted::new).await
 }

@@ -2,21 +2,21 @@
 
 use crate::report::{grouped, print};
 use crate::stack::Stack;
-use aws::BoxError;
-use aws::lake::Lake;
-use aws::store::Read;
-use derivation::Error;
-use lake::layout::{Place, Source};
-use lake::receipt::Receipt;
-use local::StoredObject;
+use emulator::StoredObject;
+use engine::Error;
+use formats::receipt::Receipt;
+use model::layout::{ObjectLocation, Source};
 use std::collections::BTreeMap;
 use std::time::Instant;
+use store::BoxError;
+use store::Read;
+use store::lake::Lake;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// An object that was stored just now: a landing file, or a receipt of the lake.
 #[derive(Debug)]
 pub(crate) struct Stored {
-    place: Place,
+    location: ObjectLocation,
     version: Version,
     is_receipt: bool,
 }
@@ -34,7 +34,7 @@ pub(crate) struct Accounts {
     /// What was stored, in order. Whoever is woken by it hands it to [`Accounts::hear`].
     pub stored: UnboundedReceiver<Stored>,
     /// Uploads whose receipts are not there yet.
-    awaited: BTreeMap<Place, Version>,
+    awaited: BTreeMap<ObjectLocation, Version>,
 }
 
 impl Accounts {
@@ -48,21 +48,21 @@ impl Accounts {
 
     /// Notes an upload; tells what a receipt says.
     pub(crate) async fn hear(&mut self, stored: Stored) -> Result<(), BoxError> {
-        let Stored { place, version, is_receipt } = stored;
+        let Stored { location, version, is_receipt } = stored;
         if !is_receipt {
-            self.awaited.insert(place, version);
+            self.awaited.insert(location, version);
             return Ok(());
         }
-        let Read::Found { etag, body } = self.lake.store.read(&place, None).await? else { return Ok(()) };
+        let Read::Found { etag, body } = self.lake.store.read(&location, None).await? else { return Ok(()) };
         if etag.trim_matches('"') != version.etag {
             // Written anew meanwhile: that is told next.
             return Ok(());
         }
-        let receipt = Receipt::decode(&body).map_err(Error::corrupt(place))?;
+        let receipt = Receipt::decode(&body).map_err(Error::corrupt(location))?;
         let landing = &receipt.landing;
         let etag = landing.etag.trim_matches('"');
-        let upload = match self.awaited.get(&landing.place) {
-            Some(upload) if upload.etag == etag => self.awaited.remove(&landing.place),
+        let upload = match self.awaited.get(&landing.location) {
+            Some(upload) if upload.etag == etag => self.awaited.remove(&landing.location),
             _ => None,
         };
         let milliseconds = upload.map(|upload| version.at.duration_since(upload.at).as_millis());
@@ -78,8 +78,8 @@ impl Accounts {
     }
 
     /// Waits for the receipt of this file no longer.
-    pub(crate) fn forget(&mut self, place: &Place) {
-        self.awaited.remove(place);
+    pub(crate) fn forget(&mut self, location: &ObjectLocation) {
+        self.awaited.remove(location);
     }
 
     /// Tells of which uploads there is nothing to tell: the same bytes once more change no receipt. `is_quiet` says
@@ -93,10 +93,10 @@ impl Accounts {
         }
         let uploads = self.awaited.clone();
         self.hear_all().await?;
-        for (place, upload) in uploads {
-            if self.awaited.get(&place) == Some(&upload) {
-                self.awaited.remove(&place);
-                print(&format!("{place}: landed before, nothing to do"))?;
+        for (location, upload) in uploads {
+            if self.awaited.get(&location) == Some(&upload) {
+                self.awaited.remove(&location);
+                print(&format!("{location}: landed before, nothing to do"))?;
             }
         }
         Ok(())
@@ -110,10 +110,10 @@ fn send(sender: &UnboundedSender<Stored>, lake_bucket: &str, object: &StoredObje
     let lands = || Source::ALL.iter().any(|source| key.starts_with(source.landing().prefix()));
     // The S3 console makes an object whose key ends in a slash for an empty folder; that is no file.
     if is_receipt || lands() && !key.ends_with('/') {
-        let place = Place { bucket: bucket.clone(), key: key.clone() };
+        let location = ObjectLocation { bucket: bucket.clone(), key: key.clone() };
         let version = Version { etag: etag.clone(), at: Instant::now() };
         // Nobody listens any more once the command has ended.
-        let _ = sender.send(Stored { place, version, is_receipt });
+        let _ = sender.send(Stored { location, version, is_receipt });
     }
 }
 
@@ -126,7 +126,7 @@ fn line(receipt: &Receipt, milliseconds: Option<u128>) -> String {
     };
     format!(
         "{}: {} rows = {} kept + {} excluded{} + {} quarantined{}{}",
-        receipt.landing.place,
+        receipt.landing.location,
         grouped(receipt.rows),
         grouped(receipt.kept),
         grouped(receipt.excluded.values().sum()),
@@ -140,14 +140,14 @@ fn line(receipt: &Receipt, milliseconds: Option<u128>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lake::layout::FileName;
-    use lake::receipt::LandingVersion;
+    use formats::receipt::LandingVersion;
+    use model::layout::FileName;
 
     #[test]
     fn a_line_has_the_whole_account() {
-        let place = Place { bucket: "stedi".into(), key: "customer/landing/a.json".into() };
-        let landing = LandingVersion { place: place.clone(), etag: "\"e\"".into() };
-        let mut receipt = Receipt::new(Source::Customer, &FileName::of(&place), landing, &Default::default());
+        let location = ObjectLocation { bucket: "stedi".into(), key: "customer/landing/a.json".into() };
+        let landing = LandingVersion { location: location.clone(), etag: "\"e\"".into() };
+        let mut receipt = Receipt::new(Source::Customer, &FileName::of(&location), landing, &Default::default());
         receipt.keep("customer/trusted/07.parquet".into(), 1_200);
         receipt.exclude("superseded", 2);
         receipt.exclude("no_consent", 3);

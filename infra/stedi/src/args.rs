@@ -1,12 +1,12 @@
 //! The command line.
 
-use aws::settings::DATABASE;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
-use lake::hash::ShardCount;
-use lake::policy::{Charter, ConsentPolicy};
+use model::hash::ShardCount;
+use model::lake_config::{ConsentPolicy, LakeConfig};
 use simulation::faults::Faults;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use store::lake::DATABASE;
 
 /// STEDI Lake on one machine: the five functions on an embedded S3, Glue catalog and event dispatcher.
 #[derive(Debug, Parser)]
@@ -86,8 +86,8 @@ pub(crate) struct Made {
 
 impl Made {
     /// What its functions are to be told.
-    pub(crate) fn charter(&self) -> Charter {
-        Charter { customer_shards: ShardCount::default(), consent_policy: self.consent }
+    pub(crate) fn config(&self) -> LakeConfig {
+        LakeConfig { customer_shards: ShardCount::default(), consent_policy: self.consent }
     }
 }
 
@@ -154,7 +154,7 @@ The time is the one from its upload to its receipt; by then its rows are in the 
 a file that landed earlier: a customer's consent came, went or changed, and rows with it.
 
 Ctrl-C lets the requests and calls under way finish; what is left is delivered by the next `stedi up` or `stedi run` of
-the same lake, and so is what a killed one left. What landed under --no-functions wakes nobody later, either: land it with
+the same lake, and so is what a killed one left. What landed under --no-functions functions nobody later, either: land it with
 `stedi run FOLDER`, or invoke the functions yourself.";
 
 /// Shows the tables.

@@ -1,8 +1,8 @@
 //! The Athena API of `stedi up`.
 
 use crate::stack::Stack;
+use emulator::JsonHandler;
 use http::StatusCode;
-use local::JsonHandler;
 use std::sync::Arc;
 
 /// What `X-Amz-Target` begins with.
@@ -16,8 +16,8 @@ pub(crate) use without_sql::Served;
 #[cfg(feature = "query")]
 mod with_sql {
     use super::{Arc, JsonHandler, SERVICE, Stack, StatusCode};
-    use query::athena::{Athena, Settings};
-    use query::{Engine, Limits};
+    use emulator_sql::athena::{Athena, Settings};
+    use emulator_sql::{Engine, Limits};
 
     /// The API, while it is served.
     pub(crate) struct Served(Athena);
@@ -29,10 +29,10 @@ mod with_sql {
         pub(crate) const ENVIRONMENT: &str = "\nexport AWS_ATHENA_WORK_GROUP=primary";
 
         /// From now on, the stack's endpoint answers Athena's clients.
-        pub(crate) async fn begin(stack: &Stack) -> Result<Self, aws::BoxError> {
-            let (catalog, store) = (stack.lake.data_catalog.clone(), stack.lake.store.clone());
+        pub(crate) async fn begin(stack: &Stack) -> Result<Self, store::BoxError> {
+            let (catalog, store) = (stack.clients.catalog.clone(), stack.clients.store.clone());
             let engine = Engine::new(catalog.clone(), store.clone(), Limits::default());
-            let athena = Athena::new(engine, catalog, store, Settings::new(stack.lake.bucket(), local::REGION));
+            let athena = Athena::new(engine, catalog, store, Settings::new(stack.lake.bucket(), emulator::REGION));
             // Results that are too old go now, not when somebody asks next.
             athena.recover().await?;
             let answering = athena.clone();
@@ -66,7 +66,7 @@ mod without_sql {
         pub(crate) const SERVICES: &str = "S3 and Glue";
         pub(crate) const ENVIRONMENT: &str = "";
 
-        pub(crate) async fn begin(stack: &Stack) -> Result<Self, aws::BoxError> {
+        pub(crate) async fn begin(stack: &Stack) -> Result<Self, store::BoxError> {
             let handler: JsonHandler = Arc::new(|_, _| {
                 let document = serde_json::json!({
                     "__type": "InvalidRequestException", "message": NOT_BUILT, "Message": NOT_BUILT,

@@ -3,11 +3,11 @@
 use crate::report::LandingCount;
 use crate::tables::{self, TAIL_BYTES};
 use bytes::Bytes;
-use lake::Corrupt;
-use lake::columnar::{Tail, rows_by_tail};
-use lake::layout::Source;
-use lake::receipt::Receipt;
-use lake::table::Table;
+use formats::Corrupt;
+use formats::columnar::{Tail, rows_by_tail};
+use formats::receipt::Receipt;
+use model::layout::Source;
+use model::table::Table;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 

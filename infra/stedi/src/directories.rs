@@ -1,4 +1,4 @@
-//! When each of some directories changed last: evidence that no file in them came, went or was put in another's place.
+//! When each of some directories changed last: evidence that no file in them came, went or was put in another's location.
 //!
 //! Each of these changes the modification time of the file's directory, and a directory that is made or removed that of
 //! the one it is in. So the files themselves, which are many more, need not be looked at. A file that is written to

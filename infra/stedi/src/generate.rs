@@ -2,9 +2,9 @@
 
 use crate::args::Generate;
 use crate::report;
-use aws::BoxError;
 use std::io;
 use std::path::{Path, PathBuf};
+use store::BoxError;
 
 /// Why files could not be written.
 #[derive(Debug, thiserror::Error)]

@@ -1,14 +1,14 @@
 //! Finds landing files and uploads what the lake does not hold yet.
 
-use aws::BoxError;
-use aws::lake::Lake;
-use aws::store::{Listing, Read, Version};
-use lake::layout::{self, FileName, Place, Source};
-use lake::receipt::Receipt;
+use formats::receipt::Receipt;
+use model::layout::{self, FileName, ObjectLocation, Source};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use store::BoxError;
+use store::lake::Lake;
+use store::{Listing, Read, Version};
 use tokio::sync::Semaphore;
 
 /// The key of a landing file and where its content is.
@@ -132,7 +132,7 @@ pub(crate) async fn upload_all(files: Vec<LandingFile>, lake: &Lake) -> Result<(
             file.upload(&lake, held).await
         }
     });
-    aws::spread_over(UPLOADS_MAX, uploads).await.into_iter().collect()
+    store::join_at_most(UPLOADS_MAX, uploads).await.into_iter().collect()
 }
 
 impl LandingFile {
@@ -160,20 +160,20 @@ impl LandingFile {
             Content::OnDisk(path) => std::fs::read(&path).map_err(|error| LandingError::Unreadable(path, error))?,
         };
         let source = self.source;
-        let place = lake.at(self.key);
+        let location = lake.at(self.key);
         let body = bytes::Bytes::from(body);
         loop {
             let version = match held.take() {
                 Some(held) => held,
-                None => lake.store.version(&place).await?,
+                None => lake.store.version(&location).await?,
             };
             if let Version::Etag(held) = &version
                 && *held == etag(&body)
-                && receipted(lake, source, &place).await?.as_ref() == Some(held)
+                && receipted(lake, source, &location).await?.as_ref() == Some(held)
             {
                 return Ok(());
             }
-            if lake.store.put(&place, body.clone(), &version).await?.is_done() {
+            if lake.store.put(&location, body.clone(), &version).await?.is_done() {
                 return Ok(());
             }
         }
@@ -181,8 +181,8 @@ impl LandingFile {
 }
 
 /// The version of the landing file that its receipt is of.
-async fn receipted(lake: &Lake, source: Source, place: &Place) -> Result<Option<String>, BoxError> {
-    let receipt = lake.at(layout::receipt(source, &FileName::of(place)));
+async fn receipted(lake: &Lake, source: Source, location: &ObjectLocation) -> Result<Option<String>, BoxError> {
+    let receipt = lake.at(layout::receipt(source, &FileName::of(location)));
     match lake.store.read(&receipt, None).await? {
         Read::Found { body, .. } => Ok(Some(Receipt::decode(&body)?.landing.etag)),
         Read::Absent | Read::Unchanged => Ok(None),

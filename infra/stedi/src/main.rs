@@ -58,7 +58,7 @@ async fn main() -> ExitCode {
     // Logs are for those who ask for them; what went wrong is told at the end in any case.
     if let Ok(filter) = std::env::var("RUST_LOG") {
         // The embedded S3's library calls every answer that is no success an error: each object that is not there yet.
-        aws::logging::init(&format!("{filter},s3s=off"), std::io::stderr);
+        runtime::logging::init(&format!("{filter},s3s=off"), std::io::stderr);
     }
     let after_interruption = match args.command {
         // It is ended by nothing else, and sees to that itself.
@@ -82,7 +82,7 @@ async fn main() -> ExitCode {
     let (told, code) = tokio::select! {
         result = command => match result {
             Ok(()) => return ExitCode::SUCCESS,
-            Err(error) => (writeln!(stderr, "stedi: {}", aws::with_causes(error.as_ref())), ExitCode::FAILURE),
+            Err(error) => (writeln!(stderr, "stedi: {}", store::with_causes(error.as_ref())), ExitCode::FAILURE),
         },
         _ = tokio::signal::ctrl_c(), if after_interruption.is_some() => (
             writeln!(stderr, "\nstedi: interrupted; {}", after_interruption.unwrap_or_default()),

@@ -1,7 +1,7 @@
 //! SQL over the registered tables.
 
 use crate::args::Query;
-use aws::BoxError;
+use store::BoxError;
 
 /// What a command line without SQL says to those who ask for it.
 #[cfg(not(feature = "query"))]
@@ -22,9 +22,10 @@ mod with_sql {
     use super::{BoxError, Query};
     use crate::args::QueryFormat;
     use crate::reach::reach;
-    use query::engine::STATEMENT_BYTES_MAX;
-    use query::output::{self, Format, OutputError};
-    use query::{Answer, Context, Engine, Limits};
+    use emulator_client::ObjectLocation;
+    use emulator_sql::engine::STATEMENT_BYTES_MAX;
+    use emulator_sql::output::{self, Format, OutputError};
+    use emulator_sql::{Answer, Context, Engine, Limits};
     use std::fs::Permissions;
     use std::io::{self, BufWriter, ErrorKind, IsTerminal, Read, Write};
     use std::os::unix::fs::PermissionsExt;
@@ -32,7 +33,7 @@ mod with_sql {
     use tempfile::NamedTempFile;
     use uuid::Uuid;
 
-    /// Where a CREATE TABLE AS that says no place puts its files.
+    /// Where a CREATE TABLE AS that says no location puts its files.
     const RESULTS: &str = "athena/results/";
 
     /// Why nothing was asked.
@@ -62,11 +63,10 @@ mod with_sql {
             sql.insert_str(0, "EXPLAIN ");
         }
         let reached = reach(&args.at).await?;
-        let lake = &reached.lake;
-        let engine = Engine::new(lake.data_catalog.clone(), lake.store.clone(), Limits::default());
+        let engine = Engine::new(reached.clients.catalog.clone(), reached.clients.store.clone(), Limits::default());
         let statement = engine.parse(&sql, &[])?;
         let id = Uuid::new_v4().to_string();
-        let output = lake.at(format!("{RESULTS}{id}/"));
+        let output = ObjectLocation { bucket: reached.lake.bucket().to_owned(), key: format!("{RESULTS}{id}/") };
         let context = Context { catalog: "AwsDataCatalog".into(), database: args.database, output, id };
         let answer = engine.run(statement, &context).await?;
         match args.output {

@@ -4,12 +4,13 @@ use crate::address;
 use crate::args::At;
 use crate::stack::Stack;
 use crate::up::access_key;
-use aws::BoxError;
-use aws::lake::Lake;
-use aws::settings::{DATABASE, Settings};
-use lake::policy::Charter;
-use local::{Cloud, OpenError};
+use emulator::{Cloud, OpenError};
+use emulator_client::Clients;
+use model::lake_config::LakeConfig;
 use std::path::PathBuf;
+use store::BoxError;
+use store::lake::Lake;
+use store::lake::{DATABASE, LakeSettings};
 
 /// There is no lake.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +20,7 @@ struct NoLake(PathBuf);
 /// A lake that can be read.
 pub(crate) struct Reached {
     pub lake: Lake,
+    pub clients: Clients,
     /// Kept as long as the lake is read, if it was opened here.
     _cloud: Option<Cloud>,
 }
@@ -30,16 +32,17 @@ pub(crate) async fn reach(at: &At) -> Result<Reached, BoxError> {
         return Err(NoLake(folder).into());
     }
     // What the lake was made with matters only to those who write.
-    let charter = Charter::default();
-    let in_use = match Stack::open(at, charter) {
-        Ok(Stack { lake, cloud, .. }) => return Ok(Reached { lake, _cloud: Some(cloud) }),
+    let config = LakeConfig::default();
+    let in_use = match Stack::open(at, config) {
+        Ok(Stack { lake, clients, cloud, .. }) => return Ok(Reached { lake, clients, _cloud: Some(cloud) }),
         Err(error) => error,
     };
     if !matches!(in_use.downcast_ref(), Some(OpenError::InUse(_))) {
         return Err(in_use);
     }
     let Some(url) = address::find(&at.lake)? else { return Err(in_use) };
-    let settings = Settings { lake_bucket: at.bucket.clone(), charter, database: DATABASE.to_owned() };
-    let lake = aws::connect::at(&url, local::REGION, &access_key(), &settings).await;
-    Ok(Reached { lake, _cloud: None })
+    let settings = LakeSettings { lake_bucket: at.bucket.clone(), config, database: DATABASE.to_owned() };
+    let sdk = store::connect::config_at(&url, emulator::REGION, &access_key()).await;
+    let (lake, clients) = (store::connect::with(&sdk, &settings), Clients::new(&sdk));
+    Ok(Reached { lake, clients, _cloud: None })
 }

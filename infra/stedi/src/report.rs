@@ -1,15 +1,15 @@
 //! What a run did, as JSON and as text.
 
 use crate::args::At;
-use aws::BoxError;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table as TextTable};
-use lake::receipt::Receipt;
-use lake::table::Table;
+use formats::receipt::Receipt;
+use model::table::Table;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write};
 use std::ops::{AddAssign, Range};
+use store::BoxError;
 
 /// What a run did, and what is in the lake now. Its JSON is part of the command line's contract.
 #[derive(Debug, Serialize)]
@@ -94,9 +94,9 @@ pub(crate) struct Requests {
     glue: u64,
 }
 
-impl From<local::Requests> for Requests {
-    fn from(requests: local::Requests) -> Self {
-        let local::Requests { get, head, put, list, glue, .. } = requests;
+impl From<emulator::Requests> for Requests {
+    fn from(requests: emulator::Requests) -> Self {
+        let emulator::Requests { get, head, put, list, glue, .. } = requests;
         Self { get, head, put, list, glue }
     }
 }

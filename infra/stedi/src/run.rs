@@ -6,13 +6,13 @@ use crate::progress;
 use crate::report::{self, Report, Requests};
 use crate::stack::{self, Stack};
 use crate::totals::Counting;
-use aws::BoxError;
+use emulator::{DeadLetter, Dispatcher, Options};
 use indicatif::ProgressBar;
-use lake::layout::Source;
-use local::{DeadLetter, Dispatcher, Options};
+use model::layout::Source;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
+use store::BoxError;
 
 /// Some events could never be handled.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +34,7 @@ pub(crate) async fn run(args: Run) -> Result<(), BoxError> {
     if let Some(seed) = args.shuffle {
         fastrand::Rng::with_seed(seed).shuffle(&mut files);
     }
-    let stack = Stack::open(&args.made.at, args.made.charter())?;
+    let stack = Stack::open(&args.made.at, args.made.config())?;
     let counting = Counting::begin(&stack, &args.made.at.lake);
     let writes = count_writes(&stack);
     stack.make().await?;
@@ -97,7 +97,7 @@ async fn stop(stack: &Stack, dispatcher: Dispatcher, dead_letters: Vec<DeadLette
     Err(Failed(told.collect()).into())
 }
 
-async fn follow(bar: ProgressBar, mut progress: tokio::sync::watch::Receiver<local::Progress>) {
+async fn follow(bar: ProgressBar, mut progress: tokio::sync::watch::Receiver<emulator::Progress>) {
     while progress.changed().await.is_ok() {
         let now = *progress.borrow_and_update();
         bar.set_length(now.events + now.pending as u64);

@@ -1,17 +1,15 @@
 //! The deterministic simulation: many seeds, or one case again.
 
-mod crew;
+mod description;
 mod report;
-mod story;
+mod workers;
 
 use crate::args::Simulate;
 use crate::progress;
 use crate::report::print;
-use aws::BoxError;
-use crew::{Crew, in_thread};
 use report::{Broken, Report};
 use simulation::checks::Violation;
-use simulation::faults::{Faults, Figures};
+use simulation::faults::{Faults, Statistics};
 use simulation::shrink::{self, Shrunk};
 use simulation::trace::Trace;
 use simulation::{Case, Outcome};
@@ -24,7 +22,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
+use store::BoxError;
 use tokio::sync::mpsc;
+use workers::{Workers, in_thread};
 
 /// Of a long trace the end tells most.
 const LINES_SHOWN: usize = 60;
@@ -32,9 +32,9 @@ const LINES_SHOWN: usize = 60;
 /// Why a simulation does not end well.
 #[derive(Debug, thiserror::Error)]
 enum SimulateError {
-    #[error("seed {seed} breaks a law: {violation}")]
+    #[error("seed {seed} breaks a invariant: {violation}")]
     SeedBreaks { seed: u64, violation: Violation },
-    #[error("{} breaks a law: {violation}", file.display())]
+    #[error("{} breaks a invariant: {violation}", file.display())]
     FileBreaks { file: PathBuf, violation: Violation },
     #[error("{what} cannot be run")]
     Unrunnable { what: String, source: BoxError },
@@ -60,9 +60,9 @@ pub(crate) async fn simulate(args: Simulate) -> Result<(), BoxError> {
 #[expect(clippy::disallowed_methods, reason = "how long the runs took is told to the user, and decides nothing")]
 async fn seeds(args: &Simulate) -> Result<(), BoxError> {
     let started = Instant::now();
-    let mut figures = Figures::default();
-    let (runs, violation) = run_all(args, &mut figures).await?;
-    let report = |seconds| Report::new(args.seed, runs, &args.faults, &figures, seconds);
+    let mut statistics = Statistics::default();
+    let (runs, violation) = run_all(args, &mut statistics).await?;
+    let report = |seconds| Report::new(args.seed, runs, &args.faults, &statistics, seconds);
     let Some((seed, violation)) = violation else {
         let report = report(started.elapsed().as_secs_f64());
         return match args {
@@ -75,7 +75,7 @@ async fn seeds(args: &Simulate) -> Result<(), BoxError> {
     let mut report = report(started.elapsed().as_secs_f64());
     let broken = Broken::new(seed, &args.faults, &violation);
     if !args.json {
-        print(&format!("seed {seed} breaks a law: {violation}\nsee it again: {}", broken.command))?;
+        print(&format!("seed {seed} breaks a invariant: {violation}\nsee it again: {}", broken.command))?;
     }
     let shrunk = shrink(Case::of(seed, &args.faults), violation.clone()).await?;
     let json = serde_json::to_string_pretty(&shrunk.case)?;
@@ -90,16 +90,16 @@ async fn seeds(args: &Simulate) -> Result<(), BoxError> {
     Err(SimulateError::SeedBreaks { seed, violation }.into())
 }
 
-/// Runs the seeds, up to the first that breaks a law: how many there were, and which law was broken.
+/// Runs the seeds, up to the first that breaks a invariant: how many there were, and which invariant was broken.
 ///
 /// Whatever the number of threads, results are taken in the order of the seeds.
-async fn run_all(args: &Simulate, figures: &mut Figures) -> Result<(u64, Option<(u64, Violation)>), BoxError> {
+async fn run_all(args: &Simulate, statistics: &mut Statistics) -> Result<(u64, Option<(u64, Violation)>), BoxError> {
     let Simulate { seed: first, runs, trace, .. } = *args;
     let seed_of = move |i: u64| first.wrapping_add(i);
     let (sender, mut results) = mpsc::unbounded_channel();
     let (next, faults) = (Arc::new(AtomicU64::new(0)), args.faults.clone());
     let jobs = args.jobs.or(std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-    let crew = Crew::start(jobs.min(usize::try_from(runs).unwrap_or(usize::MAX)), move |stop| {
+    let workers = Workers::start(jobs.min(usize::try_from(runs).unwrap_or(usize::MAX)), move |stop| {
         while !stop.is_wanted() {
             let i = next.fetch_add(1, Ordering::Relaxed);
             if i >= runs || sender.send((i, run_seed(seed_of(i), &faults))).is_err() {
@@ -118,14 +118,14 @@ async fn run_all(args: &Simulate, figures: &mut Figures) -> Result<(u64, Option<
             let (i, outcome) = results.recv().await.ok_or(SimulateError::Panicked)?;
             early.insert(i, outcome);
         };
-        let Outcome { mut violations, trace: lines, figures: more } = outcome?;
-        figures.add(&more);
+        let Outcome { mut violations, trace: lines, statistics: more } = outcome?;
+        statistics.add(&more);
         if trace {
             let digest = lines.digest();
             print(&if runs == 1 { traced(&lines) } else { format!("{} {digest}", seed_of(i)) })?;
         }
         if !violations.is_empty() {
-            drop(crew);
+            drop(workers);
             return Ok((i + 1, Some((seed_of(i), violations.swap_remove(0)))));
         }
         if let Some(bar) = &bar {
@@ -147,12 +147,12 @@ fn run(case: &Case, what: impl Fn() -> String) -> Result<Outcome, SimulateError>
         .map_err(|source| SimulateError::Unrunnable { what: what(), source })
 }
 
-/// Searches for a smaller case that breaks the same law.
+/// Searches for a smaller case that breaks the same invariant.
 async fn shrink(case: Case, violation: Violation) -> Result<Shrunk<Violation>, BoxError> {
     let bar = progress::bar(shrink::RUNS_MAX.into(), "runs to find a smaller case");
     let shrunk = in_thread(move |stop| {
-        let law = violation.law;
-        let fails = |case: &Case| shrink::breaks(case, law);
+        let invariant = violation.invariant;
+        let fails = |case: &Case| shrink::breaks(case, invariant);
         let go_on = |best: &Shrunk<Violation>| {
             bar.set_position(best.runs.into());
             if stop.is_wanted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -175,10 +175,10 @@ async fn tell(shrunk: &Shrunk<Violation>, broken: &Broken, whole: bool) -> Resul
     let left_out =
         if from > 0 { format!("... {from} lines before these; the command shows them\n") } else { String::new() };
     print(&format!(
-        "\na smaller case that breaks the same law, after {runs} more runs, is now in {}\nsee it: {}\n\n{}\n\n{left_out}{}\n\n{failure}",
+        "\na smaller case that breaks the same invariant, after {runs} more runs, is now in {}\nsee it: {}\n\n{}\n\n{left_out}{}\n\n{failure}",
         broken.smaller.display(),
         broken.replay(),
-        story::of(case),
+        description::of(case),
         lines[from..].join("\n"),
     ))
 }
@@ -187,13 +187,13 @@ async fn tell(shrunk: &Shrunk<Violation>, broken: &Broken, whole: bool) -> Resul
 async fn replay(file: &Path) -> Result<(), BoxError> {
     let json = std::fs::read(file).map_err(|error| SimulateError::Unreadable(file.to_owned(), error))?;
     let case: Case = serde_json::from_slice(&json).map_err(|error| SimulateError::NoCase(file.to_owned(), error))?;
-    print(&format!("{}\n", story::of(&case)))?;
+    print(&format!("{}\n", description::of(&case)))?;
     let what = file.display().to_string();
     let outcome = in_thread(move |_| run(&case, || what.clone())).await?.ok_or(SimulateError::Panicked)??;
     print(&traced(&outcome.trace))?;
     match outcome.violations.into_iter().next() {
         Some(violation) => Err(SimulateError::FileBreaks { file: file.to_owned(), violation }.into()),
-        None => print("no law is broken"),
+        None => print("no invariant is broken"),
     }
 }
 

@@ -3,24 +3,24 @@
 use crate::address;
 use crate::args::At;
 use accelerometer_trusted::AccelerometerTrusted;
-use aws::BoxError;
-use aws::function::{Function, invoke};
-use aws::lake::Lake;
-use aws::settings::{DATABASE, Settings};
 use customer_curated::CustomerCurated;
 use customer_trusted::CustomerTrusted;
-use lake::layout::{CHARTER, Place, Source};
-use lake::policy::Charter;
-use lake::topology;
-use local::{Cloud, DeadLetter, Dispatcher, Handler, Options, Subscription};
+use emulator::{Cloud, DeadLetter, Dispatcher, Handler, Options, Subscription};
+use emulator_client::Clients;
 use machine_learning_curated::MachineLearningCurated;
+use model::lake_config::LakeConfig;
+use model::layout::{LAKE_CONFIG, ObjectLocation, Source};
+use runtime::function::{Function, invoke};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use step_trainer_trusted::StepTrainerTrusted;
+use store::BoxError;
+use store::lake::Lake;
+use store::lake::{DATABASE, LakeSettings};
 
-/// Why objects failed, as the functions said last: by function and place.
-pub(crate) type Reasons = Arc<Mutex<BTreeMap<(String, Place), String>>>;
+/// Why objects failed, as the functions said last: by function and location.
+pub(crate) type Reasons = Arc<Mutex<BTreeMap<(String, ObjectLocation), String>>>;
 
 /// Landing files in one call at most: what is announced of each is kept up to the end.
 const FILES_MAX: usize = 1_000;
@@ -35,6 +35,8 @@ pub(crate) const FIRST: usize = 1;
 pub(crate) struct Stack {
     pub cloud: Cloud,
     pub lake: Lake,
+    /// What only people and the SQL engine need of it: listings, byte ranges, all that is registered.
+    pub clients: Clients,
     reasons: Reasons,
 }
 
@@ -49,12 +51,12 @@ struct OtherLake {
 /// The bucket of another lake in this folder.
 fn other_lake(directory: &Path, bucket: &str) -> Option<String> {
     let mut buckets = std::fs::read_dir(directory).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    buckets.find(|other| other != bucket && directory.join(other).join(CHARTER).exists())
+    buckets.find(|other| other != bucket && directory.join(other).join(LAKE_CONFIG).exists())
 }
 
 impl Stack {
     /// Opens a lake that is used by nobody else.
-    pub(crate) fn open(at: &At, charter: Charter) -> Result<Self, BoxError> {
+    pub(crate) fn open(at: &At, config: LakeConfig) -> Result<Self, BoxError> {
         let At { lake: directory, bucket } = at;
         if let Some(other) = other_lake(directory, bucket) {
             return Err(OtherLake { directory: directory.display().to_string(), other }.into());
@@ -62,9 +64,10 @@ impl Stack {
         let cloud = Cloud::open(directory)?;
         // Of a `stedi up` that was killed: whoever comes meanwhile must not ask somebody else.
         address::take_away(directory)?;
-        let settings = Settings { lake_bucket: bucket.to_owned(), charter, database: DATABASE.to_owned() };
-        let lake = aws::connect::over(cloud.http_client(), local::REGION, &settings);
-        Ok(Self { cloud, lake, reasons: Reasons::default() })
+        let settings = LakeSettings { lake_bucket: bucket.to_owned(), config, database: DATABASE.to_owned() };
+        let lake = store::connect::over(cloud.http_client(), emulator::REGION, &settings);
+        let clients = Clients::new(&store::connect::config_over(cloud.http_client(), emulator::REGION));
+        Ok(Self { cloud, lake, clients, reasons: Reasons::default() })
     }
 
     /// Makes bucket and tables, where they are missing; refuses a lake that was made with other settings.
@@ -89,15 +92,15 @@ impl Stack {
     /// What failed, how often, and why.
     pub(crate) fn told(&self, letter: DeadLetter) -> String {
         let DeadLetter { function, bucket, key, receives, error } = letter;
-        let place = Place { bucket, key };
-        let why = error.or_else(|| self.reason(&function, &place)).unwrap_or_else(|| "no reason given".into());
-        format!("{function} on {place}, {receives} times: {why}")
+        let location = ObjectLocation { bucket, key };
+        let why = error.or_else(|| self.reason(&function, &location)).unwrap_or_else(|| "no reason given".into());
+        format!("{function} on {location}, {receives} times: {why}")
     }
 
-    /// Why `function` failed on the object at `place`.
-    fn reason(&self, function: &str, place: &Place) -> Option<String> {
+    /// Why `function` failed on the object at `location`.
+    fn reason(&self, function: &str, location: &ObjectLocation) -> Option<String> {
         let reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
-        reasons.get(&(function.to_owned(), place.clone())).cloned()
+        reasons.get(&(function.to_owned(), location.clone())).cloned()
     }
 
     fn subscribe<F: Function>(&self, function: F) -> Subscription {
@@ -117,10 +120,10 @@ impl Stack {
 
 async fn handle<F: Function>(function: Arc<F>, reasons: Reasons, payload: String) -> Result<String, String> {
     let payload = serde_json::from_str(&payload).map_err(|error| error.to_string())?;
-    let answer = invoke(&*function, &payload).await.map_err(|error| aws::with_causes(error.as_ref()))?;
+    let answer = invoke(&*function, &payload).await.map_err(|error| store::with_causes(error.as_ref()))?;
     let mut reasons = reasons.lock().unwrap_or_else(PoisonError::into_inner);
-    for (place, error) in answer.failures {
-        reasons.insert((F::TABLE.name().to_owned(), place), aws::with_causes(error.as_ref()));
+    for (location, error) in answer.failures {
+        reasons.insert((F::TABLE.name().to_owned(), location), store::with_causes(error.as_ref()));
     }
     Ok(answer.response.to_string())
 }

@@ -3,18 +3,19 @@
 use crate::args::Tables;
 use crate::reach::reach;
 use crate::report::{LandingCount, grouped, landing_text, print, text};
-use aws::BoxError;
-use aws::lake::Lake;
-use aws::store::{Object, RangeRead, Read};
-use derivation::Error;
-use lake::Corrupt;
-use lake::columnar::{Tail, rows_by_tail};
-use lake::layout::Source;
-use lake::receipt::Receipt;
-use lake::table::{Format, Table};
-use lake::time::Partition;
+use emulator_client::{Clients, Object, ObjectLocation, RangeRead};
+use engine::Error;
+use formats::Corrupt;
+use formats::columnar::{Tail, rows_by_tail};
+use formats::receipt::Receipt;
+use model::layout::Source;
+use model::table::{Format, Table};
+use model::time::Partition;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use store::BoxError;
+use store::Read;
+use store::lake::Lake;
 
 /// The landing files of each source, counted by their receipts.
 type Landing = BTreeMap<&'static str, LandingCount>;
@@ -57,14 +58,14 @@ struct State {
 pub(crate) async fn show(args: Tables) -> Result<(), BoxError> {
     let reached = reach(&args.at).await?;
     if args.json {
-        return print(&serde_json::to_string(&shown(&reached.lake).await?)?);
+        return print(&serde_json::to_string(&shown(&reached.lake, &reached.clients).await?)?);
     }
-    print_all(&reached.lake).await
+    print_all(&reached.lake, &reached.clients).await
 }
 
 /// Prints the tables for people.
-pub(crate) async fn print_all(lake: &Lake) -> Result<(), BoxError> {
-    let Shown { tables, landing } = shown(lake).await?;
+pub(crate) async fn print_all(lake: &Lake, clients: &Clients) -> Result<(), BoxError> {
+    let Shown { tables, landing } = shown(lake, clients).await?;
     let states = Table::ALL.into_iter().filter_map(|table| Some((table, tables.get(table.name())?)));
     let rows = states.clone().map(|(table, state)| {
         let counts = [state.rows, state.objects, state.partitions as u64, state.bytes].map(grouped);
@@ -81,19 +82,20 @@ pub(crate) async fn print_all(lake: &Lake) -> Result<(), BoxError> {
     print(&shown)
 }
 
-async fn shown(lake: &Lake) -> Result<Shown, BoxError> {
+async fn shown(lake: &Lake, clients: &Clients) -> Result<Shown, BoxError> {
     let landing = count_landing(lake).await?;
     let mut tables = BTreeMap::new();
     for table in Table::ALL {
-        let objects = objects(lake, table).await?;
+        let objects = objects(lake, clients, table).await?;
         let source = Source::ALL.into_iter().find(|source| source.landing() == table);
         let mut by_partition = BTreeMap::new();
         let sum = match source {
             Some(source) => landing.get(source.name()).map_or(0, |count| count.rows),
             None => {
-                let counts = aws::all(objects.iter().map(|object| rows(lake, table, object))).await?;
+                let counts =
+                    store::try_join_bounded(objects.iter().map(|object| rows(lake, clients, table, object))).await?;
                 for partition in lake.catalog.partitions(table).await? {
-                    let prefix = lake::layout::partition_prefix(table, partition);
+                    let prefix = model::layout::partition_prefix(table, partition);
                     let counts = objects.iter().zip(&counts).filter(|(object, _)| object.key.starts_with(&prefix));
                     by_partition.insert(partition, counts.fold((0, 0), |(rows, n), (_, count)| (rows + count, n + 1)));
                 }
@@ -107,7 +109,7 @@ async fn shown(lake: &Lake) -> Result<Shown, BoxError> {
             partitions: by_partition.len(),
             by_partition,
             bytes: objects.iter().map(|object| object.bytes).sum(),
-            last_change: objects.iter().map(|object| object.modified_ms).max().map(lake::time::iso8601),
+            last_change: objects.iter().map(|object| object.modified_ms).max().map(model::time::iso8601),
         };
         tables.insert(table.name(), state);
     }
@@ -122,10 +124,10 @@ fn zone(table: Table) -> &'static str {
 async fn count_landing(lake: &Lake) -> Result<Landing, BoxError> {
     let mut landing = Landing::new();
     for source in Source::ALL {
-        let listed = lake.store.list(lake.bucket(), &lake::layout::receipts(source), true).await?.objects;
+        let listed = lake.store.list(lake.bucket(), &model::layout::receipts(source), true).await?.objects;
         let keys = listed.into_keys().filter(|key| is_receipt_of(source, key));
         let sum = landing.entry(source.name()).or_default();
-        for count in aws::all(keys.map(|key| receipt(lake, key))).await?.into_iter().flatten() {
+        for count in store::try_join_bounded(keys.map(|key| receipt(lake, key))).await?.into_iter().flatten() {
             *sum += count;
         }
     }
@@ -134,41 +136,43 @@ async fn count_landing(lake: &Lake) -> Result<Landing, BoxError> {
 
 /// What a receipt says; none if it is gone.
 async fn receipt(lake: &Lake, key: String) -> Result<Option<LandingCount>, BoxError> {
-    let place = lake.at(key);
-    match lake.store.read(&place, None).await? {
+    let location = lake.at(key);
+    match lake.store.read(&location, None).await? {
         Read::Found { body, .. } => {
-            Ok(Some(LandingCount::from(&Receipt::decode(&body).map_err(Error::corrupt(place))?)))
+            Ok(Some(LandingCount::from(&Receipt::decode(&body).map_err(Error::corrupt(location))?)))
         }
         Read::Absent | Read::Unchanged => Ok(None),
     }
 }
 
 /// The rows of an object, by the footer of its Parquet file; none if it is gone.
-async fn rows(lake: &Lake, table: Table, object: &Object) -> Result<u64, BoxError> {
-    let place = lake.at(object.key.as_str());
+async fn rows(lake: &Lake, clients: &Clients, table: Table, object: &Object) -> Result<u64, BoxError> {
+    let location = lake.at(object.key.as_str());
+    let at = ObjectLocation { bucket: location.bucket.clone(), key: location.key.clone() };
     let (mut size, mut etag, mut wanted) = (object.bytes, object.etag.clone(), TAIL_BYTES);
     for _ in 0..READS_MAX {
         let range = size.saturating_sub(wanted)..size;
-        match lake.store.read_range(&place, Some(&etag), range).await? {
+        match clients.store.read_range(&at, Some(&etag), range).await? {
             RangeRead::Absent => return Ok(0),
-            RangeRead::Changed => match lake.store.describe(&place).await? {
+            RangeRead::Changed => match clients.store.describe(&at).await? {
                 Some(now) => (size, etag) = (now.bytes, now.etag),
                 None => return Ok(0),
             },
             RangeRead::Found(tail) => {
-                match rows_by_tail(&tail, size, table.name()).map_err(Error::corrupt(place.clone()))? {
+                match rows_by_tail(&tail, size, table.name()).map_err(Error::corrupt(location.clone()))? {
                     Tail::Rows(rows) => return Ok(rows),
                     Tail::Needs(more) => wanted = more,
                 }
             }
         }
     }
-    Err(Error::corrupt(place)(Corrupt::new(table.name(), "it changes all the time, or its footer has no end")).into())
+    Err(Error::corrupt(location)(Corrupt::new(table.name(), "it changes all the time, or its footer has no end"))
+        .into())
 }
 
 /// Whether an object is a receipt of `source`.
 pub(crate) fn is_receipt_of(source: Source, key: &str) -> bool {
-    key.starts_with(&lake::layout::receipts(source)) && key.ends_with(".json")
+    key.starts_with(&model::layout::receipts(source)) && key.ends_with(".json")
 }
 
 /// Whether an object is one of a table's. Below a derived table's location others than ours are none of it; nor is what a
@@ -182,8 +186,8 @@ pub(crate) fn is_of(table: Table, key: &str) -> bool {
 }
 
 /// The objects of a table.
-async fn objects(lake: &Lake, table: Table) -> Result<Vec<Object>, BoxError> {
-    let mut objects = lake.store.objects(lake.bucket(), table.prefix(), OBJECTS_MAX).await?;
+async fn objects(lake: &Lake, clients: &Clients, table: Table) -> Result<Vec<Object>, BoxError> {
+    let mut objects = clients.store.objects(lake.bucket(), table.prefix(), OBJECTS_MAX).await?;
     objects.retain(|object| is_of(table, &object.key));
     Ok(objects)
 }

@@ -2,23 +2,23 @@
 //!
 //! To count everything costs by the history. So the totals are kept in the stack's own folder when a run ends. The next
 //! one takes them away before it changes anything; unless the directories show that somebody else changed the lake since,
-//! it adds what it stores itself, takes off what that took the place of, and keeps them again. After a run that did not end
+//! it adds what it stores itself, takes off what that took the location of, and keeps them again. After a run that did not end
 //! there are none.
 
 use crate::counted::{Count, Counted};
 use crate::directories::Directories;
 use crate::report::{LandingCount, TableCount};
 use crate::stack::Stack;
-use aws::BoxError;
-use aws::settings::DATABASE;
-use derivation::Error;
-use lake::layout::{self, Source};
-use lake::table::Table;
+use engine::Error;
+use model::layout::{self, Source};
+use model::table::Table;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use store::BoxError;
+use store::lake::DATABASE;
 
 /// The tables and the landing files, counted.
 pub(crate) type Counts = (BTreeMap<&'static str, TableCount>, BTreeMap<&'static str, LandingCount>);
@@ -104,10 +104,10 @@ fn prefixes() -> impl Iterator<Item = &'static str> {
 }
 
 fn roots(bucket: &str) -> impl Iterator<Item = PathBuf> {
-    prefixes().map(move |prefix| local::directory_of(bucket, prefix))
+    prefixes().map(move |prefix| emulator::directory_of(bucket, prefix))
 }
 
-/// What was at a place where this run stored something.
+/// What was at a location where this run stored something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Former {
     Nothing,
@@ -150,7 +150,7 @@ impl<'a> Counting<'a> {
             let former = former.clone();
             stack.cloud.on_stored(move |object, file| {
                 if object.bucket == bucket && prefixes().any(|prefix| object.key.starts_with(prefix)) {
-                    // What the run's own first version of it took the place of is what counts.
+                    // What the run's own first version of it took the location of is what counts.
                     let mut former = former.lock().unwrap_or_else(PoisonError::into_inner);
                     former.entry(object.key.clone()).or_insert_with(|| Former::of(&object.key, file));
                 }
@@ -187,7 +187,7 @@ impl<'a> Counting<'a> {
         let bucket = lake.bucket().to_owned();
         // Before anything is counted: what somebody changes by hand meanwhile is then noticed by the next run.
         let directories = Directories::below(self.directory, roots(&bucket));
-        let listings = aws::all(prefixes().map(|prefix| lake.store.list(&bucket, prefix, true))).await?;
+        let listings = store::try_join_bounded(prefixes().map(|prefix| lake.store.list(&bucket, prefix, true))).await?;
         let keys = listings.into_iter().flat_map(|listing| listing.objects.into_keys());
         let mut totals = Totals::default();
         for count in self.counts(keys).await? {
@@ -236,15 +236,15 @@ impl<'a> Counting<'a> {
                 keys.iter().map(count).collect::<Result<Vec<_>, BoxError>>()
             }
         });
-        let read = aws::spread(read).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let read = store::join_bounded(read).await.into_iter().collect::<Result<Vec<_>, _>>()?;
         Ok(read.into_iter().flatten().collect())
     }
 }
 
 /// The directories whose times a put of `key` may have changed, down from that of its counted prefix.
 fn directories_of(bucket: &str, key: &str) -> Vec<PathBuf> {
-    let root = prefixes().find(|prefix| key.starts_with(prefix)).map(|prefix| local::directory_of(bucket, prefix));
-    let directory = local::directory_of(bucket, key);
+    let root = prefixes().find(|prefix| key.starts_with(prefix)).map(|prefix| emulator::directory_of(bucket, prefix));
+    let directory = emulator::directory_of(bucket, key);
     let below = |path: &&Path| root.as_ref().is_some_and(|root| path.starts_with(root));
     directory.ancestors().take_while(below).map(Path::to_owned).collect()
 }

@@ -7,14 +7,14 @@ use crate::athena;
 use crate::report::print;
 use crate::stack::Stack;
 use crate::tables;
-use aws::BoxError;
-use aws::connect::AccessKey;
-use aws::settings::DATABASE;
-use lake::layout::Place;
-use lake::policy::Charter;
-use local::{Access, Dispatcher, Options, Progress};
+use emulator::{Access, Dispatcher, Options, Progress};
+use model::lake_config::LakeConfig;
+use model::layout::ObjectLocation;
 use std::io::{self, ErrorKind, Write};
 use std::net::Ipv4Addr;
+use store::BoxError;
+use store::connect::AccessKey;
+use store::lake::DATABASE;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
@@ -45,7 +45,7 @@ pub(crate) async fn up(args: Up) -> Result<(), BoxError> {
     // First, so that a command that cannot go on leaves nothing behind.
     let listener = listen(args.port).await?;
     let url = format!("http://{}", listener.local_addr()?);
-    let stack = Stack::open(&args.made.at, args.made.charter())?;
+    let stack = Stack::open(&args.made.at, args.made.config())?;
     stack.make().await?;
     let athena = athena::Served::begin(&stack).await?;
     let mut accounts = Accounts::new(&stack);
@@ -70,7 +70,7 @@ pub(crate) async fn up(args: Up) -> Result<(), BoxError> {
     loop {
         tokio::select! {
             () = interruption.next() => break,
-            _ = demand.recv() => told(tables::print_all(&stack.lake).await),
+            _ = demand.recv() => told(tables::print_all(&stack.lake, &stack.clients).await),
             // Only if it can accept no connections any more.
             served = &mut server => return Ok(served??),
             Some(stored) = accounts.stored.recv() => told(accounts.hear(stored).await),
@@ -90,7 +90,7 @@ pub(crate) async fn up(args: Up) -> Result<(), BoxError> {
     tell("stopping; what is under way is finished first, Ctrl-C once more breaks it off");
     let finish = async {
         athena.stop().await;
-        // Writers before the dispatcher: what is put behind its back wakes nobody.
+        // Writers before the dispatcher: what is put behind its back functions nobody.
         let _ = stop.send(());
         server.await??;
         if let Some(dispatcher) = dispatcher {
@@ -120,9 +120,9 @@ async fn listen(port: u16) -> Result<TcpListener, PortError> {
 
 /// What a client, or a function that runs elsewhere, has to know, as lines for a shell.
 fn environment(url: &str, stack: &Stack) -> String {
-    let Charter { customer_shards, consent_policy } = stack.lake.charter();
+    let LakeConfig { customer_shards, consent_policy } = stack.lake.config();
     let bucket = stack.lake.bucket();
-    let (region, AccessKey { id, secret }) = (local::REGION, access_key());
+    let (region, AccessKey { id, secret }) = (emulator::REGION, access_key());
     format!(
         "# {} are up. Paste this into the shell of whoever uses them:\n\
          export AWS_ENDPOINT_URL={url}\n\
@@ -152,7 +152,7 @@ fn tell_letters(stack: &Stack, dispatcher: &Dispatcher, told: usize, accounts: &
     let letters = dispatcher.report().dead_letters;
     let count = letters.len();
     for letter in letters.into_iter().skip(told) {
-        accounts.forget(&Place { bucket: letter.bucket.clone(), key: letter.key.clone() });
+        accounts.forget(&ObjectLocation { bucket: letter.bucket.clone(), key: letter.key.clone() });
         tell(&format!("failed: {}; it is tried again at the next start", stack.told(letter)));
     }
     count
@@ -161,7 +161,7 @@ fn tell_letters(stack: &Stack, dispatcher: &Dispatcher, told: usize, accounts: &
 /// A receipt that cannot be read, put there by whomever, is no reason to serve no more.
 fn told(result: Result<(), BoxError>) {
     if let Err(error) = result {
-        tell(&aws::with_causes(error.as_ref()));
+        tell(&store::with_causes(error.as_ref()));
     }
 }
 

@@ -4,17 +4,17 @@
 
 use arrow_array::RecordBatch;
 use bytes::Bytes;
-use lake::Corrupt;
-use lake::customer::Customers;
-use lake::landing::{Collect, LandingReader, Undecodable};
-use lake::layout::{FileName, Place};
-use lake::output::{self, Output, Provenance};
-use lake::policy::ConsentPolicy;
-use lake::reading::{Accelerometer, Admitted, Reading, Readings, ReadingsCollector, StepTrainer};
-use lake::table::Table;
-use lake::training;
-use lake::trust::consents::Consents;
-use lake::trust::trusted::CustomerShard;
+use formats::Corrupt;
+use formats::customer_file::Customers;
+use formats::customer_shard::consents::Consents;
+use formats::customer_shard::trusted::CustomerShard;
+use formats::landing::{Collect, LandingReader, Undecodable};
+use formats::reading::{Accelerometer, Admitted, Reading, Readings, ReadingsCollector, StepTrainer};
+use formats::reading_rows::{self, Output, Provenance};
+use formats::training;
+use model::lake_config::ConsentPolicy;
+use model::layout::{FileName, ObjectLocation};
+use model::table::Table;
 
 /// A landing file of each kind, of the reference data's size, and what is made of it.
 pub struct Sample {
@@ -122,9 +122,9 @@ impl Sample {
             (file("customer/")?, file("accelerometer/")?, file("step_trainer/")?);
         let trusted = Consents::decode(shard(&customers)?)?;
         let motions = read::<ReadingsCollector<Accelerometer>>(&accelerometer)?.finish();
-        let motions_stored = output::encode::<Accelerometer>(&all(&motions), &Provenance::default())?;
+        let motions_stored = reading_rows::encode::<Accelerometer>(&all(&motions), &Provenance::default())?;
         let steps = read::<ReadingsCollector<StepTrainer>>(&step_trainer)?.finish();
-        let steps_stored = output::encode::<StepTrainer>(&all(&steps), &Provenance::default())?;
+        let steps_stored = reading_rows::encode::<StepTrainer>(&all(&steps), &Provenance::default())?;
         let steps_decoded = Output::decode(Table::StepTrainerTrusted, steps_stored)?.batches()?;
         let motions_decoded = Output::decode(Table::AccelerometerTrusted, motions_stored.clone())?.batches()?;
         Ok(Self {
@@ -173,7 +173,7 @@ impl Sample {
             }
             Work::Encode => {
                 let rows = all(&self.motions);
-                output::encode::<Accelerometer>(&rows, &Provenance::default())?;
+                reading_rows::encode::<Accelerometer>(&rows, &Provenance::default())?;
                 Done { rows: rows.len() as u64, bytes: bytes(&self.accelerometer) }
             }
             Work::Decode => {
@@ -194,7 +194,7 @@ impl Sample {
 
     fn admitted(&self) -> Vec<Admitted<'_, [f64; 3]>> {
         let owners: Vec<_> = self.motions.keys().iter().map(|key| self.trusted.owner(key)).collect();
-        let admit = |row: &lake::reading::Row<[f64; 3]>| {
+        let admit = |row: &formats::reading::Row<[f64; 3]>| {
             let owner = owners[row.key as usize]?;
             ConsentPolicy::Ever.admits(row.time_ms, owner.since_ms).then_some(Admitted {
                 key: owner.email,
@@ -227,10 +227,10 @@ fn all<R: Reading>(readings: &Readings<R>) -> Vec<Admitted<'_, R::Value>> {
 
 fn shard(file: &[u8]) -> Result<Bytes, BadSample> {
     let customers = read::<Customers>(file)?;
-    let place = Place { bucket: "lake".into(), key: "customer/landing/sample.json".into() };
+    let location = ObjectLocation { bucket: "lake".into(), key: "customer/landing/sample.json".into() };
     let latest: Vec<_> = customers.latest().collect();
     let mut update = CustomerShard::default().update();
-    update.land(&FileName::of(&place), &place, latest.iter().copied());
+    update.land(&FileName::of(&location), &location, latest.iter().copied());
     let shard = update.settle()?.ok_or_else(|| BadSample("no customers".into()))?;
     Ok(shard.encode()?)
 }

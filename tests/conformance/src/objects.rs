@@ -124,7 +124,7 @@ pub async fn buckets_are_listed(target: &Target) {
     assert!(answer.buckets().iter().any(|bucket| bucket.name() == Some(&target.bucket)));
 }
 
-/// Bytes of which no two places look the same.
+/// Bytes of which no two locations look the same.
 fn pattern(length: u32) -> Vec<u8> {
     (0..length).flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()).take(length as usize).collect()
 }

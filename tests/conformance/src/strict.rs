@@ -135,7 +135,7 @@ pub async fn reads_are_conditional_on_a_time(target: &Target) {
     assert_eq!(refusal!(get().if_none_match(&etag).if_modified_since(before).send().await).0, 304);
 }
 
-/// The first version: a marker in place of a token.
+/// The first version: a marker in location of a token.
 pub async fn the_first_version_lists_by_marker(target: &Target) {
     let stored = ["a", "b/1", "b/2", "c", "d e"].map(String::from);
     put_all(target, &stored).await;

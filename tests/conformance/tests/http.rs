@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
 
 use conformance::Target;
-use local::{Access, Cloud};
+use emulator::{Access, Cloud};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 

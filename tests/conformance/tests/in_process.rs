@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
 
 use conformance::Target;
-use local::Cloud;
+use emulator::Cloud;
 
 async fn open() -> Option<Target> {
     let directory = tempfile::tempdir().unwrap();

@@ -7,23 +7,23 @@
 
 pub mod gate;
 
-use aws::lake::Lake;
-use aws::settings::{DATABASE, Settings};
-use aws::store::{Read, Version};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use bytes::Bytes;
-use lake::columnar::Decoder;
-use lake::layout::{FileName, Place, Source};
-use lake::policy::{Charter, ConsentPolicy};
-use lake::receipt::Receipt;
-use lake::table::Table;
-use lake::time::Partition;
-use local::{Cloud, Requests};
+use emulator::{Cloud, Requests};
+use formats::columnar::Decoder;
+use formats::receipt::Receipt;
+use model::lake_config::{ConsentPolicy, LakeConfig};
+use model::layout::{FileName, ObjectLocation, Source};
+use model::table::Table;
+use model::time::Partition;
 use serde_json::Value;
 use simulation::events::woken_by;
 use simulation::functions::AnyFunction;
 use simulation::tables::rows_of;
 use std::collections::{BTreeMap, BTreeSet};
+use store::lake::Lake;
+use store::lake::{DATABASE, LakeSettings};
+use store::{Read, Version};
 use tempfile::TempDir;
 
 pub use simulation::events::event;
@@ -53,7 +53,7 @@ impl Functions {
     /// Invokes a function.
     pub async fn invoke(&self, function: Table, payload: &Value) -> Result<Value, String> {
         let answer = self.0[&function].invoke(payload).await;
-        answer.map(|answer| answer.response).map_err(|error| aws::with_causes(error.as_ref()))
+        answer.map(|answer| answer.response).map_err(|error| store::with_causes(error.as_ref()))
     }
 }
 
@@ -62,8 +62,8 @@ impl World {
     pub async fn new(consent_policy: ConsentPolicy) -> Self {
         let folder = TempDir::new().unwrap();
         let cloud = Cloud::open(folder.path()).unwrap();
-        let charter = Charter { consent_policy, ..Charter::default() };
-        let lake = lake_over(cloud.http_client(), charter);
+        let config = LakeConfig { consent_policy, ..LakeConfig::default() };
+        let lake = lake_over(cloud.http_client(), config);
         lake.store.create_bucket(lake.bucket()).await.unwrap();
         lake.catalog.create_tables().await.unwrap();
         Self { functions: Functions::new(&lake), lake, cloud, folder }
@@ -110,13 +110,13 @@ impl World {
     }
 
     /// The same lake, looked at with other settings.
-    pub fn with_settings(&self, charter: Charter) -> Lake {
-        lake_over(self.cloud.http_client(), charter)
+    pub fn with_settings(&self, config: LakeConfig) -> Lake {
+        lake_over(self.cloud.http_client(), config)
     }
 
     /// The same lake, reached through another client.
     pub fn lake_over(&self, http_client: SharedHttpClient) -> Lake {
-        lake_over(http_client, self.lake.charter())
+        lake_over(http_client, self.lake.config())
     }
 
     /// Puts an object, whatever was there.
@@ -125,9 +125,9 @@ impl World {
     }
 
     /// Puts an object in any bucket.
-    pub async fn put_at(&self, place: &Place, body: impl AsRef<[u8]>) {
-        let version = self.lake.store.version(place).await.unwrap();
-        let put = self.lake.store.put(place, Bytes::copy_from_slice(body.as_ref()), &version).await.unwrap();
+    pub async fn put_at(&self, location: &ObjectLocation, body: impl AsRef<[u8]>) {
+        let version = self.lake.store.version(location).await.unwrap();
+        let put = self.lake.store.put(location, Bytes::copy_from_slice(body.as_ref()), &version).await.unwrap();
         assert!(put.is_done());
     }
 
@@ -205,18 +205,18 @@ impl World {
     /// The receipt of a landing file.
     pub async fn receipt(&self, source: Source, key: &str) -> Receipt {
         let file = FileName::of(&self.lake.at(key));
-        Receipt::decode(&self.body(&lake::layout::receipt(source, &file)).await.unwrap()).unwrap()
+        Receipt::decode(&self.body(&model::layout::receipt(source, &file)).await.unwrap()).unwrap()
     }
 
     /// The key of what a landing file has in a partition of its trusted table.
     pub fn output(&self, table: Table, time_ms: i64, key: &str) -> String {
-        lake::layout::readings(table, Partition::of(time_ms), &FileName::of(&self.lake.at(key)))
+        model::layout::readings(table, Partition::of(time_ms), &FileName::of(&self.lake.at(key)))
     }
 }
 
-fn lake_over(http_client: SharedHttpClient, charter: Charter) -> Lake {
-    let settings = Settings { lake_bucket: "stedi".into(), charter, database: DATABASE.into() };
-    aws::connect::over(http_client, local::REGION, &settings)
+fn lake_over(http_client: SharedHttpClient, config: LakeConfig) -> Lake {
+    let settings = LakeSettings { lake_bucket: "stedi".into(), config, database: DATABASE.into() };
+    store::connect::over(http_client, emulator::REGION, &settings)
 }
 
 /// A customer record: `date` is its lastUpdateDate, `since` its research consent, both relative to [`T`].

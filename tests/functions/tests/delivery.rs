@@ -1,10 +1,10 @@
 //! Events that come again, late, to the wrong function, or for nothing.
 
 use functions::{T, World, customer, event, motion, step};
-use lake::layout::Object;
-use lake::policy::Charter;
-use lake::policy::ConsentPolicy::{AtReading, Ever};
-use lake::table::Table;
+use model::lake_config::ConsentPolicy::{AtReading, Ever};
+use model::lake_config::LakeConfig;
+use model::layout::Object;
+use model::table::Table;
 use serde_json::json;
 
 const CUSTOMERS: &str = "customer/landing/c.json";
@@ -111,8 +111,8 @@ async fn an_object_that_is_no_longer_there_and_a_folder_are_acknowledged() {
         let before = world.objects().await;
         assert_eq!(world.deliver(function, key).await, Ok(json!({"batchItemFailures": []})), "{function} {key}");
         let mut after = world.objects().await;
-        after.remove(lake::layout::CHARTER);
-        assert!(before.keys().filter(|key| *key != lake::layout::CHARTER).eq(after.keys()), "{function} {key}");
+        after.remove(model::layout::LAKE_CONFIG);
+        assert!(before.keys().filter(|key| *key != model::layout::LAKE_CONFIG).eq(after.keys()), "{function} {key}");
     }
 }
 
@@ -135,10 +135,10 @@ async fn only_the_bad_message_of_a_batch_is_delivered_again() {
 async fn a_lake_made_with_other_settings_is_refused() {
     let world = World::new(Ever).await;
     world.land(CUSTOMERS, &customer("ann", 0, Some(0))).await;
-    let other = world.with_settings(Charter { consent_policy: AtReading, ..Charter::default() });
+    let other = world.with_settings(LakeConfig { consent_policy: AtReading, ..LakeConfig::default() });
     let error = other.check().await.unwrap_err().to_string();
     assert!(error.contains("CONSENT_POLICY=ever") && error.contains("CONSENT_POLICY=at-reading"), "{error}");
-    let shards = Charter { customer_shards: 8.try_into().unwrap(), ..Charter::default() };
+    let shards = LakeConfig { customer_shards: 8.try_into().unwrap(), ..LakeConfig::default() };
     let error = world.with_settings(shards).check().await.unwrap_err().to_string();
     assert!(error.contains("CUSTOMER_SHARDS=16") && error.contains("CUSTOMER_SHARDS=8"), "{error}");
 }

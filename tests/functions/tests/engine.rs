@@ -1,8 +1,8 @@
 //! The engine's steps, with somebody who interferes between two of them.
 
-use derivation::{ATTEMPTS_MAX, Derivation, Derived, Error, Inputs, Stored, publish};
+use engine::{ATTEMPTS_MAX, Error, Inputs, Materialize, Materialized, Stored, commit};
 use functions::World;
-use lake::policy::ConsentPolicy::Ever;
+use model::lake_config::ConsentPolicy::Ever;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 const INPUT: &str = "in";
@@ -33,20 +33,20 @@ impl<'a> Copy<'a> {
         Self { world, behind, attempts: AtomicU32::new(0) }
     }
 
-    async fn publish(&self) -> Result<(u32, u32), Error> {
-        let published = publish(&self.world.lake, self).await?;
-        Ok((self.attempts.load(Ordering::Relaxed), published.writes))
+    async fn commit(&self) -> Result<(u32, u32), Error> {
+        let committed = commit(&self.world.lake, self).await?;
+        Ok((self.attempts.load(Ordering::Relaxed), committed.writes))
     }
 }
 
-impl Derivation for Copy<'_> {
+impl Materialize for Copy<'_> {
     type Report = ();
 
     fn outputs(&self) -> Vec<String> {
         vec![OUTPUT.into()]
     }
 
-    async fn derive(&self, stored: &[Stored], inputs: &Inputs<'_>) -> Result<Derived<()>, Error> {
+    async fn materialize(&self, stored: &[Stored], inputs: &Inputs<'_>) -> Result<Materialized<()>, Error> {
         let input = inputs.read(&self.world.lake.at(INPUT)).await?;
         let attempt = self.attempts.fetch_add(1, Ordering::Relaxed);
         match self.behind {
@@ -56,7 +56,7 @@ impl Derivation for Copy<'_> {
             _ => {}
         }
         let body = input.filter(|input| stored[0].body.as_ref() != Some(input));
-        Ok(Derived { bodies: vec![body], report: () })
+        Ok(Materialized { bodies: vec![body], report: () })
     }
 }
 
@@ -69,22 +69,22 @@ async fn world() -> World {
 #[tokio::test]
 async fn what_is_the_same_is_not_written() {
     let world = world().await;
-    assert_eq!(Copy::new(&world, Behind::Nothing).publish().await.unwrap(), (1, 1));
-    assert_eq!(Copy::new(&world, Behind::Nothing).publish().await.unwrap(), (1, 0));
+    assert_eq!(Copy::new(&world, Behind::Nothing).commit().await.unwrap(), (1, 1));
+    assert_eq!(Copy::new(&world, Behind::Nothing).commit().await.unwrap(), (1, 0));
     assert_eq!(world.body(OUTPUT).await.unwrap(), "input");
 }
 
 #[tokio::test]
 async fn an_output_that_another_wrote_is_derived_anew() {
     let world = world().await;
-    assert_eq!(Copy::new(&world, Behind::OutputOnce).publish().await.unwrap(), (2, 1));
+    assert_eq!(Copy::new(&world, Behind::OutputOnce).commit().await.unwrap(), (2, 1));
     assert_eq!(world.body(OUTPUT).await.unwrap(), "input");
 }
 
 #[tokio::test]
 async fn an_input_that_changed_meanwhile_is_read_again() {
     let world = world().await;
-    assert_eq!(Copy::new(&world, Behind::InputOnce).publish().await.unwrap(), (2, 2));
+    assert_eq!(Copy::new(&world, Behind::InputOnce).commit().await.unwrap(), (2, 2));
     assert_eq!(world.body(OUTPUT).await.unwrap(), "newer");
 }
 
@@ -92,7 +92,7 @@ async fn an_input_that_changed_meanwhile_is_read_again() {
 async fn inputs_that_never_rest_end_in_an_error_that_asks_for_redelivery() {
     let world = world().await;
     let copy = Copy::new(&world, Behind::InputAlways);
-    let error = copy.publish().await.unwrap_err();
-    assert!(matches!(&error, Error::Contended { place } if place.key == OUTPUT), "{error}");
+    let error = copy.commit().await.unwrap_err();
+    assert!(matches!(&error, Error::Contended { location } if location.key == OUTPUT), "{error}");
     assert_eq!(copy.attempts.load(Ordering::Relaxed), ATTEMPTS_MAX);
 }

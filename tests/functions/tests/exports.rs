@@ -1,15 +1,15 @@
 //! Files of many people's readings, which are found by bulk entries instead of an entry for each person.
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use formats::index_segment::IndexSegment;
+use formats::manifest::FileManifest;
 use functions::gate::Gate;
 use functions::{World, customer, event, motion};
-use lake::announcement::Announcement;
-use lake::bulk_entry::BulkEntry;
-use lake::hash::{IndexPart, KeyHash};
-use lake::layout::{self, FileName, Source};
-use lake::policy::ConsentPolicy::{AtReading, Ever};
-use lake::table::Table;
-use reading_files::index::LIMITS;
+use ingest::index::LIMITS;
+use model::hash::{IndexPart, KeyHash};
+use model::lake_config::ConsentPolicy::{AtReading, Ever};
+use model::layout::{self, FileName, Source};
+use model::table::Table;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -17,7 +17,7 @@ use std::ops::Range;
 const CUSTOMERS: &str = "customer/landing/c.json";
 const FILES: usize = 12;
 const ENTRIES_MAX: usize = LIMITS.entries_max;
-const UNMERGED_MAX: usize = LIMITS.unmerged_max;
+const UNMERGED_MAX: usize = LIMITS.pending_max;
 
 fn key_of(file: usize) -> String {
     format!("accelerometer/landing/{file:02}.json")
@@ -63,7 +63,7 @@ async fn finishes(world: &World, events: &Value, stop_before: usize) -> bool {
 }
 
 async fn entries(world: &World) -> BTreeSet<String> {
-    let prefix = layout::bulk_index(Source::Accelerometer);
+    let prefix = layout::index_segments(Source::Accelerometer);
     world.objects().await.into_keys().filter(|key| key.starts_with(&prefix)).collect()
 }
 
@@ -143,7 +143,7 @@ async fn killed_before_any_request_a_batch_leaves_no_announced_file_that_is_not_
         }
         let mut entered: BTreeSet<(FileName, KeyHash)> = BTreeSet::new();
         for key in entries(&world).await {
-            let entry = BulkEntry::decode(world.body(&key).await.unwrap()).unwrap();
+            let entry = IndexSegment::decode(world.body(&key).await.unwrap()).unwrap();
             for (file, person) in (0..FILES).flat_map(|file| people(file).into_iter().map(move |name| (file, name))) {
                 let hash = KeyHash::of(&format!("{person}@example.com"));
                 let name = FileName::of(&world.lake.at(key_of(file)));
@@ -154,9 +154,9 @@ async fn killed_before_any_request_a_batch_leaves_no_announced_file_that_is_not_
         }
         for file in 0..FILES {
             let name = FileName::of(&world.lake.at(key_of(file)));
-            let Some(body) = world.body(&layout::announcement(Source::Accelerometer, &name)).await else { continue };
+            let Some(body) = world.body(&layout::manifest(Source::Accelerometer, &name)).await else { continue };
             announced_some += 1;
-            for hash in Announcement::decode(&body).unwrap().hashes() {
+            for hash in FileManifest::decode(&body).unwrap().hashes() {
                 assert!(entered.contains(&(name.clone(), hash)), "{name}, stopped before request {stop_before}");
             }
         }
@@ -182,7 +182,7 @@ async fn land_one_by_one(world: &World, files: Range<usize>) {
 }
 
 async fn merged(world: &World) -> BTreeMap<String, String> {
-    let prefix = layout::merged_index(Source::Accelerometer);
+    let prefix = layout::compacted_index(Source::Accelerometer);
     world.objects().await.into_iter().filter(|(key, _)| key.starts_with(&prefix)).collect()
 }
 
@@ -206,7 +206,7 @@ async fn what_one_search_had_to_read_the_next_finds_merged() {
     let functions = world.over(world.http_client());
     world.put(CUSTOMERS, customer("everywhere", 0, Some(0))).await;
     world.deliver(Table::CustomerTrusted, CUSTOMERS).await.unwrap();
-    let shard = KeyHash::of("everywhere@example.com").shard(world.lake.charter().customer_shards);
+    let shard = KeyHash::of("everywhere@example.com").shard(world.lake.config().customer_shards);
     let woken = event(world.lake.bucket(), &layout::customers(Table::CustomerTrusted, shard));
     let answer = functions.invoke(Table::AccelerometerTrusted, &woken).await;
     assert_eq!(answer, Ok(json!({"batchItemFailures": []})));
@@ -244,7 +244,7 @@ async fn killed_on_the_way_a_search_leaves_an_index_that_finds_all() {
         land_one_by_one(&world, 0..MANY).await;
         world.put(CUSTOMERS, customer("everywhere", 0, Some(0))).await;
         world.deliver(Table::CustomerTrusted, CUSTOMERS).await.unwrap();
-        let shard = KeyHash::of("everywhere@example.com").shard(world.lake.charter().customer_shards);
+        let shard = KeyHash::of("everywhere@example.com").shard(world.lake.config().customer_shards);
         let woken = event(world.lake.bucket(), &layout::customers(Table::CustomerTrusted, shard));
         if finishes(&world, &woken, stop_before).await {
             break;

@@ -1,9 +1,9 @@
 //! Landing, consent that comes and goes, corrections: what the tables hold afterwards, and what was left alone.
 
 use functions::{HOUR_MS, T, World, customer, motion, step};
-use lake::layout::Source;
-use lake::policy::ConsentPolicy::{AtReading, Ever};
-use lake::table::Table;
+use model::lake_config::ConsentPolicy::{AtReading, Ever};
+use model::layout::Source;
+use model::table::Table;
 
 const CUSTOMERS: &str = "customer/landing/c.json";
 const MOTIONS: &str = "accelerometer/landing/a.json";
@@ -44,7 +44,7 @@ async fn readings_may_land_before_their_customer() {
 #[tokio::test]
 async fn a_file_of_many_keys_is_found_as_well() {
     let world = World::new(Ever).await;
-    let names: Vec<String> = (0..reading_files::index::LIMITS.entries_max + 9).map(|i| format!("n{i}")).collect();
+    let names: Vec<String> = (0..ingest::index::LIMITS.entries_max + 9).map(|i| format!("n{i}")).collect();
     world.land(STEPS, &names.iter().map(|name| step(name, 5)).collect::<String>()).await;
     world.land(MOTIONS, &names.iter().map(|name| motion(name, 5)).collect::<String>()).await;
     world.land(CUSTOMERS, &names[..3].iter().map(|name| customer(name, 0, Some(0))).collect::<String>()).await;
@@ -180,8 +180,8 @@ async fn a_device_follows_its_latest_owner() {
 async fn landing_buckets_may_be_others_than_the_lakes() {
     let world = World::new(Ever).await;
     world.lake.store.create_bucket("phones").await.unwrap();
-    let place = lake::layout::Place { bucket: "phones".into(), key: MOTIONS.into() };
-    world.put_at(&place, &motion("ann", 5)).await;
+    let location = model::layout::ObjectLocation { bucket: "phones".into(), key: MOTIONS.into() };
+    world.put_at(&location, &motion("ann", 5)).await;
     world.invoke(Table::AccelerometerTrusted, &functions::event("phones", MOTIONS)).await.unwrap();
     // The same key in the lake's own bucket is another file.
     world.land(MOTIONS, &motion("ann", 6)).await;

@@ -7,8 +7,8 @@
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use functions::gate::Gate;
 use functions::{World, customer, event, motion, step};
-use lake::policy::ConsentPolicy::{self, AtReading, Ever};
-use lake::table::Table;
+use model::lake_config::ConsentPolicy::{self, AtReading, Ever};
+use model::table::Table;
 use simulation::events::woken_by;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +18,7 @@ struct Scenario {
     policy: ConsentPolicy,
     /// Landed and delivered first.
     before: Files,
-    /// Put next; each function that it wakes, directly or not, is stopped in turn.
+    /// Put next; each function that it functions, directly or not, is stopped in turn.
     stopped: Files,
     /// Lands while the function is stopped.
     meanwhile: Files,

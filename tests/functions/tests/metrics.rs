@@ -3,9 +3,6 @@
 // What fails here fails a test.
 #![allow(clippy::unwrap_used)]
 
-use aws::lake::Lake;
-use aws::metrics::Counts;
-use aws::store::{Put, Version};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
 };
@@ -13,17 +10,20 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
+use formats::receipt::Receipt;
 use functions::{T, World, customer, event, motion, step};
-use lake::layout::Source;
-use lake::policy::ConsentPolicy::{AtReading, Ever};
-use lake::receipt::Receipt;
-use lake::table::Table;
-use lake::time::Partition;
+use model::lake_config::ConsentPolicy::{AtReading, Ever};
+use model::layout::Source;
+use model::table::Table;
+use model::time::Partition;
 use serde_json::json;
 use simulation::functions::AnyFunction;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use store::counters::Counts;
+use store::lake::Lake;
+use store::{Put, Version};
 
 const CUSTOMERS: &str = "customer/landing/c.json";
 const MOTIONS: &str = "accelerometer/landing/a.json";
@@ -83,7 +83,7 @@ async fn a_propagation_counts_no_rows() {
     let shard = world.objects().await.into_keys().find(|key| key.starts_with(Table::CustomerTrusted.prefix()));
     let counts = counts_of(&world, Table::AccelerometerTrusted, &shard.unwrap()).await;
     assert_eq!(world.counts().await[1], 1);
-    // The output, the receipt, the cursor.
+    // The output, the receipt, the checkpoint.
     assert_eq!((counts.rows_read, counts.rows_kept, counts.objects_written), (0, 0, 3));
 
     // A record that supersedes another changes the other file's receipt, too.
@@ -120,7 +120,7 @@ async fn a_lost_put_counts_as_a_conflict_and_as_nothing_written() {
     for (key, expected) in [("x", Version::Absent), ("x", stale.clone()), ("gone", stale)] {
         world.lake.counters.drain();
         let put = world.lake.store.put(&world.lake.at(key), Bytes::from_static(b"mine"), &expected).await.unwrap();
-        assert_eq!(put, Put::Lost);
+        assert_eq!(put, Put::Conflict);
         let wanted = Counts { conflicts: 1, s3_requests: 1, ..Counts::default() };
         assert_eq!(world.lake.counters.drain(), wanted, "{key}, {expected:?}");
     }

@@ -1,8 +1,8 @@
 //! What must never be seen: people who did not consent, anywhere outside landing; anybody, in logs and training data.
 
 use functions::{World, customer, motion, step};
-use lake::policy::ConsentPolicy::Ever;
-use lake::table::Table;
+use model::lake_config::ConsentPolicy::Ever;
+use model::table::Table;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -71,8 +71,8 @@ async fn nobody_is_in_the_training_table() {
     let rows = world.rows(Table::MachineLearningCurated).await.concat();
     assert!(!rows.is_empty());
     for value in personal("ann").iter().chain(&personal("bob")) {
-        let hash = lake::hash::KeyHash::of(value).to_string();
-        for text in [value, &hash, &lake::hash::fingerprint(value)] {
+        let hash = model::hash::KeyHash::of(value).to_string();
+        for text in [value, &hash, &model::hash::fingerprint(value)] {
             assert!(!holds(&body, text) && !keys[0].contains(text.as_str()) && !rows.contains(text.as_str()), "{text}");
         }
     }
@@ -82,7 +82,7 @@ async fn nobody_is_in_the_training_table() {
 async fn logs_tell_of_each_landing_file_and_of_nobody() {
     let log = Log::default();
     let writer = log.clone();
-    aws::logging::init("debug,s3s=off", move || writer.clone());
+    runtime::logging::init("debug,s3s=off", move || writer.clone());
     let world = scenario().await;
     let _ = world.deliver(Table::CustomerTrusted, MOTIONS).await;
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();

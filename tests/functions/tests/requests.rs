@@ -4,10 +4,10 @@
 #![allow(clippy::unwrap_used)]
 
 use functions::{HOUR_MS, T, World, customer, motion, step};
-use lake::hash::KeyHash;
-use lake::layout::{customers, readers};
-use lake::policy::ConsentPolicy;
-use lake::table::Table;
+use model::hash::KeyHash;
+use model::lake_config::ConsentPolicy;
+use model::layout::{customers, readers};
+use model::table::Table;
 
 /// Gets and heads, puts, lists, and calls of Glue.
 type Cost = [u64; 4];
@@ -47,7 +47,7 @@ async fn an_upload_costs_the_same_whatever_landed_before() {
     for (hours, phones) in [(1, 1), (3, 12)] {
         let world = with_history(hours, phones).await;
         let lands = async |key: &str, body: String| world.put(key, body).await;
-        let shard = KeyHash::of("phone0@example.com").shard(world.lake.charter().customer_shards);
+        let shard = KeyHash::of("phone0@example.com").shard(world.lake.config().customer_shards);
 
         let costs = async |function, key: &str, expected: Cost, what| {
             assert_eq!(cost(&world, function, key).await, expected, "{function}: {what}");
@@ -58,7 +58,7 @@ async fn an_upload_costs_the_same_whatever_landed_before() {
         let motions = world.output(Table::AccelerometerTrusted, T, accelerometer);
         let register = world.version(&readers(shard)).await;
         costs(Table::AccelerometerTrusted, accelerometer, [4, 4, 0, 1], "a phone's new hour").await;
-        assert_eq!(world.version(&readers(shard)).await, register, "a known reader wakes nobody");
+        assert_eq!(world.version(&readers(shard)).await, register, "a known reader functions nobody");
         costs(Table::MachineLearningCurated, &motions, [1, 0, 2, 0], "nothing to join with yet").await;
 
         let step_trainer = "step_trainer/landing/new.json";
@@ -69,7 +69,7 @@ async fn an_upload_costs_the_same_whatever_landed_before() {
         let pairs = hours * i64::from(phones * phones) + 1;
         assert_eq!(world.rows(Table::MachineLearningCurated).await.len() as i64, pairs, "of one instant each");
 
-        // Index and announcement are put as those of a new file, and refused.
+        // Index and manifest are put as those of a new file, and refused.
         costs(Table::AccelerometerTrusted, accelerometer, [9, 2, 0, 0], "an event that comes again").await;
         costs(Table::StepTrainerTrusted, step_trainer, [7, 2, 1, 0], "an event that comes again").await;
 
@@ -90,7 +90,7 @@ async fn a_withdrawal_costs_by_the_files_of_who_withdraws() {
     let mut costs = Vec::new();
     for phones in [1, 12] {
         let world = with_history(2, phones).await;
-        let shard = KeyHash::of("phone0@example.com").shard(world.lake.charter().customer_shards);
+        let shard = KeyHash::of("phone0@example.com").shard(world.lake.config().customer_shards);
         let withdrawal = "customer/landing/withdrawal.json";
         world.put(withdrawal, customer("phone0", 1, None)).await;
         // What it writes is the account of all customers, who landed in one file.

@@ -4,9 +4,9 @@
 #![allow(clippy::unwrap_used)]
 
 use bytes::Bytes;
-use derivation::{Cache, Start};
+use engine::{Cache, Start};
 use functions::World;
-use lake::policy::ConsentPolicy::Ever;
+use model::lake_config::ConsentPolicy::Ever;
 
 /// The first byte of an object says how many of its bytes are needed.
 const START: Start = Start { bytes: 8, needed: |start| usize::from(start[0]) };
@@ -19,12 +19,12 @@ async fn as_much_is_read_as_is_needed() {
     {
         let key = format!("{needed}-of-{length}");
         world.put(&key, vec![needed; length]).await;
-        let (cache, place) = (Cache::of_starts(1 << 20, START), world.lake.at(key));
+        let (cache, location) = (Cache::of_starts(1 << 20, START), world.lake.at(key));
         let before = world.requests().get;
-        let (etag, found) = cache.read(&world.lake.store, &place, Ok).await.unwrap().unwrap();
-        assert_eq!(*found, Bytes::from(vec![needed; read]), "{place}");
-        assert_eq!(world.requests().get - before, if read > START.bytes { 2 } else { 1 }, "{place}");
-        assert_eq!(cache.read(&world.lake.store, &place, |_| panic!("it is known")).await.unwrap().unwrap().0, etag);
+        let (etag, found) = cache.read(&world.lake.store, &location, Ok).await.unwrap().unwrap();
+        assert_eq!(*found, Bytes::from(vec![needed; read]), "{location}");
+        assert_eq!(world.requests().get - before, if read > START.bytes { 2 } else { 1 }, "{location}");
+        assert_eq!(cache.read(&world.lake.store, &location, |_| panic!("it is known")).await.unwrap().unwrap().0, etag);
     }
 }
 

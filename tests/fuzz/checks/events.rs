@@ -2,7 +2,7 @@
 //! with it, and it does not matter what an event is wrapped in, nor when it happened.
 
 use crate::events::{Message, NOTIFICATIONS_MAX, parse};
-use lake::layout::Place;
+use model::layout::ObjectLocation;
 use serde_json::{Value, json};
 
 /// Parses a payload, if it is JSON at all.
@@ -98,6 +98,6 @@ fn notifications(event: &Value) -> usize {
 }
 
 /// The objects; none if the message is bad. Why it is bad may be told otherwise.
-fn outcome(message: &Message) -> Option<&[Place]> {
+fn outcome(message: &Message) -> Option<&[ObjectLocation]> {
     message.objects.as_ref().ok().map(Vec::as_slice)
 }

@@ -3,13 +3,13 @@
 
 #![allow(clippy::expect_used, reason = "a check says by a panic that it failed")]
 
-use lake::customer::Customers;
-use lake::landing::fields::{Fields, Rejection};
-use lake::landing::{Collect, Laid, LandingReader, Undecodable};
-use lake::layout::{FileName, Place, Source};
-use lake::quarantine::Quarantine;
-use lake::reading::{Accelerometer, Reading, Readings, ReadingsCollector, StepTrainer};
-use lake::receipt::{LandingVersion, Receipt};
+use formats::customer_file::Customers;
+use formats::landing::fields::{Fields, Rejection};
+use formats::landing::{Collect, Laid, LandingReader, Undecodable};
+use formats::quarantine::Quarantine;
+use formats::reading::{Accelerometer, Reading, Readings, ReadingsCollector, StepTrainer};
+use formats::receipt::{LandingVersion, Receipt};
+use model::layout::{FileName, ObjectLocation, Source};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -197,7 +197,7 @@ fn drawn_chunks(file: &[u8]) -> Vec<&[u8]> {
 /// line says, each behind the one before. How many there are.
 fn check_quarantine(file: &[u8], quarantine: &Quarantine) -> u64 {
     let quarantined = quarantine.file();
-    let mut places = (!file.starts_with(GZIP) && !file.starts_with(ZSTD)).then(|| Places::of(file));
+    let mut locations = (!file.starts_with(GZIP) && !file.starts_with(ZSTD)).then(|| Places::of(file));
     let (mut reasons, mut more) = (BTreeMap::new(), 0);
     for line in quarantined.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         let line: Value = serde_json::from_slice(line).expect("a line of the quarantine is JSON");
@@ -207,8 +207,8 @@ fn check_quarantine(file: &[u8], quarantine: &Quarantine) -> u64 {
             continue;
         }
         *reasons.entry(reason.to_owned()).or_default() += 1;
-        if let (Some(places), Some(original)) = (&mut places, line["original"].as_str()) {
-            places.find(line["line"].as_u64().expect("a line number"), original.as_bytes());
+        if let (Some(locations), Some(original)) = (&mut locations, line["original"].as_str()) {
+            locations.find(line["line"].as_u64().expect("a line number"), original.as_bytes());
         }
     }
     let told: u64 = reasons.values().sum();
@@ -250,9 +250,9 @@ impl<'a> Places<'a> {
 }
 
 fn check_receipt<K: Kind>(read: &Read<K>) {
-    let place = Place { bucket: "b".into(), key: format!("{}file", K::SOURCE.landing().prefix()) };
-    let landing = LandingVersion { place: place.clone(), etag: "e".into() };
-    let mut receipt = Receipt::new(K::SOURCE, &FileName::of(&place), landing, &read.quarantine);
+    let location = ObjectLocation { bucket: "b".into(), key: format!("{}file", K::SOURCE.landing().prefix()) };
+    let landing = LandingVersion { location: location.clone(), etag: "e".into() };
+    let mut receipt = Receipt::new(K::SOURCE, &FileName::of(&location), landing, &read.quarantine);
     K::enter(&read.rows, &mut receipt);
     let excluded: u64 = receipt.excluded.values().sum();
     assert_eq!(receipt.rows, read.taken + read.quarantine.count(), "rows of the receipt");

@@ -1,10 +1,10 @@
 //! The events of stored objects: at least once, in any order, some of them late.
 
 use crate::events::{event, woken_by};
-use crate::faults::{Kind, Weather};
+use crate::faults::{FaultProfile, Kind};
 use crate::run::State;
 use fastrand::Rng;
-use lake::table::Table;
+use model::table::Table;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -36,10 +36,10 @@ impl Deliveries {
     pub(crate) fn stored(&mut self, state: &mut State, key: &str, now_ms: u64) {
         let version = state.versions.get(key).copied().unwrap_or_default();
         for function in woken_by(key) {
-            for arrival in state.weather.deliveries(&mut state.rng) {
+            for arrival in state.fault_profile.deliveries(&mut state.rng) {
                 for (kind, is) in [(Kind::Duplicate, arrival.duplicate), (Kind::Delay, arrival.late)] {
                     if is {
-                        state.figures.injected(kind);
+                        state.statistics.injected(kind);
                     }
                 }
                 let due_ms = now_ms + arrival.after_ms;
@@ -84,8 +84,8 @@ impl Deliveries {
 }
 
 /// When a failed event comes again.
-pub(crate) fn again_after_ms(rng: &mut Rng, weather: &Weather) -> u64 {
-    match (weather.has(Kind::Delay), rng.u8(..3)) {
+pub(crate) fn again_after_ms(rng: &mut Rng, fault_profile: &FaultProfile) -> u64 {
+    match (fault_profile.has(Kind::Delay), rng.u8(..3)) {
         (true, 0) => rng.u64(60_000..90 * 60_000),
         _ => rng.u64(100..60_000),
     }

@@ -1,13 +1,12 @@
 //! S3 events, and whom they wake.
 
-use lake::table::Table;
-use lake::topology;
+use model::table::Table;
 use serde_json::{Value, json};
 
-/// The functions that an object wakes.
+/// The functions that an object functions.
 pub fn woken_by(key: &str) -> impl Iterator<Item = Table> {
     let triggers = topology::TRIGGERS.iter().filter(move |trigger| key.starts_with(trigger.prefix));
-    triggers.flat_map(|trigger| trigger.wakes.iter().copied())
+    triggers.flat_map(|trigger| trigger.functions.iter().copied())
 }
 
 /// An S3 event as Lambda gets it directly.

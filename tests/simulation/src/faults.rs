@@ -1,7 +1,7 @@
 //! What can go wrong, and how often it does in one run.
 
 use fastrand::Rng;
-use lake::table::Table;
+use model::table::Table;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -151,7 +151,7 @@ impl FromStr for Faults {
 
 /// How often what happens in one run: drawn once, so that runs differ in kind and not only in luck.
 #[derive(Clone, Debug)]
-pub struct Weather {
+pub struct FaultProfile {
     faults: Faults,
     /// Faults of single requests: how likely, and how many may still come.
     request: f64,
@@ -172,8 +172,8 @@ pub struct Weather {
     pub warm: f64,
 }
 
-impl Weather {
-    /// Draws the weather of a run.
+impl FaultProfile {
+    /// Draws the fault_profile of a run.
     pub fn draw(rng: &mut Rng, faults: &Faults) -> Self {
         let has = |kind| faults.0.contains(&kind);
         let calm = rng.u8(..10) == 0;
@@ -286,7 +286,7 @@ fn pick<T: Copy>(rng: &mut Rng, from: &[T]) -> T {
 
 /// How often each kind was injected, and how often it mattered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Figures {
+pub struct Statistics {
     /// Kind → injected, mattered.
     pub faults: BTreeMap<Kind, (u64, u64)>,
     /// Invocations of functions.
@@ -301,7 +301,7 @@ pub struct Figures {
     pub permissions: BTreeMap<Table, BTreeSet<(&'static str, String)>>,
 }
 
-impl Figures {
+impl Statistics {
     /// A fault was injected.
     pub fn injected(&mut self, kind: Kind) {
         self.faults.entry(kind).or_default().0 += 1;

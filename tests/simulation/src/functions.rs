@@ -1,16 +1,16 @@
 //! The five functions as one type, to be called by name.
 
 use accelerometer_trusted::AccelerometerTrusted;
-use aws::BoxError;
-use aws::function::{Answer, invoke};
-use aws::lake::Lake;
 use customer_curated::CustomerCurated;
 use customer_trusted::CustomerTrusted;
-use lake::table::Table;
+use ingest::index::{LIMITS, Limits};
 use machine_learning_curated::MachineLearningCurated;
-use reading_files::index::{LIMITS, Limits};
+use model::table::Table;
+use runtime::function::{Answer, invoke};
 use serde_json::Value;
 use step_trainer_trusted::StepTrainerTrusted;
+use store::BoxError;
+use store::lake::Lake;
 
 /// One instance of one of the five functions, with whatever it keeps while it is warm.
 pub enum AnyFunction {

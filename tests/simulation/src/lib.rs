@@ -14,7 +14,7 @@
 //! | `wire` | where requests meet bad luck |
 //! | `run` | what the wires and the world share |
 //! | [`oracle`] | the definitions of the tables once more, plain and slow |
-//! | [`checks`] | the laws, looked at after each write and at rest |
+//! | [`checks`] | the invariants, looked at after each write and at rest |
 //! | [`shrink`] | a smaller case that fails as well |
 //! | [`functions`], [`tables`], [`events`] | the functions by name, rows as texts, S3 events: for other tests, too |
 //!
@@ -43,12 +43,12 @@ pub mod trace;
 mod wire;
 mod world;
 
-use aws::BoxError;
 use checks::Violation;
 use fastrand::Rng;
-use faults::{Faults, Figures};
+use faults::{Faults, Statistics};
 use scenario::Scenario;
 use serde::{Deserialize, Serialize};
+use store::BoxError;
 use trace::Trace;
 use world::World;
 
@@ -73,12 +73,12 @@ impl Case {
 /// What came of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// The laws that were broken; the run ends with the first.
+    /// The invariants that were broken; the run ends with the first.
     pub violations: Vec<Violation>,
     /// What happened.
     pub trace: Trace,
     /// How much of it.
-    pub figures: Figures,
+    pub statistics: Statistics,
 }
 
 /// Runs a case. Fails only if this machine does, for instance if no temporary folder can be made.
@@ -94,7 +94,7 @@ pub fn simulate(case: &Case) -> Result<Outcome, BoxError> {
         Ok(Outcome {
             violations: std::mem::take(&mut state.violations),
             trace: std::mem::take(&mut state.trace),
-            figures: std::mem::take(&mut state.figures),
+            statistics: std::mem::take(&mut state.statistics),
         })
     })
 }

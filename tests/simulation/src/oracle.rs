@@ -4,7 +4,7 @@
 //! batch would.
 
 use crate::scenario::{Content, Files, Line, MIDNIGHT_MS, Motion, Record, Research, Step, email, serial};
-use lake::policy::ConsentPolicy;
+use model::lake_config::ConsentPolicy;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,20 +1,20 @@
 //! What the wires and the world of one run share: the luck, the trace, and what was stored.
 
 use crate::checks::watch::Watch;
-use crate::checks::{Law, Violation};
-use crate::faults::{Figures, Kind, Weather};
+use crate::checks::{Invariant, Violation};
+use crate::faults::{FaultProfile, Kind, Statistics};
 use crate::operation::Operation;
 use crate::trace::Trace;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use bytes::Bytes;
 use fastrand::Rng;
-use lake::access::Access;
-use lake::table::Table;
+use model::table::Table;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use topology::access::Access;
 
 /// One run.
 pub(crate) struct Run {
@@ -27,10 +27,10 @@ pub(crate) struct Run {
 /// What changes in the course of a run.
 pub(crate) struct State {
     pub(crate) rng: Rng,
-    pub(crate) weather: Weather,
+    pub(crate) fault_profile: FaultProfile,
     pub(crate) trace: Trace,
     pub(crate) watch: Watch,
-    pub(crate) figures: Figures,
+    pub(crate) statistics: Statistics,
     pub(crate) violations: Vec<Violation>,
     /// What was stored and has no events yet.
     pub(crate) stored: Vec<String>,
@@ -96,13 +96,13 @@ const CHANGE_OF_SPEED: f64 = 0.05;
 
 impl Run {
     #[expect(clippy::disallowed_methods, reason = "the simulated clock, for the trace")]
-    pub(crate) fn new(rng: Rng, weather: Weather) -> Self {
+    pub(crate) fn new(rng: Rng, fault_profile: FaultProfile) -> Self {
         let state = State {
             rng,
-            weather,
+            fault_profile,
             trace: Trace::default(),
             watch: Watch::default(),
-            figures: Figures::default(),
+            statistics: Statistics::default(),
             violations: Vec::new(),
             stored: Vec::new(),
             versions: BTreeMap::new(),
@@ -147,14 +147,14 @@ impl Run {
         let mut state = self.state();
         match permission {
             Some((action, what)) => {
-                let used = &mut state.figures.permissions;
+                let used = &mut state.statistics.permissions;
                 if !used.get(function).is_some_and(|used| used.contains(&(action, what.to_owned()))) {
                     used.entry(*function).or_default().insert((action, what.to_owned()));
                 }
             }
             None => {
                 let what = format!("{function} may not {operation}");
-                state.violations.push(Violation { law: Law::Access, what });
+                state.violations.push(Violation { invariant: Invariant::Access, what });
             }
         }
     }
@@ -162,11 +162,11 @@ impl Run {
     /// Decides what becomes of a request.
     pub(crate) fn plan(&self, invocation: &Invocation, operation: &Operation) -> Plan {
         let mut state = self.state();
-        let State { rng, weather, figures, .. } = &mut *state;
+        let State { rng, fault_profile, statistics, .. } = &mut *state;
         let mut of = invocation.state();
-        figures.requests += 1;
+        statistics.requests += 1;
         if of.slowness == 0 || rng.f64() < CHANGE_OF_SPEED {
-            of.slowness = weather.slowness(rng);
+            of.slowness = fault_profile.slowness(rng);
         }
         let possible: &[Kind] = if operation.is_put() {
             &[Kind::Kill, Kind::LostResponse, Kind::TimeOut, Kind::SlowDown, Kind::Conflict]
@@ -187,17 +187,17 @@ impl Run {
             Operation::Glue { .. } => WEIGHT_OF_GLUE,
             _ => 1.0,
         };
-        let mut fault = weather.fault(rng, possible, weight);
+        let mut fault = fault_profile.fault(rng, possible, weight);
         let mut before = rng.bool();
         let derived = operation.is_put() && operation.key().is_some_and(|key| !key.starts_with("_state/"));
-        let ambush_ms = if derived { weather.ambush_ms(rng) } else { None };
-        let stall_ms = ambush_ms.or_else(|| weather.stall_ms(rng, weight));
+        let ambush_ms = if derived { fault_profile.ambush_ms(rng) } else { None };
+        let stall_ms = ambush_ms.or_else(|| fault_profile.stall_ms(rng, weight));
         // What hurts most: to write what was read long ago, and not to live to look again.
-        if stall_ms.is_some() && operation.is_put() && weather.has(Kind::Kill) && rng.f64() < KILL_AFTER_STALL {
+        if stall_ms.is_some() && operation.is_put() && fault_profile.has(Kind::Kill) && rng.f64() < KILL_AFTER_STALL {
             (fault, before) = (Some(Kind::Kill), false);
         }
         if let Some(fault) = fault {
-            figures.injected(fault);
+            statistics.injected(fault);
             match fault {
                 Kind::LostResponse => of.lost.extend(operation.key().map(str::to_owned)),
                 Kind::Kill => {}
@@ -205,7 +205,7 @@ impl Run {
             }
         }
         if stall_ms.is_some() {
-            figures.injected(Kind::Stall);
+            statistics.injected(Kind::Stall);
             let hurry = rng.u32(..=2);
             state.hurry += hurry;
             self.changed.notify_one();
@@ -226,7 +226,7 @@ impl Run {
         let mut state = self.state();
         let changed = of.touched.iter().any(|key| state.versions.get(key).is_some_and(|version| *version > since));
         if changed {
-            state.figures.mattered(Kind::Stall);
+            state.statistics.mattered(Kind::Stall);
         }
         drop(state);
         self.tell(
@@ -249,12 +249,12 @@ impl Run {
         let (Some(key), Some(body)) = (operation.key(), body) else { return };
         let mut of = invocation.state();
         if status == 412 && of.lost.remove(key) {
-            self.state().figures.mattered(Kind::LostResponse);
+            self.state().statistics.mattered(Kind::LostResponse);
         }
         if (200..300).contains(&status) {
             of.writes += 1;
             drop(of);
-            self.state().figures.writes += 1;
+            self.state().statistics.writes += 1;
             self.stored(key, &body);
         }
     }
@@ -273,7 +273,7 @@ impl Run {
 
     pub(crate) fn kill(&self, invocation: &Invocation) {
         if invocation.state().writes > 0 {
-            self.state().figures.mattered(Kind::Kill);
+            self.state().statistics.mattered(Kind::Kill);
         }
         invocation.killed.notify_one();
     }
@@ -287,8 +287,8 @@ mod tests {
     #[tokio::test]
     async fn a_request_beyond_the_role_breaks_a_law() {
         let mut rng = Rng::with_seed(1);
-        let weather = Weather::draw(&mut rng, &Faults::all());
-        let run = Run::new(rng, weather);
+        let fault_profile = FaultProfile::draw(&mut rng, &Faults::all());
+        let run = Run::new(rng, fault_profile);
         let invocation = Invocation::new("one".into(), Table::MachineLearningCurated);
         run.hold_to_role(&invocation, &Operation::List { prefix: "accelerometer/trusted/dt=2022-06-18/".into() });
         assert_eq!(run.state().violations, []);
@@ -299,7 +299,7 @@ mod tests {
         ] {
             run.hold_to_role(&invocation, &beyond);
             let violation = run.state().violations.pop();
-            assert!(violation.is_some_and(|v| v.law == Law::Access && v.what.contains(what)), "{beyond}");
+            assert!(violation.is_some_and(|v| v.invariant == Invariant::Access && v.what.contains(what)), "{beyond}");
         }
     }
 }

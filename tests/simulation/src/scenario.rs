@@ -4,8 +4,8 @@
 
 mod draw;
 
-use lake::layout::Source;
-use lake::policy::ConsentPolicy;
+use model::lake_config::ConsentPolicy;
+use model::layout::Source;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;

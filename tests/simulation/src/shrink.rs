@@ -3,7 +3,7 @@
 //! What is taken away changes everything that happens after it, so a smaller case may need another schedule to fail.
 //! Each is tried with the schedule that failed last, and then with some new ones.
 
-use crate::checks::{Law, Violation};
+use crate::checks::{Invariant, Violation};
 use crate::scenario::{Content, Landing};
 use crate::{Case, simulate};
 use fastrand::Rng;
@@ -25,10 +25,10 @@ pub struct Shrunk<F> {
     pub runs: u32,
 }
 
-/// How `case` breaks `law`, if it does; what [`shrink`] asks of each case.
-pub fn breaks(case: &Case, law: Law) -> Option<Violation> {
+/// How `case` breaks `invariant`, if it does; what [`shrink`] asks of each case.
+pub fn breaks(case: &Case, invariant: Invariant) -> Option<Violation> {
     // Where this machine fails nothing is known of the case.
-    simulate(case).ok()?.violations.into_iter().find(|violation| violation.law == law)
+    simulate(case).ok()?.violations.into_iter().find(|violation| violation.invariant == invariant)
 }
 
 /// Makes a failing case smaller, as long as `fails` tells how it fails, with `runs_max` calls of it at most.
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
     use crate::faults::{Faults, Kind};
     use crate::scenario::{Line, Scenario};
-    use lake::policy::ConsentPolicy;
+    use model::lake_config::ConsentPolicy;
 
     /// Nine landings in three phases, with lines "0" to "44".
     fn case() -> Case {

@@ -2,9 +2,9 @@
 
 use arrow_array::RecordBatch;
 use bytes::Bytes;
-use lake::Corrupt;
-use lake::columnar::{self, Decoder};
-use lake::table::{ColumnType, Table};
+use formats::Corrupt;
+use formats::columnar::{self, Decoder};
+use model::table::{ColumnType, Table};
 
 /// The rows of one object of `table`, each as the texts of its partition (if the table has any) and its columns, with a
 /// space between them and `-` for what is absent.

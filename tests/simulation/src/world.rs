@@ -1,36 +1,36 @@
 //! The world of one run: a lake, instances of the functions, files that land, and events that come.
 
 use crate::Case;
-use crate::checks::{Law, Violation, settled};
+use crate::checks::{Invariant, Violation, settled};
 use crate::delivery::{self, Deliveries, Delivery};
 use crate::events;
-use crate::faults::{Kind, Weather};
+use crate::faults::{FaultProfile, Kind};
 use crate::functions::AnyFunction;
 use crate::run::{Invocation, Run};
 use crate::scenario::{Content, Files, Landing};
 use crate::wire::Wire;
-use aws::BoxError;
-use aws::function::Answer;
-use aws::lake::Lake;
-use aws::settings::{DATABASE, Settings};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use bytes::Bytes;
+use emulator::Cloud;
 use fastrand::Rng;
-use lake::hash::ShardCount;
-use lake::policy::Charter;
-use lake::table::Table;
-use local::Cloud;
-use reading_files::index::{LIMITS, Limits};
+use ingest::index::{LIMITS, Limits};
+use model::hash::ShardCount;
+use model::lake_config::LakeConfig;
+use model::table::Table;
+use runtime::function::Answer;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use store::BoxError;
+use store::lake::Lake;
+use store::lake::{DATABASE, LakeSettings};
 use tokio::task::JoinSet;
 
 const BUCKET: &str = "stedi";
 /// Nearly every file has a bulk entry, and each that is read is merged.
-const SMALL: Limits = Limits { entries_max: 1, keys_max: 0, unmerged_max: 0 };
+const SMALL: Limits = Limits { entries_max: 1, keys_max: 0, pending_max: 0 };
 /// Lambda ends an invocation after fifteen minutes.
 const LIFE_MAX: Duration = Duration::from_secs(15 * 60);
 /// A run that makes more requests does not come to rest.
@@ -42,7 +42,7 @@ pub(crate) struct World<'a> {
     case: &'a Case,
     pub(crate) run: Arc<Run>,
     cloud: Cloud,
-    settings: Settings,
+    settings: LakeSettings,
     /// The lake, past all bad luck.
     lake: Lake,
     deliveries: Deliveries,
@@ -85,19 +85,19 @@ impl<'a> World<'a> {
     /// A new lake in the folder `directory`.
     pub(crate) async fn new(case: &'a Case, directory: &Path) -> Result<Self, BoxError> {
         let cloud = Cloud::open_with_clock(directory, Arc::new(|| SystemTime::UNIX_EPOCH))?;
-        let charter = Charter {
+        let config = LakeConfig {
             customer_shards: ShardCount::try_from(case.scenario.customer_shards)?,
             consent_policy: case.scenario.policy,
         };
-        let settings = Settings { lake_bucket: BUCKET.to_owned(), charter, database: DATABASE.to_owned() };
-        let lake = aws::connect::over(cloud.http_client(), local::REGION, &settings);
+        let settings = LakeSettings { lake_bucket: BUCKET.to_owned(), config, database: DATABASE.to_owned() };
+        let lake = store::connect::over(cloud.http_client(), emulator::REGION, &settings);
         lake.store.create_bucket(BUCKET).await?;
         lake.catalog.create_tables().await?;
         let mut rng = Rng::with_seed(case.schedule);
-        let weather = Weather::draw(&mut rng, &case.faults);
+        let fault_profile = FaultProfile::draw(&mut rng, &case.faults);
         Ok(Self {
             case,
-            run: Arc::new(Run::new(rng, weather)),
+            run: Arc::new(Run::new(rng, fault_profile)),
             cloud,
             settings,
             lake,
@@ -110,7 +110,7 @@ impl<'a> World<'a> {
         })
     }
 
-    /// Runs all phases, until a law is broken.
+    /// Runs all phases, until a invariant is broken.
     pub(crate) async fn live(&mut self) -> Result<(), BoxError> {
         for (i, phase) in self.case.scenario.phases.iter().enumerate() {
             self.run.trace("phase", i + 1);
@@ -123,7 +123,7 @@ impl<'a> World<'a> {
             let look = settled::look(&self.lake).await?;
             let mut state = self.run.state();
             let mut violations = settled::check(&look, self.case.scenario.policy, &self.files, &state.watch)?;
-            state.figures.settled += 1;
+            state.statistics.settled += 1;
             state.violations.append(&mut violations);
             drop(state);
             if self.broken() {
@@ -143,8 +143,8 @@ impl<'a> World<'a> {
         self.instances.clear();
         let written = {
             let mut state = self.run.state();
-            state.weather = Weather::calm();
-            state.figures.writes
+            state.fault_profile = FaultProfile::calm();
+            state.statistics.writes
         };
         let now_ms = self.run.now_ms();
         for (key, _) in self.lake.store.list(BUCKET, "", true).await?.objects {
@@ -165,15 +165,15 @@ impl<'a> World<'a> {
         }
         self.until_settled(Vec::new()).await?;
         let mut state = self.run.state();
-        let more = state.figures.writes - written;
+        let more = state.statistics.writes - written;
         if more > 0 {
             let what = format!("delivering every event again made {more} writes; see the end of the trace");
-            state.violations.push(Violation { law: Law::Quiescence, what });
+            state.violations.push(Violation { invariant: Invariant::Quiescence, what });
         }
         Ok(())
     }
 
-    /// Lands files and delivers events until nothing is left, or a law is broken.
+    /// Lands files and delivers events until nothing is left, or a invariant is broken.
     async fn until_settled(&mut self, landings: Vec<&'a Landing>) -> Result<(), BoxError> {
         let began_ms = self.run.now_ms();
         let mut landings = landings.into_iter().peekable();
@@ -202,24 +202,24 @@ impl<'a> World<'a> {
                 () = self.run.changed.notified() => {}
                 () = tokio::time::sleep(wait), if next.is_some() => {}
             }
-            if self.run.state().figures.requests > REQUESTS_MAX {
-                self.violation(Law::Progress, format!("no rest after {REQUESTS_MAX} requests"));
+            if self.run.state().statistics.requests > REQUESTS_MAX {
+                self.violation(Invariant::Progress, format!("no rest after {REQUESTS_MAX} requests"));
             }
         }
     }
 
-    fn violation(&self, law: Law, what: String) {
-        self.run.state().violations.push(Violation { law, what });
+    fn violation(&self, invariant: Invariant, what: String) {
+        self.run.state().violations.push(Violation { invariant, what });
     }
 
     /// Puts a version of a landing file, whatever was there: whoever uploads knows no versions.
     async fn land(&mut self, landing: &'a Landing) -> Result<(), BoxError> {
         self.run.state().watch.landed(landing);
         self.files.insert(&landing.key, &landing.content);
-        let place = self.lake.at(landing.key.as_str());
+        let location = self.lake.at(landing.key.as_str());
         let body = Bytes::from(landing.content.bytes());
-        let version = self.lake.store.version(&place).await?;
-        self.lake.store.put(&place, body.clone(), &version).await?;
+        let version = self.lake.store.version(&location).await?;
+        self.lake.store.put(&location, body.clone(), &version).await?;
         let what = match &landing.content {
             Content::Lines(lines) => format!("{} lines", lines.len()),
             Content::Damaged => "damaged".to_owned(),
@@ -240,17 +240,17 @@ impl<'a> World<'a> {
 
     fn has_room(&self, function: Table) -> bool {
         let under_way = self.in_flight.values().filter(|other| other.invocation.function == function).count();
-        under_way < self.run.state().weather.concurrency
+        under_way < self.run.state().fault_profile.concurrency
     }
 
     /// Starts one invocation, if an event has come for a function that has room.
     fn start_one(&mut self) -> bool {
         let now_ms = self.run.now_ms();
-        let batch = self.run.state().weather.batch;
+        let batch = self.run.state().fault_profile.batch;
         let room: Vec<Table> = Table::DERIVED.into_iter().filter(|function| self.has_room(*function)).collect();
         let taken = self.deliveries.take(now_ms, batch, |function| room.contains(&function));
         let Some(function) = taken.first().map(|delivery| delivery.function) else { return false };
-        let reorders = self.run.state().weather.has(Kind::Reorder);
+        let reorders = self.run.state().fault_profile.has(Kind::Reorder);
         let overtaken = if reorders { self.deliveries.overtaken(&taken) } else { BTreeSet::new() };
         self.invocations += 1;
         let number = self.invocations;
@@ -258,9 +258,9 @@ impl<'a> World<'a> {
         let Some(instance) = self.instance(function, &invocation) else { return false };
         let payload = {
             let mut state = self.run.state();
-            state.figures.invocations += 1;
+            state.statistics.invocations += 1;
             if !overtaken.is_empty() {
-                state.figures.injected(Kind::Reorder);
+                state.statistics.injected(Kind::Reorder);
             }
             delivery::payload(&mut state.rng, BUCKET, &taken)
         };
@@ -280,7 +280,7 @@ impl<'a> World<'a> {
         }
         let wire = Wire::new(self.cloud.http_client(), self.run.clone(), invocation.clone());
         let client: SharedHttpClient = wire.client();
-        let lake = aws::connect::over(client, local::REGION, &self.settings);
+        let lake = store::connect::over(client, emulator::REGION, &self.settings);
         let limits = if self.case.scenario.small_index { SMALL } else { LIMITS };
         Some(Instance { function: AnyFunction::with_limits(function, lake, limits)?, wire })
     }
@@ -308,26 +308,26 @@ impl<'a> World<'a> {
         let duplicates = taken.iter().filter(|delivery| delivery.duplicate && (of.writes > 0 || beside)).count();
         let reordered = usize::from(overtaken.intersection(&of.touched).next().is_some());
         for (kind, times) in [(Kind::Delay, late), (Kind::Duplicate, duplicates), (Kind::Reorder, reordered)] {
-            (0..times).for_each(|_| state.figures.mattered(kind));
+            (0..times).for_each(|_| state.statistics.mattered(kind));
         }
         if !failed.is_empty() {
-            of.befell.iter().for_each(|kind| state.figures.mattered(*kind));
+            of.befell.iter().for_each(|kind| state.statistics.mattered(*kind));
         }
-        if matches!(end, End::Answered(_)) && state.rng.f64() < state.weather.warm {
+        if matches!(end, End::Answered(_)) && state.rng.f64() < state.fault_profile.warm {
             self.instances.entry(invocation.function).or_default().push(instance);
         }
         #[cfg(feature = "broken")]
-        if derivation::broken::is(derivation::broken::Broken::AcknowledgeFirst) {
+        if engine::broken::is(engine::broken::Broken::AcknowledgeFirst) {
             return;
         }
         for delivery in failed {
             if delivery.receives == RECEIVES_MAX {
                 let what = format!("{} on {} fails for ever: {why}", invocation.function, delivery.key);
-                state.violations.push(Violation { law: Law::Progress, what });
+                state.violations.push(Violation { invariant: Invariant::Progress, what });
                 continue;
             }
-            let crate::run::State { rng, weather, .. } = &mut *state;
-            let due_ms = now_ms + delivery::again_after_ms(rng, weather);
+            let crate::run::State { rng, fault_profile, .. } = &mut *state;
+            let due_ms = now_ms + delivery::again_after_ms(rng, fault_profile);
             // Whether it was late or duplicated has been counted.
             self.deliveries.push(Delivery {
                 due_ms,

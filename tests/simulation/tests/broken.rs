@@ -4,13 +4,13 @@
 //! tests/run simulation
 //! ```
 //!
-//! Laws that only the simulator itself can see broken, quiescence and progress, are shown to fail here alone; `checks`
+//! Invariants that only the simulator itself can see broken, quiescence and progress, are shown to fail here alone; `checks`
 //! breaks the others by hand.
 
 #![cfg(feature = "broken")]
 #![allow(clippy::unwrap_used)]
 
-use derivation::broken::{Broken, set};
+use engine::broken::{Broken, set};
 use simulation::checks::Violation;
 use simulation::faults::Faults;
 use simulation::{Case, simulate};
@@ -22,16 +22,16 @@ const SEEDS_MAX: &[(Broken, u64)] = &[
     (Broken::Unconditional, 500),
     (Broken::InputsFirst, 500),
     (Broken::NoRecheck, 500),
-    (Broken::NoMark, 2000),
-    (Broken::AnnounceLate, 100),
-    (Broken::EarlyCursor, 200),
+    (Broken::NoFence, 2000),
+    (Broken::ManifestLate, 100),
+    (Broken::EarlyCheckpoint, 200),
     (Broken::AcknowledgeFirst, 100),
     (Broken::OwnWriteIsAnothers, 100),
-    (Broken::StaleAnnouncement, 2000),
+    (Broken::StaleManifest, 2000),
     (Broken::RegistersWritesOnly, 300),
     (Broken::NeverRecounts, 300),
-    (Broken::TrustsItsCache, 100),
-    (Broken::ReadsOnlyMerged, 500),
+    (Broken::StaleCache, 100),
+    (Broken::ReadsOnlyCompacted, 500),
 ];
 const THREADS: usize = 2;
 
@@ -80,11 +80,11 @@ fn broken_engines_are_caught_and_the_mended_one_passes() {
 
 /// What is to be told of a broken engine, and whether all is well.
 fn judge(broken: Broken, seeds_max: u64) -> (String, bool) {
-    let Some((seed, Violation { law, .. })) = caught(broken, seeds_max) else {
+    let Some((seed, Violation { invariant, .. })) = caught(broken, seeds_max) else {
         return (format!("{broken:?}: not caught within {seeds_max} seeds"), false);
     };
     match violation(seed) {
-        None => (format!("{broken:?}: caught by seed {seed} (of {seeds_max} at most), {law}"), true),
-        Some(also) => (format!("{broken:?}: seed {seed} breaks {law}, but when mended too: {also}"), false),
+        None => (format!("{broken:?}: caught by seed {seed} (of {seeds_max} at most), {invariant}"), true),
+        Some(also) => (format!("{broken:?}: seed {seed} breaks {invariant}, but when mended too: {also}"), false),
     }
 }

@@ -1,18 +1,18 @@
-//! The checkers can fail: each law is broken by hand, in a lake that is otherwise as it should be.
+//! The checkers can fail: each invariant is broken by hand, in a lake that is otherwise as it should be.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use bytes::Bytes;
+use formats::columnar::{self, Decoder, Metadata};
 use functions::World;
-use lake::columnar::{self, Decoder, Metadata};
-use lake::hash::KeyHash;
-use lake::layout::Source;
-use lake::policy::ConsentPolicy;
-use lake::table::Table;
+use model::hash::KeyHash;
+use model::lake_config::ConsentPolicy;
+use model::layout::Source;
+use model::table::Table;
 use parquet::arrow::ArrowWriter;
 use sha2::{Digest, Sha256};
 use simulation::checks::watch::{Watch, front};
-use simulation::checks::{Law, Violation, settled};
+use simulation::checks::{Invariant, Violation, settled};
 use simulation::scenario::{Content, Files, Landing, Line, Motion, Record, Research, Step};
 use simulation::tables::rows_of;
 use std::collections::BTreeSet;
@@ -98,14 +98,14 @@ impl Settled {
     }
 }
 
-fn laws(violations: &[Violation]) -> BTreeSet<Law> {
-    violations.iter().map(|violation| violation.law).collect()
+fn invariants(violations: &[Violation]) -> BTreeSet<Invariant> {
+    violations.iter().map(|violation| violation.invariant).collect()
 }
 
 #[track_caller]
-fn assert_broken(violations: &[Violation], law: Law, words: &str) {
-    let told = violations.iter().any(|violation| violation.law == law && violation.what.contains(words));
-    assert!(told, "{law} is not broken with {words:?}: {violations:#?}");
+fn assert_broken(violations: &[Violation], invariant: Invariant, words: &str) {
+    let told = violations.iter().any(|violation| violation.invariant == invariant && violation.what.contains(words));
+    assert!(told, "{invariant} is not broken with {words:?}: {violations:#?}");
 }
 
 /// The same object with fewer rows.
@@ -130,8 +130,8 @@ async fn convergence_fails_where_a_row_is_missing() {
         let (key, body) = settled.object(table).await;
         settled.world.put(&key, without_first_row(table, body)).await;
         let violations = settled.check().await;
-        assert_broken(&violations, Law::Convergence, "missing: ");
-        assert_broken(&violations, Law::Convergence, table.name());
+        assert_broken(&violations, Invariant::Convergence, "missing: ");
+        assert_broken(&violations, Invariant::Convergence, table.name());
     }
 }
 
@@ -141,15 +141,15 @@ async fn convergence_fails_where_a_row_is_too_many() {
     let (_, body) = settled.object(Table::AccelerometerTrusted).await;
     settled.world.put("accelerometer/trusted/dt=2022-06-18/hour=01/again.parquet", body).await;
     let violations = settled.check().await;
-    assert_broken(&violations, Law::Convergence, "too many: dt=2022-06-18/hour=01 ann@example.com");
-    assert_eq!(laws(&violations), [Law::Convergence].into());
+    assert_broken(&violations, Invariant::Convergence, "too many: dt=2022-06-18/hour=01 ann@example.com");
+    assert_eq!(invariants(&violations), [Invariant::Convergence].into());
 }
 
 #[tokio::test]
 async fn convergence_fails_where_an_object_cannot_be_read() {
     let mut settled = Settled::new().await;
     let (key, body) = settled.object(Table::CustomerTrusted).await;
-    assert_broken(&settled.watch.stored(&key, &body.slice(8..)), Law::Convergence, "cannot be read");
+    assert_broken(&settled.watch.stored(&key, &body.slice(8..)), Invariant::Convergence, "cannot be read");
 }
 
 #[tokio::test]
@@ -170,8 +170,8 @@ async fn safety_fails_where_somebody_never_consented() {
     for table in Table::DERIVED {
         let (key, body) = settled.object(table).await;
         let violations = watch.stored(&key, &body);
-        assert_broken(&violations, Law::Safety, "ann@example.com");
-        assert_eq!(laws(&violations), [Law::Safety].into(), "{table}");
+        assert_broken(&violations, Invariant::Safety, "ann@example.com");
+        assert_eq!(invariants(&violations), [Invariant::Safety].into(), "{table}");
     }
 }
 
@@ -180,18 +180,18 @@ async fn safety_fails_where_a_reading_never_landed() {
     let settled = Settled::new().await;
     let (key, body) = settled.object(Table::MachineLearningCurated).await;
     let violations = Watch::default().stored(&key, &body);
-    assert_broken(&violations, Law::Safety, "never landed");
+    assert_broken(&violations, Invariant::Safety, "never landed");
 }
 
 #[tokio::test]
 async fn withdrawal_fails_where_a_value_is_left_anywhere() {
     for value in ["eve@example.com", "Dr. eve Nobody", "555-eve", "1399-eve"] {
-        for key in ["_state/announced/eve.json", "lookup/readers/left.json", "receipts/customer/left.json"] {
+        for key in ["_state/manifests/eve.json", "lookup/readings/left.json", "receipts/customer/left.json"] {
             let settled = Settled::new().await;
             settled.world.put(key, format!("{{\"left\":\"{value}\"}}")).await;
             let violations = settled.check().await;
-            assert_broken(&violations, Law::Withdrawal, key);
-            assert_eq!(laws(&violations), [Law::Withdrawal].into(), "{violations:#?}");
+            assert_broken(&violations, Invariant::Withdrawal, key);
+            assert_eq!(invariants(&violations), [Invariant::Withdrawal].into(), "{violations:#?}");
         }
     }
 }
@@ -215,7 +215,8 @@ async fn withdrawal_fails_where_a_row_is_left() {
         assert!(
             violations
                 .iter()
-                .any(|violation| violation.law == Law::Withdrawal && violation.what.starts_with(table.prefix())),
+                .any(|violation| violation.invariant == Invariant::Withdrawal
+                    && violation.what.starts_with(table.prefix())),
             "{table}: {violations:#?}"
         );
     }
@@ -233,21 +234,21 @@ async fn accounting_fails_where_a_receipt_is_wrong() {
     for field in ["rows", "kept", "quarantined"] {
         let settled = Settled::new().await;
         settled.edit("receipts/accelerometer/", |body| raised(&body, &[field])).await;
-        assert_broken(&settled.check().await, Law::Accounting, "the sum is wrong");
+        assert_broken(&settled.check().await, Invariant::Accounting, "the sum is wrong");
     }
     // The sum is right, but not what is summed up.
     let settled = Settled::new().await;
     settled.edit("receipts/accelerometer/", |body| raised(&body, &["rows", "quarantined"])).await;
     let violations = settled.check().await;
-    assert_broken(&violations, Law::Accounting, "rows are wrong");
-    assert_broken(&violations, Law::Accounting, "quarantined is wrong");
-    assert_eq!(laws(&violations), [Law::Accounting].into());
+    assert_broken(&violations, Invariant::Accounting, "rows are wrong");
+    assert_broken(&violations, Invariant::Accounting, "quarantined is wrong");
+    assert_eq!(invariants(&violations), [Invariant::Accounting].into());
     let settled = Settled::new().await;
     settled.edit("receipts/step_trainer/", |body| raised(&body, &["rows", "kept"])).await;
-    assert_broken(&settled.check().await, Law::Accounting, "kept is not the sum of the outputs");
+    assert_broken(&settled.check().await, Invariant::Accounting, "kept is not the sum of the outputs");
     let settled = Settled::new().await;
     settled.edit("receipts/customer/", |body| raised(&body, &["rows", "kept"])).await;
-    assert_broken(&settled.check().await, Law::Accounting, "keep 3 rows together");
+    assert_broken(&settled.check().await, Invariant::Accounting, "keep 3 rows together");
 }
 
 /// A receipt with one more in each of these.
@@ -263,13 +264,13 @@ fn raised(body: &[u8], fields: &[&str]) -> Vec<u8> {
 async fn accounting_fails_where_an_object_is_not_as_the_receipt_says() {
     let settled = Settled::new().await;
     settled.edit("step_trainer/trusted/", |body| without_first_row(Table::StepTrainerTrusted, body)).await;
-    assert_broken(&settled.check().await, Law::Accounting, "has 1 rows");
+    assert_broken(&settled.check().await, Invariant::Accounting, "has 1 rows");
     let settled = Settled::new().await;
     settled.edit("quarantine/accelerometer/", |_| Vec::new()).await;
-    assert_broken(&settled.check().await, Law::Accounting, "its quarantine has 0 lines");
+    assert_broken(&settled.check().await, Invariant::Accounting, "its quarantine has 0 lines");
     let settled = Settled::new().await;
     settled.world.expire(&settled.key("receipts/step_trainer/").await);
-    assert_broken(&settled.check().await, Law::Accounting, &format!("{STEPS} has no receipt"));
+    assert_broken(&settled.check().await, Invariant::Accounting, &format!("{STEPS} has no receipt"));
 }
 
 #[tokio::test]
@@ -282,8 +283,8 @@ async fn catalogue_fails_where_a_partition_is_not_registered() {
         assert_ne!(key, elsewhere);
         assert_eq!(settled.watch.stored(&elsewhere, &body), []);
         let violations = settled.check().await;
-        assert_broken(&violations, Law::Catalogue, table.name());
-        assert_eq!(laws(&violations), [Law::Catalogue].into());
+        assert_broken(&violations, Invariant::Catalogue, table.name());
+        assert_eq!(invariants(&violations), [Invariant::Catalogue].into());
     }
 }
 
@@ -292,8 +293,8 @@ async fn catalogue_fails_where_a_partition_never_had_rows() {
     let mut settled = Settled::new().await;
     settled.watch = Watch::default();
     let violations = settled.check().await;
-    assert_broken(&violations, Law::Catalogue, "dt=2022-06-18/hour=01");
-    assert_eq!(laws(&violations), [Law::Catalogue].into());
+    assert_broken(&violations, Invariant::Catalogue, "dt=2022-06-18/hour=01");
+    assert_eq!(invariants(&violations), [Invariant::Catalogue].into());
 }
 
 #[tokio::test]
@@ -302,7 +303,7 @@ async fn determinism_fails_where_the_same_rows_have_other_bytes() {
         let mut settled = Settled::new().await;
         let (key, body) = settled.object(table).await;
         let violations = settled.watch.stored(&key, &in_other_bytes(table, &body));
-        assert_eq!(laws(&violations), [Law::Determinism].into(), "{table}: {violations:#?}");
+        assert_eq!(invariants(&violations), [Invariant::Determinism].into(), "{table}: {violations:#?}");
     }
 }
 
@@ -333,8 +334,8 @@ async fn anonymity_fails_where_the_footer_tells_of_somebody() {
         let (key, body) = settled.object(Table::MachineLearningCurated).await;
         let violations =
             settled.watch.stored(&key, &with_metadata(Table::MachineLearningCurated, &body, &[("from", value)]));
-        assert_broken(&violations, Law::Anonymity, "holds");
-        assert_broken(&violations, Law::Anonymity, "a footer that says more");
+        assert_broken(&violations, Invariant::Anonymity, "holds");
+        assert_broken(&violations, Invariant::Anonymity, "a footer that says more");
     }
 }
 
@@ -346,8 +347,8 @@ async fn anonymity_fails_where_the_key_tells_of_somebody() {
         let telling = key.replace(".parquet", &format!("-{value}.parquet"));
         assert_ne!(key, telling);
         let violations = settled.watch.stored(&telling, &body);
-        assert_broken(&violations, Law::Anonymity, "holds");
-        assert_eq!(laws(&violations), [Law::Anonymity].into(), "{value}");
+        assert_broken(&violations, Invariant::Anonymity, "holds");
+        assert_eq!(invariants(&violations), [Invariant::Anonymity].into(), "{value}");
     }
 }
 
@@ -357,7 +358,7 @@ async fn anonymity_fails_where_the_footer_says_anything() {
     let (key, body) = settled.object(Table::MachineLearningCurated).await;
     let violations =
         settled.watch.stored(&key, &with_metadata(Table::MachineLearningCurated, &body, &[("files", "3")]));
-    assert_broken(&violations, Law::Anonymity, "files=3");
+    assert_broken(&violations, Invariant::Anonymity, "files=3");
 }
 
 #[test]

@@ -1,12 +1,12 @@
-//! The simulation itself: the same seed gives the same run, whatever else runs, and no law is broken.
+//! The simulation itself: the same seed gives the same run, whatever else runs, and no invariant is broken.
 
 #![allow(clippy::unwrap_used)]
 
-use lake::access::Access;
-use lake::table::Table;
-use simulation::faults::{Faults, Figures, Kind};
+use model::table::Table;
+use simulation::faults::{Faults, Kind, Statistics};
 use simulation::{Case, Outcome, simulate};
 use std::collections::BTreeSet;
+use topology::access::Access;
 
 fn run(seed: u64, faults: &Faults) -> Outcome {
     simulate(&Case::of(seed, faults)).unwrap()
@@ -53,8 +53,8 @@ fn other_seeds_give_other_runs() {
     assert_eq!(digests.collect::<BTreeSet<_>>().len(), 19);
 }
 
-/// Every permission of a role is needed in some run: none is there for convenience. That none is missing is a law.
-fn roles_grant_only_what_is_needed(figures: &Figures) {
+/// Every permission of a role is needed in some run: none is there for convenience. That none is missing is a invariant.
+fn roles_grant_only_what_is_needed(statistics: &Statistics) {
     for table in Table::DERIVED {
         let access = Access::of(table);
         let named = |action, what: &BTreeSet<String>| what.iter().map(|w| (action, w.clone())).collect::<BTreeSet<_>>();
@@ -64,11 +64,11 @@ fn roles_grant_only_what_is_needed(figures: &Figures) {
         if access.registers_partitions {
             granted.insert(("register", table.name().to_owned()));
         }
-        let mut needed = figures.permissions[&table].clone();
+        let mut needed = statistics.permissions[&table].clone();
         if table == Table::StepTrainerTrusted {
             // The two functions for readings are one in what they keep between events, and few step trainers' files are
             // large enough for all of it.
-            let of_the_other = &figures.permissions[&Table::AccelerometerTrusted];
+            let of_the_other = &statistics.permissions[&Table::AccelerometerTrusted];
             let as_the_other = |(action, what): &(&'static str, String)| {
                 let other = (*action, what.replace("step_trainer", "accelerometer"));
                 what.starts_with("_state/") && of_the_other.contains(&other)
@@ -93,15 +93,15 @@ fn no_law_is_broken_in_200_runs() {
         })
     };
     let halves = [half(1..=100), half(101..=200)];
-    let mut figures = Figures::default();
+    let mut statistics = Statistics::default();
     for outcome in halves.into_iter().flat_map(|half| half.join().unwrap()) {
-        figures.add(&outcome.figures);
+        statistics.add(&outcome.statistics);
     }
     for kind in Kind::ALL {
-        assert!(figures.faults.contains_key(&kind), "{kind} never occurs");
+        assert!(statistics.faults.contains_key(&kind), "{kind} never occurs");
     }
-    roles_grant_only_what_is_needed(&figures);
-    assert!(figures.settled >= 200 && figures.writes > figures.settled, "{figures:?}");
+    roles_grant_only_what_is_needed(&statistics);
+    assert!(statistics.settled >= 200 && statistics.writes > statistics.settled, "{statistics:?}");
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn no_law_is_broken_without_faults() {
     for seed in 1..=30 {
         let outcome = run(seed, &none);
         assert_eq!(outcome.violations, [], "stedi simulate --seed {seed} --runs 1 --trace --faults none");
-        assert!(outcome.figures.faults.is_empty(), "seed {seed}: {:?}", outcome.figures);
+        assert!(outcome.statistics.faults.is_empty(), "seed {seed}: {:?}", outcome.statistics);
     }
 }
 
@@ -120,7 +120,11 @@ fn only_the_kinds_that_were_asked_for_occur() {
         for seed in 1..=10 {
             let outcome = run(seed, &Faults([kind].into()));
             assert_eq!(outcome.violations, [], "stedi simulate --seed {seed} --runs 1 --trace --faults {kind}");
-            assert!(outcome.figures.faults.keys().all(|other| *other == kind), "{kind}: {:?}", outcome.figures.faults);
+            assert!(
+                outcome.statistics.faults.keys().all(|other| *other == kind),
+                "{kind}: {:?}",
+                outcome.statistics.faults
+            );
         }
     }
 }

@@ -4,8 +4,8 @@ use crate::report::grouped;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table as TextTable};
 use serde::Serialize;
-use simulation::checks::{Law, Violation};
-use simulation::faults::{Faults, Figures, Kind};
+use simulation::checks::{Invariant, Violation};
+use simulation::faults::{Faults, Kind, Statistics};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -27,10 +27,10 @@ pub(crate) struct Report {
     /// The kinds that might occur.
     pub faults: BTreeMap<&'static str, Injected>,
     /// What was checked.
-    pub laws: Vec<String>,
+    pub invariants: Vec<String>,
     /// The time from start to finish.
     pub seconds: f64,
-    /// The law that was broken, by the smallest seed that broke one.
+    /// The invariant that was broken, by the smallest seed that broke one.
     pub violation: Option<Broken>,
 }
 
@@ -43,13 +43,13 @@ pub(crate) struct Injected {
     pub mattered: u64,
 }
 
-/// A law that was broken.
+/// A invariant that was broken.
 #[derive(Debug, Serialize)]
 pub(crate) struct Broken {
     /// By which seed.
     pub seed: u64,
     /// Which.
-    pub law: String,
+    pub invariant: String,
     /// How.
     pub what: String,
     /// The command that shows it.
@@ -60,33 +60,33 @@ pub(crate) struct Broken {
 
 impl Report {
     /// The report of `runs` seeds from `seed` on.
-    pub(crate) fn new(seed: u64, runs: u64, faults: &Faults, figures: &Figures, seconds: f64) -> Self {
+    pub(crate) fn new(seed: u64, runs: u64, faults: &Faults, statistics: &Statistics, seconds: f64) -> Self {
         let kinds = faults.0.iter().map(|kind| {
-            let (injected, mattered) = figures.faults.get(kind).copied().unwrap_or_default();
+            let (injected, mattered) = statistics.faults.get(kind).copied().unwrap_or_default();
             (kind.name(), Injected { injected, mattered })
         });
         Self {
             seed,
             runs,
-            invocations: figures.invocations,
-            requests: figures.requests,
-            writes: figures.writes,
-            compared: figures.settled,
+            invocations: statistics.invocations,
+            requests: statistics.requests,
+            writes: statistics.writes,
+            compared: statistics.settled,
             faults: kinds.collect(),
-            laws: Law::ALL.iter().map(ToString::to_string).collect(),
+            invariants: Invariant::ALL.iter().map(ToString::to_string).collect(),
             seconds,
             violation: None,
         }
     }
 
-    /// The report for people, of runs in which no law was broken.
+    /// The report for people, of runs in which no invariant was broken.
     pub(crate) fn to_text(&self) -> String {
         let Self { seed, runs, invocations, requests, writes, compared, seconds, .. } = self;
         format!(
-            "{faults}\n{laws}\n{runs} runs from seed {seed} on, {rate:.1} a second: {invocations} invocations, \
-             {requests} requests; {writes} writes looked at, everything compared {compared} times. No law was broken",
+            "{faults}\n{invariants}\n{runs} runs from seed {seed} on, {rate:.1} a second: {invocations} invocations, \
+             {requests} requests; {writes} writes looked at, everything compared {compared} times. No invariant was broken",
             faults = self.faults_text(),
-            laws = laws_text(),
+            invariants = laws_text(),
             runs = grouped(*runs),
             rate = *runs as f64 / seconds,
             invocations = grouped(*invocations),
@@ -111,20 +111,22 @@ impl Report {
 }
 
 fn laws_text() -> TextTable {
-    let mut table = table(["law", "looked at"]);
-    for law in Law::ALL {
-        table.add_row([&law.to_string(), looked_at(law)]);
+    let mut table = table(["invariant", "looked at"]);
+    for invariant in Invariant::ALL {
+        table.add_row([&invariant.to_string(), looked_at(invariant)]);
     }
     table
 }
 
-fn looked_at(law: Law) -> &'static str {
-    match law {
-        Law::Safety | Law::Anonymity | Law::Determinism => "after every single write",
-        Law::Convergence | Law::Withdrawal | Law::Accounting | Law::Catalogue => "whenever nothing is left to deliver",
-        Law::Quiescence => "at the end, when the event of every object comes once more",
-        Law::Access => "at every request of a function",
-        Law::Progress => "all the time: it comes to rest, and no event fails for ever",
+fn looked_at(invariant: Invariant) -> &'static str {
+    match invariant {
+        Invariant::Safety | Invariant::Anonymity | Invariant::Determinism => "after every single write",
+        Invariant::Convergence | Invariant::Withdrawal | Invariant::Accounting | Invariant::Catalogue => {
+            "whenever nothing is left to deliver"
+        }
+        Invariant::Quiescence => "at the end, when the event of every object comes once more",
+        Invariant::Access => "at every request of a function",
+        Invariant::Progress => "all the time: it comes to rest, and no event fails for ever",
     }
 }
 
@@ -140,7 +142,7 @@ impl Broken {
         let faults = if *faults == Faults::all() { String::new() } else { format!(" --faults {faults}") };
         Self {
             seed,
-            law: violation.law.to_string(),
+            invariant: violation.invariant.to_string(),
             what: violation.what.clone(),
             command: format!("stedi simulate --seed {seed} --runs 1 --trace{faults}"),
             smaller: format!("stedi-simulation-{seed}.json").into(),
@@ -159,7 +161,7 @@ mod tests {
 
     #[test]
     fn command_names_the_faults_unless_all_may_occur() {
-        let violation = Violation { law: Law::Safety, what: "a row".to_owned() };
+        let violation = Violation { invariant: Invariant::Safety, what: "a row".to_owned() };
         let command = |faults: &str| Broken::new(7, &faults.parse().unwrap(), &violation).command;
         assert_eq!(command("all"), "stedi simulate --seed 7 --runs 1 --trace");
         assert_eq!(command("kill,stall"), "stedi simulate --seed 7 --runs 1 --trace --faults kill,stall");

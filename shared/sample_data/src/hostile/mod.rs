@@ -65,7 +65,7 @@ fn dirty_file(
     if !part.is_empty() {
         let count = (part.len() / ROWS_PER_SPOILED).max(SPOILED_MIN).min(part.len());
         let first = rng.usize(..part.len() / count);
-        // From the end, so that no place moves, and never two at one place: numbers side by side would be another number.
+        // From the end, so that no location moves, and never two at one location: numbers side by side would be another number.
         for index in (0..count).rev() {
             let record = &records[rng.usize(..records.len())];
             let piece = if shape.layout == Layout::Lines && rng.bool() {

@@ -182,7 +182,7 @@ fn tampered(source: Source, record: &Record<'_>) -> Vec<(String, String)> {
     fields
 }
 
-/// Puts `json` in the place of the field's value, or adds the field.
+/// Puts `json` in the location of the field's value, or adds the field.
 fn set(fields: &mut Vec<(String, String)>, name: &str, json: &str) {
     let name = quoted(name);
     match fields.iter_mut().find(|(field, _)| *field == name) {

@@ -150,9 +150,9 @@ pub(super) fn empty() -> Vec<(&'static str, Vec<u8>)> {
 /// Files of which nothing can be read, made of sound `lines`: the end of their name, and their content.
 pub(super) fn undecodable(lines: &str, rng: &mut Rng) -> Vec<(&'static str, Vec<u8>)> {
     let (gzip, zstd) = (gzip(lines.as_bytes()), zstd(lines.as_bytes()));
-    let wrong = |bytes: &[u8], place: usize| {
+    let wrong = |bytes: &[u8], location: usize| {
         let mut bytes = bytes.to_vec();
-        bytes[place] ^= 0x55;
+        bytes[location] ^= 0x55;
         bytes
     };
     let utf_16: Vec<u16> = "\u{feff}".encode_utf16().chain(lines.encode_utf16()).collect();

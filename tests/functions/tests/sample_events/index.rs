@@ -1,6 +1,6 @@
 //! The tables of `events/README.md`.
 
-use lake::table::Table;
+use model::table::Table;
 use serde_json::Value;
 use std::path::PathBuf;
 

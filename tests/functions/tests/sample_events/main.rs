@@ -14,12 +14,12 @@ mod shapes;
 use functions::World;
 use index::{Answer, Row, folder, rows};
 use json::Json;
-use lake::policy::ConsentPolicy::Ever;
-use lake::table::Table;
-use lake::topology;
+use model::lake_config::ConsentPolicy::Ever;
+use model::table::Table;
 use serde_json::Value;
 use shapes::{Object, SEQUENCER, TIME, created, event_bridge, md5, record, s3, sns, sqs, test_event};
 use std::collections::BTreeSet;
+use topology;
 
 const CUSTOMERS: &str = "customer/landing/customer-1709971680000.json";
 const MOTIONS: &str = "accelerometer/landing/accelerometer-1709972680003.json";
@@ -66,7 +66,7 @@ async fn event(world: &World, name: &str) -> Json {
         "accelerometer_landing.json" => single(MOTIONS).await,
         "step_trainer_landing.json" => single(STEPS).await,
         "customer_trusted.json" => single("customer/trusted/07.parquet").await,
-        "readers.json" => single("lookup/readers/03").await,
+        "latest_readings.json" => single("lookup/readings/03").await,
         "accelerometer_trusted.json" => single(MOTIONS_TRUSTED).await,
         "customer_curated.json" => single("customer/curated/07.parquet").await,
         "step_trainer_trusted.json" => single(STEPS_TRUSTED).await,
@@ -146,12 +146,12 @@ async fn one_after_the_other_they_fill_all_tables() {
         let writes = row.writes.clone().unwrap();
         assert!(!before.keys().any(|key| key.starts_with(&writes)), "{writes} was there before {row:?}");
         let event = checked(&world, &row.event).await;
-        let key = aws::events::parse(&event).remove(0).objects.unwrap().remove(0).key;
+        let key = runtime::events::parse(&event).remove(0).objects.unwrap().remove(0).key;
         let trigger = topology::TRIGGERS.iter().find(|trigger| key.starts_with(trigger.prefix)).unwrap();
         woken.insert((trigger.prefix, row.function));
     }
     for trigger in topology::TRIGGERS {
-        expected.extend(trigger.wakes.iter().map(|function| (trigger.prefix, *function)));
+        expected.extend(trigger.functions.iter().map(|function| (trigger.prefix, *function)));
     }
     assert_eq!(woken, expected);
     assert!(world.counts().await.iter().all(|rows| *rows > 0), "{:?}", world.counts().await);
@@ -172,7 +172,7 @@ async fn an_encoded_key_is_that_of_an_object() {
     world.put(key, functions::customer("ann", 0, Some(0))).await;
     let event = checked(&world, "encoded_key.json").await;
     world.invoke(Table::CustomerTrusted, &event).await.unwrap();
-    assert_eq!(world.receipt(lake::layout::Source::Customer, key).await.kept, 1);
+    assert_eq!(world.receipt(model::layout::Source::Customer, key).await.kept, 1);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Events in the shapes that AWS documents, complete: what a function does not read is there, too.
 
 use crate::json::{Json, fields};
-use lake::topology::TRIGGERS;
 use md5::{Digest, Md5};
+use topology::TRIGGERS;
 
 const ACCOUNT: &str = "123456789012";
 const REGION: &str = "us-east-1";

@@ -1,4 +1,4 @@
-//! The laws that a lake must obey, each looked at by something that knows nothing of the simulator.
+//! The invariants that a lake must obey, each looked at by something that knows nothing of the simulator.
 //!
 //! [`watch`] looks at every single object that is stored, [`settled`] at everything once nothing is left to deliver.
 
@@ -8,9 +8,9 @@ pub mod watch;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A law of the lake.
+/// A invariant of the lake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Law {
+pub enum Invariant {
     /// L1: the tables are those of the definitions.
     Convergence,
     /// L2: never a row of somebody who never consented.
@@ -33,8 +33,8 @@ pub enum Law {
     Progress,
 }
 
-impl Law {
-    /// The laws, in order.
+impl Invariant {
+    /// The invariants, in order.
     pub const ALL: [Self; 10] = [
         Self::Convergence,
         Self::Safety,
@@ -49,7 +49,7 @@ impl Law {
     ];
 }
 
-impl fmt::Display for Law {
+impl fmt::Display for Invariant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Convergence => "L1 convergence",
@@ -66,17 +66,17 @@ impl fmt::Display for Law {
     }
 }
 
-/// A law that was broken.
+/// A invariant that was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// Which.
-    pub law: Law,
+    pub invariant: Invariant,
     /// How.
     pub what: String,
 }
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.law, self.what)
+        write!(f, "{}: {}", self.invariant, self.what)
     }
 }

@@ -1,19 +1,19 @@
 //! Looks at the whole lake when nothing is left to deliver: convergence, withdrawal, accounting, catalogue.
 
 use super::watch::Watch;
-use super::{Law, Violation};
+use super::{Invariant, Violation};
 use crate::oracle::{self, Expected};
 use crate::scenario::{Files, email};
 use crate::tables::rows_of;
-use aws::BoxError;
-use aws::lake::Lake;
-use aws::store::Read;
 use bytes::Bytes;
-use lake::layout::{self, FileName, Place, Source};
-use lake::policy::ConsentPolicy;
-use lake::table::Table;
+use model::lake_config::ConsentPolicy;
+use model::layout::{self, FileName, ObjectLocation, Source};
+use model::table::Table;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use store::BoxError;
+use store::Read;
+use store::lake::Lake;
 
 /// The tables whose partitions are registered.
 const PARTITIONED: [Table; 3] = [Table::AccelerometerTrusted, Table::StepTrainerTrusted, Table::MachineLearningCurated];
@@ -54,7 +54,7 @@ pub fn check(look: &Look, policy: ConsentPolicy, files: &Files<'_>, watch: &Watc
     accounting(look, &expected, files, &rows, &mut violations)?;
     for (table, registered) in &look.registered {
         let had_rows = watch.had_rows(*table);
-        violations.add(Law::Catalogue, *registered != had_rows, || {
+        violations.add(Invariant::Catalogue, *registered != had_rows, || {
             format!("{table}: registered are {registered:?}, but rows were ever in {had_rows:?}")
         });
     }
@@ -65,9 +65,9 @@ pub fn check(look: &Look, policy: ConsentPolicy, files: &Files<'_>, watch: &Watc
 struct Violations(Vec<Violation>);
 
 impl Violations {
-    fn add(&mut self, law: Law, broken: bool, what: impl FnOnce() -> String) {
+    fn add(&mut self, invariant: Invariant, broken: bool, what: impl FnOnce() -> String) {
         if broken {
-            self.0.push(Violation { law, what: what() });
+            self.0.push(Violation { invariant, what: what() });
         }
     }
 }
@@ -89,7 +89,7 @@ fn convergence(
             all.insert(key.clone(), rows);
         }
         found.sort();
-        violations.add(Law::Convergence, found != *expected, || {
+        violations.add(Invariant::Convergence, found != *expected, || {
             let missing = without(expected, &found);
             let more = without(&found, expected);
             format!("{table} has {} rows, not {}; missing: {missing}; too many: {more}", found.len(), expected.len())
@@ -124,7 +124,7 @@ fn withdrawal(expected: &Expected, objects: &BTreeMap<String, Bytes>, rows: &Row
             for (key, body) in objects.iter().filter(|(key, _)| outside(key)) {
                 let within = memchr::memmem::find(body, value.as_bytes()).is_some()
                     || rows.get(key).is_some_and(|rows| rows.iter().any(|row| row.contains(value)));
-                violations.add(Law::Withdrawal, within, || format!("{key} holds {value}, who does not consent"));
+                violations.add(Invariant::Withdrawal, within, || format!("{key} holds {value}, who does not consent"));
             }
         }
     }
@@ -142,10 +142,10 @@ fn accounting(
         let Some(source) = Source::ALL.into_iter().find(|source| key.starts_with(source.landing().prefix())) else {
             continue;
         };
-        let place = Place { bucket: look.bucket.clone(), key: (*key).to_owned() };
-        let receipt_key = layout::receipt(source, &FileName::of(&place));
+        let location = ObjectLocation { bucket: look.bucket.clone(), key: (*key).to_owned() };
+        let receipt_key = layout::receipt(source, &FileName::of(&location));
         let Some(body) = look.objects.get(&receipt_key) else {
-            violations.add(Law::Accounting, true, || format!("{key} has no receipt"));
+            violations.add(Invariant::Accounting, true, || format!("{key} has no receipt"));
             continue;
         };
         let receipt: Value = serde_json::from_slice(body)?;
@@ -156,28 +156,30 @@ fn accounting(
         let outputs = receipt["outputs"].as_array().map(Vec::as_slice).unwrap_or_default();
         let wanted = expected.accounts.get(*key).copied().unwrap_or_default();
         let say = |what: &str| format!("{receipt_key}: {what}: {receipt}; expected {wanted:?}");
-        violations.add(Law::Accounting, all != kept + excluded + quarantined, || say("the sum is wrong"));
-        violations.add(Law::Accounting, all != wanted.rows, || say("rows are wrong"));
-        violations.add(Law::Accounting, quarantined != wanted.quarantined, || say("quarantined is wrong"));
-        violations.add(Law::Accounting, wanted.kept.is_some_and(|wanted| kept != wanted), || say("kept is wrong"));
-        let file = look.objects.get(&layout::quarantine(source, &FileName::of(&place)));
+        violations.add(Invariant::Accounting, all != kept + excluded + quarantined, || say("the sum is wrong"));
+        violations.add(Invariant::Accounting, all != wanted.rows, || say("rows are wrong"));
+        violations.add(Invariant::Accounting, quarantined != wanted.quarantined, || say("quarantined is wrong"));
+        violations
+            .add(Invariant::Accounting, wanted.kept.is_some_and(|wanted| kept != wanted), || say("kept is wrong"));
+        let file = look.objects.get(&layout::quarantine(source, &FileName::of(&location)));
         let lines = file.map_or(0, |file| memchr::memchr_iter(b'\n', file).count()) as u64;
-        violations.add(Law::Accounting, lines != quarantined, || say(&format!("its quarantine has {lines} lines")));
+        violations
+            .add(Invariant::Accounting, lines != quarantined, || say(&format!("its quarantine has {lines} lines")));
         let in_outputs: u64 = outputs.iter().map(|output| count(&output["rows"])).sum();
-        violations.add(Law::Accounting, kept != in_outputs, || say("kept is not the sum of the outputs"));
+        violations.add(Invariant::Accounting, kept != in_outputs, || say("kept is not the sum of the outputs"));
         if source == Source::Customer {
             customers_kept += kept;
             continue;
         }
         for output in outputs {
             let stored = rows.get(output["key"].as_str().unwrap_or_default()).map_or(0, Vec::len) as u64;
-            violations.add(Law::Accounting, count(&output["rows"]) != stored, || {
+            violations.add(Invariant::Accounting, count(&output["rows"]) != stored, || {
                 say(&format!("{} has {stored} rows", output["key"]))
             });
         }
     }
     let customers = expected.customer_trusted.len() as u64;
-    violations.add(Law::Accounting, customers_kept != customers, || {
+    violations.add(Invariant::Accounting, customers_kept != customers, || {
         format!("the customer files' receipts keep {customers_kept} rows together, customer_trusted has {customers}")
     });
     Ok(())

@@ -1,12 +1,12 @@
 //! Looks at every object as it is stored: safety, anonymity, determinism; and remembers which partitions ever had rows.
 
-use super::{Law, Violation};
+use super::{Invariant, Violation};
 use crate::scenario::{Landing, Line, Research, email};
 use crate::tables;
 use bytes::Bytes;
-use lake::hash::KeyHash;
-use lake::table::Table;
 use memchr::memmem::Finder;
+use model::hash::KeyHash;
+use model::table::Table;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use sha2::{Digest, Sha256};
@@ -76,28 +76,28 @@ impl Watch {
             return Vec::new();
         };
         let mut violations = Vec::new();
-        let mut broken = |law, what| violations.push(Violation { law, what });
+        let mut broken = |invariant, what| violations.push(Violation { invariant, what });
         let (rows, footer) = match tables::rows_of(table, key, body.clone()).and_then(|rows| Ok((rows, footer(body)?)))
         {
             Ok(read) => read,
             Err(error) => {
-                broken(Law::Convergence, format!("{key} cannot be read: {error}"));
+                broken(Invariant::Convergence, format!("{key} cannot be read: {error}"));
                 return violations;
             }
         };
         for row in &rows {
             if let Some(who) = self.without_consent(table, row) {
-                broken(Law::Safety, format!("{key} has a row of {who}, who never consented: {row}"));
+                broken(Invariant::Safety, format!("{key} has a row of {who}, who never consented: {row}"));
             }
         }
         if table == Table::MachineLearningCurated {
             for (what, finder) in self.personal.values() {
                 if [key.as_bytes(), body, footer.as_bytes()].iter().any(|bytes| finder.find(bytes).is_some()) {
-                    broken(Law::Anonymity, format!("{key} holds {what}"));
+                    broken(Invariant::Anonymity, format!("{key} holds {what}"));
                 }
             }
             if footer != TRAINING_FOOTER {
-                broken(Law::Anonymity, format!("{key} has a footer that says more than it should: {footer}"));
+                broken(Invariant::Anonymity, format!("{key} has a footer that says more than it should: {footer}"));
             }
         }
         if let Some((partition, _)) = key[table.prefix().len()..].rsplit_once('/').filter(|_| !rows.is_empty()) {
@@ -105,7 +105,7 @@ impl Watch {
         }
         let same = self.bytes.entry((table, rows.join("\n") + &footer)).or_insert_with(|| body.clone());
         if same != body {
-            broken(Law::Determinism, format!("{key}: the same rows and metadata gave other bytes before"));
+            broken(Invariant::Determinism, format!("{key}: the same rows and metadata gave other bytes before"));
         }
         violations
     }
@@ -137,8 +137,8 @@ const MAGIC_BYTES: usize = 4;
 const TRAINING_FOOTER: &str = "sensorreadingtime distancefromobject x y z same_customer;";
 
 /// The columns' names, whatever else the footer says, and what stands in front of the rows.
-fn footer(body: &Bytes) -> Result<String, lake::Corrupt> {
-    let reader = SerializedFileReader::new(body.clone()).map_err(|error| lake::Corrupt::new("parquet", error))?;
+fn footer(body: &Bytes) -> Result<String, formats::Corrupt> {
+    let reader = SerializedFileReader::new(body.clone()).map_err(|error| formats::Corrupt::new("parquet", error))?;
     let front = front(body, reader.metadata());
     let metadata = reader.metadata().file_metadata();
     let columns: Vec<&str> = metadata.schema_descr().columns().iter().map(|column| column.name()).collect();

@@ -4,7 +4,7 @@
 
 use super::{Content, Landing, Line, Motion, Record, Research, Scenario, Step};
 use fastrand::Rng;
-use lake::policy::ConsentPolicy;
+use model::lake_config::ConsentPolicy;
 use std::collections::BTreeMap;
 
 const NAMES: [&str; 5] = ["ann", "bob", "eve", "dan", "zoe"];

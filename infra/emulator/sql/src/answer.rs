@@ -1,0 +1,78 @@
+//! What comes back from a statement.
+
+use crate::sql_type::SqlType;
+use datafusion::execution::SendableRecordBatchStream;
+use emulator_client::ObjectLocation;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The answer to a statement.
+pub struct Answer {
+    /// The columns of the rows.
+    pub columns: Vec<Column>,
+    /// The rows. Dropping them stops the query.
+    pub rows: Rows,
+    /// How many bytes were read from S3, so far.
+    pub scanned: Scanned,
+    /// The files that CREATE TABLE AS, INSERT or UNLOAD wrote.
+    pub written: Vec<ObjectLocation>,
+    /// How many rows CREATE TABLE AS, INSERT or UNLOAD wrote.
+    pub update_count: Option<u64>,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer").field("columns", &self.columns).field("written", &self.written).finish_non_exhaustive()
+    }
+}
+
+impl Answer {
+    /// Lines of text, as DDL and SHOW answer.
+    pub(crate) fn lines(columns: Vec<Column>, lines: Vec<String>) -> Self {
+        let scanned = Scanned::default();
+        Self { columns, rows: Rows::Lines(lines), scanned, written: Vec::new(), update_count: None }
+    }
+}
+
+/// A column of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub kind: SqlType,
+    /// Whether it may hold nulls.
+    pub nullable: bool,
+}
+
+impl Column {
+    /// A nullable column.
+    pub(crate) fn new(name: impl Into<String>, kind: SqlType) -> Self {
+        Self { name: name.into(), kind, nullable: true }
+    }
+}
+
+/// The rows of an answer.
+pub enum Rows {
+    /// Of a query: computed as they are asked for. A failure's text becomes a [`crate::SqlError`] by
+    /// [`crate::SqlError::from`].
+    Batches(SendableRecordBatchStream),
+    /// Of DDL, SHOW and EXPLAIN: a line each, its fields separated by tabs.
+    Lines(Vec<String>),
+}
+
+/// A shared counter of the bytes that a statement has read from S3. Clones count together.
+#[derive(Clone, Debug, Default)]
+pub struct Scanned(Arc<AtomicU64>);
+
+impl Scanned {
+    /// The bytes read so far.
+    pub fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn add(&self, bytes: u64) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,228 @@
+//! One execution of a statement: what is kept of it, and how the API shows it.
+
+use super::clock::seconds;
+use super::location::RESULTS;
+use crate::answer::Column;
+use crate::engine::Kind;
+use crate::error::{ErrorKind, SqlError};
+use emulator_client::ObjectLocation;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// What the API calls this engine.
+pub(super) const ENGINE_VERSION: &str = "Athena engine version 3";
+/// The catalog that there is.
+pub(super) const CATALOG: &str = "AwsDataCatalog";
+
+/// How far it has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub(super) enum State {
+    Queued,
+    Running,
+    Succeeded,
+    Failed,
+    Cancelled,
+}
+
+impl State {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "QUEUED",
+            Self::Running => "RUNNING",
+            Self::Succeeded => "SUCCEEDED",
+            Self::Failed => "FAILED",
+            Self::Cancelled => "CANCELLED",
+        }
+    }
+
+    pub(super) const fn is_over(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
+    }
+}
+
+/// An execution.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Execution {
+    pub(super) id: String,
+    pub(super) query: String,
+    pub(super) parameters: Vec<String>,
+    pub(super) work_group: String,
+    pub(super) catalog: String,
+    pub(super) database: Option<String>,
+    /// `DDL`, `DML` or `UTILITY`.
+    pub(super) kind: String,
+    pub(super) substatement: String,
+    /// The folder that results go to.
+    pub(super) folder: ObjectLocation,
+    /// Whether that is the folder in which nothing stays.
+    pub(super) expires: bool,
+    pub(super) state: State,
+    pub(super) reason: Option<String>,
+    /// 1: S3, Glue or memory; 2: the statement.
+    pub(super) error_category: Option<u8>,
+    pub(super) submitted_ms: i64,
+    pub(super) started_ms: Option<i64>,
+    pub(super) completed_ms: Option<i64>,
+    pub(super) scanned_bytes: u64,
+    pub(super) result: Option<Stored>,
+}
+
+/// The result as it is in S3.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Stored {
+    pub(super) columns: Vec<Described>,
+    /// The version of the file of rows; none if there are no rows to be read.
+    pub(super) etag: Option<String>,
+    pub(super) bytes: u64,
+    pub(super) rows: u64,
+    pub(super) update_count: Option<u64>,
+    /// The list of files that were written.
+    pub(super) manifest: Option<ObjectLocation>,
+}
+
+/// A column as the API describes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Described {
+    pub(super) name: String,
+    pub(super) kind: String,
+    pub(super) precision: u32,
+    pub(super) scale: u32,
+    pub(super) is_text: bool,
+}
+
+impl From<&Column> for Described {
+    fn from(column: &Column) -> Self {
+        let Column { name, kind, .. } = column;
+        let (precision, scale, is_text) = (kind.precision(), kind.scale(), kind.is_text());
+        Self { name: name.clone(), kind: kind.name().to_owned(), precision, scale, is_text }
+    }
+}
+
+impl Described {
+    /// What a statement that writes rows answers with: how many.
+    pub(super) fn count_of_rows() -> Self {
+        Self { name: "rows".to_owned(), kind: "bigint".to_owned(), precision: 19, scale: 0, is_text: false }
+    }
+
+    /// `ColumnInfo`.
+    pub(super) fn shown(&self) -> Value {
+        json!({
+            "CatalogName": "hive", "SchemaName": "", "TableName": "", "Name": self.name, "Label": self.name,
+            "Type": self.kind, "Precision": self.precision, "Scale": self.scale, "Nullable": "UNKNOWN",
+            "CaseSensitive": self.is_text,
+        })
+    }
+}
+
+/// `StatementType`.
+pub(super) fn name_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Ddl => "DDL",
+        Kind::Dml => "DML",
+        Kind::Utility => "UTILITY",
+    }
+}
+
+impl Execution {
+    /// Whether its rows are CSV with a header.
+    pub(super) fn is_table(&self) -> bool {
+        self.substatement == "SELECT"
+    }
+
+    /// Whether it writes files of a table, and tells which.
+    pub(super) fn writes(&self) -> bool {
+        matches!(self.substatement.as_str(), "INSERT" | "UNLOAD" | "CREATE_TABLE_AS_SELECT")
+    }
+
+    /// Where its result is: `ID.csv` of a query, `ID.txt` of what answers with lines; a statement that writes rows has
+    /// no file of its own there.
+    pub(super) fn output(&self) -> ObjectLocation {
+        let Self { id, folder: ObjectLocation { bucket, key }, .. } = self;
+        let key = match self.substatement.as_str() {
+            "SELECT" => format!("{key}{id}.csv"),
+            "CREATE_TABLE_AS_SELECT" => format!("{key}tables/{id}"),
+            "INSERT" | "UNLOAD" => format!("{key}{id}"),
+            _ => format!("{key}{id}.txt"),
+        };
+        ObjectLocation { bucket: bucket.clone(), key }
+    }
+
+    /// Beside the result: what columns it has.
+    pub(super) fn metadata(&self) -> ObjectLocation {
+        let ObjectLocation { bucket, key } = self.output();
+        ObjectLocation { bucket, key: format!("{key}.metadata") }
+    }
+
+    /// Beside the result: which files were written.
+    pub(super) fn manifest(&self) -> ObjectLocation {
+        let ObjectLocation { bucket, key } = self.output();
+        ObjectLocation { bucket, key: format!("{key}-manifest.csv") }
+    }
+
+    /// The name under which it is kept: in order of time.
+    pub(super) fn name(&self) -> String {
+        format!("{:014}/{}/{}", self.submitted_ms.max(0), self.work_group, self.id)
+    }
+
+    /// It failed.
+    pub(super) fn fail(&mut self, error: &SqlError) {
+        self.state = State::Failed;
+        self.reason = Some(error.message.clone());
+        self.error_category = Some(if error.kind == ErrorKind::System { 1 } else { 2 });
+    }
+
+    /// Whether results in `folder` of the lake's bucket `lake` are removed after a while.
+    pub(super) fn expires_in(folder: &ObjectLocation, lake: &str) -> bool {
+        folder.bucket == lake && folder.key.starts_with(RESULTS)
+    }
+
+    /// How long it waited, and how long it ran, up to `now_ms`: milliseconds.
+    pub(super) fn times(&self, now_ms: i64) -> (i64, i64) {
+        let end = self.completed_ms.unwrap_or(now_ms);
+        let started = self.started_ms.unwrap_or(end);
+        ((started - self.submitted_ms).max(0), (end - started).max(0))
+    }
+
+    /// `QueryExecution`.
+    pub(super) fn shown(&self, now_ms: i64) -> Value {
+        let mut status = json!({"State": self.state.name(), "SubmissionDateTime": seconds(self.submitted_ms)});
+        if let Some(completed) = self.completed_ms {
+            status["CompletionDateTime"] = json!(seconds(completed));
+        }
+        if let Some(reason) = &self.reason {
+            status["StateChangeReason"] = json!(reason);
+        }
+        if let Some(category) = self.error_category {
+            let message = self.reason.as_deref().unwrap_or_default();
+            status["AthenaError"] =
+                json!({"ErrorCategory": category, "Retryable": category == 1, "ErrorMessage": message});
+        }
+        let (queued, ran) = self.times(now_ms);
+        let mut statistics = json!({
+            "EngineExecutionTimeInMillis": ran, "DataScannedInBytes": self.scanned_bytes,
+            "TotalExecutionTimeInMillis": queued + ran, "QueryQueueTimeInMillis": queued,
+            "ServicePreProcessingTimeInMillis": 0, "ServiceProcessingTimeInMillis": 0,
+            "ResultReuseInformation": {"ReusedPreviousResult": false},
+        });
+        if let Some(manifest) = self.result.as_ref().and_then(|result| result.manifest.as_ref()) {
+            statistics["DataManifestLocation"] = json!(manifest.to_string());
+        }
+        let mut context = json!({"Catalog": self.catalog.to_lowercase()});
+        if let Some(database) = &self.database {
+            context["Database"] = json!(database);
+        }
+        let mut shown = json!({
+            "QueryExecutionId": self.id, "Query": self.query, "StatementType": self.kind,
+            "ResultConfiguration": {"OutputLocation": self.output().to_string()},
+            "ResultReuseConfiguration": {"ResultReuseByAgeConfiguration": {"Enabled": false}},
+            "QueryExecutionContext": context, "Status": status, "Statistics": statistics,
+            "WorkGroup": self.work_group, "SubstatementType": self.substatement,
+            "EngineVersion": {"SelectedEngineVersion": "AUTO", "EffectiveEngineVersion": ENGINE_VERSION},
+        });
+        if !self.parameters.is_empty() {
+            shown["ExecutionParameters"] = json!(self.parameters);
+        }
+        shown
+    }
+}

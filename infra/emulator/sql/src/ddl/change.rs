@@ -1,0 +1,139 @@
+//! Databases and tables, made, changed and removed.
+
+use super::{Ddl, failed};
+use crate::answer::Answer;
+use crate::error::SqlError;
+use crate::files::place_of;
+use crate::statement::{CreateTable, TableName};
+use emulator_client::data_catalog::{Column, Database, Table};
+use std::collections::BTreeMap;
+
+fn done() -> Answer {
+    Answer::lines(Vec::new(), Vec::new())
+}
+
+impl Ddl<'_> {
+    pub(super) async fn create_database(
+        &self,
+        name: String,
+        if_not_exists: bool,
+        description: Option<String>,
+        location: Option<String>,
+        parameters: BTreeMap<String, String>,
+    ) -> Result<Answer, SqlError> {
+        let database = Database { name: name.clone(), description, location, parameters };
+        match self.session.catalog.create_database(&database).await {
+            Err(error) if error.exists() && if_not_exists => Ok(done()),
+            Err(error) if error.exists() => Err(SqlError::user(format!(
+                "FAILED: Execution Error, return code 1 from org.apache.hadoop.hive.ql.exec.DDLTask. Database {name} \
+                 already exists"
+            ))),
+            other => other.map(|()| done()).map_err(failed),
+        }
+    }
+
+    pub(super) async fn drop_database(&self, name: &str, if_exists: bool, cascade: bool) -> Result<Answer, SqlError> {
+        let catalog = &self.session.catalog;
+        if catalog.database(name).await.map_err(failed)?.is_none() {
+            return match if_exists {
+                true => Ok(done()),
+                false => Err(SqlError::user(format!(
+                    "FAILED: SemanticException [Error 10072]: Database does not exist: {name}"
+                ))),
+            };
+        }
+        if !cascade && !catalog.tables(name).await.map_err(failed)?.is_empty() {
+            return Err(SqlError::user(format!(
+                "FAILED: Execution Error, return code 1 from org.apache.hadoop.hive.ql.exec.DDLTask. \
+                 InvalidOperationException(message:Database {name} is not empty. One or more tables exist.)"
+            )));
+        }
+        catalog.drop_database(name).await.map(|()| done()).map_err(failed)
+    }
+
+    pub(super) async fn create_table(&self, made: CreateTable) -> Result<Answer, SqlError> {
+        let Some(name) = made.table else { return Err(SqlError::user("FAILED: ParseException: no table is named")) };
+        let database = self.database(&name);
+        // Both the location and the database must be such.
+        place_of(made.storage.location.as_deref().unwrap_or_default())?;
+        if self.session.catalog.database(&database).await.map_err(failed)?.is_none() {
+            return Err(SqlError::user(format!(
+                "FAILED: SemanticException [Error 10072]: Database does not exist: {database}"
+            )));
+        }
+        let mut parameters = made.properties;
+        parameters.insert("EXTERNAL".to_owned(), "TRUE".to_owned());
+        let table = Table {
+            database: database.clone(),
+            name: name.name.clone(),
+            description: made.comment,
+            kind: "EXTERNAL_TABLE".to_owned(),
+            columns: made.columns,
+            partition_keys: made.partition_keys,
+            storage: made.storage,
+            parameters,
+            view: None,
+        };
+        match self.session.catalog.create_table(&table).await {
+            Err(error) if error.exists() && made.if_not_exists => Ok(done()),
+            Err(error) if error.exists() => Err(SqlError::user(format!(
+                "FAILED: Execution Error, return code 1 from org.apache.hadoop.hive.ql.exec.DDLTask. \
+                 AlreadyExistsException(message:Table {} already exists)",
+                name.name
+            ))),
+            other => other.map(|()| done()).map_err(failed),
+        }
+    }
+
+    pub(super) async fn drop(&self, name: &TableName, if_exists: bool, view: bool) -> Result<Answer, SqlError> {
+        let database = self.database(name);
+        let found = crate::query::found(&self.session.catalog, &database, &name.name).await?;
+        match found {
+            None if if_exists => return Ok(done()),
+            Some(found) if found.view.is_some() != view => {
+                let (is, with) = if view { ("a table", "DROP TABLE") } else { ("a view", "DROP VIEW") };
+                let told = format!("{database}.{} is {is}: remove it with {with}", name.name);
+                return Err(SqlError::user(format!("FAILED: SemanticException {told}")));
+            }
+            _ => {}
+        }
+        match self.session.catalog.drop_table(&database, &name.name).await {
+            Err(error) if error.is_missing() => Err(SqlError::user(format!(
+                "FAILED: SemanticException [Error 10001]: Table not found {database}.{}",
+                name.name
+            ))),
+            other => other.map(|()| done()).map_err(failed),
+        }
+    }
+
+    pub(super) async fn set_location(&self, name: &TableName, location: String) -> Result<Answer, SqlError> {
+        place_of(&location)?;
+        let mut table = self.table(name).await?;
+        table.storage.location = Some(location);
+        self.session.catalog.replace_table(&table).await.map(|()| done()).map_err(failed)
+    }
+
+    pub(super) async fn set_properties(
+        &self,
+        name: &TableName,
+        properties: BTreeMap<String, String>,
+    ) -> Result<Answer, SqlError> {
+        let mut table = self.table(name).await?;
+        table.parameters.extend(properties);
+        self.session.catalog.replace_table(&table).await.map(|()| done()).map_err(failed)
+    }
+
+    pub(super) async fn add_columns(&self, name: &TableName, columns: Vec<Column>) -> Result<Answer, SqlError> {
+        let mut table = self.table(name).await?;
+        for column in columns {
+            if table.columns.iter().chain(&table.partition_keys).any(|known| known.name == column.name) {
+                return Err(SqlError::user(format!(
+                    "FAILED: SemanticException [Error 10036]: Duplicate column name: {}",
+                    column.name
+                )));
+            }
+            table.columns.push(column);
+        }
+        self.session.catalog.replace_table(&table).await.map(|()| done()).map_err(failed)
+    }
+}

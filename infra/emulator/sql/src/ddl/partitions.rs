@@ -1,0 +1,130 @@
+//! Partitions: registered one by one, found in a table's location, and removed.
+
+use super::{Ddl, failed};
+use crate::answer::{Answer, Scanned};
+use crate::error::SqlError;
+use crate::files::{Files, place_of};
+use crate::partition;
+use crate::statement::{PartitionSpec, TableName};
+use emulator_client::data_catalog::{Partition, Storage, Table};
+use std::collections::BTreeSet;
+
+/// The values of a spec, in the order of the table's keys.
+fn values(table: &Table, spec: &PartitionSpec) -> Result<Vec<String>, SqlError> {
+    let value = |key: &emulator_client::data_catalog::Column| spec.get(&key.name.to_lowercase()).cloned();
+    let found: Option<Vec<_>> = table.partition_keys.iter().map(value).collect();
+    found.filter(|found| found.len() == spec.len() && !found.is_empty()).ok_or_else(|| {
+        let keys: Vec<_> = table.partition_keys.iter().map(|key| key.name.as_str()).collect();
+        let told = format!("partition spec {spec:?} does not match the partition columns [{}]", keys.join(", "));
+        SqlError::user(format!("FAILED: SemanticException [Error 10006]: {told}"))
+    })
+}
+
+fn location(table: &Table, values: &[String]) -> String {
+    let below = table.storage.location.as_deref().unwrap_or_default().trim_end_matches('/');
+    format!("{below}/{}/", partition::name(table, values))
+}
+
+fn entry(table: &Table, values: Vec<String>, location: String) -> Partition {
+    let storage = Storage { location: Some(location), ..table.storage.clone() };
+    Partition { values, columns: table.columns.clone(), storage }
+}
+
+impl Ddl<'_> {
+    pub(super) async fn add_partitions(
+        &self,
+        name: &TableName,
+        if_not_exists: bool,
+        partitions: Vec<(PartitionSpec, Option<String>)>,
+    ) -> Result<Answer, SqlError> {
+        let table = self.table(name).await?;
+        let mut entries = Vec::new();
+        for (spec, given) in partitions {
+            let values = values(&table, &spec)?;
+            let location = given.unwrap_or_else(|| location(&table, &values));
+            place_of(&location)?;
+            entries.push(entry(&table, values, location));
+        }
+        let existing = self.session.catalog.add_partitions(&table.database, &table.name, &entries).await;
+        match existing.map_err(failed)?.first() {
+            Some(existing) if !if_not_exists => Err(SqlError::user(format!(
+                "FAILED: Execution Error, return code 1 from org.apache.hadoop.hive.ql.exec.DDLTask. \
+                 AlreadyExistsException(message:Partition already exists: {})",
+                partition::name(&table, existing)
+            ))),
+            _ => Ok(Answer::lines(Vec::new(), Vec::new())),
+        }
+    }
+
+    pub(super) async fn drop_partitions(
+        &self,
+        name: &TableName,
+        if_exists: bool,
+        partitions: Vec<PartitionSpec>,
+    ) -> Result<Answer, SqlError> {
+        let table = self.table(name).await?;
+        let values = partitions.iter().map(|spec| values(&table, spec)).collect::<Result<Vec<_>, _>>()?;
+        let missing = self.session.catalog.drop_partitions(&table.database, &table.name, &values).await;
+        match missing.map_err(failed)?.first() {
+            Some(missing) if !if_exists => Err(SqlError::user(format!(
+                "FAILED: SemanticException [Error 10006]: Partition not found {}",
+                partition::name(&table, missing)
+            ))),
+            _ => Ok(Answer::lines(Vec::new(), Vec::new())),
+        }
+    }
+
+    /// Registers the partitions that a table's location holds and the catalog does not.
+    pub(super) async fn repair(&self, name: &TableName) -> Result<Answer, SqlError> {
+        let table = self.table(name).await?;
+        let Some(below) = table.storage.location.as_deref() else {
+            return Ok(Answer::lines(Vec::new(), Vec::new()));
+        };
+        let listed = self.session.catalog.partitions(&table.database, &table.name, None).await.map_err(failed)?;
+        let known: BTreeSet<_> = listed.into_iter().map(|partition| partition.values).collect();
+        let files = Files::new(self.session.store.clone(), Scanned::default()).below(below).await?;
+        let prefix = format!("{}/", below.trim_end_matches('/'));
+        let keyed = |address: String| {
+            let below = address.strip_prefix(&prefix)?.to_owned();
+            let mut parts = below.split('/');
+            let value = |key: &emulator_client::data_catalog::Column| {
+                let (name, value) = parts.next()?.split_once('=')?;
+                name.eq_ignore_ascii_case(&key.name).then(|| unescaped(value))
+            };
+            table.partition_keys.iter().map(value).collect::<Option<Vec<_>>>()
+        };
+        let found: BTreeSet<_> = files.into_iter().filter_map(|file| keyed(file.place.to_string())).collect();
+        let missing: Vec<_> =
+            found.into_iter().filter(|values| !values.is_empty() && !known.contains(values)).collect();
+        let entries: Vec<_> =
+            missing.iter().map(|values| entry(&table, values.clone(), location(&table, values))).collect();
+        self.session.catalog.add_partitions(&table.database, &table.name, &entries).await.map_err(failed)?;
+        let mut lines = Vec::new();
+        if !missing.is_empty() {
+            let names = missing.iter().map(|values| format!("{}:{}", table.name, partition::name(&table, values)));
+            let names: Vec<_> = names.collect();
+            lines.push(format!("Partitions not in metastore:\t{}", names.join("\t")));
+            lines.extend(names.iter().map(|name| format!("Repair: Added partition to metastore {name}")));
+        }
+        Ok(Answer::lines(Vec::new(), lines))
+    }
+}
+
+/// A value as Hive has it in a key: `%3A` is a colon.
+fn unescaped(text: &str) -> String {
+    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
+    while let Some((&first, after)) = rest.split_first() {
+        let code = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
+        match code.filter(|_| first == b'%').and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}

@@ -1,0 +1,166 @@
+//! A line's values by the table's columns, not yet read as their types.
+
+use crate::error::SqlError;
+use emulator_client::ObjectLocation;
+use emulator_client::data_catalog::Storage;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use std::collections::HashMap;
+use std::fmt;
+
+/// What a SerDe is told, and the columns it looks for.
+#[derive(Debug)]
+pub(crate) struct Serde {
+    /// Key in the line → index of the column.
+    keys: HashMap<String, usize>,
+    columns: usize,
+    fold_case: bool,
+    dots_in_keys: bool,
+    ignore_malformed: bool,
+}
+
+impl Serde {
+    /// For a table's columns.
+    pub(crate) fn new(storage: &Storage, columns: &[String]) -> Self {
+        let told = |name: &str| storage.serde_parameters.get(name).map(|value| value.to_ascii_lowercase());
+        let is = |name: &str, by_default: bool| told(name).map_or(by_default, |value| value == "true");
+        let fold_case = is("case.insensitive", true);
+        let key = |(index, name): (usize, &String)| {
+            // `mapping.column=key`: the column's value is under another key.
+            let mapped = storage.serde_parameters.get(&format!("mapping.{name}")).unwrap_or(name);
+            (if fold_case { mapped.to_lowercase() } else { mapped.clone() }, index)
+        };
+        Self {
+            keys: columns.iter().enumerate().map(key).collect(),
+            columns: columns.len(),
+            fold_case,
+            dots_in_keys: is("dots.in.keys", false),
+            ignore_malformed: is("ignore.malformed.json", false),
+        }
+    }
+
+    fn column(&self, key: &str) -> Option<usize> {
+        let folded = if self.fold_case { key.to_lowercase() } else { key.to_owned() };
+        let found = self.keys.get(&folded).copied();
+        found.or_else(|| self.dots_in_keys.then(|| self.keys.get(&folded.replace('.', "_")).copied()).flatten())
+    }
+
+    /// The texts of the columns `wanted` in each line, column by column.
+    pub(super) fn rows<'a>(
+        &self,
+        wanted: &[usize],
+        lines: &[&'a [u8]],
+        place: &ObjectLocation,
+    ) -> Result<Vec<Vec<Option<&'a str>>>, SqlError> {
+        let mut slots = vec![None; self.columns];
+        for (slot, column) in wanted.iter().enumerate() {
+            slots[*column] = Some(slot);
+        }
+        let mut found = vec![vec![None; lines.len()]; wanted.len()];
+        for (row, line) in lines.iter().enumerate() {
+            let mut set = |column: usize, text: &'a str| {
+                if let Some(Some(slot)) = slots.get(column) {
+                    found[*slot][row] = (text != "null").then_some(text);
+                }
+            };
+            if let Err(error) = self.read(line, &mut set) {
+                for column in &mut found {
+                    column[row] = None;
+                }
+                if !self.ignore_malformed {
+                    let told = format!("Row is not a valid JSON Object - JSONException: {error}");
+                    return Err(SqlError::user(format!("HIVE_CURSOR_ERROR: {told} in {place}")));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn read<'a>(&self, line: &'a [u8], set: &mut dyn FnMut(usize, &'a str)) -> Result<(), serde_json::Error> {
+        let line = line.trim_ascii();
+        let mut reader = serde_json::Deserializer::from_slice(line);
+        // What follows the first value is not looked at.
+        match line.first() {
+            Some(b'{') => Object { serde: self, set }.deserialize(&mut reader),
+            Some(b'[') => Array { set }.deserialize(&mut reader),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The first lines of a block, at most `rows_max`, without their ends; and how many bytes they are.
+pub(super) fn split(block: &[u8], rows_max: usize) -> (Vec<&[u8]>, usize) {
+    let (mut rows, mut at) = (Vec::new(), 0);
+    while at < block.len() && rows.len() < rows_max {
+        let end = block[at..].iter().position(|byte| *byte == b'\n').map_or(block.len(), |end| at + end);
+        rows.push(&block[at..end]);
+        at = (end + 1).min(block.len());
+    }
+    (rows, at)
+}
+
+struct Object<'s, 'f, 'a> {
+    serde: &'s Serde,
+    set: &'f mut dyn FnMut(usize, &'a str),
+}
+
+impl<'a> DeserializeSeed<'a> for Object<'_, '_, 'a> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'a> Visitor<'a> for Object<'_, '_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<M: MapAccess<'a>>(self, mut map: M) -> Result<(), M::Error> {
+        let mut seen = vec![false; self.serde.columns];
+        while let Some(key) = map.next_key::<std::borrow::Cow<'a, str>>()? {
+            let Some(column) = self.serde.column(&key) else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            // The SerDe's JSON library refuses an object that has a key twice.
+            if std::mem::replace(&mut seen[column], true) {
+                return Err(M::Error::custom(format_args!("Duplicate key \"{key}\"")));
+            }
+            (self.set)(column, map.next_value::<&'a RawValue>()?.get());
+        }
+        Ok(())
+    }
+}
+
+struct Array<'f, 'a> {
+    set: &'f mut dyn FnMut(usize, &'a str),
+}
+
+impl<'a> DeserializeSeed<'a> for Array<'_, 'a> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'a> Visitor<'a> for Array<'_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<S: SeqAccess<'a>>(self, mut seq: S) -> Result<(), S::Error> {
+        let mut column = 0;
+        while let Some(value) = seq.next_element::<&'a RawValue>()? {
+            (self.set)(column, value.get());
+            column += 1;
+        }
+        Ok(())
+    }
+}

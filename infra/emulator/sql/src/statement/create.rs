@@ -1,0 +1,174 @@
+//! `CREATE EXTERNAL TABLE`, as Hive writes it.
+
+use super::lexer::{Cursor, Name};
+use crate::error::SqlError;
+use crate::sql_type::SqlType;
+use emulator_client::data_catalog::{Column, Storage};
+use std::collections::BTreeMap;
+
+/// A table to be made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CreateTable {
+    pub(crate) table: Option<Name>,
+    pub(crate) if_not_exists: bool,
+    pub(crate) columns: Vec<Column>,
+    pub(crate) partition_keys: Vec<Column>,
+    pub(crate) comment: Option<String>,
+    pub(crate) storage: Storage,
+    pub(crate) properties: BTreeMap<String, String>,
+}
+
+const TEXT_INPUT: &str = "org.apache.hadoop.mapred.TextInputFormat";
+const TEXT_OUTPUT: &str = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat";
+const TEXT_SERDE: &str = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe";
+pub(crate) const PARQUET_INPUT: &str = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat";
+pub(crate) const PARQUET_OUTPUT: &str = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat";
+pub(crate) const PARQUET_SERDE: &str = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe";
+
+/// What `STORED AS` with one word means: input format, output format, SerDe.
+fn stored_as(word: &str) -> Option<[&'static str; 3]> {
+    Some(match word {
+        "parquet" | "parquetfile" => [PARQUET_INPUT, PARQUET_OUTPUT, PARQUET_SERDE],
+        "textfile" => [TEXT_INPUT, TEXT_OUTPUT, TEXT_SERDE],
+        "json" | "jsonfile" => [TEXT_INPUT, TEXT_OUTPUT, "org.apache.hive.hcatalog.data.JsonSerDe"],
+        "orc" => [
+            "org.apache.hadoop.hive.ql.io.orc.OrcInputFormat",
+            "org.apache.hadoop.hive.ql.io.orc.OrcOutputFormat",
+            "org.apache.hadoop.hive.ql.io.orc.OrcSerde",
+        ],
+        "avro" => [
+            "org.apache.hadoop.hive.ql.io.avro.AvroContainerInputFormat",
+            "org.apache.hadoop.hive.ql.io.avro.AvroContainerOutputFormat",
+            "org.apache.hadoop.hive.serde2.avro.AvroSerDe",
+        ],
+        _ => return None,
+    })
+}
+
+/// What follows `CREATE EXTERNAL TABLE`: name, columns, and then clauses, of which Hive fixes the order and Athena's
+/// users do not.
+pub(super) fn table(cursor: &mut Cursor<'_>) -> Result<CreateTable, SqlError> {
+    let mut made = CreateTable { if_not_exists: cursor.keywords(&["if", "not", "exists"]), ..Default::default() };
+    made.table = Some(cursor.table()?);
+    if cursor.peek_sign('(') {
+        made.columns = columns(cursor)?;
+    }
+    while cursor.end().is_err() {
+        clause(cursor, &mut made)?;
+    }
+    if made.storage.location.is_none() {
+        return Err(SqlError::user("FAILED: SemanticException [Error 10300]: No location was specified for table"));
+    }
+    let [input, output, serde] = [TEXT_INPUT, TEXT_OUTPUT, TEXT_SERDE].map(str::to_owned);
+    made.storage.input_format.get_or_insert(input);
+    made.storage.output_format.get_or_insert(output);
+    made.storage.serde.get_or_insert(serde);
+    made.storage.serde_parameters.entry("serialization.format".to_owned()).or_insert_with(|| "1".to_owned());
+    Ok(made)
+}
+
+fn clause(cursor: &mut Cursor<'_>, made: &mut CreateTable) -> Result<(), SqlError> {
+    if cursor.keyword("comment") {
+        made.comment = Some(cursor.string()?);
+    } else if cursor.keywords(&["partitioned", "by"]) {
+        made.partition_keys = columns(cursor)?;
+    } else if cursor.keywords(&["clustered", "by"]) {
+        // Buckets are a hint: no reader here needs them.
+        cursor.skip_parentheses()?;
+        cursor.expect("into")?;
+        cursor.value()?;
+        cursor.expect("buckets")?;
+    } else if cursor.keywords(&["row", "format", "serde"]) {
+        made.storage.serde = Some(cursor.string()?);
+        if cursor.keywords(&["with", "serdeproperties"]) {
+            made.storage.serde_parameters.extend(pairs(cursor)?);
+        }
+    } else if cursor.keywords(&["with", "serdeproperties"]) {
+        made.storage.serde_parameters.extend(pairs(cursor)?);
+    } else if cursor.keywords(&["row", "format", "delimited"]) {
+        made.storage.serde = Some(TEXT_SERDE.to_owned());
+        delimited(cursor, &mut made.storage.serde_parameters)?;
+    } else if cursor.keywords(&["stored", "as", "inputformat"]) {
+        made.storage.input_format = Some(cursor.string()?);
+        cursor.expect("outputformat")?;
+        made.storage.output_format = Some(cursor.string()?);
+    } else if cursor.keywords(&["stored", "as"]) {
+        let word = cursor.identifier()?.to_lowercase();
+        let Some([input, output, serde]) = stored_as(&word) else {
+            return Err(SqlError::user(format!(
+                "FAILED: SemanticException Unrecognized file format in STORED AS clause: '{word}'; expected PARQUET, \
+                 TEXTFILE, JSON, ORC, AVRO or INPUTFORMAT '…' OUTPUTFORMAT '…'"
+            )));
+        };
+        made.storage.input_format = Some(input.to_owned());
+        made.storage.output_format = Some(output.to_owned());
+        made.storage.serde.get_or_insert_with(|| serde.to_owned());
+    } else if cursor.keyword("location") {
+        made.storage.location = Some(cursor.string()?);
+    } else if cursor.keyword("tblproperties") {
+        made.properties.extend(pairs(cursor)?);
+    } else {
+        return Err(cursor.unexpected(
+            "'CLUSTERED BY', 'COMMENT', 'LOCATION', 'PARTITIONED BY', 'ROW FORMAT', 'STORED AS', 'TBLPROPERTIES'",
+        ));
+    }
+    Ok(())
+}
+
+fn delimited(cursor: &mut Cursor<'_>, parameters: &mut BTreeMap<String, String>) -> Result<(), SqlError> {
+    loop {
+        let key = match () {
+            () if cursor.keywords(&["fields", "terminated", "by"]) => "field.delim",
+            () if cursor.keywords(&["escaped", "by"]) => "escape.delim",
+            () if cursor.keywords(&["collection", "items", "terminated", "by"]) => "collection.delim",
+            () if cursor.keywords(&["map", "keys", "terminated", "by"]) => "mapkey.delim",
+            () if cursor.keywords(&["lines", "terminated", "by"]) => "line.delim",
+            () if cursor.keywords(&["null", "defined", "as"]) => "serialization.null.format",
+            () => return Ok(()),
+        };
+        parameters.insert(key.to_owned(), cursor.string()?);
+    }
+}
+
+/// `(name type [COMMENT '…'], …)`.
+pub(super) fn columns(cursor: &mut Cursor<'_>) -> Result<Vec<Column>, SqlError> {
+    cursor.expect_sign('(')?;
+    let mut columns: Vec<Column> = Vec::new();
+    if cursor.sign(')') {
+        return Ok(columns);
+    }
+    loop {
+        let name = cursor.identifier()?.to_lowercase();
+        // Some write a colon between name and type, as within a struct.
+        cursor.sign(':');
+        let text = cursor.type_text();
+        let kind = SqlType::from_hive(text)
+            .map_err(|error| SqlError::user(format!("FAILED: ParseException: column {name}: {error}")))?;
+        let comment = if cursor.keyword("comment") { Some(cursor.string()?) } else { None };
+        if columns.iter().any(|column| column.name == name) {
+            return Err(SqlError::user(format!(
+                "FAILED: SemanticException [Error 10036]: Duplicate column name: {name}"
+            )));
+        }
+        columns.push(Column { name, kind: kind.to_hive().unwrap_or_default(), comment });
+        if cursor.sign(')') {
+            return Ok(columns);
+        }
+        cursor.expect_sign(',')?;
+    }
+}
+
+/// `('name' = 'value', …)`.
+pub(super) fn pairs(cursor: &mut Cursor<'_>) -> Result<BTreeMap<String, String>, SqlError> {
+    cursor.expect_sign('(')?;
+    let mut pairs = BTreeMap::new();
+    loop {
+        let name = cursor.value()?;
+        cursor.expect_sign('=')?;
+        pairs.insert(name, cursor.value()?);
+        if cursor.sign(')') {
+            return Ok(pairs);
+        }
+        cursor.expect_sign(',')?;
+    }
+}

@@ -1,0 +1,343 @@
+//! Statements that write files: CREATE TABLE AS, INSERT INTO, UNLOAD.
+
+mod target;
+
+use crate::answer::{Answer, Column};
+use crate::engine::Context;
+use crate::error::SqlError;
+use crate::files::place_of;
+use crate::query::{Running, Session, found};
+use crate::sql_type::SqlType;
+use crate::statement::{PARQUET_INPUT, PARQUET_OUTPUT, PARQUET_SERDE, Properties, Query, TableName};
+use crate::{partition, registered, view};
+use emulator_client::ObjectLocation;
+use emulator_client::data_catalog::{Column as Registered, Partition, Storage, Table};
+use futures::StreamExt;
+use std::collections::{BTreeMap, BTreeSet};
+use target::Target;
+
+/// What was written.
+struct Written {
+    rows: u64,
+    files: Vec<ObjectLocation>,
+    partitions: BTreeSet<Vec<String>>,
+}
+
+impl Written {
+    fn answer(self, running: crate::Scanned) -> Answer {
+        let column = Column::new("rows", SqlType::BigInt);
+        let mut answer = Answer::lines(vec![column], Vec::new());
+        (answer.written, answer.update_count, answer.scanned) = (self.files, Some(self.rows), running);
+        answer
+    }
+}
+
+fn registered_columns(columns: &[Column]) -> Result<Vec<Registered>, SqlError> {
+    let column = |(n, column): (usize, &Column)| {
+        if column.name == format!("_col{n}") {
+            let told = format!("Column name not specified at position {}", n + 1);
+            return Err(SqlError::user(format!("MISSING_COLUMN_NAME: line 1:1: {told}")));
+        }
+        let kind = column.kind.to_hive().ok_or_else(|| {
+            SqlError::user(format!("NOT_SUPPORTED: Unsupported Hive type: {} of column {}", column.kind, column.name))
+        })?;
+        Ok(Registered { name: column.name.to_lowercase(), kind, comment: None })
+    };
+    columns.iter().enumerate().map(column).collect()
+}
+
+/// Takes the properties that a statement may have, and refuses others.
+struct Given(Properties);
+
+impl Given {
+    fn one(&mut self, name: &str) -> Option<String> {
+        self.0.remove(name).and_then(|values| values.into_iter().next())
+    }
+
+    fn several(&mut self, name: &str) -> Vec<String> {
+        self.0.remove(name).unwrap_or_default().into_iter().map(|name| name.to_lowercase()).collect()
+    }
+
+    fn parquet(&mut self, by_default: &str) -> Result<String, SqlError> {
+        let format = self.one("format").unwrap_or_else(|| by_default.to_owned()).to_uppercase();
+        if format != "PARQUET" {
+            let told = format!("format {format} cannot be written here; expected PARQUET");
+            return Err(SqlError::user(format!("NOT_SUPPORTED: {told}")));
+        }
+        let names = ["write_compression", "parquet_compression", "compression"];
+        let given = names.map(|name| self.one(name)).into_iter().flatten().next();
+        // A level is given besides, and only of zstd.
+        self.one("compression_level");
+        Ok(given.unwrap_or_else(|| "GZIP".to_owned()).to_uppercase())
+    }
+
+    fn nothing_else(&self) -> Result<(), SqlError> {
+        match self.0.keys().next() {
+            None => Ok(()),
+            Some(name) => Err(SqlError::user(format!(
+                "INVALID_TABLE_PROPERTY: line 1:1: Catalog 'awsdatacatalog' table property '{name}' does not exist"
+            ))),
+        }
+    }
+}
+
+impl Session {
+    async fn write(&self, running: Running, target: &mut Target) -> Result<Written, SqlError> {
+        let mut rows = running.rows;
+        while let Some(batch) = rows.next().await {
+            let batch = match batch {
+                Ok(batch) => target.write(&batch).await,
+                Err(error) => Err(SqlError::from(error)),
+            };
+            if let Err(error) = batch {
+                target.abort().await;
+                return Err(error);
+            }
+        }
+        target.finish().await
+    }
+
+    /// Refuses to write where the lake's own tables are: every row of these was derived from landing files and
+    /// consents, and nothing else may put any there.
+    async fn check_location(&self, location: &ObjectLocation) -> Result<(), SqlError> {
+        for table in lake::table::Table::DERIVED {
+            let Some(found) = found(&self.catalog, aws::settings::DATABASE, table.name()).await? else { continue };
+            let Some(own) = found.storage.location.as_deref().map(place_of).transpose()? else { continue };
+            let (a, b) = (folder(&own.key), folder(&location.key));
+            if own.bucket == location.bucket && (a.starts_with(&b) || b.starts_with(&a)) {
+                return Err(SqlError::user(format!(
+                    "PERMISSION_DENIED: {location} is where table {table} is, whose rows are derived from what landed \
+                     and who consented: write elsewhere, and land files to change it"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn unload(
+        &self,
+        query: &Query,
+        properties: Properties,
+        location: &str,
+        context: &Context,
+    ) -> Result<Answer, SqlError> {
+        let mut given = Given(properties);
+        let compression = given.parquet("missing")?;
+        let by = given.several("partitioned_by");
+        given.nothing_else()?;
+        let place = place_of(location)?;
+        self.check_location(&place).await?;
+        self.check_empty(&place).await?;
+        let running = self.begin(query, context).await?;
+        let scanned = running.scanned.clone();
+        let mut target = Target::new(&self.store, place, &context.id, &running, by, &compression)?;
+        Ok(self.write(running, &mut target).await?.answer(scanned))
+    }
+
+    async fn check_empty(&self, place: &ObjectLocation) -> Result<(), SqlError> {
+        let listed = self.store.list(&place.bucket, &folder(&place.key), false).await;
+        let listed = listed.map_err(|error| SqlError::system(format!("HIVE_FILESYSTEM_ERROR: {error}")))?;
+        match listed.objects.is_empty() {
+            true => Ok(()),
+            false => Err(SqlError::user(format!(
+                "HIVE_PATH_ALREADY_EXISTS: Target directory for table already exists: {place}"
+            ))),
+        }
+    }
+
+    pub(crate) async fn create_table_as(
+        &self,
+        name: &TableName,
+        if_not_exists: bool,
+        properties: Properties,
+        with_data: bool,
+        query: &Query,
+        context: &Context,
+    ) -> Result<Answer, SqlError> {
+        let database = name.database.clone().unwrap_or_else(|| context.database.to_lowercase());
+        if found(&self.catalog, &database, &name.name).await?.is_some() {
+            let told = format!("Table 'awsdatacatalog.{database}.{}' already exists", name.name);
+            return match if_not_exists {
+                true => Ok(Answer::lines(Vec::new(), Vec::new())),
+                false => Err(SqlError::user(format!("TABLE_ALREADY_EXISTS: line 1:1: {told}"))),
+            };
+        }
+        let mut given = Given(properties);
+        let compression = given.parquet("PARQUET")?;
+        let by = given.several("partitioned_by");
+        // Buckets are a hint, which nothing here needs; tables are external in any case.
+        let _ = (given.several("bucketed_by"), given.one("bucket_count"), given.one("is_external"));
+        let place = match given.one("external_location") {
+            Some(location) => place_of(&location)?,
+            None => {
+                let below = context.output.key.trim_end_matches('/');
+                let key = format!("{below}{}tables/{}/", if below.is_empty() { "" } else { "/" }, context.id);
+                ObjectLocation { bucket: context.output.bucket.clone(), key }
+            }
+        };
+        given.nothing_else()?;
+        self.check_location(&place).await?;
+        self.check_empty(&place).await?;
+        let running = self.begin(query, context).await?;
+        let scanned = running.scanned.clone();
+        let (keys, columns): (Vec<_>, Vec<_>) =
+            registered_columns(&running.columns)?.into_iter().partition(|column| by.contains(&column.name));
+        let place = ObjectLocation { key: folder(&place.key), ..place };
+        let mut target = Target::new(&self.store, place.clone(), &context.id, &running, by, &compression)?;
+        let written = match with_data {
+            true => self.write(running, &mut target).await?,
+            false => Written { rows: 0, files: Vec::new(), partitions: BTreeSet::new() },
+        };
+        let table = Table {
+            database,
+            name: name.name.clone(),
+            description: None,
+            kind: "EXTERNAL_TABLE".to_owned(),
+            columns,
+            partition_keys: keys,
+            storage: parquet_storage(place.to_string()),
+            parameters: BTreeMap::from([
+                ("EXTERNAL".to_owned(), "TRUE".to_owned()),
+                ("classification".to_owned(), "parquet".to_owned()),
+                ("parquet.compression".to_owned(), compression),
+            ]),
+            view: None,
+        };
+        let made = self.catalog.create_table(&table).await;
+        made.map_err(|error| SqlError::system(format!("HIVE_METASTORE_ERROR: {error}")))?;
+        self.register(&table, &written).await?;
+        Ok(written.answer(scanned))
+    }
+
+    async fn register(&self, table: &Table, written: &Written) -> Result<(), SqlError> {
+        let below = table.storage.location.as_deref().unwrap_or_default().trim_end_matches('/');
+        let entry = |values: &Vec<String>| Partition {
+            values: values.clone(),
+            columns: table.columns.clone(),
+            storage: Storage {
+                location: Some(format!("{below}/{}/", partition::name(table, values))),
+                ..table.storage.clone()
+            },
+        };
+        let entries: Vec<_> = written.partitions.iter().filter(|values| !values.is_empty()).map(entry).collect();
+        let made = self.catalog.add_partitions(&table.database, &table.name, &entries).await;
+        made.map(|_| ()).map_err(|error| SqlError::system(format!("HIVE_METASTORE_ERROR: {error}")))
+    }
+
+    pub(crate) async fn insert(
+        &self,
+        name: &TableName,
+        columns: &[String],
+        query: &Query,
+        context: &Context,
+    ) -> Result<Answer, SqlError> {
+        let database = name.database.clone().unwrap_or_else(|| context.database.to_lowercase());
+        let Some(table) = found(&self.catalog, &database, &name.name).await? else {
+            let told = format!("Table 'awsdatacatalog.{database}.{}' does not exist", name.name);
+            return Err(SqlError::user(format!("TABLE_NOT_FOUND: line 1:1: {told}")));
+        };
+        if registered::format_of(&table)? != registered::Format::Parquet {
+            let told = format!("rows can be inserted into Parquet tables here; {database}.{} is none", name.name);
+            return Err(SqlError::user(format!("NOT_SUPPORTED: {told}")));
+        }
+        let place = place_of(table.storage.location.as_deref().unwrap_or_default())?;
+        self.check_location(&place).await?;
+        let mut running = self.begin(query, context).await?;
+        let scanned = running.scanned.clone();
+        let own: Vec<_> = table.columns.iter().chain(&table.partition_keys).collect();
+        let named: Vec<&str> = match columns {
+            [] => own.iter().map(|column| column.name.as_str()).collect(),
+            columns => columns.iter().map(String::as_str).collect(),
+        };
+        let kind = |name: &str| own.iter().find(|c| c.name == name).map(|c| SqlType::from_hive(&c.kind));
+        let mismatch = || {
+            let all: Vec<_> = own.iter().map(|column| format!("{} {}", column.name, column.kind)).collect();
+            let query: Vec<_> = running.columns.iter().map(|column| column.kind.to_string()).collect();
+            SqlError::user(format!(
+                "TYPE_MISMATCH: line 1:1: Insert query has mismatched column types: Table: [{}], Query: [{}]",
+                all.join(", "),
+                query.join(", ")
+            ))
+        };
+        if named.len() != own.len() || running.columns.len() != own.len() {
+            return Err(mismatch());
+        }
+        let mut kinds = Vec::with_capacity(own.len());
+        for (name, column) in named.iter().zip(&running.columns) {
+            let Some(Ok(kind)) = kind(name) else { return Err(mismatch()) };
+            if !widens(&column.kind, &kind) {
+                return Err(mismatch());
+            }
+            kinds.push(kind);
+        }
+        for ((name, kind), column) in named.iter().zip(kinds).zip(&mut running.columns) {
+            (column.name, column.kind) = ((*name).to_owned(), kind);
+        }
+        let by = table.partition_keys.iter().map(|key| key.name.clone()).collect();
+        let place = ObjectLocation { key: folder(&place.key), ..place };
+        let compression = table.parameters.get("parquet.compression").map_or("GZIP", String::as_str).to_uppercase();
+        let mut target = Target::new(&self.store, place, &context.id, &running, by, &compression)?;
+        let written = self.write(running, &mut target).await?;
+        self.register(&table, &written).await?;
+        Ok(written.answer(scanned))
+    }
+
+    pub(crate) async fn create_view(
+        &self,
+        name: &TableName,
+        replace: bool,
+        query: &Query,
+        context: &Context,
+    ) -> Result<Answer, SqlError> {
+        let database = name.database.clone().unwrap_or_else(|| context.database.to_lowercase());
+        let files = crate::files::Files::new(self.store.clone(), crate::Scanned::default());
+        let (_, plan) = self.planned(query.clone(), context.database.clone(), files, 0).await?;
+        let columns = crate::query::columns(&plan, query);
+        registered_columns(&columns)?;
+        let entry = view::entry(&database, &name.name, &query.text, &context.database.to_lowercase(), &columns)?;
+        let made = match found(&self.catalog, &database, &name.name).await? {
+            None => self.catalog.create_table(&entry).await,
+            Some(old) if replace && old.view.is_some() => self.catalog.replace_table(&entry).await,
+            Some(old) => {
+                let kind = if old.view.is_some() { "View" } else { "Table" };
+                let told = format!("{kind} 'awsdatacatalog.{database}.{}' already exists", name.name);
+                return Err(SqlError::user(format!("TABLE_ALREADY_EXISTS: line 1:1: {told}")));
+            }
+        };
+        made.map_err(|error| SqlError::system(format!("HIVE_METASTORE_ERROR: {error}")))?;
+        Ok(Answer::lines(Vec::new(), Vec::new()))
+    }
+}
+
+/// Whether Trino makes one type of the other without being asked.
+fn widens(from: &SqlType, to: &SqlType) -> bool {
+    let rank = |kind: &SqlType| match kind {
+        SqlType::TinyInt => Some(0),
+        SqlType::SmallInt => Some(1),
+        SqlType::Integer => Some(2),
+        SqlType::BigInt => Some(3),
+        SqlType::Decimal { .. } => Some(4),
+        SqlType::Real => Some(5),
+        SqlType::Double => Some(6),
+        _ => None,
+    };
+    match (rank(from), rank(to)) {
+        (Some(from), Some(to)) if from < to => true,
+        _ => *from == SqlType::Unknown || from.arrow() == to.arrow(),
+    }
+}
+
+/// A key's beginning, with a slash at its end.
+fn folder(key: &str) -> String {
+    if key.is_empty() || key.ends_with('/') { key.to_owned() } else { format!("{key}/") }
+}
+
+fn parquet_storage(location: String) -> Storage {
+    Storage {
+        location: Some(location),
+        input_format: Some(PARQUET_INPUT.to_owned()),
+        output_format: Some(PARQUET_OUTPUT.to_owned()),
+        serde: Some(PARQUET_SERDE.to_owned()),
+        serde_parameters: BTreeMap::from([("serialization.format".to_owned(), "1".to_owned())]),
+    }
+}

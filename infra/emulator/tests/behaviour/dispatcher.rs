@@ -1,0 +1,271 @@
+//! Stored objects wake functions, at least once, whatever fails.
+
+use crate::support::{Batch, Calls, create_bucket, failures, gated, key, lake, one, put, records, send};
+use emulator::{Cloud, DispatchError, Dispatcher, Handler, Options, Progress, Subscription};
+use futures::FutureExt;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
+use tokio::sync::Semaphore;
+
+#[tokio::test]
+async fn an_event_is_what_aws_sends() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Arc::new(|| UNIX_EPOCH + Duration::from_millis(1_655_560_800_123));
+    let cloud = Cloud::open_with_clock(directory.path(), clock).unwrap();
+    create_bucket(&cloud).await;
+    let seen = Arc::new(std::sync::Mutex::new(String::new()));
+    let remember = Arc::clone(&seen);
+    let handler: Handler = Arc::new(move |event| {
+        *remember.lock().unwrap() = event;
+        async { Ok(String::new()) }.boxed()
+    });
+    let dispatcher = Dispatcher::start(&cloud, one("customer/landing/", handler), Options::default()).unwrap();
+    put(&cloud, "customer/landing/2022%2006/a%2Bb=%C3%A9.json", "hello").await;
+    let report = dispatcher.wait_until_quiet().await;
+    assert_eq!((report.events, report.deliveries, report.invocations), (1, 1, 1));
+
+    let event: serde_json::Value = serde_json::from_str(&seen.lock().unwrap()).unwrap();
+    let message = &event["Records"][0];
+    assert_eq!(message["eventSource"], "aws:sqs");
+    assert_eq!(message["eventSourceARN"], "arn:aws:sqs:us-east-1:000000000000:function");
+    assert_eq!(message["attributes"]["ApproximateReceiveCount"], "1");
+    assert_eq!(message["attributes"]["SentTimestamp"], "1655560800123");
+    assert_eq!(message["md5OfBody"].as_str().unwrap().len(), 32);
+    let (_, record) = &records(&event.to_string())[0];
+    assert_eq!(record["eventVersion"], "2.1");
+    assert_eq!(record["eventSource"], "aws:s3");
+    assert_eq!(record["eventName"], "ObjectCreated:Put");
+    assert_eq!(record["eventTime"], "2022-06-18T14:00:00.123Z");
+    assert_eq!(record["s3"]["bucket"]["name"], "lake");
+    assert_eq!(record["s3"]["bucket"]["arn"], "arn:aws:s3:::lake");
+    assert_eq!(record["s3"]["object"]["key"], "customer/landing/2022+06/a%2Bb%3D%C3%A9.json");
+    assert_eq!(record["s3"]["object"]["size"], 5);
+    assert_eq!(record["s3"]["object"]["eTag"], "5d41402abc4b2a76b9719d911017c592");
+    assert!(!record["s3"]["object"]["sequencer"].as_str().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_object_wakes_each_function_with_its_prefix_once() {
+    let (_directory, cloud) = lake().await;
+    let (both, trusted, none) = (Calls::default(), Calls::default(), Calls::default());
+    let subscriptions = vec![
+        Subscription::new("both", "lake", ["landing/", "trusted/", "trusted/a"], both.succeeding()),
+        Subscription::new("trusted", "lake", ["trusted/"], trusted.succeeding()),
+        Subscription::new("none", "lake", ["none/"], none.succeeding()),
+    ];
+    let dispatcher = Dispatcher::start(&cloud, subscriptions, Options::default()).unwrap();
+    for key in ["landing/1", "trusted/a1", "trusted/", "elsewhere/1", "landing"] {
+        put(&cloud, key, "").await;
+    }
+    // Somebody's copy elsewhere is no landing file.
+    for path in ["other", "other/landing/2"] {
+        assert_eq!(send(&cloud, "PUT", path, &[], "").await.0, 200);
+    }
+    let report = dispatcher.wait_until_quiet().await;
+    assert_eq!(both.keys(), ["landing/1", "trusted/a1"]);
+    assert_eq!(trusted.keys(), ["trusted/a1"]);
+    assert!(none.keys().is_empty());
+    assert_eq!(report.events, 3);
+}
+
+#[tokio::test]
+async fn while_a_function_is_busy_its_queue_fills_to_a_batch() {
+    let (_directory, cloud) = lake().await;
+    let (calls, gate, started) = (Calls::default(), Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let mut subscriptions = one("in/", gated(calls.succeeding(), &gate, &started));
+    subscriptions[0].concurrency = 1;
+    subscriptions[0].batch_size = 4;
+    let dispatcher = Dispatcher::start(&cloud, subscriptions, Options::default()).unwrap();
+    put(&cloud, "in/0", "").await;
+    started.acquire().await.unwrap().forget();
+    for number in 1..8 {
+        put(&cloud, &format!("in/{number}"), "").await;
+    }
+    assert_eq!(
+        *dispatcher.progress().borrow(),
+        Progress { pending: 8, deliveries: 1, invocations: 1, ..Progress::default() }
+    );
+    gate.add_permits(3);
+    dispatcher.wait_until_quiet().await;
+    let sizes: Vec<_> = calls.batches().iter().map(Vec::len).collect();
+    assert_eq!(sizes, [1, 4, 3]);
+    assert_eq!(calls.keys(), (0..8).map(|number| format!("in/{number}")).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_functions_store_wakes_others_until_all_is_quiet() {
+    let (_directory, cloud) = lake().await;
+    let last = Calls::default();
+    let writer = cloud.clone();
+    let copy: Handler = Arc::new(move |event| {
+        let writer = writer.clone();
+        async move {
+            for (_, record) in records(&event) {
+                put(&writer, &key(&record).replace("first/", "second/"), "derived").await;
+            }
+            Ok(String::new())
+        }
+        .boxed()
+    });
+    let subscriptions = vec![
+        Subscription::new("copy", "lake", ["first/"], copy),
+        Subscription::new("last", "lake", ["second/"], last.succeeding()),
+    ];
+    let dispatcher = Dispatcher::start(&cloud, subscriptions, Options::default()).unwrap();
+    for number in 0..200 {
+        put(&cloud, &format!("first/{number}"), "").await;
+    }
+    let report = dispatcher.wait_until_quiet().await;
+    assert_eq!(report.events, 400);
+    assert_eq!(last.keys().len(), 200);
+    let counted = cloud.requests();
+    assert_eq!((counted.put, counted.other, counted.get), (400, 1, 0));
+}
+
+#[tokio::test]
+async fn only_the_messages_that_failed_come_again() {
+    let (_directory, cloud) = lake().await;
+    let (calls, gate, started) = (Calls::default(), Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let attempts = AtomicUsize::new(0);
+    let fails_twice = calls.answering(move |batch| {
+        let bad = batch.iter().filter(|(_, record)| key(record) == "in/bad").map(|(id, _)| id);
+        let bad: Vec<_> = bad.filter(|_| attempts.fetch_add(1, Ordering::SeqCst) < 2).collect();
+        Ok(failures(bad))
+    });
+    let mut subscriptions = one("in/", gated(fails_twice, &gate, &started));
+    subscriptions[0].concurrency = 1;
+    let dispatcher = Dispatcher::start(&cloud, subscriptions, Options::default()).unwrap();
+    put(&cloud, "in/first", "").await;
+    started.acquire().await.unwrap().forget();
+    for key in ["in/good", "in/bad", "in/better"] {
+        put(&cloud, key, "").await;
+    }
+    gate.add_permits(4);
+    let report = dispatcher.wait_until_quiet().await;
+    let keys = |batch: &Batch| batch.iter().map(|(_, record)| key(record)).collect::<Vec<_>>();
+    let batches: Vec<_> = calls.batches().iter().map(keys).collect();
+    assert_eq!(batches, [vec!["in/first"], vec!["in/good", "in/bad", "in/better"], vec!["in/bad"], vec!["in/bad"]]);
+    assert_eq!((report.events, report.deliveries, report.dead_letters), (4, 6, vec![]));
+}
+
+#[tokio::test]
+async fn errors_panics_and_nonsense_fail_the_whole_batch_and_are_told() {
+    type Answer = fn(&[(String, serde_json::Value)]) -> Result<String, String>;
+    let answers: [(Answer, &str); 5] = [
+        (|_| Err("bucket is on fire".into()), "bucket is on fire"),
+        (|_| panic!("index {} out of range", 7), "the function panicked: index 7 out of range"),
+        (|_| Ok("oops".into()), "the answer is no batch response: oops"),
+        (|_| Ok(failures([&"other".to_owned()])), "names no message of the batch"),
+        (|_| Ok(r#"{"batchItemFailures":[{}]}"#.into()), "names no message of the batch"),
+    ];
+    for (answer, text) in answers {
+        let (_directory, cloud) = lake().await;
+        let calls = Calls::default();
+        let options = Options { receives_max: 2, ..Options::default() };
+        let dispatcher = Dispatcher::start(&cloud, one("in/", calls.answering(answer)), options).unwrap();
+        put(&cloud, "in/1", "").await;
+        let report = dispatcher.wait_until_quiet().await;
+        assert_eq!(calls.keys(), ["in/1"; 2]);
+        let error = report.dead_letters[0].error.clone().unwrap();
+        assert!(error.contains(text), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_answer_acknowledges_the_batch() {
+    for answer in ["", "null", "{}", r#"{"batchItemFailures":null}"#, r#"{"batchItemFailures":[]}"#] {
+        let (_directory, cloud) = lake().await;
+        let calls = Calls::default();
+        let handler = calls.answering(move |_| Ok(answer.into()));
+        let dispatcher = Dispatcher::start(&cloud, one("in/", handler), Options::default()).unwrap();
+        put(&cloud, "in/1", "").await;
+        assert!(dispatcher.wait_until_quiet().await.dead_letters.is_empty());
+        assert_eq!(calls.keys(), ["in/1"], "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_event_is_delivered_as_often_as_asked() {
+    let (_directory, cloud) = lake().await;
+    let calls = Calls::default();
+    let options = Options { duplicate: 3, ..Options::default() };
+    let dispatcher = Dispatcher::start(&cloud, one("in/", calls.succeeding()), options).unwrap();
+    put(&cloud, "in/1", "").await;
+    let report = dispatcher.wait_until_quiet().await;
+    assert_eq!(calls.keys(), ["in/1"; 3]);
+    let ids: BTreeSet<_> = calls.batches().into_iter().flatten().map(|(id, _)| id).collect();
+    assert_eq!(ids.len(), 3, "each is a message of its own");
+    assert_eq!(report.events, 3);
+}
+
+#[tokio::test]
+async fn a_shuffled_order_is_the_seeds() {
+    let order = async |seed: Option<u64>| {
+        let (_directory, cloud) = lake().await;
+        let (calls, gate, started) = (Calls::default(), Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+        let mut subscriptions = one("in/", gated(calls.succeeding(), &gate, &started));
+        subscriptions[0].concurrency = 1;
+        subscriptions[0].batch_size = 3;
+        let dispatcher =
+            Dispatcher::start(&cloud, subscriptions, Options { shuffle: seed, ..Options::default() }).unwrap();
+        put(&cloud, "in/first", "").await;
+        started.acquire().await.unwrap().forget();
+        for number in 0..12 {
+            put(&cloud, &format!("in/{number:02}"), "").await;
+        }
+        gate.add_permits(5);
+        dispatcher.wait_until_quiet().await;
+        calls.keys()
+    };
+    let in_order = order(None).await;
+    assert!(in_order[1..].is_sorted());
+    assert_eq!(order(Some(7)).await, order(Some(7)).await);
+    assert_ne!(order(Some(7)).await, in_order);
+    assert_ne!(order(Some(7)).await, order(Some(8)).await);
+}
+
+#[tokio::test]
+async fn a_refused_put_wakes_nobody() {
+    let (_directory, cloud) = lake().await;
+    let calls = Calls::default();
+    let dispatcher = Dispatcher::start(&cloud, one("in/", calls.succeeding()), Options::default()).unwrap();
+    put(&cloud, "in/1", "first").await;
+    let (status, _) = send(&cloud, "PUT", "lake/in/1", &[("if-none-match", "*")], "second").await;
+    assert_eq!(status, 412);
+    let report = dispatcher.wait_until_quiet().await;
+    assert_eq!((report.events, calls.keys()), (1, vec!["in/1".to_owned()]));
+}
+
+#[tokio::test]
+async fn a_start_that_cannot_work_is_refused() {
+    let (_directory, cloud) = lake().await;
+    let calls = Calls::default();
+    let start = |subscriptions, options| Dispatcher::start(&cloud, subscriptions, options);
+    let twice = [one("a/", calls.succeeding()), one("b/", calls.succeeding())].concat();
+    assert!(matches!(start(twice, Options::default()), Err(DispatchError::Invalid { .. })));
+    let mut idle = one("a/", calls.succeeding());
+    idle[0].concurrency = 0;
+    assert!(matches!(start(idle, Options::default()), Err(DispatchError::Invalid { .. })));
+    let never = Options { duplicate: 0, ..Options::default() };
+    assert!(matches!(start(one("a/", calls.succeeding()), never), Err(DispatchError::Options("duplicate"))));
+
+    let dispatcher = start(one("a/", calls.succeeding()), Options::default()).unwrap();
+    assert!(matches!(start(one("a/", calls.succeeding()), Options::default()), Err(DispatchError::AlreadyStarted)));
+    dispatcher.stop().await;
+    start(one("a/", calls.succeeding()), Options::default()).unwrap().stop().await;
+}
+
+#[tokio::test]
+async fn a_listener_hears_of_an_object_before_any_function_is_woken_by_it() {
+    let (_directory, cloud) = lake().await;
+    let calls = Calls::default();
+    let dispatcher = Dispatcher::start(&cloud, one("in/", calls.succeeding()), Options::default()).unwrap();
+    let (progress, pending) = (dispatcher.progress(), Arc::new(std::sync::Mutex::new(Vec::new())));
+    let remember = Arc::clone(&pending);
+    cloud.on_stored(move |_, _| remember.lock().unwrap().push(progress.borrow().pending));
+    put(&cloud, "in/1", "").await;
+    assert_eq!(*pending.lock().unwrap(), [0]);
+    assert_eq!(dispatcher.wait_until_quiet().await.events, 1);
+}

@@ -1,0 +1,138 @@
+//! What is owed stays owed, until it is acknowledged.
+
+use crate::support::{Calls, create_bucket, failures, gated, key, lake, one, put, send};
+use emulator::{Cloud, Dispatcher, Handler, Options};
+use futures::FutureExt;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+fn journal(directory: &Path) -> String {
+    std::fs::read_to_string(directory.join(".stedi/events")).unwrap_or_default()
+}
+
+/// A runtime that is dropped with all its tasks is as near to a killed process as a test can come.
+#[test]
+fn what_was_not_acknowledged_is_owed_at_the_next_start() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let calls = Calls::default();
+    let killed = runtime();
+    killed.block_on(async {
+        let cloud = Cloud::open(directory.path()).unwrap();
+        create_bucket(&cloud).await;
+        let (gate, started) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+        let mut subscriptions = one("in/", gated(calls.succeeding(), &gate, &started));
+        subscriptions[0].concurrency = 1;
+        let dispatcher = Dispatcher::start(&cloud, subscriptions, Options::default()).unwrap();
+        put(&cloud, "in/done", "").await;
+        gate.add_permits(1);
+        dispatcher.wait_until_quiet().await;
+        started.acquire().await.unwrap().forget();
+        put(&cloud, "in/handled", "").await;
+        started.acquire().await.unwrap().forget();
+        for key in ["in/queued", "in/deleted", "elsewhere"] {
+            put(&cloud, key, "").await;
+        }
+        assert!(!journal(directory.path()).contains("elsewhere"));
+    });
+    drop(killed);
+
+    runtime().block_on(async {
+        let cloud = Cloud::open(directory.path()).unwrap();
+        send(&cloud, "DELETE", "lake/in/deleted", &[], "").await;
+        let again = Calls::default();
+        let dispatcher = Dispatcher::start(&cloud, one("in/", again.succeeding()), Options::default()).unwrap();
+        let report = dispatcher.wait_until_quiet().await;
+        assert_eq!(calls.keys(), ["in/done"]);
+        assert_eq!(again.keys(), ["in/handled", "in/queued"]);
+        assert_eq!(report.events, 2);
+        dispatcher.stop().await;
+        let dispatcher = Dispatcher::start(&cloud, one("in/", again.succeeding()), Options::default()).unwrap();
+        assert_eq!(dispatcher.wait_until_quiet().await.events, 0);
+    });
+}
+
+#[tokio::test]
+async fn a_stopped_dispatcher_lets_go_of_the_lake() {
+    let (directory, cloud) = lake().await;
+    // A function that can put objects holds the cloud, and the cloud its dispatcher: stop has to untie that.
+    let writer = cloud.clone();
+    let handler: Handler = Arc::new(move |_| {
+        let _writer = writer.clone();
+        async { Ok(String::new()) }.boxed()
+    });
+    let dispatcher = Dispatcher::start(&cloud, one("in/", handler), Options::default()).unwrap();
+    put(&cloud, "in/1", "").await;
+    dispatcher.wait_until_quiet().await;
+    dispatcher.stop().await;
+    drop(cloud);
+    Cloud::open(directory.path()).unwrap();
+}
+
+/// The journal is written before the object: a process killed between the two owes an event of an object that may be
+/// an older version, or missing.
+#[tokio::test]
+async fn a_put_killed_before_its_rename_owes_an_event_at_most() {
+    let (directory, cloud) = lake().await;
+    put(&cloud, "in/older", "").await;
+    let lines = "{\"Owed\":[7,\"lake\",\"in/older\"]}\n{\"Owed\":[8,\"lake\",\"in/missing\"]}\n{\"Owed\":[9,\"la";
+    std::fs::write(directory.path().join(".stedi/events"), lines).unwrap();
+    let calls = Calls::default();
+    let dispatcher = Dispatcher::start(&cloud, one("in/", calls.succeeding()), Options::default()).unwrap();
+    dispatcher.wait_until_quiet().await;
+    assert_eq!(calls.keys(), ["in/older"]);
+    dispatcher.stop().await;
+    assert!(!journal(directory.path()).contains("missing\"]}\n{\"Owed"));
+}
+
+#[tokio::test]
+async fn stop_lets_the_call_under_way_finish_and_keeps_the_rest() {
+    let (directory, cloud) = lake().await;
+    let (calls, gate, started) = (Calls::default(), Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let mut subscriptions = one("in/", gated(calls.succeeding(), &gate, &started));
+    subscriptions[0].concurrency = 1;
+    let dispatcher = Dispatcher::start(&cloud, subscriptions, Options::default()).unwrap();
+    put(&cloud, "in/1", "").await;
+    started.acquire().await.unwrap().forget();
+    put(&cloud, "in/2", "").await;
+    let stopping = tokio::spawn(dispatcher.stop());
+    // The runtime has one thread: yielding lets the stop begin before the gate opens.
+    tokio::task::yield_now().await;
+    gate.add_permits(1);
+    let report = stopping.await.unwrap();
+    assert_eq!((report.events, calls.keys()), (1, vec!["in/1".to_owned()]));
+    assert!(journal(directory.path()).contains("in/2"));
+}
+
+#[tokio::test]
+async fn a_message_that_always_fails_is_a_dead_letter_and_the_others_are_done() {
+    let (directory, cloud) = lake().await;
+    let calls = Calls::default();
+    let bad = |batch: &[(String, serde_json::Value)]| {
+        let bad: Vec<_> =
+            batch.iter().filter(|(_, record)| key(record) == "in/bad").map(|(id, _)| id.clone()).collect();
+        Ok(failures(&bad))
+    };
+    let dispatcher = Dispatcher::start(&cloud, one("in/", calls.answering(bad)), Options::default()).unwrap();
+    for name in ["in/1", "in/bad", "in/2"] {
+        put(&cloud, name, "").await;
+    }
+    let report = dispatcher.wait_until_quiet().await;
+    let [dead] = &report.dead_letters[..] else { panic!("one dead letter: {report:?}") };
+    assert_eq!((dead.function.as_str(), dead.bucket.as_str(), dead.key.as_str()), ("function", "lake", "in/bad"));
+    assert_eq!((dead.receives, &dead.error), (5, &None));
+    assert_eq!((report.events, report.deliveries), (3, 7));
+    dispatcher.stop().await;
+
+    // A dead letter stays owed: the next start delivers it again, and nothing else.
+    let again = Calls::default();
+    let dispatcher = Dispatcher::start(&cloud, one("in/", again.succeeding()), Options::default()).unwrap();
+    dispatcher.wait_until_quiet().await;
+    assert_eq!(again.keys(), ["in/bad"]);
+    dispatcher.stop().await;
+    let dispatcher = Dispatcher::start(&cloud, one("in/", again.succeeding()), Options::default()).unwrap();
+    dispatcher.wait_until_quiet().await;
+    assert_eq!(again.keys(), ["in/bad"]);
+    assert!(!journal(directory.path()).contains("in/bad"));
+}

@@ -1,0 +1,140 @@
+//! Puts objects as any client would, over the in-process wire, and gives functions that remember what they were told.
+
+use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector};
+use aws_smithy_runtime_api::http::Request;
+use aws_smithy_types::body::SdkBody;
+use emulator::{Cloud, Handler, Subscription};
+use futures::FutureExt;
+use serde_json::Value;
+use std::sync::{Arc, Mutex};
+use tokio::sync::Semaphore;
+
+/// Sends a request over the in-process wire; status and body.
+pub(crate) async fn send(
+    cloud: &Cloud,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> (u16, String) {
+    let mut request = Request::new(SdkBody::from(body));
+    request.set_method(method).unwrap();
+    request.set_uri(format!("http://localhost/{path}")).unwrap();
+    for (name, value) in headers {
+        request.headers_mut().insert(name.to_string(), value.to_string());
+    }
+    let response = connector(cloud).call(request).await.unwrap();
+    let status = response.status().as_u16();
+    let body = http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+fn connector(cloud: &Cloud) -> SharedHttpConnector {
+    use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnectorSettings};
+    use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
+    let components = RuntimeComponentsBuilder::for_tests().build().unwrap();
+    cloud.http_client().http_connector(&HttpConnectorSettings::builder().build(), &components)
+}
+
+/// Stores an object in the bucket `lake`.
+pub(crate) async fn put(cloud: &Cloud, key: &str, body: &str) {
+    let (status, answer) = send(cloud, "PUT", &format!("lake/{key}"), &[], body).await;
+    assert_eq!(status, 200, "{answer}");
+}
+
+/// Creates the bucket `lake`.
+pub(crate) async fn create_bucket(cloud: &Cloud) {
+    let (status, answer) = send(cloud, "PUT", "lake", &[], "").await;
+    assert_eq!(status, 200, "{answer}");
+}
+
+/// The messages of one call: id and S3 record.
+pub(crate) type Batch = Vec<(String, Value)>;
+
+/// The batches that a function was called with, each as the messages' ids and decoded S3 records.
+#[derive(Clone, Default)]
+pub(crate) struct Calls(Arc<Mutex<Vec<Batch>>>);
+
+impl Calls {
+    /// A function that remembers its calls and answers what `answer` says to a batch.
+    pub(crate) fn answering(
+        &self,
+        answer: impl Fn(&[(String, Value)]) -> Result<String, String> + Send + Sync + 'static,
+    ) -> Handler {
+        let calls = self.clone();
+        let answer = Arc::new(answer);
+        Arc::new(move |event| {
+            let (calls, answer) = (calls.clone(), Arc::clone(&answer));
+            async move {
+                let batch = records(&event);
+                calls.0.lock().unwrap().push(batch.clone());
+                answer(&batch)
+            }
+            .boxed()
+        })
+    }
+
+    /// A function that remembers its calls and succeeds.
+    pub(crate) fn succeeding(&self) -> Handler {
+        self.answering(|_| Ok(r#"{"batchItemFailures":[]}"#.into()))
+    }
+
+    pub(crate) fn batches(&self) -> Vec<Batch> {
+        self.0.lock().unwrap().clone()
+    }
+
+    /// The keys of all messages of all calls, in order.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        self.batches().iter().flatten().map(|(_, record)| key(record)).collect()
+    }
+}
+
+/// The messages of an SQS event: id and S3 record.
+pub(crate) fn records(event: &str) -> Batch {
+    let event: Value = serde_json::from_str(event).unwrap();
+    let record = |message: &Value| {
+        let body: Value = serde_json::from_str(message["body"].as_str().unwrap()).unwrap();
+        let records = body["Records"].as_array().unwrap();
+        assert_eq!(records.len(), 1);
+        (message["messageId"].as_str().unwrap().to_owned(), records[0].clone())
+    };
+    event["Records"].as_array().unwrap().iter().map(record).collect()
+}
+
+/// The object's key as the event has it.
+pub(crate) fn key(record: &Value) -> String {
+    record["s3"]["object"]["key"].as_str().unwrap().to_owned()
+}
+
+/// A batch response that names these messages.
+pub(crate) fn failures<'a>(ids: impl IntoIterator<Item = &'a String>) -> String {
+    let ids: Vec<_> = ids.into_iter().map(|id| serde_json::json!({"itemIdentifier": id})).collect();
+    serde_json::json!({"batchItemFailures": ids}).to_string()
+}
+
+/// An empty lake with the bucket `lake`.
+pub(crate) async fn lake() -> (tempfile::TempDir, Cloud) {
+    let directory = tempfile::tempdir().unwrap();
+    let cloud = Cloud::open(directory.path()).unwrap();
+    create_bucket(&cloud).await;
+    (directory, cloud)
+}
+
+/// One function below one prefix.
+pub(crate) fn one(prefix: &str, handler: Handler) -> Vec<Subscription> {
+    vec![Subscription::new("function", "lake", [prefix], handler)]
+}
+
+/// A function that waits until it is let through.
+pub(crate) fn gated(inner: Handler, gate: &Arc<Semaphore>, started: &Arc<Semaphore>) -> Handler {
+    let (gate, started) = (Arc::clone(gate), Arc::clone(started));
+    Arc::new(move |event| {
+        let (inner, gate, started) = (Arc::clone(&inner), Arc::clone(&gate), Arc::clone(&started));
+        async move {
+            started.add_permits(1);
+            gate.acquire().await.unwrap().forget();
+            inner(event).await
+        }
+        .boxed()
+    })
+}

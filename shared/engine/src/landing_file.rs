@@ -1,0 +1,48 @@
+//! Reads a landing file from S3, in bounded memory.
+
+use formats::landing::{Collect, LandingReader, Undecodable};
+use formats::quarantine::{HEAD_BYTES_MAX, Quarantine};
+use model::layout::ObjectLocation;
+use store::{Store, StoreError};
+
+/// A landing file in one version.
+pub struct LandingFile<C> {
+    /// The version.
+    pub etag: String,
+    /// Its records; none if it cannot be decoded as a whole.
+    pub records: C,
+    /// What was rejected of it.
+    pub quarantine: Quarantine,
+    /// Why it cannot be decoded as a whole, if so.
+    pub undecodable: Option<Undecodable>,
+}
+
+/// Reads the file at `location`; none if there is none, or if it is archived.
+pub async fn read<C: Collect + Default>(
+    store: &Store,
+    location: &ObjectLocation,
+) -> Result<Option<LandingFile<C>>, StoreError> {
+    let Some((etag, mut body)) = store.open(location).await? else { return Ok(None) };
+    let mut reader = Ok(LandingReader::new(C::default()));
+    let mut head = Vec::new();
+    let mut bytes = 0;
+    while let Some(chunk) = body.chunk().await? {
+        let room = HEAD_BYTES_MAX - head.len();
+        head.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        bytes += chunk.len() as u64;
+        // Once it cannot be decoded, only its size still matters.
+        if let Ok(Err(undecodable)) = reader.as_mut().map(|reader| reader.push(&chunk)) {
+            reader = Err(undecodable);
+        }
+    }
+    let landed = match reader.and_then(LandingReader::finish) {
+        Ok((records, quarantine)) => LandingFile { etag, records, quarantine, undecodable: None },
+        Err(undecodable) => LandingFile {
+            etag,
+            records: C::default(),
+            quarantine: Quarantine::whole_file(undecodable.name(), undecodable.to_string(), location, &head, bytes),
+            undecodable: Some(undecodable),
+        },
+    };
+    Ok(Some(landed))
+}

@@ -1,0 +1,249 @@
+//! Arrow and Parquet, byte-stable: the same rows and metadata give the same bytes.
+
+use crate::Corrupt;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int32Type, Int64Type};
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
+use bytes::Bytes;
+use model::table::{ColumnType, Table};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::{ArrowWriter, ProjectionMask};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{KeyValue, ParquetMetaDataReader, SortingColumn};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// How many rows are turned into columns at a time.
+pub const BATCH_ROWS: usize = 64 << 10;
+
+/// Something of ours in the footer of a Parquet file: name and text.
+pub type Metadata = BTreeMap<String, String>;
+
+/// The Arrow schema of a table, without the columns of its partition.
+pub fn schema(table: Table) -> SchemaRef {
+    let fields = table.columns().iter().map(|column| {
+        let kind = match column.kind {
+            ColumnType::String => DataType::Utf8,
+            ColumnType::BigInt => DataType::Int64,
+            ColumnType::Int => DataType::Int32,
+            ColumnType::Double => DataType::Float64,
+            ColumnType::Boolean => DataType::Boolean,
+        };
+        Field::new(column.name, kind, column.nullable)
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// A batch of rows of `table` from its columns.
+pub fn batch(table: Table, columns: Vec<ArrayRef>) -> Result<RecordBatch, ArrowError> {
+    RecordBatch::try_new(schema(table), columns)
+}
+
+/// The Parquet file of `table` that holds `batches`, sorted by `sorted_by`, with `metadata` in its footer.
+pub fn encode(
+    table: Table,
+    sorted_by: &str,
+    batches: impl IntoIterator<Item = Result<RecordBatch, ArrowError>>,
+    metadata: &Metadata,
+) -> Result<Bytes, ParquetError> {
+    encode_behind(&[], table, sorted_by, &[], batches, metadata)
+}
+
+/// As [`encode`], with `front` behind its first four bytes, before all rows, and the columns named `plain` as they are:
+/// larger, and read at once.
+pub(crate) fn encode_behind(
+    front: &[u8],
+    table: Table,
+    sorted_by: &str,
+    plain: &[&str],
+    batches: impl IntoIterator<Item = Result<RecordBatch, ArrowError>>,
+    metadata: &Metadata,
+) -> Result<Bytes, ParquetError> {
+    let schema = schema(table);
+    let sorted = schema.fields().iter().position(|field| field.name() == sorted_by);
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_sorting_columns(
+            sorted.map(|i| vec![SortingColumn { column_idx: i as i32, descending: false, nulls_first: false }]),
+        )
+        .set_key_value_metadata(Some(
+            metadata.iter().map(|(name, text)| KeyValue::new(name.clone(), text.clone())).collect(),
+        ));
+    if sorted.is_some_and(|i| schema.field(i).data_type() == &DataType::Int64) {
+        let path = ColumnPath::from(sorted_by);
+        properties = properties
+            .set_column_dictionary_enabled(path.clone(), false)
+            .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+    }
+    for column in plain.iter().copied().map(ColumnPath::from) {
+        properties = properties
+            .set_column_dictionary_enabled(column.clone(), false)
+            .set_column_compression(column, Compression::UNCOMPRESSED);
+    }
+    let options = ArrowWriterOptions::new().with_properties(properties.build()).with_skip_arrow_metadata(true);
+    let mut writer = ArrowWriter::try_new_with_options(Vec::new(), schema, options)?;
+    writer.write_all(front)?;
+    for batch in batches {
+        writer.write(&batch?)?;
+    }
+    Ok(writer.into_inner()?.into())
+}
+
+/// A Parquet file of the lake, its footer read.
+pub struct Decoder {
+    bytes: Bytes,
+    footer: ArrowReaderMetadata,
+}
+
+impl Decoder {
+    /// Reads the footer of a file that should be `expected`.
+    pub fn new(bytes: Bytes, expected: &'static str) -> Result<Self, Corrupt> {
+        let footer = undamaged(expected, || ArrowReaderMetadata::load(&bytes, ArrowReaderOptions::new()))?;
+        Ok(Self { footer, bytes })
+    }
+
+    /// The number of rows.
+    pub fn rows(&self) -> u64 {
+        self.footer.metadata().file_metadata().num_rows().unsigned_abs()
+    }
+
+    /// The text that the footer holds by `name`.
+    pub fn metadata(&self, name: &str) -> Option<&str> {
+        let pairs = self.footer.metadata().file_metadata().key_value_metadata()?;
+        pairs.iter().find(|pair| pair.key == name)?.value.as_deref()
+    }
+
+    /// The rows, in batches of [`BATCH_ROWS`].
+    pub fn batches(&self, table: Table) -> Result<impl Iterator<Item = Result<RecordBatch, Corrupt>> + use<>, Corrupt> {
+        self.read(schema(table), ProjectionMask::all(), table)
+    }
+
+    /// As [`Self::batches`], of nothing but the columns at these places of the schema.
+    pub(crate) fn columns(
+        &self,
+        table: Table,
+        columns: &[usize],
+    ) -> Result<impl Iterator<Item = Result<RecordBatch, Corrupt>> + use<>, Corrupt> {
+        let schema = schema(table).project(columns).map_err(|error| Corrupt::new(table.name(), error))?;
+        let mask = ProjectionMask::roots(self.footer.parquet_schema(), columns.iter().copied());
+        self.read(Arc::new(schema), mask, table)
+    }
+
+    fn read(
+        &self,
+        schema: SchemaRef,
+        mask: ProjectionMask,
+        table: Table,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch, Corrupt>> + use<>, Corrupt> {
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.bytes.clone(), self.footer.clone());
+        let builder = builder.with_projection(mask).with_batch_size(BATCH_ROWS);
+        let mut reader = undamaged(table.name(), || builder.build())?;
+        let mut next = move || {
+            let Some(batch) = reader.next().transpose()? else { return Ok(None) };
+            RecordBatch::try_new(schema.clone(), batch.columns().to_vec()).map(Some)
+        };
+        let mut sound = true;
+        Ok(std::iter::from_fn(move || {
+            let batch = sound.then(|| undamaged(table.name(), &mut next))?;
+            sound = batch.is_ok();
+            batch.transpose()
+        }))
+    }
+}
+
+/// What the last bytes of a Parquet file tell of its rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tail {
+    /// How many there are.
+    Rows(u64),
+    /// Nothing: so many of the last bytes are needed.
+    Needs(u64),
+}
+
+/// How many rows a file of `size` bytes has that ends in `tail`, and should be `expected`.
+pub fn rows_by_tail(tail: &Bytes, size: u64, expected: &'static str) -> Result<Tail, Corrupt> {
+    undamaged(expected, || {
+        let mut reader = ParquetMetaDataReader::new();
+        match reader.try_parse_sized(tail, size) {
+            Ok(()) => Ok(Tail::Rows(reader.finish()?.file_metadata().num_rows().unsigned_abs())),
+            Err(ParquetError::NeedMoreData(needed)) if (needed as u64) <= size => Ok(Tail::Needs(needed as u64)),
+            Err(error) => Err(error),
+        }
+    })
+}
+
+/// What is read of an object. The parquet crate meets some damage with a panic rather than with an error; what it was
+/// reading with is not used again after either.
+fn undamaged<T, E: std::fmt::Display>(
+    expected: &'static str,
+    read: impl FnOnce() -> Result<T, E>,
+) -> Result<T, Corrupt> {
+    match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(read) => read.map_err(|error| Corrupt::new(expected, error)),
+        Err(_) => Err(Corrupt::new(expected, "it is damaged")),
+    }
+}
+
+/// The text at place `i` of a batch of our schema.
+pub fn text_at(batch: &RecordBatch, i: usize, row: usize) -> Option<&str> {
+    let column = batch.column(i).as_string::<i32>();
+    column.is_valid(row).then(|| column.value(row))
+}
+
+/// The 64-bit integer at place `i` of a batch of our schema.
+pub fn bigint_at(batch: &RecordBatch, i: usize, row: usize) -> Option<i64> {
+    let column = batch.column(i).as_primitive::<Int64Type>();
+    column.is_valid(row).then(|| column.value(row))
+}
+
+/// The 32-bit integer at place `i` of a batch of our schema.
+pub fn int_at(batch: &RecordBatch, i: usize, row: usize) -> i32 {
+    batch.column(i).as_primitive::<Int32Type>().value(row)
+}
+
+/// The float at place `i` of a batch of our schema.
+pub fn double_at(batch: &RecordBatch, i: usize, row: usize) -> f64 {
+    batch.column(i).as_primitive::<Float64Type>().value(row)
+}
+
+/// The truth value at place `i` of a batch of our schema.
+pub fn boolean_at(batch: &RecordBatch, i: usize, row: usize) -> bool {
+    batch.column(i).as_boolean().value(row)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+
+    use super::*;
+
+    #[test]
+    fn rows_are_told_by_the_end_of_a_file() {
+        let table = Table::MachineLearningCurated;
+        let schema = schema(table);
+        let columns = schema.fields().iter().map(|field| -> ArrayRef {
+            match field.data_type() {
+                DataType::Int64 => Arc::new(arrow_array::Int64Array::from(vec![1; 3])),
+                DataType::Int32 => Arc::new(arrow_array::Int32Array::from(vec![1; 3])),
+                DataType::Float64 => Arc::new(arrow_array::Float64Array::from(vec![1.0; 3])),
+                _ => Arc::new(arrow_array::BooleanArray::from(vec![true; 3])),
+            }
+        });
+        let columns = columns.collect();
+        let file = encode(table, "sensorreadingtime", [batch(table, columns)], &Metadata::new()).unwrap();
+        let size = file.len() as u64;
+        let tail = |bytes: u64| rows_by_tail(&file.slice((size - bytes) as usize..), size, "a table");
+        assert_eq!(tail(size).unwrap(), Tail::Rows(3));
+        let Tail::Needs(footer) = tail(8).unwrap() else { panic!("8 bytes hold no footer") };
+        assert_eq!(tail(footer).unwrap(), Tail::Rows(3));
+        rows_by_tail(&file.slice(..100), 100, "a table").unwrap_err();
+        rows_by_tail(&Bytes::new(), 0, "a table").unwrap_err();
+    }
+}

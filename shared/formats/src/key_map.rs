@@ -1,0 +1,172 @@
+//! A number for each of many keys, as compact bytes in which one is found without reading them all.
+
+use crate::Corrupt;
+use bytes::Bytes;
+use model::hash::KeyHash;
+use std::collections::BTreeMap;
+
+const KEY_BYTES: usize = 16;
+const ENTRY_BYTES: usize = KEY_BYTES + 8;
+
+type Entry = [u8; ENTRY_BYTES];
+
+/// About so many entries have one prefix,
+const ENTRIES_A_PREFIX: usize = 8;
+/// unless there are very many.
+const PREFIX_BITS_MAX: u32 = 16;
+
+/// Keys in order, each with a number. As bytes: the entries one after the other, each of 16 bytes of the key's hash and 8
+/// of the number, big-endian.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeyMap {
+    entries: Bytes,
+    /// So many bits all hashes have in common.
+    common: u32,
+    /// For each prefix of what follows in a hash where the entries with it start, and at last where they all end. Hashes are
+    /// spread evenly, so each has few.
+    starts: Vec<u32>,
+}
+
+impl Default for KeyMap {
+    fn default() -> Self {
+        Self::of(Bytes::new())
+    }
+}
+
+impl KeyMap {
+    /// Reads them from their bytes, which `what` holds.
+    pub(crate) fn decode(bytes: Bytes, what: &'static str) -> Result<Self, Corrupt> {
+        let (entries, rest) = bytes.as_chunks();
+        if !rest.is_empty() {
+            return Err(Corrupt::new(
+                what,
+                format!("it has {} bytes, expected {ENTRY_BYTES} for each key", bytes.len()),
+            ));
+        }
+        if !entries.is_sorted_by(|a, b| key_of(a) < key_of(b)) {
+            return Err(Corrupt::new(what, "its keys are not in order"));
+        }
+        Ok(Self::of(bytes))
+    }
+
+    /// Those of bytes that are well made.
+    fn of(bytes: Bytes) -> Self {
+        let (entries, _) = bytes.as_chunks::<ENTRY_BYTES>();
+        let bits = (entries.len() / ENTRIES_A_PREFIX).checked_ilog2().map_or(0, |bits| bits + 1).min(PREFIX_BITS_MAX);
+        let ends = entries.first().zip(entries.last());
+        let common = ends.map_or(0, |(first, last)| (number_of(first) ^ number_of(last)).leading_zeros());
+        let mut starts = Vec::with_capacity((1 << bits) + 1);
+        for (place, entry) in (0..).zip(entries) {
+            starts.resize(starts.len().max(prefix(number_of(entry), common, bits) + 1), place);
+        }
+        starts.resize((1 << bits) + 1, entries.len() as u32);
+        Self { common, starts, entries: bytes }
+    }
+
+    /// Their bytes.
+    pub(crate) fn encode(&self) -> Bytes {
+        self.entries.clone()
+    }
+
+    /// The number of a key.
+    pub(crate) fn get(&self, key: KeyHash) -> Option<u64> {
+        let wanted = u128::from_be_bytes(key.bytes());
+        // There is one more than there are prefixes.
+        let prefix = prefix(wanted, self.common, (self.starts.len() - 1).ilog2());
+        let (start, end) = (self.starts[prefix] as usize, self.starts[prefix + 1] as usize);
+        let entries = &self.entries()[start..end];
+        let at = entries.binary_search_by_key(&wanted, number_of).ok()?;
+        Some(decoded(&entries[at]).1)
+    }
+
+    /// All keys, in order, with their numbers.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (KeyHash, u64)> {
+        self.entries().iter().map(decoded)
+    }
+
+    /// These, but other numbers, or none, for some keys.
+    pub(crate) fn with(&self, changes: &BTreeMap<KeyHash, Option<u64>>) -> Self {
+        let kept = self.iter().filter(|(key, _)| !changes.contains_key(key));
+        let new = changes.iter().filter_map(|(key, number)| Some((*key, (*number)?)));
+        let mut entries: Vec<_> = kept.chain(new).collect();
+        // Two sorted runs, which a stable sort merges.
+        entries.sort_by_key(|(key, _)| *key);
+        let mut bytes = Vec::with_capacity(entries.len() * ENTRY_BYTES);
+        for (key, number) in entries {
+            bytes.extend(key.bytes());
+            bytes.extend(number.to_be_bytes());
+        }
+        Self::of(bytes.into())
+    }
+
+    fn entries(&self) -> &[Entry] {
+        self.entries.as_chunks().0
+    }
+}
+
+/// The bits of a hash that follow those in common.
+fn prefix(hash: u128, common: u32, bits: u32) -> usize {
+    let rest = hash.checked_shl(common).unwrap_or(0);
+    rest.checked_shr(u128::BITS - bits).unwrap_or(0) as usize
+}
+
+/// A key's hash, as a number.
+fn number_of(entry: &Entry) -> u128 {
+    entry.first_chunk().map_or(0, |key| u128::from_be_bytes(*key))
+}
+
+fn key_of(entry: &Entry) -> &[u8] {
+    &entry[..KEY_BYTES]
+}
+
+fn decoded(entry: &Entry) -> (KeyHash, u64) {
+    let (mut key, mut number) = ([0; KEY_BYTES], [0; ENTRY_BYTES - KEY_BYTES]);
+    key.copy_from_slice(key_of(entry));
+    number.copy_from_slice(&entry[KEY_BYTES..]);
+    (KeyHash::from_bytes(key), u64::from_be_bytes(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_survive_their_bytes_and_are_changed_and_removed() {
+        let key = |n: u8| KeyHash::of(&n.to_string());
+        let numbers = KeyMap::default().with(&(0..100).map(|n| (key(n), Some(u64::from(n)))).collect());
+        let numbers = numbers.with(&BTreeMap::from([(key(7), None), (key(8), Some(u64::MAX)), (key(200), Some(1))]));
+        let again = KeyMap::decode(numbers.encode(), "test").unwrap();
+        assert_eq!(again, numbers);
+        assert_eq!(again.iter().count(), 100);
+        for (n, number) in [(7, None), (8, Some(u64::MAX)), (9, Some(9)), (200, Some(1)), (201, None)] {
+            assert_eq!(again.get(key(n)), number, "{n}");
+        }
+    }
+
+    #[test]
+    fn keys_are_found_however_they_are_spread() {
+        // Many of one beginning, and few of others.
+        let key = |n: u128| KeyHash::from_bytes(((n % 500) << (n % 3 * 57)).to_be_bytes());
+        for many in [0, 1, 2, 3, 10, 1_000] {
+            let changes: BTreeMap<_, _> = (0..many).map(|n| (key(n * 7), Some(n as u64))).collect();
+            let numbers = KeyMap::default().with(&changes);
+            for n in 0..2_000 {
+                let expected = changes.get(&key(n)).copied().flatten();
+                assert_eq!(numbers.get(key(n)), expected, "{many} {n}");
+            }
+            for extreme in [[0; KEY_BYTES], [0xff; KEY_BYTES]].map(KeyHash::from_bytes) {
+                assert_eq!(numbers.get(extreme), changes.get(&extreme).copied().flatten());
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_cut_or_out_of_order_are_refused() {
+        let bytes = KeyMap::default().with(&["a", "b"].map(|key| (KeyHash::of(key), Some(1))).into()).encode();
+        assert!(KeyMap::decode(bytes.slice(1..), "test").is_err());
+        let swapped = [&bytes[ENTRY_BYTES..], &bytes[..ENTRY_BYTES]].concat();
+        assert!(KeyMap::decode(swapped.into(), "test").is_err());
+        let twice = [&bytes[..ENTRY_BYTES], &bytes[..ENTRY_BYTES]].concat();
+        assert!(KeyMap::decode(twice.into(), "test").is_err());
+    }
+}

@@ -1,0 +1,328 @@
+//! The fields of one record, and what they may hold.
+
+use super::Collect;
+use model::time::{BadTime, believable};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+/// The most fields a record of the lake has.
+pub(super) const FIELDS_MAX: usize = 10;
+
+/// Why a record or a piece of text is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// It is not JSON.
+    NotJson,
+    /// It is JSON, but not an object.
+    NotAnObject,
+    /// The record is longer than is read.
+    RecordTooLong,
+    /// The file ends within a JSON array: it may have lost rows.
+    ArrayNotClosed,
+    /// A field occurs twice; which one is meant would be a guess.
+    DuplicateField,
+    /// A field that must be there is absent, null or empty.
+    MissingField,
+    /// A field that holds text is neither a string nor a number.
+    NotText,
+    /// A field that holds an integer is none, or does not fit.
+    NotAnInteger,
+    /// A field that holds a number is none, or is not finite.
+    NotANumber,
+    /// A time is given in seconds.
+    TimeInSeconds,
+    /// A time lies outside of the years 2000 to 2099.
+    TimeOutOfRange,
+}
+
+impl Reason {
+    /// The reason as receipts, metrics and quarantine files name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotJson => "not_json",
+            Self::NotAnObject => "not_an_object",
+            Self::RecordTooLong => "record_too_long",
+            Self::ArrayNotClosed => "array_not_closed",
+            Self::DuplicateField => "duplicate_field",
+            Self::MissingField => "missing_field",
+            Self::NotText => "not_text",
+            Self::NotAnInteger => "not_an_integer",
+            Self::NotANumber => "not_a_number",
+            Self::TimeInSeconds => "time_in_seconds",
+            Self::TimeOutOfRange => "time_out_of_range",
+        }
+    }
+}
+
+/// Why something of a landing file was rejected. Holds no value of the record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// The reason.
+    pub reason: Reason,
+    /// The field at fault, if it is one.
+    pub field: Option<&'static str>,
+}
+
+impl Rejection {
+    /// A rejection for `reason`.
+    pub fn of(reason: Reason) -> Self {
+        Self { reason, field: None }
+    }
+
+    fn at(reason: Reason, field: &'static str) -> Self {
+        Self { reason, field: Some(field) }
+    }
+}
+
+/// The fields of one record, by their place in the list of names they were read with.
+#[derive(Debug)]
+pub struct Fields<'a> {
+    names: &'static [&'static str],
+    /// The JSON text of each field's value; none if it is absent or null.
+    values: [Option<&'a str>; FIELDS_MAX],
+    flaw: Option<Rejection>,
+    object: bool,
+}
+
+impl<'a> Fields<'a> {
+    /// Reads the first JSON value of `text` with the field names of `C`, and says at which byte it ends.
+    pub(super) fn parse<C: Collect>(text: &'a [u8]) -> (Result<Self, serde_json::Error>, usize) {
+        let mut values = serde_json::Deserializer::from_slice(text).into_iter::<FieldsOf<'a, C>>();
+        let parsed = match values.next() {
+            Some(parsed) => parsed.map(|of| of.fields),
+            None => Ok(Fields::not_an_object(C::FIELDS)),
+        };
+        (parsed, values.byte_offset())
+    }
+
+    fn not_an_object(names: &'static [&'static str]) -> Self {
+        Self { names, values: [None; FIELDS_MAX], flaw: Some(Rejection::of(Reason::NotAnObject)), object: false }
+    }
+
+    /// The fields of an object whose values were found at their places: the JSON text of each, none if it is absent.
+    pub(super) fn of_object(names: &'static [&'static str], values: [Option<&'a str>; FIELDS_MAX]) -> Self {
+        Self { names, values, flaw: None, object: true }
+    }
+
+    /// The JSON text of each field that is there and not null.
+    pub(super) fn json(&self) -> impl Iterator<Item = (usize, &'a str)> {
+        self.values.into_iter().enumerate().filter_map(|(i, json)| Some((i, json?)))
+    }
+
+    /// Whether the value was an object at all.
+    pub(super) fn is_object(&self) -> bool {
+        self.object
+    }
+
+    /// What is wrong with the record before any field is looked at.
+    pub(super) fn flaw(&self) -> Option<Rejection> {
+        self.flaw.clone()
+    }
+
+    /// The text of field `i`; none if it is absent or null. A number stands for its own digits.
+    pub fn text(&self, i: usize) -> Result<Option<Cow<'a, str>>, Rejection> {
+        let Some(json) = self.values[i] else { return Ok(None) };
+        let text = match json.as_bytes().first() {
+            Some(b'"') => unquoted(json).ok_or_else(|| Rejection::at(Reason::NotText, self.names[i]))?,
+            Some(b'-' | b'0'..=b'9') => Cow::Borrowed(json),
+            _ => return Err(Rejection::at(Reason::NotText, self.names[i])),
+        };
+        Ok(Some(text))
+    }
+
+    /// The text of field `i`, which must be there and not blank.
+    pub fn required_text(&self, i: usize) -> Result<Cow<'a, str>, Rejection> {
+        self.text(i)?.filter(|text| !text.trim().is_empty()).ok_or_else(|| self.missing(i))
+    }
+
+    /// The finite number of field `i`, which must be there; in a string or not.
+    pub fn required_number(&self, i: usize) -> Result<f64, Rejection> {
+        let digits = self.digits(i, Reason::NotANumber)?.ok_or_else(|| self.missing(i))?;
+        let number = digits.parse().ok().filter(|number: &f64| number.is_finite());
+        number.ok_or_else(|| Rejection::at(Reason::NotANumber, self.names[i]))
+    }
+
+    /// The integer of field `i`; none if it is absent, null or an empty string. May be in a string or end in `.0`.
+    pub fn integer(&self, i: usize) -> Result<Option<i64>, Rejection> {
+        /// From here on not every integer is a float, so one that is written as a float may have been rounded.
+        const FLOAT_INTEGER_END: f64 = 9_007_199_254_740_992.0;
+        let Some(digits) = self.digits(i, Reason::NotAnInteger)? else { return Ok(None) };
+        if let Ok(integer) = digits.parse() {
+            return Ok(Some(integer));
+        }
+        let whole = digits.parse().ok().filter(|n: &f64| n.fract() == 0.0 && n.abs() < FLOAT_INTEGER_END);
+        whole.map(|n| Some(n as i64)).ok_or_else(|| Rejection::at(Reason::NotAnInteger, self.names[i]))
+    }
+
+    /// The integer of field `i`, which must be there and fit into 32 bits.
+    pub fn required_int(&self, i: usize) -> Result<i32, Rejection> {
+        let integer = self.integer(i)?.ok_or_else(|| self.missing(i))?;
+        integer.try_into().map_err(|_| Rejection::at(Reason::NotAnInteger, self.names[i]))
+    }
+
+    /// The time of field `i`, which must be there, in believable milliseconds since 1970.
+    pub fn required_time(&self, i: usize) -> Result<i64, Rejection> {
+        let time_ms = self.integer(i)?.ok_or_else(|| self.missing(i))?;
+        believable(time_ms).map_err(|bad| self.bad_time(i, bad))
+    }
+
+    /// The time of field `i`; none if it is absent, null or an empty string; 0 stays 0.
+    pub fn time(&self, i: usize) -> Result<Option<i64>, Rejection> {
+        match self.integer(i)? {
+            None | Some(0) => self.integer(i),
+            Some(time_ms) => believable(time_ms).map(Some).map_err(|bad| self.bad_time(i, bad)),
+        }
+    }
+
+    /// The characters of a number, out of its string if it is in one.
+    fn digits(&self, i: usize, otherwise: Reason) -> Result<Option<Cow<'a, str>>, Rejection> {
+        if let Some([b'-' | b'0'..=b'9', ..]) = self.values[i].map(str::as_bytes) {
+            // A JSON number: nothing else is in it.
+            return Ok(self.values[i].map(Cow::Borrowed));
+        }
+        let bad = || Rejection::at(otherwise, self.names[i]);
+        let Some(text) = self.text(i).map_err(|_| bad())? else { return Ok(None) };
+        let text = match text {
+            Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+            Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+        };
+        if text.is_empty() {
+            return Ok(None);
+        }
+        // Rust also reads "inf", "nan" and their like as floats.
+        let numeric = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
+        if numeric { Ok(Some(text)) } else { Err(bad()) }
+    }
+
+    fn missing(&self, i: usize) -> Rejection {
+        Rejection::at(Reason::MissingField, self.names[i])
+    }
+
+    fn bad_time(&self, i: usize, bad: BadTime) -> Rejection {
+        let reason = match bad {
+            BadTime::InSeconds => Reason::TimeInSeconds,
+            BadTime::OutOfRange => Reason::TimeOutOfRange,
+        };
+        Rejection::at(reason, self.names[i])
+    }
+}
+
+/// The text of a JSON string.
+fn unquoted(json: &str) -> Option<Cow<'_, str>> {
+    if json.contains('\\') {
+        serde_json::from_str::<String>(json).ok().map(Cow::Owned)
+    } else {
+        json.strip_prefix('"')?.strip_suffix('"').map(Cow::Borrowed)
+    }
+}
+
+/// [`Fields`] read with the names of `C`.
+struct FieldsOf<'a, C> {
+    fields: Fields<'a>,
+    of: PhantomData<C>,
+}
+
+impl<'de, C: Collect> Deserialize<'de> for FieldsOf<'de, C> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let fields = deserializer.deserialize_any(FieldsVisitor { names: C::FIELDS })?;
+        Ok(Self { fields, of: PhantomData })
+    }
+}
+
+struct FieldsVisitor {
+    names: &'static [&'static str],
+}
+
+impl FieldsVisitor {
+    fn no_object<'a, E>(self) -> Result<Fields<'a>, E> {
+        Ok(Fields::not_an_object(self.names))
+    }
+}
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Fields<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+        let mut fields = Fields { names: self.names, values: [None; FIELDS_MAX], flaw: None, object: true };
+        let mut seen = [false; FIELDS_MAX];
+        // Fields mostly come in one order, so the next name to try is the one behind the last.
+        let mut guess = 0;
+        while let Some(found) = map.next_key_seed(NameSeed { names: self.names, guess })? {
+            let Some(i) = found else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            guess = i + 1;
+            let json = map.next_value::<&RawValue>()?.get();
+            if std::mem::replace(&mut seen[i], true) {
+                fields.flaw = Some(Rejection::at(Reason::DuplicateField, self.names[i]));
+            }
+            fields.values[i] = Some(json).filter(|json| *json != "null");
+        }
+        Ok(fields)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Fields<'de>, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        self.no_object()
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Fields<'de>, E> {
+        self.no_object()
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Fields<'de>, E> {
+        self.no_object()
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Fields<'de>, E> {
+        self.no_object()
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Fields<'de>, E> {
+        self.no_object()
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Fields<'de>, E> {
+        self.no_object()
+    }
+
+    fn visit_unit<E>(self) -> Result<Fields<'de>, E> {
+        self.no_object()
+    }
+}
+
+/// Finds the place of a field's name, in any case.
+struct NameSeed {
+    names: &'static [&'static str],
+    guess: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for NameSeed {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<usize>, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for NameSeed {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a field name")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Option<usize>, E> {
+        let is = |i: &usize| self.names[*i].eq_ignore_ascii_case(name);
+        let guess = Some(self.guess).filter(|i| *i < self.names.len() && is(i));
+        Ok(guess.or_else(|| (0..self.names.len()).find(is)))
+    }
+}

@@ -1,0 +1,96 @@
+//! Who of a shard has accelerometer readings, and until when: what `customer_curated` needs to know of readings.
+
+use crate::Corrupt;
+use crate::key_map::KeyMap;
+use bytes::Bytes;
+use model::hash::KeyHash;
+use model::lake_config::ConsentPolicy;
+use std::collections::BTreeMap;
+
+/// The latest_readings register of one shard: per customer the time of the latest reading that landed, consent or not.
+///
+/// Under the policy `ever` any reading counts, so only that there is one is kept: then a later reading changes nothing, and
+/// the usual upload of a known customer neither writes the register nor wakes `customer_curated`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LatestReadings(KeyMap);
+
+/// What stands for the time of any reading under the policy `ever`.
+const ANY_TIME_MS: i64 = 0;
+
+impl LatestReadings {
+    /// Reads a register's object.
+    pub fn decode(bytes: &Bytes) -> Result<Self, Corrupt> {
+        KeyMap::decode(bytes.clone(), "latest_readings register").map(Self)
+    }
+
+    /// The register's object.
+    pub fn encode(&self) -> Bytes {
+        self.0.encode()
+    }
+
+    /// The time of the customer's latest reading, or of any under the policy `ever`; none if there is none.
+    pub fn latest_ms(&self, customer: KeyHash) -> Option<i64> {
+        self.0.get(customer).map(u64::cast_signed)
+    }
+
+    /// The register after these readings: of each customer the latest of some, which may or may not be the latest of all.
+    /// None if that changes nothing.
+    pub fn raised(&self, latest_ms: impl IntoIterator<Item = (KeyHash, i64)>, policy: ConsentPolicy) -> Option<Self> {
+        let raised = latest_ms.into_iter().map(|(customer, time_ms)| (customer, kept_ms(time_ms, policy)));
+        let raised =
+            raised.filter(|(customer, time_ms)| self.latest_ms(*customer).is_none_or(|known| known < *time_ms));
+        self.changed(raised.map(|(customer, time_ms)| (customer, Some(time_ms))))
+    }
+
+    /// The register with these as the latest readings of all, or none. None if that changes nothing.
+    pub fn recounted(&self, latest_ms: &BTreeMap<KeyHash, Option<i64>>, policy: ConsentPolicy) -> Option<Self> {
+        let counted = latest_ms.iter().map(|(customer, time_ms)| (*customer, time_ms.map(|ms| kept_ms(ms, policy))));
+        self.changed(counted.filter(|(customer, time_ms)| self.latest_ms(*customer) != *time_ms))
+    }
+
+    fn changed(&self, changes: impl Iterator<Item = (KeyHash, Option<i64>)>) -> Option<Self> {
+        let changes: BTreeMap<_, _> = changes.map(|(key, time_ms)| (key, time_ms.map(i64::cast_unsigned))).collect();
+        if changes.is_empty() {
+            return None;
+        }
+        Some(Self(self.0.with(&changes)))
+    }
+}
+
+fn kept_ms(time_ms: i64, policy: ConsentPolicy) -> i64 {
+    match policy {
+        ConsentPolicy::Ever => ANY_TIME_MS,
+        ConsentPolicy::AtReading => time_ms,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ConsentPolicy::{AtReading, Ever};
+
+    #[test]
+    fn under_ever_a_later_reading_changes_nothing() {
+        let (ann, bob) = (KeyHash::of("ann"), KeyHash::of("bob"));
+        let first = (ann, 5);
+        let later = (ann, 9);
+        let ever = LatestReadings::default().raised([first], Ever).unwrap();
+        assert_eq!(ever.raised([later], Ever), None);
+        assert_eq!(ever.raised([(bob, 1)], Ever).unwrap().latest_ms(bob), Some(ANY_TIME_MS));
+        let at_reading = LatestReadings::default().raised([first], AtReading).unwrap();
+        assert_eq!(at_reading.raised([(ann, 4)], AtReading), None);
+        assert_eq!(at_reading.raised([later], AtReading).unwrap().latest_ms(ann), Some(9));
+    }
+
+    #[test]
+    fn a_recount_lowers_and_removes() {
+        let (ann, bob) = (KeyHash::of("ann"), KeyHash::of("bob"));
+        for policy in [Ever, AtReading] {
+            let register = LatestReadings::default().raised([(ann, 5), (bob, 5)], policy).unwrap();
+            let lower = register.recounted(&BTreeMap::from([(ann, Some(4)), (bob, None)]), policy).unwrap();
+            assert_eq!((lower.latest_ms(ann), lower.latest_ms(bob)), (Some(kept_ms(4, policy)), None));
+            assert_eq!(lower.recounted(&BTreeMap::from([(ann, Some(4)), (bob, None)]), policy), None);
+            assert_eq!(LatestReadings::decode(&lower.encode()).unwrap(), lower);
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The anonymous join: `machine_learning_curated`.
+
+use crate::Corrupt;
+use crate::columnar::{self, BATCH_ROWS, Decoder, Metadata, bigint_at, double_at, int_at, text_at};
+use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, RecordBatch};
+use arrow_schema::ArrowError;
+use bytes::Bytes;
+use model::table::Table;
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+const TABLE: Table = Table::MachineLearningCurated;
+
+/// A row of the training table. It knows that two people are one, but not who.
+#[derive(Clone, Copy, Debug)]
+pub struct TrainingRow {
+    time_ms: i64,
+    distance: i32,
+    axes: [f64; 3],
+    same_customer: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Step<'a> {
+    time_ms: i64,
+    distance: i32,
+    serial: &'a str,
+    user: &'a str,
+}
+
+#[derive(Clone, Copy)]
+struct Motion<'a> {
+    time_ms: i64,
+    axes: [f64; 3],
+    user: &'a str,
+}
+
+/// The distinct pairs of a row of `step_trainer_trusted` and a row of `accelerometer_trusted` of the same instant.
+///
+/// *Distinct* is over all columns of both rows. Two different pairs may leave two equal anonymous rows: both stay.
+pub fn join(steps: &[RecordBatch], motions: &[RecordBatch]) -> Vec<TrainingRow> {
+    let steps = distinct(steps, step_at, |a, b| {
+        (a.time_ms, a.distance, a.serial, a.user).cmp(&(b.time_ms, b.distance, b.serial, b.user))
+    });
+    let motions = distinct(motions, motion_at, |a, b| {
+        a.time_ms.cmp(&b.time_ms).then_with(|| cmp_axes(&a.axes, &b.axes)).then_with(|| a.user.cmp(b.user))
+    });
+    let mut rows = Vec::new();
+    let mut rest = motions.as_slice();
+    for instant in steps.chunk_by(|a, b| a.time_ms == b.time_ms) {
+        let time_ms = instant[0].time_ms;
+        rest = &rest[rest.partition_point(|motion| motion.time_ms < time_ms)..];
+        let motions = &rest[..rest.partition_point(|motion| motion.time_ms == time_ms)];
+        let first = rows.len();
+        for step in instant {
+            rows.extend(motions.iter().map(|motion| TrainingRow {
+                time_ms,
+                distance: step.distance,
+                axes: motion.axes,
+                same_customer: step.user == motion.user,
+            }));
+        }
+        // An order that tells nothing of whose rows they are.
+        rows[first..].sort_unstable_by(|a, b| {
+            (a.distance, a.same_customer).cmp(&(b.distance, b.same_customer)).then_with(|| cmp_axes(&a.axes, &b.axes))
+        });
+    }
+    rows
+}
+
+fn distinct<'a, T>(
+    batches: &'a [RecordBatch],
+    at: fn(&'a RecordBatch, usize) -> T,
+    cmp: impl Fn(&T, &T) -> Ordering,
+) -> Vec<T> {
+    let mut rows: Vec<T> =
+        batches.iter().flat_map(|batch| (0..batch.num_rows()).map(move |row| at(batch, row))).collect();
+    // Stable, since that makes use of what is sorted already: each file is.
+    rows.sort_by(&cmp);
+    rows.dedup_by(|a, b| cmp(a, b).is_eq());
+    rows
+}
+
+/// A row of `step_trainer_trusted`: its columns have no nulls.
+fn step_at(batch: &RecordBatch, row: usize) -> Step<'_> {
+    Step {
+        time_ms: bigint_at(batch, 0, row).unwrap_or_default(),
+        serial: text_at(batch, 1, row).unwrap_or_default(),
+        distance: int_at(batch, 2, row),
+        user: text_at(batch, 3, row).unwrap_or_default(),
+    }
+}
+
+/// A row of `accelerometer_trusted`: its columns have no nulls. SQL takes 0 and -0 for equal, so they are here.
+fn motion_at(batch: &RecordBatch, row: usize) -> Motion<'_> {
+    Motion {
+        user: text_at(batch, 0, row).unwrap_or_default(),
+        time_ms: bigint_at(batch, 1, row).unwrap_or_default(),
+        axes: [2, 3, 4].map(|i| double_at(batch, i, row) + 0.0),
+    }
+}
+
+fn cmp_axes(a: &[f64; 3], b: &[f64; 3]) -> Ordering {
+    a[0].total_cmp(&b[0]).then_with(|| a[1].total_cmp(&b[1])).then_with(|| a[2].total_cmp(&b[2]))
+}
+
+/// The object that holds `rows`. Its footer holds nothing but the schema.
+pub fn encode(rows: &[TrainingRow]) -> Result<Bytes, Corrupt> {
+    let encoded = columnar::encode(TABLE, "sensorreadingtime", rows.chunks(BATCH_ROWS).map(batch), &Metadata::new());
+    encoded.map_err(|error| Corrupt::new(TABLE.name(), error))
+}
+
+/// Whether the stored object holds these very rows.
+pub fn holds(stored: Bytes, rows: &[TrainingRow]) -> Result<bool, Corrupt> {
+    let stored = Decoder::new(stored, TABLE.name())?;
+    if stored.rows() != rows.len() as u64 {
+        return Ok(false);
+    }
+    for (stored, rows) in stored.batches(TABLE)?.zip(rows.chunks(BATCH_ROWS)) {
+        if stored? != batch(rows).map_err(|error| Corrupt::new(TABLE.name(), error))? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn batch(rows: &[TrainingRow]) -> Result<RecordBatch, ArrowError> {
+    let axis = |i: usize| -> ArrayRef { Arc::new(Float64Array::from_iter_values(rows.iter().map(|r| r.axes[i]))) };
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(Int64Array::from_iter_values(rows.iter().map(|r| r.time_ms))),
+        Arc::new(Int32Array::from_iter_values(rows.iter().map(|r| r.distance))),
+        axis(0),
+        axis(1),
+        axis(2),
+        Arc::new(rows.iter().map(|r| Some(r.same_customer)).collect::<BooleanArray>()),
+    ];
+    columnar::batch(TABLE, columns)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reading::{Accelerometer, Admitted, Reading, StepTrainer};
+
+    fn steps(rows: &[(i64, &str, i32, &str)]) -> RecordBatch {
+        let rows: Vec<_> = rows
+            .iter()
+            .map(|(time_ms, key, value, owner)| Admitted { key, owner, time_ms: *time_ms, value: *value })
+            .collect();
+        columnar::batch(Table::StepTrainerTrusted, StepTrainer::columns(&rows)).unwrap()
+    }
+
+    fn motions(rows: &[(&str, i64, f64)]) -> RecordBatch {
+        let rows: Vec<_> = rows
+            .iter()
+            .map(|(key, time_ms, x)| Admitted { key, owner: key, time_ms: *time_ms, value: [*x, 0.0, 0.0] })
+            .collect();
+        columnar::batch(Table::AccelerometerTrusted, Accelerometer::columns(&rows)).unwrap()
+    }
+
+    fn joined(s: &[(i64, &str, i32, &str)], m: &[(&str, i64, f64)]) -> Vec<(i64, i32, f64, bool)> {
+        join(&[steps(s)], &[motions(m)]).iter().map(|r| (r.time_ms, r.distance, r.axes[0], r.same_customer)).collect()
+    }
+
+    #[test]
+    fn only_the_same_instant_pairs() {
+        assert_eq!(joined(&[(1, "s", 7, "a"), (3, "s", 8, "a")], &[("a", 2, 1.0), ("a", 3, 2.0)]), [(3, 8, 2.0, true)]);
+    }
+
+    #[test]
+    fn another_persons_motion_is_marked() {
+        assert_eq!(
+            joined(&[(1, "s", 7, "a")], &[("a", 1, 1.0), ("b", 1, 1.0)]),
+            [(1, 7, 1.0, false), (1, 7, 1.0, true)]
+        );
+    }
+
+    #[test]
+    fn equal_pairs_count_once_and_different_pairs_that_look_equal_both_stay() {
+        assert_eq!(joined(&[(1, "s", 7, "a"), (1, "s", 7, "a")], &[("a", 1, 1.0), ("a", 1, 1.0)]), [(1, 7, 1.0, true)]);
+        assert_eq!(joined(&[(1, "s", 7, "a"), (1, "t", 7, "b")], &[("c", 1, 1.0)]), [(1, 7, 1.0, false); 2]);
+    }
+
+    #[test]
+    fn the_object_holds_its_rows() {
+        let rows = join(&[steps(&[(1, "s", 7, "a")])], &[motions(&[("a", 1, 1.5)])]);
+        let object = encode(&rows).unwrap();
+        assert!(holds(object.clone(), &rows).unwrap());
+        assert!(!holds(object, &[]).unwrap());
+        assert_eq!(encode(&rows).unwrap(), encode(&rows).unwrap());
+    }
+}

@@ -1,0 +1,358 @@
+//! Stored objects of any bytes, and real ones that were damaged: an error or an object, never a panic.
+
+#![allow(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+
+use bytes::Bytes;
+use formats::Corrupt;
+use formats::customer_file::Customers;
+use formats::customer_shard::consents::Consents;
+use formats::customer_shard::curated::CuratedShard;
+use formats::customer_shard::owners::Owners;
+use formats::customer_shard::row_counts::FileRowCounts;
+use formats::customer_shard::trusted::{CustomerShard, TrustedShard};
+use formats::index_segment::IndexSegment;
+use formats::landing::{Collect, LandingReader};
+use formats::latest_readings::LatestReadings;
+use formats::manifest::{CustomerFileManifest, FileManifest};
+use formats::quarantine::Quarantine;
+use formats::reading::{Accelerometer, Admitted, Key, Reading, Readings, ReadingsCollector, StepTrainer};
+use formats::reading_rows::{self, Output, Provenance};
+use formats::receipt::{LandingVersion, Receipt};
+use formats::training;
+use model::customer::Customer;
+use model::hash::KeyHash;
+use model::lake_config::ConsentPolicy;
+use model::layout::{self, FileName, Object, ObjectLocation, Source};
+use model::table::Table;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use std::sync::LazyLock;
+
+const TIME_MS: i64 = 1_655_564_444_103;
+
+/// Reads an object as what it should be, and uses what was read.
+type Reader = fn(Bytes) -> Result<(), Corrupt>;
+
+/// Every kind of stored object: its name, a real one, and how it is read.
+static OBJECTS: LazyLock<Vec<(&str, Bytes, Reader)>> = LazyLock::new(|| {
+    let trusted = customers_shard().encode().unwrap();
+    let readings = readings();
+    let provenance = Provenance { shards: [(shard(), 3)].into(), generation: 1, had_rows: true };
+    let motions = reading_rows::encode::<Accelerometer>(&admitted(&readings), &provenance).unwrap();
+    let manifest = FileManifest::of(None, &location("f"), "etag", &readings);
+    vec![
+        ("trusted shard", trusted.clone(), trusted_shard as Reader),
+        ("customer shard", trusted, customer_shard),
+        ("curated shard", curated().encode().unwrap(), curated_shard),
+        ("accelerometer output", motions.clone(), accelerometer_output),
+        ("step trainer output", steps(), step_trainer_output),
+        ("training object", training_object(motions), training_holds),
+        ("manifest", manifest.encode().unwrap(), announced),
+        ("customer manifest", customer_announcement().encode().unwrap(), customers_announced),
+        ("latest_readings register", latest_readings().encode(), register),
+        ("receipt", receipt().encode().unwrap(), row_counts),
+        ("bulk entry", index_segment(), bulk),
+    ]
+});
+
+fn location(name: &str) -> ObjectLocation {
+    ObjectLocation { bucket: "b".into(), key: format!("customer/landing/{name}.json") }
+}
+
+fn shard() -> model::hash::Shard {
+    KeyHash::of("a").shard(Default::default())
+}
+
+fn collected<C: Collect + Default>(records: impl Iterator<Item = String>) -> C {
+    let mut reader = LandingReader::new(C::default());
+    records.for_each(|record| reader.push(record.as_bytes()).unwrap());
+    reader.finish().unwrap().0
+}
+
+fn customers() -> Vec<Customer> {
+    let record = |i: i64| {
+        format!(
+            r#"{{"email":"{i}@example.com","customerName":"Name {i}","serialNumber":"s{}","lastUpdateDate":{},"shareWithResearchAsOfDate":{}}}"#,
+            i / 2,
+            TIME_MS + i,
+            if i % 3 == 0 { 0 } else { TIME_MS - i }
+        )
+    };
+    collected::<Customers>((0..20).map(record)).latest().cloned().collect()
+}
+
+fn customers_shard() -> CustomerShard {
+    land(CustomerShard::default(), "f").unwrap().unwrap()
+}
+
+/// Lands the customers once more, under a name, as the function would.
+fn land(shard: CustomerShard, name: &str) -> Result<Option<CustomerShard>, Corrupt> {
+    let mut update = shard.update();
+    update.land(&FileName::of(&location(name)), &location(name), customers().iter());
+    let _ = update.wanted();
+    update.settle()
+}
+
+fn latest_readings() -> LatestReadings {
+    let latest_ms = customers().into_iter().map(|customer| (customer.key(), TIME_MS));
+    LatestReadings::default().raised(latest_ms, ConsentPolicy::AtReading).unwrap()
+}
+
+fn curated() -> CuratedShard {
+    let trusted = TrustedShard::decode(customers_shard().encode().unwrap()).unwrap();
+    CuratedShard::default().curate(&trusted, &latest_readings(), ConsentPolicy::Ever).unwrap().unwrap()
+}
+
+fn readings() -> Readings<Accelerometer> {
+    let time = |i: i64| TIME_MS + i / 20 * 3_600_000;
+    let record = |i| format!(r#"{{"user":"{}@example.com","timestamp":{},"x":{i},"y":-1.0,"z":0.5}}"#, i % 7, time(i));
+    collected::<ReadingsCollector<Accelerometer>>((0..60).map(record)).finish()
+}
+
+fn admitted<R: Reading>(readings: &Readings<R>) -> Vec<Admitted<'_, R::Value>> {
+    let key = |location: u32| readings.keys()[location as usize].text.as_str();
+    let rows = readings.rows().iter();
+    rows.map(|row| Admitted { key: key(row.key), owner: "owner", time_ms: row.time_ms, value: row.value }).collect()
+}
+
+fn steps() -> Bytes {
+    let mut steps = ReadingsCollector::<StepTrainer>::default();
+    (0..60).for_each(|i| steps.add("serial", TIME_MS + i, i as i32));
+    let steps = steps.finish();
+    reading_rows::encode::<StepTrainer>(&admitted(&steps), &Provenance::default()).unwrap()
+}
+
+fn training_object(motions: Bytes) -> Bytes {
+    let batches = |table, bytes| Output::decode(table, bytes).and_then(Output::batches).unwrap();
+    let (steps, motions) = (batches(Table::StepTrainerTrusted, steps()), batches(Table::AccelerometerTrusted, motions));
+    training::encode(&training::join(&steps, &motions)).unwrap()
+}
+
+fn customer_announcement() -> CustomerFileManifest {
+    CustomerFileManifest { landing: location("f"), shards: [shard()].into() }
+}
+
+fn receipt() -> Receipt {
+    let landing = LandingVersion { location: location("f"), etag: "etag".into() };
+    let mut receipt =
+        Receipt::new(Source::Accelerometer, &FileName::of(&location("f")), landing, &Quarantine::default());
+    receipt.keep("key".into(), 10);
+    receipt.exclude("no_trusted_customer", 3);
+    receipt.derived_from.insert(shard(), 3);
+    receipt
+}
+
+fn trusted_shard(bytes: Bytes) -> Result<(), Corrupt> {
+    if let Ok(consents) = Consents::decode(bytes.clone()) {
+        let _ = (
+            consents.owner(&Key { text: "a".into(), hash: KeyHash::of("a") }),
+            consents.versions().map(|versions| versions.changed(KeyHash::of("a"))),
+        );
+    }
+    let shard = TrustedShard::decode(bytes)?;
+    assert!(shard.customers().is_sorted_by(|a, b| a.email < b.email));
+    let _ = CuratedShard::default().curate(&shard, &latest_readings(), ConsentPolicy::AtReading);
+    Ok(())
+}
+
+fn customer_shard(bytes: Bytes) -> Result<(), Corrupt> {
+    let shard = CustomerShard::decode(bytes.clone())?;
+    let row_counts = FileRowCounts::decode(bytes)?;
+    assert!(row_counts.changed_since(0).all(|(file, _)| row_counts.of(file).is_some()));
+    for name in ["f", "g"] {
+        let _ = land(shard.clone(), name)?.map(|shard| shard.encode().unwrap());
+    }
+    Ok(())
+}
+
+fn curated_shard(bytes: Bytes) -> Result<(), Corrupt> {
+    let shard = CuratedShard::decode(bytes.clone())?;
+    let _ = Owners::decode(bytes)?
+        .of(KeyHash::of("s1"))?
+        .map(|candidate| (candidate.owner(), candidate.cmp_latest(candidate)));
+    let trusted = TrustedShard::decode(customers_shard().encode()?)?;
+    let _ = shard.curate(&trusted, &latest_readings(), ConsentPolicy::Ever);
+    Ok(())
+}
+
+fn output_of<R: Reading>(bytes: Bytes, rows: &Readings<R>) -> Result<(), Corrupt> {
+    let holds = Output::decode(R::TRUSTED, bytes.clone())?.holds::<R>(&admitted(rows));
+    for batch in Output::decode(R::TRUSTED, bytes)?.batches()? {
+        for row in 0..batch.num_rows() {
+            let _ = R::stored(&batch, row);
+        }
+    }
+    holds.map(drop)
+}
+
+fn accelerometer_output(bytes: Bytes) -> Result<(), Corrupt> {
+    output_of(bytes, &readings())
+}
+
+fn step_trainer_output(bytes: Bytes) -> Result<(), Corrupt> {
+    output_of(bytes, &ReadingsCollector::<StepTrainer>::default().finish())
+}
+
+fn training_holds(bytes: Bytes) -> Result<(), Corrupt> {
+    let motions = OBJECTS.iter().find(|(name, _, _)| *name == "accelerometer output").unwrap().1.clone();
+    let steps = Output::decode(Table::StepTrainerTrusted, steps())?.batches()?;
+    let motions = Output::decode(Table::AccelerometerTrusted, motions)?.batches()?;
+    training::holds(bytes, &training::join(&steps, &motions)).map(drop)
+}
+
+fn announced(bytes: Bytes) -> Result<(), Corrupt> {
+    let before = FileManifest::decode(&bytes)?;
+    let next = FileManifest::of(Some(&before), &location("g"), "etag", &readings());
+    assert!((0..next.partitions.len()).all(|partition| next.keys_in(partition).count() <= next.keys().len()));
+    Ok(())
+}
+
+fn customers_announced(bytes: Bytes) -> Result<(), Corrupt> {
+    CustomerFileManifest::decode(&bytes)?.encode().map(drop)
+}
+
+fn register(bytes: Bytes) -> Result<(), Corrupt> {
+    let latest_readings = LatestReadings::decode(&bytes)?;
+    let raised = latest_readings.raised([(KeyHash::of("a"), TIME_MS)], ConsentPolicy::AtReading);
+    assert_eq!(raised.unwrap_or(latest_readings).latest_ms(KeyHash::of("a")), Some(TIME_MS));
+    Ok(())
+}
+
+fn index_segment() -> Bytes {
+    let files =
+        ["f", "g"].map(|name| (FileName::of(&location(name)), (0..9).map(|key: u8| KeyHash::of(&key.to_string()))));
+    IndexSegment::encode(files).unwrap()
+}
+
+fn bulk(bytes: Bytes) -> Result<(), Corrupt> {
+    let entry = IndexSegment::decode(bytes)?;
+    assert_eq!(entry.files_with(&Default::default()).count(), 0);
+    let _ = entry.files_with(&[KeyHash::of("1")].into()).count();
+    Ok(())
+}
+
+fn row_counts(bytes: Bytes) -> Result<(), Corrupt> {
+    let receipt = Receipt::decode(&bytes)?;
+    assert!(receipt.says_the_same(&receipt));
+    receipt.encode().map(drop)
+}
+
+/// What may become of stored bytes.
+#[derive(Clone, Debug)]
+enum Damage {
+    Flip(Index, u8),
+    Cut(Index),
+    Insert(Index, Vec<u8>),
+    Repeat(Index, Index),
+    Digit(Index, u8),
+}
+
+impl Damage {
+    fn any() -> impl Strategy<Value = Self> {
+        prop_oneof![
+            8 => (any::<Index>(), 1_u8..).prop_map(|(at, mask)| Self::Flip(at, mask)),
+            1 => any::<Index>().prop_map(Self::Cut),
+            2 => (any::<Index>(), vec(any::<u8>(), 1..20)).prop_map(|(at, bytes)| Self::Insert(at, bytes)),
+            1 => (any::<Index>(), any::<Index>()).prop_map(|(from, to)| Self::Repeat(from, to)),
+            3 => (any::<Index>(), b'0'..=b'9').prop_map(|(at, digit)| Self::Digit(at, digit)),
+        ]
+    }
+
+    fn done_to(&self, mut bytes: Vec<u8>) -> Vec<u8> {
+        if bytes.is_empty() {
+            return bytes;
+        }
+        let length = bytes.len();
+        match self {
+            Self::Flip(at, mask) => bytes[at.index(length)] ^= mask,
+            Self::Cut(at) => bytes.truncate(at.index(length)),
+            Self::Insert(at, inserted) => drop(bytes.splice(at.index(length)..at.index(length), inserted.clone())),
+            Self::Repeat(from, to) => {
+                let (from, to) = (from.index(length), to.index(length));
+                bytes.extend_from_within(from.min(to)..from.max(to));
+            }
+            // So that JSON stays JSON.
+            Self::Digit(at, digit) => {
+                let digits: Vec<usize> = (0..length).filter(|i| bytes[*i].is_ascii_digit()).collect();
+                if !digits.is_empty() {
+                    bytes[digits[at.index(digits.len())]] = *digit;
+                }
+            }
+        }
+        bytes
+    }
+}
+
+#[test]
+fn real_objects_are_read() {
+    for (name, bytes, read) in OBJECTS.iter() {
+        read(bytes.clone()).unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+}
+
+fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(config(500))]
+
+    #[test]
+    fn any_bytes_are_an_object_or_an_error(bytes in vec(any::<u8>(), 0..300)) {
+        for (_, _, read) in OBJECTS.iter() {
+            let _ = read(bytes.clone().into());
+        }
+    }
+
+    #[test]
+    fn a_damaged_object_is_an_object_or_an_error(damages in vec(Damage::any(), 1..5)) {
+        for (_, real, read) in OBJECTS.iter() {
+            let damaged = damages.iter().fold(real.to_vec(), |bytes, damage| damage.done_to(bytes));
+            let _ = read(damaged.into());
+        }
+    }
+
+    #[test]
+    fn any_key_means_an_object_or_nothing(any in "\\PC{0,60}", damaged in damaged_key()) {
+        for key in [any, damaged] {
+            let _ = layout::parse_index_entry(Source::Accelerometer, &key);
+            let name = FileName::of(&ObjectLocation { bucket: "b".into(), key: key.clone() });
+            prop_assert!(name.as_str().len() <= 100 && !name.as_str().starts_with(['.', '_']), "{}", name);
+            match Object::parse(&key) {
+                Some(Object::CustomerTrusted(shard)) => {
+                    prop_assert_eq!(layout::customers(Table::CustomerTrusted, shard), key)
+                }
+                Some(Object::CustomerCurated(shard)) => {
+                    prop_assert_eq!(layout::customers(Table::CustomerCurated, shard), key)
+                }
+                Some(Object::LatestReadings(shard)) => prop_assert_eq!(layout::latest_readings(shard), key),
+                Some(Object::AccelerometerTrusted(partition)) => {
+                    prop_assert!(key.starts_with(&layout::partition_prefix(Table::AccelerometerTrusted, partition)))
+                }
+                Some(Object::StepTrainerTrusted(partition)) => {
+                    prop_assert!(key.starts_with(&layout::partition_prefix(Table::StepTrainerTrusted, partition)))
+                }
+                Some(Object::Landing(source)) => prop_assert!(key.starts_with(source.landing().prefix())),
+                None => {}
+            }
+        }
+    }
+}
+
+/// A real key of which one character is another.
+fn damaged_key() -> impl Strategy<Value = String> {
+    const KEYS: [&str; 6] = [
+        "customer/trusted/07.parquet",
+        "customer/curated/07.parquet",
+        "lookup/readings/07",
+        "accelerometer/trusted/dt=2022-06-18/hour=15/f-0123456789abcdef.parquet",
+        "step_trainer/trusted/dt=2022-06-18/hour=15/f-0123456789abcdef.parquet",
+        "_state/index/accelerometer/0123456789abcdef0123456789abcdef/f-0123456789abcdef",
+    ];
+    let mark = prop_oneof![any::<char>(), prop::char::range('0', '9')];
+    (select(&KEYS[..]), any::<Index>(), mark).prop_map(|(key, at, mark)| {
+        let at = at.index(key.len());
+        format!("{}{mark}{}", &key[..at], &key[at + 1..])
+    })
+}

@@ -1,0 +1,17 @@
+//! The handler of a function, the same in Lambda and in the local stack, and the bootstrap of a Lambda binary.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`events`] | what a Lambda function is invoked with → which objects to look at |
+//! | [`function`] | the handler of a function |
+//! | [`lambda`] | the bootstrap of a Lambda binary |
+//! | [`settings`] | the environment variables |
+//! | [`logging`] | JSON logs |
+//! | [`metrics`] | the metrics that CloudWatch reads from the logs |
+
+pub mod events;
+pub mod function;
+pub mod lambda;
+pub mod logging;
+pub mod metrics;
+pub mod settings;

@@ -1,0 +1,104 @@
+//! The environment variables of a function, read once and checked whole.
+
+use model::hash::ShardCount;
+use model::lake_config::{ConsentPolicy, LakeConfig};
+use std::fmt::{self, Display};
+use std::str::FromStr;
+use store::lake::{DATABASE, LakeSettings};
+
+/// The names of all variables that a function reads, beside those of Lambda and of the SDK.
+pub const NAMES: [&str; 5] = ["LAKE_BUCKET", "CONSENT_POLICY", "CUSTOMER_SHARDS", "GLUE_DATABASE", RUST_LOG];
+
+/// The variable that says what is logged; anything will do, and so will nothing.
+pub const RUST_LOG: &str = "RUST_LOG";
+
+/// Settings that are missing or wrong: all of them, so that one look mends all.
+#[derive(PartialEq, Eq, thiserror::Error)]
+#[error("environment: {}; the variables are {}", .0.join("; "), NAMES.join(", "))]
+pub struct BadSettings(Vec<String>);
+
+/// The same text: a `main` that fails prints its error so.
+impl fmt::Debug for BadSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Reads the settings from the process's environment.
+pub fn from_env() -> Result<LakeSettings, BadSettings> {
+    from(|name| std::env::var(name).ok())
+}
+
+/// Reads the settings from `get`, which gives the value of a variable; an empty value counts as none.
+pub fn from(get: impl Fn(&str) -> Option<String>) -> Result<LakeSettings, BadSettings> {
+    let mut wrong = Vec::new();
+    let get = |name: &str| get(name).filter(|value| !value.is_empty());
+    let lake_bucket = get("LAKE_BUCKET").unwrap_or_else(|| {
+        wrong.push("LAKE_BUCKET is missing, expected the name of the lake's bucket".to_owned());
+        String::new()
+    });
+    let customer_shards = match get("CUSTOMER_SHARDS") {
+        None => ShardCount::default(),
+        Some(text) => parsed::<u16>(&text)
+            .and_then(|count| ShardCount::try_from(count).map_err(|error| error.to_string()))
+            .unwrap_or_else(|error| {
+                wrong.push(format!("CUSTOMER_SHARDS={text}: {error}"));
+                ShardCount::default()
+            }),
+    };
+    let consent_policy = match get("CONSENT_POLICY") {
+        None => ConsentPolicy::default(),
+        Some(text) => parsed(&text).unwrap_or_else(|error| {
+            wrong.push(format!("CONSENT_POLICY: {error}"));
+            ConsentPolicy::default()
+        }),
+    };
+    let database = get("GLUE_DATABASE").unwrap_or_else(|| DATABASE.to_owned());
+    let config = LakeConfig { customer_shards, consent_policy };
+    if wrong.is_empty() { Ok(LakeSettings { lake_bucket, config, database }) } else { Err(BadSettings(wrong)) }
+}
+
+fn parsed<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: T::Err| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn all_that_is_wrong_is_told_at_once() {
+        let error = from(|name| match name {
+            "CUSTOMER_SHARDS" => Some("0".into()),
+            "CONSENT_POLICY" => Some("never".into()),
+            _ => None,
+        });
+        let error = error.unwrap_err();
+        let text = error.to_string();
+        assert_eq!(format!("{error:?}"), text);
+        for name in ["LAKE_BUCKET is missing", "CUSTOMER_SHARDS=0", "expected 1 to 1024", "\"never\"", "at-reading"] {
+            assert!(text.contains(name), "{text}");
+        }
+        let all = "LAKE_BUCKET, CONSENT_POLICY, CUSTOMER_SHARDS, GLUE_DATABASE, RUST_LOG";
+        assert!(text.ends_with(all), "{text}");
+    }
+
+    #[test]
+    fn every_name_that_is_read_is_in_the_list() {
+        let read = RefCell::new(BTreeSet::from([RUST_LOG]));
+        let _ = from(|name| {
+            let name = NAMES.into_iter().find(|known| *known == name);
+            read.borrow_mut().insert(name.expect("a name that is not in the list"));
+            None
+        });
+        assert_eq!(read.into_inner(), BTreeSet::from(NAMES));
+    }
+
+    #[test]
+    fn only_the_bucket_has_no_default() {
+        let settings = from(|name| (name == "LAKE_BUCKET").then(|| "lake".into())).unwrap();
+        assert_eq!((settings.config, settings.database.as_str()), (LakeConfig::default(), "stedi"));
+    }
+}

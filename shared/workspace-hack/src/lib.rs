@@ -1,0 +1,1 @@
+//! Nothing: its manifest gives every dependency of the workspace one set of features.
