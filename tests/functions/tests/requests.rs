@@ -6,7 +6,7 @@
 use functions::{HOUR_MS, T, World, customer, motion, step};
 use model::hash::KeyHash;
 use model::lake_config::ConsentPolicy;
-use model::layout::{customers, readers};
+use model::layout::{customers, latest_readings};
 use model::table::Table;
 
 /// Gets and heads, puts, lists, and calls of Glue.
@@ -56,9 +56,9 @@ async fn an_upload_costs_the_same_whatever_landed_before() {
         let accelerometer = "accelerometer/landing/new.json";
         lands(accelerometer, motion("phone0", 0)).await;
         let motions = world.output(Table::AccelerometerTrusted, T, accelerometer);
-        let register = world.version(&readers(shard)).await;
+        let register = world.version(&latest_readings(shard)).await;
         costs(Table::AccelerometerTrusted, accelerometer, [4, 4, 0, 1], "a phone's new hour").await;
-        assert_eq!(world.version(&readers(shard)).await, register, "a known reader functions nobody");
+        assert_eq!(world.version(&latest_readings(shard)).await, register, "a known reader functions nobody");
         costs(Table::MachineLearningCurated, &motions, [1, 0, 2, 0], "nothing to join with yet").await;
 
         let step_trainer = "step_trainer/landing/new.json";
