@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Finds the words that the glossary of shared/README.md replaces, in every tracked file: code, comments, documents, paths.
+"""Finds the words that the glossary of shared/README.md replaces, in every tracked file and in its path.
 
 usage: words.py [--summary] [--only WORD]... [PATH]...
 
-A PATH (file or folder, relative to the current folder) restricts the search; new files that git does not ignore count too.
---only takes a word of the summary's first column. --summary leaves out the single hits.
-Each hit is a line `path:line: word → use instead`; hits by word and by folder follow. The exit status is 1 if there is a hit.
+A PATH (file or folder) restricts the search; new files that git does not ignore count too. --only takes a word of the
+summary. --summary leaves out the single hits. Each hit is a line `path:line: word → use instead`, line 0 for the path;
+hits by word and by folder follow. The exit status is 1 if there is a hit.
 
 Identifiers are split: `isWoken`, `woken_at` and `woken-by` all hold the word woken. RULES says what is searched for, and
 what is an exception, with its reason.
@@ -24,7 +24,7 @@ GAP = r"(?:[\s_-]+(?:(?://[/!]?|#|\*|>)\s*)?)"
 # Where an identifier in camel case is split.
 CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[a-z])(?=[0-9])")
 NOT_READ = re.compile(
-    r"(^|/)(Cargo\.lock|\.terraform\.lock\.hcl|LICENSE)$|\.(svg|png|parquet|zst|bin)$|^tests/fuzz/(corpus|regressions)/|^tests/words/"
+    r"(^|/)(Cargo\.lock|\.terraform\.lock\.hcl|LICENSE)$|\.svg$|^tests/fuzz/(corpus|regressions)/|^tests/words/"
 )
 # The table that defines the words may name them.
 GLOSSARY = re.compile(r"^(#+) Glossary\b.*?(?=^#{1,2} |\Z)", re.MULTILINE | re.DOTALL)
@@ -82,7 +82,12 @@ def split_identifiers(text):
 
 
 # Where AWS's accounts are meant, and not those of files.
-AWS_ACCOUNTS = r"^infra/terraform/|^tests/aws/(\w*policies|moto_\w+|deployment|test_roles|test_metrics)\.py$"
+AWS_ACCOUNTS = r"^infra/(terraform|emulator|local|query)/|^tests/aws/(\w*policies|moto_\w+|deployment|test_(roles|metrics))\.py$"
+AWS_ACCOUNT = rf"account_?ids?\b|source_?account|\b(AWS|your|own){GAP}accounts?\b|\baccounts?{GAP}of{GAP}(yours|your|AWS)\b"
+IN_PLACE = rf"\bin{GAP}place\b|\b(takes?|took|taken|taking){GAP}place\b|\bin{GAP}the{GAP}first{GAP}place\b"
+PUBLISHED = r"(?<![a-z])published[ _](counts?|solutions?|ones)\b|are published|test_published"
+# The crates that have had functions to run work at once.
+OURS = r"\b(?:aws|runtime|store|engine|crate)"
 RUST = r"\.rs$"
 RULES = [
     # The protocol.
@@ -91,7 +96,7 @@ RULES = [
         "cursor",
         "checkpoint (of a function), position",
         Allowed("Python's DB-API calls it so", path=r"^tests/clients/|^tests/aws/test_queries\.py$"),
-        Allowed("PyAthena calls it so", text=r"\bcursor_class\b|\b(Pandas|Arrow|Dict|Async)Cursor\b|pyathena\S*cursor|\.cursor\("),
+        Allowed("PyAthena calls it so", text=r"cursor_class|(Pandas|Arrow|Dict|Async)Cursor|pyathena\S*cursor|\.cursor\("),
         Allowed("a parser's position among tokens, as in syn", path=r"^infra/(query|emulator/sql)/src/"),
         Allowed("the standard library's reader of bytes", text=r"\bio::\{?[\w, ]*Cursor\b|\bCursor::new|\bCursor<"),
         forms="cursors?",
@@ -107,7 +112,12 @@ RULES = [
     Rule("propagate", "reprocess", forms=r"propagat\w*"),
     Rule("readers register", "latest-reading index", forms="readers registers?|register of readers"),
     Rule("charter", "lake config", forms="charters?"),
-    Rule("front", "header; before", Allowed("AWS's product", text="CloudFront"), forms="fronts?"),
+    Rule(
+        "front",
+        "header; before",
+        Allowed("an end of a queue", text=r"\b(push|pop)_front\b|\.front(_mut)?\(\)"),
+        forms="fronts?",
+    ),
     Rule("bulk entry", "index segment", forms="bulk entr(?:y|ies)"),
     Rule("merged entry", "compacted segment", forms="merged entr(?:y|ies)"),
     Rule("unmerged", "pending compaction"),
@@ -116,10 +126,10 @@ RULES = [
         "publish",
         "commit",
         Allowed("Cargo's key", text=r"^publish(\.workspace)? ?= ?\w+"),
-        Allowed("an action of SNS, and what CloudWatch and S3 do with it", path=r"^infra/terraform/|^tests/aws/moto_authorization\.py$"),
+        Allowed("an action of SNS, and what CloudWatch and S3 do with it", path=r"^infra/terraform/|^tests/aws/moto_\w+\.py$"),
         Allowed("an action of SNS", text=r"sns:Publish|\bPublishBatch\b|publish_batch|\bsns\S*\.publish\b"),
         Allowed("a setting of Athena", text=r"publish_cloud_?watch_metrics\w*|PublishCloudWatchMetrics\w*"),
-        Allowed("the course published a solution", text=r"(?<![a-z])published[ _](counts?|solutions?|ones)\b|solutions .*are published|test_published"),
+        Allowed("the course published a solution", text=PUBLISHED),
         forms=r"publish\w*|unpublished",
     ),
     Rule(
@@ -129,12 +139,12 @@ RULES = [
         Allowed("a feature of clap and serde", text=r"\"derive\""),
         forms=r"derives?|deriving|derivations?",
     ),
-    Rule("stands", "is committed; is", Allowed("represents", text=rf"\bstands{GAP}for\b")),
-    Rule("lost", "Conflict", code=r"::Lost\b|^\s*Lost\b\s*[,({=]", files=RUST),
+    Rule("stands", "is committed; is", Allowed("to represent", text=rf"\bstands{GAP}for\b")),
+    Rule("lost", "Conflict", code=r"::Lost\b|[{,]\s*Lost\s*[,}({=]", files=RUST),
     Rule(
         "place",
         "location, position, byte range; put",
-        Allowed("ordinary English", text=rf"\bin{GAP}place\b|\b(take|took|taken|takes|taking){GAP}place\b|\bin{GAP}the{GAP}first{GAP}place\b"),
+        Allowed("ordinary English", text=IN_PLACE),
         Allowed("digits of a decimal number", text=rf"\bdecimal{GAP}places?\b"),
         forms="places?|placed|placing",
     ),
@@ -143,10 +153,15 @@ RULES = [
         "account",
         "row counts",
         Allowed("AWS's accounts", path=AWS_ACCOUNTS),
-        Allowed("AWS's accounts", text=rf"\baccount_?ids?\b|\b(AWS|Amazon|(an|one|other|another){GAP}AWS){GAP}accounts?\b|accounts?{GAP}of{GAP}(yours|AWS)\b|\b(your|own|source){GAP}accounts?\b|aws:SourceAccount|source_?account"),
+        Allowed("AWS's accounts", text=AWS_ACCOUNT),
         forms="accounts?|accounted|accounting",
     ),
-    Rule("account (of a file)", "row counts", forms="files? accounts?|accounts? (?:of|per) (?:a |each |every )?(?:landing )?files?", files=AWS_ACCOUNTS),
+    Rule(
+        "account (of a file)",
+        "row counts",
+        forms="files? accounts?|accounts? (?:of|per) (?:a |each |every )?(?:landing )?files?",
+        files=AWS_ACCOUNTS,
+    ),
     Rule("fate", "outcome", forms="fates?"),
     Rule("told", "message; said"),
     Rule(
@@ -156,7 +171,12 @@ RULES = [
         forms="trusts?|trusting",
     ),
     Rule("land (verb)", "ingest, upload, arrive", forms="lands?|landed"),
-    Rule("wake", "trigger", Allowed("Rust's task interface", text=r"\bwake(_by_ref)?\(\)|\bWaker?\b"), forms="wakes?|woken|woke|waking"),
+    Rule(
+        "wake",
+        "trigger",
+        Allowed("Rust's task interface", text=r"\bwake(_by_ref)?\(\)|\bWaker?\b"),
+        forms="wakes?|woken|woke|waking",
+    ),
     Rule("owe", "undelivered, pending", forms="owe[sd]?|owing"),
     # The simulation.
     Rule("law", "invariant", forms="laws?"),
@@ -167,17 +187,27 @@ RULES = [
     Rule("hurry", "the field's word", forms="hurry|hurries|hurried"),
     Rule("befell", "happened", forms="befell|befalls?|befallen"),
     Rule("figures", "statistics, numbers"),
-    Rule("look (name)", "snapshot", code=r"\bfn look\b|\b(?:struct|enum|trait|type) Looks?\b|\bLook\b(?=[<(:{,;)]| \{)", files=RUST),
+    Rule(
+        "look (name)",
+        "snapshot",
+        code=r"\bfn look\b|\b(?:struct|enum|trait|type) Looks?\b|\bLook\b(?=[<(:{,;)]| \{)",
+        files=RUST,
+    ),
     # Concurrency.
     Rule("spread", "join_bounded; distribute"),
-    Rule("all (function)", "try_join_bounded", code=r"\b(?:aws|runtime|store|engine|crate)::all\(|\bfn all<", files=RUST),
-    Rule("task (function)", "spawn", code=r"\b(?:aws|runtime|store|engine|crate)::task\(|\bfn task\b", files=RUST),
+    Rule("all (function)", "try_join_bounded", code=rf"{OURS}::all\(|\bfn all<", files=RUST),
+    Rule("task (function)", "spawn", code=rf"{OURS}::task\(|\bfn task\b", files=RUST),
     # Prose.
     Rule("whoever", "name the actor", forms="who(?:so)?ever|whomever|whose(?:so)?ever"),
     Rule("somebody", "name the actor"),
     Rule("nobody", "name the actor"),
     Rule("of whom", "name the actor"),
-    Rule("is no", "is not a; plain verbs", Allowed("plain English", text=rf"\bis{GAP}no{GAP}(longer|more|less|fewer|such|one)\b|\bthere{GAP}is{GAP}no\b|is_?no_?such"), forms=r"is no(?=\s+\w)"),
+    Rule(
+        "is no",
+        "is not a; plain verbs",
+        Allowed("plain English", text=rf"is{GAP}no{GAP}(longer|more|less|fewer|such|one)|\bthere{GAP}is{GAP}no\b"),
+        forms=r"is no(?=\s+\w)",
+    ),
     Rule("comes again", "is delivered again; returns", forms="comes? again"),
     Rule("catalogue", "catalog", forms=r"catalogue\w*"),
     Rule("licence", "license", forms=r"licence\w*"),
