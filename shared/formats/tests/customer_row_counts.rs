@@ -102,12 +102,12 @@ proptest! {
                 Some(shard) => CustomerShard::decode(shard.encode().unwrap()).unwrap(),
             };
             let object = shard.encode().unwrap();
-            let row_counts = FileRowCounts::decode(object.clone()).unwrap();
+            let stored = FileRowCounts::decode(object.clone()).unwrap();
             for file in files.keys() {
                 let (account_was, version_was) = changed.get(file).cloned().unwrap_or_default();
                 let row_counts = row_counts(&files, *file);
-                let version = if row_counts == account_was { version_was } else { row_counts.version() };
-                let told = row_counts.of(&FileName::of(&location(*file)));
+                let version = if row_counts == account_was { version_was } else { stored.version() };
+                let told = stored.of(&FileName::of(&location(*file)));
                 let told = told.map(|(row_counts, version)| (row_counts.clone(), version)).unwrap_or_default();
                 prop_assert_eq!(told, (row_counts.clone(), version));
                 changed.insert(*file, (row_counts, version));
