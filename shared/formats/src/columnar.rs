@@ -220,7 +220,7 @@ pub fn boolean_at(batch: &RecordBatch, i: usize, row: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+    #![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
     use super::*;
 

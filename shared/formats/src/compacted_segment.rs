@@ -44,15 +44,15 @@ impl CompactedSegment {
         let corrupt = |why| Corrupt::new(WHAT, why);
         let length = bytes.first_chunk().and_then(|length| usize::try_from(u64::from_le_bytes(*length)).ok());
         let end = length.and_then(|length| length.checked_add(LENGTH_BYTES)).filter(|end| *end <= bytes.len());
-        let end = end.ok_or_else(|| corrupt("it ends before its files"))?;
+        let end = end.ok_or_else(|| corrupt("it ends within its header"))?;
         let lists: Lists = unpacked(WHAT, &bytes[LENGTH_BYTES..end])?;
         let keys = KeyMap::decode(bytes.slice(end..), WHAT)?;
         if keys.iter().count() != lists.keys {
-            return Err(corrupt("it does not end behind its keys"));
+            return Err(corrupt("its number of keys is not the one in its header"));
         }
         let sets = lists.sets.len() as u64;
         if !lists.sets.iter().all(|set| set.are_below(lists.files.len())) || keys.iter().any(|(_, set)| set >= sets) {
-            return Err(corrupt("it has keys of files that it does not list"));
+            return Err(corrupt("its keys refer to files that it does not list"));
         }
         Ok(Self { lists, keys })
     }
@@ -128,7 +128,7 @@ impl CompactedSegment {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+    #![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
     use super::*;
     use model::layout::ObjectLocation;

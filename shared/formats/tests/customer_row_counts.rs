@@ -1,6 +1,6 @@
 //! Compares the row counts and rows of a `customer_trusted` shard with those computed from all files by definition.
 
-#![allow(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use formats::customer_shard::row_counts::{FileRowCounts, RowCounts};
 use formats::customer_shard::trusted::{CustomerShard, TrustedShard};

@@ -1,6 +1,6 @@
 //! Applies the fuzzer's check of landing files to generated files, and to all files of the fuzzer's corpus.
 
-#![allow(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 #[path = "../../../tests/fuzz/checks/landing.rs"]
 mod check;

@@ -1,6 +1,6 @@
 //! Reads random bytes and damaged objects as stored objects. The result is an object or an error, never a panic.
 
-#![allow(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use bytes::Bytes;
 use formats::Corrupt;

@@ -6,10 +6,10 @@
 //!
 //! Tables:
 //!
-//! | key | object | written by |
+//! | key | object | item |
 //! |---|---|---|
-//! | `{source}/landing/…` | a landing file | the application |
-//! | `customer/trusted/{shard}.parquet` | the consenting customers of a shard, with the records of all its customers | [`customers`] |
+//! | `{source}/landing/…` | a landing file, which the application writes | [`Source::landing`] |
+//! | `customer/trusted/{shard}.parquet` | the consenting customers of a shard, and the state of all its records | [`customers`] |
 //! | `customer/curated/{shard}.parquet` | the curated customers of a shard | [`customers`] |
 //! | `accelerometer/trusted/{hour}/{file}.parquet` | the eligible readings of one landing file in one hour | [`readings`] |
 //! | `step_trainer/trusted/{hour}/{file}.parquet` | the eligible readings of one landing file in one hour | [`readings`] |
@@ -17,14 +17,14 @@
 //!
 //! Row counts and rejections:
 //!
-//! | key | object | written by |
+//! | key | object | item |
 //! |---|---|---|
 //! | `receipts/{source}/{file}.json` | the row counts of one landing file | [`receipt`] |
 //! | `quarantine/{source}/{file}.jsonl` | the rejected records of one landing file | [`quarantine`] |
 //!
 //! State of the functions:
 //!
-//! | key | object | written by |
+//! | key | object | item |
 //! |---|---|---|
 //! | `_state/lake.json` | the lake config | [`LAKE_CONFIG`] |
 //! | `_state/manifests/{source}/{file}` | the keys and partitions that one landing file may touch | [`manifest`] |

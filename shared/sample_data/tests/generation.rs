@@ -1,5 +1,5 @@
 //! Tests of the generated files: they are reproducible, have the reference data's size, and hold the same rows clean and dirty.
-#![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod reading;
 

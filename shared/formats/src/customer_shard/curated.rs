@@ -102,7 +102,7 @@ pub(super) fn row_positions(header: &Header) -> Result<KeyMap, Corrupt> {
 }
 
 pub(super) fn no_such_row() -> Corrupt {
-    Corrupt::new(TABLE.name(), "it has owners whose rows it does not have")
+    Corrupt::new(TABLE.name(), "its owners refer to rows that it does not have")
 }
 
 #[cfg(test)]

@@ -42,10 +42,10 @@ impl Header {
     /// [`up_to_changed`](Self::up_to_changed) bytes. A later section that is cut off is empty.
     pub(super) fn of(table: Table, object: &Bytes) -> Result<Self, Corrupt> {
         let corrupt = |why| Corrupt::new(table.name(), why);
-        let (version, ends) = numbers(object).ok_or_else(|| corrupt("it does not begin as a shard's object"))?;
+        let (version, ends) = numbers(object).ok_or_else(|| corrupt("it does not start like a shard's object"))?;
         let [lookups, changed, row_counts, records] = ends;
         if changed > object.len() {
-            return Err(corrupt("it ends before the lookups that it begins with"));
+            return Err(corrupt("it ends within its header"));
         }
         let rest = |range| object.get(range).map(|section| object.slice_ref(section)).unwrap_or_default();
         Ok(Self {

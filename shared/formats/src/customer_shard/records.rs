@@ -66,7 +66,7 @@ impl Records {
         let records = Self { files, customers };
         match records.is_sound() {
             true => Ok(records),
-            false => Err(Corrupt::new(TABLE.name(), "it remembers records of files that it does not list")),
+            false => Err(Corrupt::new(TABLE.name(), "its records refer to files that it does not list")),
         }
     }
 
