@@ -22,10 +22,10 @@ use std::sync::Arc;
 /// How many rows are turned into columns at a time.
 pub const BATCH_ROWS: usize = 64 << 10;
 
-/// Something of ours in the footer of a Parquet file: name and text.
+/// The key-value pairs of a Parquet footer, by name.
 pub type Metadata = BTreeMap<String, String>;
 
-/// The Arrow schema of a table, without the columns of its partition.
+/// Returns the Arrow schema of a table, without the partition columns.
 pub fn schema(table: Table) -> SchemaRef {
     let fields = table.columns().iter().map(|column| {
         let kind = match column.kind {
@@ -40,25 +40,25 @@ pub fn schema(table: Table) -> SchemaRef {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-/// A batch of rows of `table` from its columns.
+/// Builds a batch of rows of `table` from its columns.
 pub fn batch(table: Table, columns: Vec<ArrayRef>) -> Result<RecordBatch, ArrowError> {
     RecordBatch::try_new(schema(table), columns)
 }
 
-/// The Parquet file of `table` that holds `batches`, sorted by `sorted_by`, with `metadata` in its footer.
+/// Writes `batches` as a Parquet file of `table` that is sorted by `sorted_by`, with `metadata` in its footer.
 pub fn encode(
     table: Table,
     sorted_by: &str,
     batches: impl IntoIterator<Item = Result<RecordBatch, ArrowError>>,
     metadata: &Metadata,
 ) -> Result<Bytes, ParquetError> {
-    encode_behind(&[], table, sorted_by, &[], batches, metadata)
+    encode_with_header(&[], table, sorted_by, &[], batches, metadata)
 }
 
-/// As [`encode`], with `front` behind its first four bytes, before all rows, and the columns named `plain` as they are:
-/// larger, and read at once.
-pub(crate) fn encode_behind(
-    front: &[u8],
+/// Like [`encode`], but writes `header` between the magic bytes and the rows. The columns named `plain` have no compression
+/// and no dictionary: they take more bytes, and are quick to read.
+pub(crate) fn encode_with_header(
+    header: &[u8],
     table: Table,
     sorted_by: &str,
     plain: &[&str],
@@ -89,43 +89,43 @@ pub(crate) fn encode_behind(
     }
     let options = ArrowWriterOptions::new().with_properties(properties.build()).with_skip_arrow_metadata(true);
     let mut writer = ArrowWriter::try_new_with_options(Vec::new(), schema, options)?;
-    writer.write_all(front)?;
+    writer.write_all(header)?;
     for batch in batches {
         writer.write(&batch?)?;
     }
     Ok(writer.into_inner()?.into())
 }
 
-/// A Parquet file of the lake, its footer read.
+/// A Parquet file of the lake whose footer has been read.
 pub struct Decoder {
     bytes: Bytes,
     footer: ArrowReaderMetadata,
 }
 
 impl Decoder {
-    /// Reads the footer of a file that should be `expected`.
+    /// Reads the footer of a file. `expected` names the file's kind in errors.
     pub fn new(bytes: Bytes, expected: &'static str) -> Result<Self, Corrupt> {
-        let footer = undamaged(expected, || ArrowReaderMetadata::load(&bytes, ArrowReaderOptions::new()))?;
+        let footer = catch_damage(expected, || ArrowReaderMetadata::load(&bytes, ArrowReaderOptions::new()))?;
         Ok(Self { footer, bytes })
     }
 
-    /// The number of rows.
+    /// Returns the number of rows.
     pub fn rows(&self) -> u64 {
         self.footer.metadata().file_metadata().num_rows().unsigned_abs()
     }
 
-    /// The text that the footer holds by `name`.
+    /// Returns the text of the footer's key-value pair `name`.
     pub fn metadata(&self, name: &str) -> Option<&str> {
         let pairs = self.footer.metadata().file_metadata().key_value_metadata()?;
         pairs.iter().find(|pair| pair.key == name)?.value.as_deref()
     }
 
-    /// The rows, in batches of [`BATCH_ROWS`].
+    /// Reads the rows in batches of [`BATCH_ROWS`].
     pub fn batches(&self, table: Table) -> Result<impl Iterator<Item = Result<RecordBatch, Corrupt>> + use<>, Corrupt> {
         self.read(schema(table), ProjectionMask::all(), table)
     }
 
-    /// As [`Self::batches`], of nothing but the columns at these places of the schema.
+    /// Like [`Self::batches`], but reads only the columns at these positions of the schema.
     pub(crate) fn columns(
         &self,
         table: Table,
@@ -144,32 +144,32 @@ impl Decoder {
     ) -> Result<impl Iterator<Item = Result<RecordBatch, Corrupt>> + use<>, Corrupt> {
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.bytes.clone(), self.footer.clone());
         let builder = builder.with_projection(mask).with_batch_size(BATCH_ROWS);
-        let mut reader = undamaged(table.name(), || builder.build())?;
+        let mut reader = catch_damage(table.name(), || builder.build())?;
         let mut next = move || {
             let Some(batch) = reader.next().transpose()? else { return Ok(None) };
             RecordBatch::try_new(schema.clone(), batch.columns().to_vec()).map(Some)
         };
         let mut sound = true;
         Ok(std::iter::from_fn(move || {
-            let batch = sound.then(|| undamaged(table.name(), &mut next))?;
+            let batch = sound.then(|| catch_damage(table.name(), &mut next))?;
             sound = batch.is_ok();
             batch.transpose()
         }))
     }
 }
 
-/// What the last bytes of a Parquet file tell of its rows.
+/// The number of rows as far as the last bytes of a Parquet file hold it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tail {
-    /// How many there are.
+    /// The file has this many rows.
     Rows(u64),
-    /// Nothing: so many of the last bytes are needed.
+    /// The bytes do not reach back to the footer's start: it takes this many of the last bytes.
     Needs(u64),
 }
 
-/// How many rows a file of `size` bytes has that ends in `tail`, and should be `expected`.
+/// Returns the number of rows of a file of `size` bytes that ends in `tail`. `expected` names the file's kind in errors.
 pub fn rows_by_tail(tail: &Bytes, size: u64, expected: &'static str) -> Result<Tail, Corrupt> {
-    undamaged(expected, || {
+    catch_damage(expected, || {
         let mut reader = ParquetMetaDataReader::new();
         match reader.try_parse_sized(tail, size) {
             Ok(()) => Ok(Tail::Rows(reader.finish()?.file_metadata().num_rows().unsigned_abs())),
@@ -179,9 +179,9 @@ pub fn rows_by_tail(tail: &Bytes, size: u64, expected: &'static str) -> Result<T
     })
 }
 
-/// What is read of an object. The parquet crate meets some damage with a panic rather than with an error; what it was
-/// reading with is not used again after either.
-fn undamaged<T, E: std::fmt::Display>(
+/// Turns damage that `read` meets into [`Corrupt`]. The parquet crate panics on some damage instead of returning an error.
+/// After a panic or an error nothing uses the reader again.
+fn catch_damage<T, E: std::fmt::Display>(
     expected: &'static str,
     read: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, Corrupt> {
@@ -191,41 +191,41 @@ fn undamaged<T, E: std::fmt::Display>(
     }
 }
 
-/// The text at place `i` of a batch of our schema.
+/// Returns the text in column `i` of a batch of our schema.
 pub fn text_at(batch: &RecordBatch, i: usize, row: usize) -> Option<&str> {
     let column = batch.column(i).as_string::<i32>();
     column.is_valid(row).then(|| column.value(row))
 }
 
-/// The 64-bit integer at place `i` of a batch of our schema.
+/// Returns the 64-bit integer in column `i` of a batch of our schema.
 pub fn bigint_at(batch: &RecordBatch, i: usize, row: usize) -> Option<i64> {
     let column = batch.column(i).as_primitive::<Int64Type>();
     column.is_valid(row).then(|| column.value(row))
 }
 
-/// The 32-bit integer at place `i` of a batch of our schema.
+/// Returns the 32-bit integer in column `i` of a batch of our schema.
 pub fn int_at(batch: &RecordBatch, i: usize, row: usize) -> i32 {
     batch.column(i).as_primitive::<Int32Type>().value(row)
 }
 
-/// The float at place `i` of a batch of our schema.
+/// Returns the float in column `i` of a batch of our schema.
 pub fn double_at(batch: &RecordBatch, i: usize, row: usize) -> f64 {
     batch.column(i).as_primitive::<Float64Type>().value(row)
 }
 
-/// The truth value at place `i` of a batch of our schema.
+/// Returns the boolean in column `i` of a batch of our schema.
 pub fn boolean_at(batch: &RecordBatch, i: usize, row: usize) -> bool {
     batch.column(i).as_boolean().value(row)
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+    #![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
     use super::*;
 
     #[test]
-    fn rows_are_told_by_the_end_of_a_file() {
+    fn rows_are_counted_from_the_end_of_a_file() {
         let table = Table::MachineLearningCurated;
         let schema = schema(table);
         let columns = schema.fields().iter().map(|field| -> ArrayRef {

@@ -5,7 +5,7 @@ use crate::landing::fields::{Fields, Rejection};
 use model::customer::{Customer, excluded};
 use std::collections::BTreeMap;
 
-/// The customers of one landing file: the latest record of each.
+/// The customer records of one landing file, reduced to the latest record of each customer.
 #[derive(Clone, Debug, Default)]
 pub struct Customers {
     latest: BTreeMap<String, Customer>,
@@ -14,17 +14,17 @@ pub struct Customers {
 }
 
 impl Customers {
-    /// The latest record of each customer of the file, by email.
+    /// Returns the latest record of each customer of the file, by email.
     pub fn latest(&self) -> impl Iterator<Item = &Customer> + Clone {
         self.latest.values()
     }
 
-    /// How many records the file has.
+    /// Returns the number of records in the file.
     pub fn rows(&self) -> u64 {
         self.rows
     }
 
-    /// How many of them another record of the same file excludes, by reason.
+    /// Returns how many records another record of the same file excludes, by reason.
     pub fn excluded(&self) -> &BTreeMap<String, u64> {
         &self.excluded
     }

@@ -1,5 +1,6 @@
-//! Which files have which keys, for files with too many keys for an entry of the index each: compact bytes, in which a key is
-//! found without reading them all.
+//! An index segment: the keys of landing files that have too many keys for one index entry each.
+//!
+//! The keys are sorted hashes of fixed length, so a lookup is a binary search on the stored bytes.
 
 use crate::Corrupt;
 use bytes::Bytes;
@@ -9,18 +10,18 @@ use std::collections::BTreeSet;
 
 const KEY_BYTES: usize = 16;
 
-/// The keys of some files. It is never changed: its name is told by what it holds.
+/// The keys of some files. It never changes: its name is a hash of its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IndexSegment {
     files: Vec<(FileName, Keys)>,
 }
 
-/// The hashes of a file's keys, in order, one after the other.
+/// The sorted hashes of a file's keys, one after the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Keys(Bytes);
 
 impl IndexSegment {
-    /// The keys of `files`, as the object's body.
+    /// Writes the keys of `files` as an object.
     pub fn encode<K: Iterator<Item = KeyHash>>(
         files: impl IntoIterator<Item = (FileName, K)>,
     ) -> Result<Bytes, Corrupt> {
@@ -34,7 +35,7 @@ impl IndexSegment {
         Ok([&head, keys.as_flattened()].concat().into())
     }
 
-    /// Reads an entry's object.
+    /// Reads an object.
     pub fn decode(bytes: Bytes) -> Result<Self, Corrupt> {
         let (head, rest) = postcard::take_from_bytes::<Vec<(FileName, usize)>>(&bytes).map_err(corrupt)?;
         let mut rest = bytes.slice_ref(rest);
@@ -49,16 +50,16 @@ impl IndexSegment {
         }
         match rest.is_empty() {
             true => Ok(Self { files }),
-            false => Err(corrupt("it goes on behind its keys")),
+            false => Err(corrupt("it has bytes after its keys")),
         }
     }
 
-    /// The files that have one of the keys `wanted`.
+    /// Returns the files that have one of the keys `wanted`.
     pub fn files_with(&self, wanted: &BTreeSet<KeyHash>) -> impl Iterator<Item = &FileName> {
         self.files.iter().filter(|(_, keys)| keys.has_any(wanted)).map(|(file, _)| file)
     }
 
-    /// The keys of each file that belong to one part of the index, if it has such.
+    /// Returns the keys that belong to `part` of the index, by file, without the files that have none.
     pub(crate) fn in_part(&self, part: IndexPart) -> impl Iterator<Item = (&FileName, impl Iterator<Item = KeyHash>)> {
         self.files.iter().filter_map(move |(file, keys)| {
             let keys = keys.in_part(part);
@@ -66,14 +67,14 @@ impl IndexSegment {
         })
     }
 
-    /// How many bytes its keys take.
+    /// Returns how many bytes its keys take.
     pub fn size(&self) -> usize {
         self.files.iter().map(|(_, keys)| keys.0.len()).sum()
     }
 }
 
 fn corrupt(why: impl std::fmt::Display) -> Corrupt {
-    Corrupt::new("bulk entry", why)
+    Corrupt::new("index segment", why)
 }
 
 impl Keys {
@@ -88,8 +89,8 @@ impl Keys {
         let all = self.all();
         let part_of = |key: &[u8; KEY_BYTES]| KeyHash::from_bytes(*key).index_part();
         let start = all.partition_point(|key| part_of(key) < part);
-        let behind = all.partition_point(|key| part_of(key) <= part);
-        &all[start..behind]
+        let end = all.partition_point(|key| part_of(key) <= part);
+        &all[start..end]
     }
 
     fn all(&self) -> &[[u8; KEY_BYTES]] {
@@ -111,13 +112,13 @@ mod tests {
         FileName::of(&ObjectLocation { bucket: "b".into(), key: name.into() })
     }
 
-    fn entry(files: &[(&str, Range<u32>)]) -> Bytes {
+    fn segment(files: &[(&str, Range<u32>)]) -> Bytes {
         IndexSegment::encode(files.iter().map(|(name, keys)| (file(name), keys.clone().map(key)))).unwrap()
     }
 
     #[test]
     fn each_file_has_its_keys_and_no_others() {
-        let entry = IndexSegment::decode(entry(&[("a", 0..100), ("b", 50..60), ("none", 0..0)])).unwrap();
+        let segment = IndexSegment::decode(segment(&[("a", 0..100), ("b", 50..60), ("none", 0..0)])).unwrap();
         for (wanted, files) in [
             (0..1, vec!["a"]),
             (55..56, vec!["a", "b"]),
@@ -126,7 +127,7 @@ mod tests {
             (100..1000, vec![]),
             (0..0, vec![]),
         ] {
-            let found: Vec<&FileName> = entry.files_with(&wanted.clone().map(key).collect()).collect();
+            let found: Vec<&FileName> = segment.files_with(&wanted.clone().map(key).collect()).collect();
             assert_eq!(
                 found,
                 files.iter().map(|name| file(name)).collect::<Vec<_>>().iter().collect::<Vec<_>>(),
@@ -136,13 +137,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_entry_is_refused() {
-        let bytes = entry(&[("a", 0..2), ("b", 0..3)]);
+    fn damaged_segments_are_refused() {
+        let bytes = segment(&[("a", 0..2), ("b", 0..3)]);
         assert!((0..bytes.len()).all(|length| IndexSegment::decode(bytes.slice(..length)).is_err()));
         assert!(IndexSegment::decode([&bytes[..], &[0]].concat().into()).is_err());
         let mut swapped = bytes.to_vec();
-        let behind = bytes.len() - KEY_BYTES;
-        swapped[behind - KEY_BYTES..].rotate_left(KEY_BYTES);
+        let last_key = bytes.len() - KEY_BYTES;
+        swapped[last_key - KEY_BYTES..].rotate_left(KEY_BYTES);
         assert!(IndexSegment::decode(swapped.into()).is_err());
         let huge = postcard::to_allocvec(&[(file("a"), usize::MAX)].to_vec()).unwrap();
         assert!(IndexSegment::decode(huge.into()).is_err());

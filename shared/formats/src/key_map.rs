@@ -1,4 +1,4 @@
-//! A number for each of many keys, as compact bytes in which one is found without reading them all.
+//! A map from key hashes to numbers. Lookups work on its compact, sorted bytes; nothing is decoded.
 
 use crate::Corrupt;
 use bytes::Bytes;
@@ -10,20 +10,21 @@ const ENTRY_BYTES: usize = KEY_BYTES + 8;
 
 type Entry = [u8; ENTRY_BYTES];
 
-/// About so many entries have one prefix,
-const ENTRIES_A_PREFIX: usize = 8;
-/// unless there are very many.
+/// The average number of entries with one prefix, up to [`PREFIX_BITS_MAX`].
+const ENTRIES_PER_PREFIX: usize = 8;
+/// The most bits of a prefix. It bounds the memory of `starts`.
 const PREFIX_BITS_MAX: u32 = 16;
 
-/// Keys in order, each with a number. As bytes: the entries one after the other, each of 16 bytes of the key's hash and 8
-/// of the number, big-endian.
+/// A map from key hashes to numbers.
+///
+/// Its bytes are the entries, sorted by key. An entry is the 16 bytes of the hash and the number as 8 bytes, big-endian.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct KeyMap {
     entries: Bytes,
-    /// So many bits all hashes have in common.
+    /// The number of leading bits that all hashes share.
     common: u32,
-    /// For each prefix of what follows in a hash where the entries with it start, and at last where they all end. Hashes are
-    /// spread evenly, so each has few.
+    /// For each prefix of the bits after the common ones: the position of the first entry with it. The last element is the
+    /// number of entries. Hashes are distributed evenly, so each prefix has few entries.
     starts: Vec<u32>,
 }
 
@@ -34,7 +35,7 @@ impl Default for KeyMap {
 }
 
 impl KeyMap {
-    /// Reads them from their bytes, which `what` holds.
+    /// Reads a map from its bytes. `what` names the object in errors.
     pub(crate) fn decode(bytes: Bytes, what: &'static str) -> Result<Self, Corrupt> {
         let (entries, rest) = bytes.as_chunks();
         if !rest.is_empty() {
@@ -49,29 +50,29 @@ impl KeyMap {
         Ok(Self::of(bytes))
     }
 
-    /// Those of bytes that are well made.
+    /// Indexes bytes that are known to be valid.
     fn of(bytes: Bytes) -> Self {
         let (entries, _) = bytes.as_chunks::<ENTRY_BYTES>();
-        let bits = (entries.len() / ENTRIES_A_PREFIX).checked_ilog2().map_or(0, |bits| bits + 1).min(PREFIX_BITS_MAX);
+        let bits = (entries.len() / ENTRIES_PER_PREFIX).checked_ilog2().map_or(0, |bits| bits + 1).min(PREFIX_BITS_MAX);
         let ends = entries.first().zip(entries.last());
         let common = ends.map_or(0, |(first, last)| (number_of(first) ^ number_of(last)).leading_zeros());
         let mut starts = Vec::with_capacity((1 << bits) + 1);
-        for (place, entry) in (0..).zip(entries) {
-            starts.resize(starts.len().max(prefix(number_of(entry), common, bits) + 1), place);
+        for (position, entry) in (0..).zip(entries) {
+            starts.resize(starts.len().max(prefix(number_of(entry), common, bits) + 1), position);
         }
         starts.resize((1 << bits) + 1, entries.len() as u32);
         Self { common, starts, entries: bytes }
     }
 
-    /// Their bytes.
+    /// Returns the map's bytes.
     pub(crate) fn encode(&self) -> Bytes {
         self.entries.clone()
     }
 
-    /// The number of a key.
+    /// Returns the number of a key.
     pub(crate) fn get(&self, key: KeyHash) -> Option<u64> {
         let wanted = u128::from_be_bytes(key.bytes());
-        // There is one more than there are prefixes.
+        // `starts` has one element more than there are prefixes.
         let prefix = prefix(wanted, self.common, (self.starts.len() - 1).ilog2());
         let (start, end) = (self.starts[prefix] as usize, self.starts[prefix + 1] as usize);
         let entries = &self.entries()[start..end];
@@ -79,17 +80,17 @@ impl KeyMap {
         Some(decoded(&entries[at]).1)
     }
 
-    /// All keys, in order, with their numbers.
+    /// Returns all keys with their numbers, sorted by key.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (KeyHash, u64)> {
         self.entries().iter().map(decoded)
     }
 
-    /// These, but other numbers, or none, for some keys.
+    /// Returns a map in which the keys of `changes` have other numbers, or are removed (`None`).
     pub(crate) fn with(&self, changes: &BTreeMap<KeyHash, Option<u64>>) -> Self {
         let kept = self.iter().filter(|(key, _)| !changes.contains_key(key));
         let new = changes.iter().filter_map(|(key, number)| Some((*key, (*number)?)));
         let mut entries: Vec<_> = kept.chain(new).collect();
-        // Two sorted runs, which a stable sort merges.
+        // The stable sort merges two sorted runs in linear time.
         entries.sort_by_key(|(key, _)| *key);
         let mut bytes = Vec::with_capacity(entries.len() * ENTRY_BYTES);
         for (key, number) in entries {
@@ -104,13 +105,13 @@ impl KeyMap {
     }
 }
 
-/// The bits of a hash that follow those in common.
+/// Returns `bits` bits of a hash after its `common` ones.
 fn prefix(hash: u128, common: u32, bits: u32) -> usize {
     let rest = hash.checked_shl(common).unwrap_or(0);
     rest.checked_shr(u128::BITS - bits).unwrap_or(0) as usize
 }
 
-/// A key's hash, as a number.
+/// Returns an entry's hash as a number.
 fn number_of(entry: &Entry) -> u128 {
     entry.first_chunk().map_or(0, |key| u128::from_be_bytes(*key))
 }
@@ -131,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_survive_their_bytes_and_are_changed_and_removed() {
+    fn numbers_survive_their_bytes_and_can_be_changed_and_removed() {
         let key = |n: u8| KeyHash::of(&n.to_string());
         let numbers = KeyMap::default().with(&(0..100).map(|n| (key(n), Some(u64::from(n)))).collect());
         let numbers = numbers.with(&BTreeMap::from([(key(7), None), (key(8), Some(u64::MAX)), (key(200), Some(1))]));
@@ -144,8 +145,8 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_found_however_they_are_spread() {
-        // Many of one beginning, and few of others.
+    fn keys_are_found_in_any_distribution() {
+        // Many keys with one prefix, and few with others.
         let key = |n: u128| KeyHash::from_bytes(((n % 500) << (n % 3 * 57)).to_be_bytes());
         for many in [0, 1, 2, 3, 10, 1_000] {
             let changes: BTreeMap<_, _> = (0..many).map(|n| (key(n * 7), Some(n as u64))).collect();

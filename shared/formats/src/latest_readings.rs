@@ -1,4 +1,6 @@
-//! Who of a shard has accelerometer readings, and until when: what `customer_curated` needs to know of readings.
+//! The latest-reading index: per customer, whether there are accelerometer readings, and the time of the latest one.
+//!
+//! The function `customer_curated` reads it instead of the readings.
 
 use crate::Corrupt;
 use crate::key_map::KeyMap;
@@ -7,34 +9,34 @@ use model::hash::KeyHash;
 use model::lake_config::ConsentPolicy;
 use std::collections::BTreeMap;
 
-/// The latest_readings register of one shard: per customer the time of the latest reading that landed, consent or not.
+/// The latest-reading index of one shard: per customer, the time of the latest reading, with or without consent.
 ///
-/// Under the policy `ever` any reading counts, so only that there is one is kept: then a later reading changes nothing, and
-/// the usual upload of a known customer neither writes the register nor wakes `customer_curated`.
+/// Under the policy `ever` any reading counts, so the index keeps only that there is one. Then a later reading of a known
+/// customer changes nothing: it neither writes the index nor triggers `customer_curated`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LatestReadings(KeyMap);
 
-/// What stands for the time of any reading under the policy `ever`.
+/// The time that the index keeps for every customer with a reading under the policy `ever`.
 const ANY_TIME_MS: i64 = 0;
 
 impl LatestReadings {
-    /// Reads a register's object.
+    /// Reads an object.
     pub fn decode(bytes: &Bytes) -> Result<Self, Corrupt> {
-        KeyMap::decode(bytes.clone(), "latest_readings register").map(Self)
+        KeyMap::decode(bytes.clone(), "latest-reading index").map(Self)
     }
 
-    /// The register's object.
+    /// Writes the object.
     pub fn encode(&self) -> Bytes {
         self.0.encode()
     }
 
-    /// The time of the customer's latest reading, or of any under the policy `ever`; none if there is none.
+    /// Returns the time of the customer's latest reading; `None` without readings. Under the policy `ever` the time says nothing.
     pub fn latest_ms(&self, customer: KeyHash) -> Option<i64> {
         self.0.get(customer).map(u64::cast_signed)
     }
 
-    /// The register after these readings: of each customer the latest of some, which may or may not be the latest of all.
-    /// None if that changes nothing.
+    /// Returns the index with the times of further readings. A time counts only if it is later than the known one.
+    /// Returns `None` if nothing changes.
     pub fn raised(&self, latest_ms: impl IntoIterator<Item = (KeyHash, i64)>, policy: ConsentPolicy) -> Option<Self> {
         let raised = latest_ms.into_iter().map(|(customer, time_ms)| (customer, kept_ms(time_ms, policy)));
         let raised =
@@ -42,7 +44,8 @@ impl LatestReadings {
         self.changed(raised.map(|(customer, time_ms)| (customer, Some(time_ms))))
     }
 
-    /// The register with these as the latest readings of all, or none. None if that changes nothing.
+    /// Returns the index with these times instead of the known ones; a customer with `None` is removed. Returns `None` if
+    /// nothing changes.
     pub fn recounted(&self, latest_ms: &BTreeMap<KeyHash, Option<i64>>, policy: ConsentPolicy) -> Option<Self> {
         let counted = latest_ms.iter().map(|(customer, time_ms)| (*customer, time_ms.map(|ms| kept_ms(ms, policy))));
         self.changed(counted.filter(|(customer, time_ms)| self.latest_ms(*customer) != *time_ms))
@@ -86,8 +89,8 @@ mod tests {
     fn a_recount_lowers_and_removes() {
         let (ann, bob) = (KeyHash::of("ann"), KeyHash::of("bob"));
         for policy in [Ever, AtReading] {
-            let register = LatestReadings::default().raised([(ann, 5), (bob, 5)], policy).unwrap();
-            let lower = register.recounted(&BTreeMap::from([(ann, Some(4)), (bob, None)]), policy).unwrap();
+            let index = LatestReadings::default().raised([(ann, 5), (bob, 5)], policy).unwrap();
+            let lower = index.recounted(&BTreeMap::from([(ann, Some(4)), (bob, None)]), policy).unwrap();
             assert_eq!((lower.latest_ms(ann), lower.latest_ms(bob)), (Some(kept_ms(4, policy)), None));
             assert_eq!(lower.recounted(&BTreeMap::from([(ann, Some(4)), (bob, None)]), policy), None);
             assert_eq!(LatestReadings::decode(&lower.encode()).unwrap(), lower);

@@ -1,4 +1,4 @@
-//! Parts of objects that are read as a whole, compressed.
+//! Compressed parts of objects. A reader always decompresses the whole part.
 
 use crate::Corrupt;
 use bytes::Bytes;
@@ -6,20 +6,20 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Display;
 
-/// `what`, much of which is alike, as a part of an object that is `of` a kind.
+/// Compresses `what` as a part of an object. `of` names the object in errors.
 pub(crate) fn packed<T: Serialize + ?Sized>(of: &'static str, what: &T) -> Result<Bytes, Corrupt> {
     let corrupt = |error: &dyn Display| Corrupt::new(of, error);
     let plain = postcard::to_allocvec(what).map_err(|error| corrupt(&error))?;
     zstd::encode_all(plain.as_slice(), 1).map(Bytes::from).map_err(|error| corrupt(&error))
 }
 
-/// What a packed part holds.
+/// Reads a part that [`packed`] wrote. `of` names the object in errors.
 pub(crate) fn unpacked<T: DeserializeOwned>(of: &'static str, part: &[u8]) -> Result<T, Corrupt> {
     let corrupt = |error: &dyn Display| Corrupt::new(of, error);
     let plain = zstd::decode_all(part).map_err(|error| corrupt(&error))?;
     match postcard::take_from_bytes(&plain).map_err(|error| corrupt(&error))? {
         (what, []) => Ok(what),
-        _ => Err(corrupt(&"a packed part of it goes on behind its end")),
+        _ => Err(corrupt(&"a packed part of it has bytes after its end")),
     }
 }
 
@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_packed_part_is_what_was_packed_and_no_more() {
+    fn a_part_survives_packing_and_refuses_other_lengths() {
         let what = vec!["a".to_owned(), "b".to_owned()];
         let part = packed("test", &what).unwrap();
         assert_eq!(unpacked::<Vec<String>>("test", &part).unwrap(), what);

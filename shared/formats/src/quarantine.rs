@@ -1,4 +1,4 @@
-//! What was rejected of a landing file: JSON lines that a person can read, mend and land again.
+//! The rejected records of a landing file, as JSON lines. A person can read them, correct them and upload them again.
 
 use crate::landing::RECORD_BYTES_MAX;
 use crate::landing::fields::Rejection;
@@ -9,11 +9,11 @@ use model::layout::ObjectLocation;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// The most bytes of one rejected piece that are kept: all of it, unless it is longer than any record may be.
+/// The most bytes that the quarantine keeps of one rejected piece. A piece of a legal record's length is kept whole.
 pub const ORIGINAL_BYTES_MAX: usize = RECORD_BYTES_MAX;
-/// The most bytes that are kept of a file that is rejected as a whole; the landing file has the rest.
+/// The most bytes that the quarantine keeps of a file that is rejected as a whole. The landing file has the rest.
 pub const HEAD_BYTES_MAX: usize = 64 << 10;
-/// Once the quarantine of a file has this many bytes, what else is rejected is only counted.
+/// When the quarantine of a file has this many bytes, further rejections are only counted.
 pub const QUARANTINE_BYTES_MAX: usize = 32 << 20;
 
 /// The rejections of one landing file.
@@ -21,13 +21,13 @@ pub const QUARANTINE_BYTES_MAX: usize = 32 << 20;
 pub struct Quarantine {
     lines: Vec<u8>,
     reasons: BTreeMap<String, u64>,
-    /// What is only counted: the line of the first piece, and how many.
+    /// The rejections that are only counted: the line of the first one, and their number.
     more: Option<(u64, u64)>,
 }
 
 #[derive(Serialize)]
 struct Line<'a> {
-    /// The line's number in the decompressed file, from 1; 0 stands for the whole file.
+    /// The number of the line in the decompressed file, from 1; 0 stands for the whole file.
     line: u64,
     reason: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,7 +38,7 @@ struct Line<'a> {
     original: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     original_base64: Option<String>,
-    /// How many bytes of the original are not here, but only in the landing file.
+    /// How many bytes of the original only the landing file has.
     #[serde(skip_serializing_if = "is_zero")]
     omitted_bytes: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,7 +50,7 @@ fn is_zero(n: &usize) -> bool {
 }
 
 impl Quarantine {
-    /// A whole file that could not be decoded: one rejection, with its first bytes.
+    /// Returns the quarantine of a file that cannot be decoded: one rejection with the file's first bytes.
     pub fn whole_file(reason: &str, detail: String, landing: &ObjectLocation, head: &[u8], file_bytes: u64) -> Self {
         let mut quarantine = Self::default();
         let kept = &head[..head.len().min(HEAD_BYTES_MAX)];
@@ -72,7 +72,7 @@ impl Quarantine {
         self.reject_cut(line, rejection, original, 0);
     }
 
-    /// As [`Self::reject`], for a piece that went on for `omitted_bytes` more.
+    /// Like [`Self::reject`], for a piece that has `omitted_bytes` more than `original`.
     pub fn reject_cut(&mut self, line: u64, rejection: &Rejection, original: &[u8], omitted_bytes: usize) {
         if self.lines.len() >= QUARANTINE_BYTES_MAX {
             *self.reasons.entry(rejection.reason.name().to_owned()).or_default() += 1;
@@ -101,17 +101,17 @@ impl Quarantine {
         }
     }
 
-    /// How many pieces were rejected.
+    /// Returns the number of rejections.
     pub fn count(&self) -> u64 {
         self.reasons.values().sum()
     }
 
-    /// How many were rejected for which reason.
+    /// Returns the number of rejections by reason.
     pub fn reasons(&self) -> &BTreeMap<String, u64> {
         &self.reasons
     }
 
-    /// The quarantine file: one JSON object a line. If there is more than it may hold, the last line says how much.
+    /// Writes the quarantine file: one JSON object a line. If further rejections were only counted, the last line says how many.
     pub fn file(&self) -> Bytes {
         let mut file = self.lines.clone();
         if let Some((line, more)) = self.more {

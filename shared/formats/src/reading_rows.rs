@@ -1,4 +1,4 @@
-//! The rows of one landing file in one partition, as an object of a reading table.
+//! An object of a reading table: the eligible rows of one landing file in one partition.
 
 use crate::Corrupt;
 use crate::columnar::{self, BATCH_ROWS, Decoder, Metadata};
@@ -10,17 +10,17 @@ use model::table::Table;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The versions of customer shards: which were looked at, or which must at least have been.
+/// Versions of customer shards: those that an object was computed from, or those that it needs at least.
 pub type ShardVersions = BTreeMap<Shard, u64>;
 
-/// What an output was derived from; kept in its footer.
+/// The inputs of an output. Its footer holds them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provenance {
-    /// The versions of the shards that decided.
+    /// The versions of the shards that decided which rows are eligible.
     pub shards: ShardVersions,
-    /// The version of the landing file's manifest.
+    /// The generation of the landing file's manifest.
     pub generation: u64,
-    /// Whether this output has, or ever had, a row: only then is its partition one that ever had rows.
+    /// Whether this output has, or ever had, a row. Only then its partition is in the catalog.
     pub had_rows: bool,
 }
 
@@ -36,11 +36,11 @@ pub fn encode<R: Reading>(rows: &[Admitted<'_, R::Value>], provenance: &Provenan
     columnar::encode(R::TRUSTED, &time, batches, &metadata).map_err(|error| corrupt(&error))
 }
 
-/// An object of a reading table.
+/// An object of a reading table, with its footer read.
 pub struct Output {
     table: Table,
     decoder: Decoder,
-    /// What it was derived from.
+    /// The inputs that it was computed from.
     pub provenance: Provenance,
 }
 
@@ -50,30 +50,30 @@ impl Output {
         let decoder = Decoder::new(bytes, table.name())?;
         let footer = decoder
             .metadata(PROVENANCE)
-            .ok_or_else(|| Corrupt::new(table.name(), "its footer lacks what it was derived from"))?;
+            .ok_or_else(|| Corrupt::new(table.name(), "its footer lacks the inputs that it was computed from"))?;
         let provenance = serde_json::from_str(footer).map_err(|error| Corrupt::new(table.name(), error))?;
         Ok(Self { table, decoder, provenance })
     }
 
-    /// The number of its rows.
+    /// Returns the number of its rows.
     pub fn rows(&self) -> u64 {
         self.decoder.rows()
     }
 
-    /// Its rows.
+    /// Reads its rows.
     pub fn batches(self) -> Result<Vec<RecordBatch>, Corrupt> {
         self.decoder.batches(self.table)?.collect()
     }
 
-    /// Whether it holds these very rows.
+    /// Whether it holds exactly these rows.
     pub fn holds<R: Reading>(self, rows: &[Admitted<'_, R::Value>]) -> Result<bool, Corrupt> {
         if self.rows() != rows.len() as u64 {
             return Ok(false);
         }
         for (stored, rows) in self.decoder.batches(self.table)?.zip(rows.chunks(BATCH_ROWS)) {
-            let derived =
+            let expected =
                 columnar::batch(R::TRUSTED, R::columns(rows)).map_err(|e| Corrupt::new(R::TRUSTED.name(), e))?;
-            if stored? != derived {
+            if stored? != expected {
                 return Ok(false);
             }
         }

@@ -1,4 +1,4 @@
-//! The account of one landing file: every row is kept, excluded or quarantined, and the sums agree.
+//! Receipts: the row counts of a landing file. Every row is kept, excluded or quarantined, and the sums agree.
 
 use crate::Corrupt;
 use crate::quarantine::Quarantine;
@@ -8,49 +8,49 @@ use model::layout::{FileName, ObjectLocation, Source};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The account of one landing file, in its current version and under the current trust.
+/// The row counts of one landing file, for its current version and the current consents.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     /// The kind of file.
     pub source: Source,
     /// Its name in the lake.
     pub file: FileName,
-    /// Which object in which version.
+    /// The landing object and its version.
     pub landing: LandingVersion,
-    /// Why the file could not be decoded as a whole; then it counts as one quarantined row.
+    /// Why the file as a whole cannot be decoded. Then it counts as one quarantined row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undecodable: Option<String>,
-    /// How many records and rejected pieces the file has: kept, excluded and quarantined together.
+    /// The number of records and rejected pieces: kept, excluded and quarantined together.
     pub rows: u64,
-    /// How many are rows of its outputs.
+    /// How many of them are rows of the outputs.
     pub kept: u64,
-    /// How many are not, by reason.
+    /// How many of them are legal records but not rows of the outputs, by reason.
     pub excluded: BTreeMap<String, u64>,
-    /// How many of those another record of the same file excludes; only of customer files.
+    /// How many of the excluded records another record of the same file excludes. Only customer files have them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub superseded_within: BTreeMap<String, u64>,
-    /// How many were no records.
+    /// How many pieces are in quarantine.
     pub quarantined: u64,
-    /// How many were no records, by reason.
+    /// How many pieces are in quarantine, by reason.
     pub rejected: BTreeMap<String, u64>,
-    /// Every object its rows are in, or ever were.
+    /// Every object that has, or ever had, rows of the file.
     pub outputs: Vec<OutputRows>,
-    /// The version of the file's manifest; only of files of readings.
+    /// The generation of the file's manifest. Only files of readings have it.
     #[serde(default, skip_serializing_if = "is_none")]
     pub generation: u64,
-    /// The versions of the customer shards that decided.
+    /// The versions of the customer shards that decided which rows are eligible.
     pub derived_from: ShardVersions,
 }
 
-/// A column of the receipts as a table: its name, its type as Athena spells it, and what it means.
+/// A column of the receipts table.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct ReceiptColumn {
-    /// Its name, that of the field.
+    /// Its name, which is the name of the field.
     pub name: &'static str,
-    /// Its type.
+    /// Its type, spelled as in Athena.
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// What it means, for the catalog.
+    /// Its meaning, for the catalog.
     pub comment: &'static str,
 }
 
@@ -58,45 +58,53 @@ const fn column(name: &'static str, kind: &'static str, comment: &'static str) -
     ReceiptColumn { name, kind, comment }
 }
 
-/// What the table of the receipts holds, for the catalog.
-pub const COMMENT: &str = "one account per landing file: rows = kept + excluded + quarantined";
+/// The comment of the receipts table in the catalog.
+pub const COMMENT: &str = "the row counts of each landing file: rows = kept + excluded + quarantined";
 
-/// The columns of the receipts as a table.
+/// The columns of the receipts table.
 pub const COLUMNS: &[ReceiptColumn] = &[
     column("source", "string", "customer, accelerometer or step_trainer"),
     column("file", "string", "the landing file's name in the lake"),
-    column("landing", "struct<bucket:string,key:string,etag:string>", "which object in which version"),
+    column("landing", "struct<bucket:string,key:string,etag:string>", "the landing object and its version"),
     column(
         "undecodable",
         "string",
         "why the file could not be decoded as a whole; it then counts as one quarantined row",
     ),
     column("rows", "bigint", "records and rejected pieces: kept, excluded and quarantined together"),
-    column("kept", "bigint", "how many are rows of its outputs"),
-    column("excluded", "map<string,bigint>", "how many are not, by reason"),
-    column("superseded_within", "map<string,bigint>", "how many of those another record of the same file excludes"),
-    column("quarantined", "bigint", "how many were no records"),
-    column("rejected", "map<string,bigint>", "how many were no records, by reason"),
-    column("outputs", "array<struct<key:string,rows:bigint>>", "every object its rows are in, or ever were"),
+    column("kept", "bigint", "how many of them are rows of the outputs"),
+    column("excluded", "map<string,bigint>", "how many are legal records but not rows of the outputs, by reason"),
+    column(
+        "superseded_within",
+        "map<string,bigint>",
+        "how many of the excluded another record of the same file excludes",
+    ),
+    column("quarantined", "bigint", "how many pieces are in quarantine"),
+    column("rejected", "map<string,bigint>", "how many pieces are in quarantine, by reason"),
+    column("outputs", "array<struct<key:string,rows:bigint>>", "every object that has, or ever had, rows of the file"),
     column("generation", "bigint", "the generation of the file's manifest"),
-    column("derived_from", "map<string,bigint>", "the versions of the customer shards that decided"),
+    column(
+        "derived_from",
+        "map<string,bigint>",
+        "the versions of the customer shards that decided which rows are eligible",
+    ),
 ];
 
 fn is_none(version: &u64) -> bool {
     *version == 0
 }
 
-/// An object in a version.
+/// A landing object in one version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LandingVersion {
-    /// Where it landed.
+    /// Its location.
     #[serde(flatten)]
     pub location: ObjectLocation,
-    /// Its version.
+    /// The ETag of its version.
     pub etag: String,
 }
 
-/// An object and how many of the file's rows are in it.
+/// An output object, and how many rows of the file it has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutputRows {
     /// The object's key.
@@ -106,7 +114,7 @@ pub struct OutputRows {
 }
 
 impl Receipt {
-    /// A receipt without outputs: nothing kept, nothing excluded yet.
+    /// Returns a receipt that has only the quarantine: no row is kept or excluded yet.
     pub fn new(source: Source, file: &FileName, landing: LandingVersion, quarantine: &Quarantine) -> Self {
         Self {
             source,
@@ -140,7 +148,7 @@ impl Receipt {
         }
     }
 
-    /// Moves what was kept in output `key` beyond `rows` to what is excluded for `reason`.
+    /// Reduces the rows of output `key` to `rows`, and counts the difference as excluded for `reason`.
     pub fn withdraw(&mut self, key: &str, rows: u64, reason: &str) {
         if let Some(output) = self.outputs.iter_mut().find(|output| output.key == key) {
             let gone = output.rows.saturating_sub(rows);
@@ -151,7 +159,7 @@ impl Receipt {
         }
     }
 
-    /// Whether this says the same, derived from whatever versions.
+    /// Whether both receipts are the same, except for the versions that they were computed from.
     pub fn says_the_same(&self, other: &Self) -> bool {
         let Self { derived_from: _, .. } = self;
         let mut other = other.clone();
@@ -159,12 +167,12 @@ impl Receipt {
         *self == other
     }
 
-    /// Reads a receipt's object.
+    /// Reads an object.
     pub fn decode(bytes: &Bytes) -> Result<Self, Corrupt> {
         serde_json::from_slice(bytes).map_err(|error| Corrupt::new("receipt", error))
     }
 
-    /// The receipt's object: JSON on one line, as a receipts table wants it.
+    /// Writes the object: JSON on one line, as the receipts table requires.
     pub fn encode(&self) -> Result<Bytes, Corrupt> {
         let mut line = serde_json::to_vec(self).map_err(|error| Corrupt::new("receipt", error))?;
         line.push(b'\n');
@@ -177,22 +185,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_columns_are_the_fields() {
+    fn columns_are_the_fields_in_order() {
         let location = ObjectLocation { bucket: "lake".into(), key: "accelerometer/landing/a.json".into() };
         let file = FileName::of(&location);
         let version = LandingVersion { location, etag: "e".into() };
         let mut receipt = Receipt::new(Source::Accelerometer, &file, version, &Quarantine::default());
-        // Fields that are left out where there is nothing to say.
+        // Fields that are left out if they are empty.
         receipt.undecodable = Some("damaged".into());
         receipt.superseded_within.insert("duplicate".into(), 1);
         receipt.generation = 1;
         let line = receipt.encode().unwrap();
-        // In the order in which they are written, which a parsed object does not keep.
+        // A parsed object does not keep the order in which the fields are written.
         let text = String::from_utf8(line.to_vec()).unwrap();
         let parsed: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text).unwrap();
         let mut fields: Vec<&str> = parsed.keys().map(String::as_str).collect();
         fields.sort_by_key(|field| text.find(&format!("\"{field}\":")));
         assert_eq!(fields, COLUMNS.iter().map(|column| column.name).collect::<Vec<_>>());
-        assert_eq!(text.matches('\n').count(), 1, "one line, as the table's format wants it");
+        assert_eq!(text.matches('\n').count(), 1, "one line, as the table's format requires");
     }
 }

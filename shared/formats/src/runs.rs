@@ -1,14 +1,14 @@
-//! Sets of numbers of which many stand in a row.
+//! Sets of numbers, stored as runs of consecutive numbers.
 
 use serde::{Deserialize, Serialize};
 
-/// A set of numbers as sorted, inclusive runs.
+/// A set of numbers, as sorted pairs of the first and last number of each run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Runs(Vec<(u32, u32)>);
 
 impl Runs {
-    /// Whether all numbers are below `end`, and no run ends before it begins.
+    /// Whether all numbers are below `end`, and no run ends before it starts.
     pub(crate) fn are_below(&self, end: usize) -> bool {
         self.0.iter().all(|(first, last)| first <= last && (*last as usize) < end)
     }
@@ -69,10 +69,10 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn runs_hold_what_a_set_holds() {
+    fn runs_behave_like_a_set() {
         let mut runs = Runs::default();
         let mut set = BTreeSet::new();
-        // A walk over all residues: fills, holes and merges on both sides.
+        // Walks over all residues, so that runs grow, split and join on both sides.
         for i in 0..400_u32 {
             let id = i * 37 % 50;
             if i * 7 % 3 == 0 {

@@ -1,4 +1,4 @@
-//! The anonymous join: `machine_learning_curated`.
+//! The rows of `machine_learning_curated`: the anonymous join of steps and motions.
 
 use crate::Corrupt;
 use crate::columnar::{self, BATCH_ROWS, Decoder, Metadata, bigint_at, double_at, int_at, text_at};
@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 const TABLE: Table = Table::MachineLearningCurated;
 
-/// A row of the training table. It knows that two people are one, but not who.
+/// A row of the training table. It holds whether both readings are of one customer, and not which customer.
 #[derive(Clone, Copy, Debug)]
 pub struct TrainingRow {
     time_ms: i64,
@@ -35,9 +35,10 @@ struct Motion<'a> {
     user: &'a str,
 }
 
-/// The distinct pairs of a row of `step_trainer_trusted` and a row of `accelerometer_trusted` of the same instant.
+/// Joins the rows of `step_trainer_trusted` and `accelerometer_trusted` that have the same time.
 ///
-/// *Distinct* is over all columns of both rows. Two different pairs may leave two equal anonymous rows: both stay.
+/// Duplicates are removed before the join, by all columns of each table. Two different pairs may give two equal anonymous
+/// rows; both stay.
 pub fn join(steps: &[RecordBatch], motions: &[RecordBatch]) -> Vec<TrainingRow> {
     let steps = distinct(steps, step_at, |a, b| {
         (a.time_ms, a.distance, a.serial, a.user).cmp(&(b.time_ms, b.distance, b.serial, b.user))
@@ -47,12 +48,12 @@ pub fn join(steps: &[RecordBatch], motions: &[RecordBatch]) -> Vec<TrainingRow> 
     });
     let mut rows = Vec::new();
     let mut rest = motions.as_slice();
-    for instant in steps.chunk_by(|a, b| a.time_ms == b.time_ms) {
-        let time_ms = instant[0].time_ms;
+    for of_one_time in steps.chunk_by(|a, b| a.time_ms == b.time_ms) {
+        let time_ms = of_one_time[0].time_ms;
         rest = &rest[rest.partition_point(|motion| motion.time_ms < time_ms)..];
         let motions = &rest[..rest.partition_point(|motion| motion.time_ms == time_ms)];
         let first = rows.len();
-        for step in instant {
+        for step in of_one_time {
             rows.extend(motions.iter().map(|motion| TrainingRow {
                 time_ms,
                 distance: step.distance,
@@ -60,7 +61,7 @@ pub fn join(steps: &[RecordBatch], motions: &[RecordBatch]) -> Vec<TrainingRow> 
                 same_customer: step.user == motion.user,
             }));
         }
-        // An order that tells nothing of whose rows they are.
+        // Sorts by the anonymous columns, so that the order reveals nothing about the customers.
         rows[first..].sort_unstable_by(|a, b| {
             (a.distance, a.same_customer).cmp(&(b.distance, b.same_customer)).then_with(|| cmp_axes(&a.axes, &b.axes))
         });
@@ -75,13 +76,13 @@ fn distinct<'a, T>(
 ) -> Vec<T> {
     let mut rows: Vec<T> =
         batches.iter().flat_map(|batch| (0..batch.num_rows()).map(move |row| at(batch, row))).collect();
-    // Stable, since that makes use of what is sorted already: each file is.
+    // A stable sort is fast here, because each file is sorted already.
     rows.sort_by(&cmp);
     rows.dedup_by(|a, b| cmp(a, b).is_eq());
     rows
 }
 
-/// A row of `step_trainer_trusted`: its columns have no nulls.
+/// Reads a row of `step_trainer_trusted`, whose columns have no nulls.
 fn step_at(batch: &RecordBatch, row: usize) -> Step<'_> {
     Step {
         time_ms: bigint_at(batch, 0, row).unwrap_or_default(),
@@ -91,7 +92,7 @@ fn step_at(batch: &RecordBatch, row: usize) -> Step<'_> {
     }
 }
 
-/// A row of `accelerometer_trusted`: its columns have no nulls. SQL takes 0 and -0 for equal, so they are here.
+/// Reads a row of `accelerometer_trusted`, whose columns have no nulls. Turns -0 into 0, because SQL treats them as equal.
 fn motion_at(batch: &RecordBatch, row: usize) -> Motion<'_> {
     Motion {
         user: text_at(batch, 0, row).unwrap_or_default(),
@@ -104,13 +105,13 @@ fn cmp_axes(a: &[f64; 3], b: &[f64; 3]) -> Ordering {
     a[0].total_cmp(&b[0]).then_with(|| a[1].total_cmp(&b[1])).then_with(|| a[2].total_cmp(&b[2]))
 }
 
-/// The object that holds `rows`. Its footer holds nothing but the schema.
+/// Writes the object that holds `rows`. Its footer holds only the schema.
 pub fn encode(rows: &[TrainingRow]) -> Result<Bytes, Corrupt> {
     let encoded = columnar::encode(TABLE, "sensorreadingtime", rows.chunks(BATCH_ROWS).map(batch), &Metadata::new());
     encoded.map_err(|error| Corrupt::new(TABLE.name(), error))
 }
 
-/// Whether the stored object holds these very rows.
+/// Whether the stored object holds exactly these rows.
 pub fn holds(stored: Bytes, rows: &[TrainingRow]) -> Result<bool, Corrupt> {
     let stored = Decoder::new(stored, TABLE.name())?;
     if stored.rows() != rows.len() as u64 {
@@ -163,12 +164,12 @@ mod tests {
     }
 
     #[test]
-    fn only_the_same_instant_pairs() {
+    fn only_readings_of_the_same_time_are_joined() {
         assert_eq!(joined(&[(1, "s", 7, "a"), (3, "s", 8, "a")], &[("a", 2, 1.0), ("a", 3, 2.0)]), [(3, 8, 2.0, true)]);
     }
 
     #[test]
-    fn another_persons_motion_is_marked() {
+    fn the_motion_of_another_customer_sets_same_customer_to_false() {
         assert_eq!(
             joined(&[(1, "s", 7, "a")], &[("a", 1, 1.0), ("b", 1, 1.0)]),
             [(1, 7, 1.0, false), (1, 7, 1.0, true)]
@@ -176,13 +177,13 @@ mod tests {
     }
 
     #[test]
-    fn equal_pairs_count_once_and_different_pairs_that_look_equal_both_stay() {
+    fn equal_pairs_count_once_and_different_pairs_with_equal_rows_both_stay() {
         assert_eq!(joined(&[(1, "s", 7, "a"), (1, "s", 7, "a")], &[("a", 1, 1.0), ("a", 1, 1.0)]), [(1, 7, 1.0, true)]);
         assert_eq!(joined(&[(1, "s", 7, "a"), (1, "t", 7, "b")], &[("c", 1, 1.0)]), [(1, 7, 1.0, false); 2]);
     }
 
     #[test]
-    fn the_object_holds_its_rows() {
+    fn an_object_holds_exactly_its_rows() {
         let rows = join(&[steps(&[(1, "s", 7, "a")])], &[motions(&[("a", 1, 1.5)])]);
         let object = encode(&rows).unwrap();
         assert!(holds(object.clone(), &rows).unwrap());

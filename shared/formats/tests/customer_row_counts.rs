@@ -1,6 +1,6 @@
-//! What a shard of `customer_trusted` says of its files, against what all files together say by definition.
+//! Compares the row counts and rows of a `customer_trusted` shard with those computed from all files by definition.
 
-#![allow(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use formats::customer_shard::row_counts::{FileRowCounts, RowCounts};
 use formats::customer_shard::trusted::{CustomerShard, TrustedShard};
@@ -12,14 +12,15 @@ use std::collections::BTreeMap;
 
 const FILES: usize = 5;
 
-/// The files there are, by number, each with its customers by email.
+/// The current files by number, each with its customers by email.
 type Files = BTreeMap<usize, BTreeMap<String, Customer>>;
 
 fn location(file: usize) -> ObjectLocation {
     ObjectLocation { bucket: "b".into(), key: format!("customer/landing/{file}.json") }
 }
 
-/// Few customers with few records, so that they often meet: in several files, of one date, with and without consent.
+/// Generates few customers with few different records, so that records often collide: in several files, with one date, with and
+/// without consent.
 fn customers() -> impl Strategy<Value = BTreeMap<String, Customer>> {
     let record = (0..3_i64, prop::option::of(0..3_i64), prop::option::of("[pq]"));
     btree_map("[a-d]", record, 0..4).prop_map(|records| {
@@ -42,7 +43,7 @@ fn customers() -> impl Strategy<Value = BTreeMap<String, Customer>> {
     })
 }
 
-/// The record that counts of each customer.
+/// Returns the record of each customer that counts.
 fn latest(files: &Files) -> BTreeMap<&str, &Customer> {
     let mut latest: BTreeMap<&str, &Customer> = BTreeMap::new();
     for customer in files.values().flat_map(BTreeMap::values) {
@@ -54,7 +55,7 @@ fn latest(files: &Files) -> BTreeMap<&str, &Customer> {
     latest
 }
 
-/// The row_counts of one of the files.
+/// Returns the row counts of one of the files.
 fn row_counts(files: &Files, file: usize) -> RowCounts {
     let latest = latest(files);
     let mut row_counts = RowCounts::default();
@@ -77,10 +78,10 @@ fn row_counts(files: &Files, file: usize) -> RowCounts {
 }
 
 proptest! {
-    /// However files come, are replaced, and come in batches, rows and row_counts are those of the files there are, and an
-    /// row_counts is told to have changed exactly when it did.
+    /// Files arrive and are replaced in any batches. The rows and the row counts are those of the current files, and the
+    /// version of a file's row counts changes exactly when they change.
     #[test]
-    fn accounts_are_those_of_the_files_there_are(
+    fn row_counts_are_those_of_the_current_files(
         batches in vec(vec((0..FILES, customers()), 1..4), 1..8),
     ) {
         let mut files = Files::new();
@@ -104,12 +105,12 @@ proptest! {
             let object = shard.encode().unwrap();
             let stored = FileRowCounts::decode(object.clone()).unwrap();
             for file in files.keys() {
-                let (account_was, version_was) = changed.get(file).cloned().unwrap_or_default();
+                let (counts_before, version_before) = changed.get(file).cloned().unwrap_or_default();
                 let row_counts = row_counts(&files, *file);
-                let version = if row_counts == account_was { version_was } else { stored.version() };
-                let told = stored.of(&FileName::of(&location(*file)));
-                let told = told.map(|(row_counts, version)| (row_counts.clone(), version)).unwrap_or_default();
-                prop_assert_eq!(told, (row_counts.clone(), version));
+                let version = if row_counts == counts_before { version_before } else { stored.version() };
+                let found = stored.of(&FileName::of(&location(*file)));
+                let found = found.map(|(row_counts, version)| (row_counts.clone(), version)).unwrap_or_default();
+                prop_assert_eq!(found, (row_counts.clone(), version));
                 changed.insert(*file, (row_counts, version));
             }
             let trusted = TrustedShard::decode(object).unwrap();

@@ -1,6 +1,6 @@
-//! Landing files of any bytes: by the same check as the fuzzer, on files that are drawn here and on all it keeps.
+//! Applies the fuzzer's check of landing files to generated files, and to all files of the fuzzer's corpus.
 
-#![allow(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 #[path = "../../../tests/fuzz/checks/landing.rs"]
 mod check;
@@ -14,37 +14,38 @@ use std::io::Write;
 use std::path::Path;
 
 type Collector = ReadingsCollector<Accelerometer>;
-/// A reading: who, when, what.
+/// A reading: user, time, axes.
 type Row = (String, i64, [f64; 3]);
 
 #[test]
-fn every_file_that_the_fuzzer_keeps_is_read_by_the_rules() {
+fn every_file_of_the_fuzzers_corpus_passes_the_check() {
     for folder in ["corpus", "regressions"] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz").join(folder).join("landing");
         let mut files: Vec<_> = folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
         files.sort();
         assert!(!files.is_empty(), "{folder:?} is empty");
         for file in files {
-            // Seen if the test fails.
+            // Shown if the test fails.
             println!("{}", file.display());
             check(&std::fs::read(file).unwrap());
         }
     }
 }
 
-/// Bytes that are more often JSON, or nearly so, than any bytes would be.
+/// Generates bytes that are JSON or almost JSON more often than random bytes.
 fn almost_json() -> impl Strategy<Value = Vec<u8>> {
     const RECORD: &[u8] = br#"{"user":"a","timestamp":1655564444103,"x":1.0,"y":-1.0,"z":0.5}"#;
     const STEP: &[u8] = br#"{"sensorReadingTime":1655564444103,"serialNumber":"s","distanceFromObject":218}"#;
     const CUSTOMER: &[u8] = br#"{"email":"a@b.c","lastUpdateDate":1655564444103,"shareWithResearchAsOfDate":1}"#;
-    let marks = [&b"{"[..], b"}", b"[", b"]", b",", b":", b"\"", b"\\", b"\n", b"\r\n", b" ", b"\xef\xbb\xbf", b"\xef"];
+    let punctuation =
+        [&b"{"[..], b"}", b"[", b"]", b",", b":", b"\"", b"\\", b"\n", b"\r\n", b" ", b"\xef\xbb\xbf", b"\xef"];
     let values = [&b"\"user\""[..], b"\"x\":", b"null", b"true", b"-", b"1", b".5", b"1e999", b"\\u0061", b"\\ud800"];
     let records = [RECORD, STEP, CUSTOMER, &RECORD[..30], b"{\"user\":", b"}{", b"},{", b"\"a\":[", b"\xff", b"\x00"];
-    let piece = prop_oneof![select(marks.to_vec()), select(values.to_vec()), select(records.to_vec())];
+    let piece = prop_oneof![select(punctuation.to_vec()), select(values.to_vec()), select(records.to_vec())];
     vec(piece, 0..60).prop_map(|pieces| pieces.concat())
 }
 
-/// How records may be strung together.
+/// How the records of a file are separated.
 #[derive(Clone, Copy, Debug)]
 enum Framing {
     Lines,
@@ -55,7 +56,7 @@ enum Framing {
     Array,
     ArrayOverLines,
     PrettyPrinted,
-    ByteOrderMark,
+    Utf8Bom,
 }
 
 const FRAMINGS: [Framing; 9] = [
@@ -67,7 +68,7 @@ const FRAMINGS: [Framing; 9] = [
     Framing::Array,
     Framing::ArrayOverLines,
     Framing::PrettyPrinted,
-    Framing::ByteOrderMark,
+    Framing::Utf8Bom,
 ];
 
 impl Framing {
@@ -82,7 +83,7 @@ impl Framing {
             Self::Array => format!("[{}]\n", records.join(",")),
             Self::ArrayOverLines => format!("[\n  {}\n]\n", records.join(",\n  ")),
             Self::PrettyPrinted => rows.iter().map(|row| format!("{:#}\n", json(row))).collect(),
-            Self::ByteOrderMark => format!("\u{feff}{}\n", records.join("\n")),
+            Self::Utf8Bom => format!("\u{feff}{}\n", records.join("\n")),
         }
     }
 }
@@ -98,7 +99,7 @@ fn row() -> impl Strategy<Value = Row> {
     (user, time, [axis(), axis(), axis()])
 }
 
-/// A line that is rejected. Of what could be the beginning of a record, none could be ended by what follows it.
+/// Generates a line that is rejected. If it looks like the start of a record, the text after it cannot complete that record.
 fn garbage() -> impl Strategy<Value = String> {
     let broken = [
         r#"{"user":"a","timestamp":1655564444103,"x":1.0"#,
@@ -115,7 +116,7 @@ fn garbage() -> impl Strategy<Value = String> {
     prop_oneof![select(broken.to_vec()).prop_map(str::to_owned), "[a-z#.;:0-9][a-z0-9 #.;:+-]{0,20}"]
 }
 
-/// A file of pieces: records in a framing, or a line of garbage. With its records, and the lines that are garbage.
+/// Generates a file of pieces: records in a framing, or a line of garbage. Returns the file, its records and its garbage lines.
 fn file_of_pieces() -> impl Strategy<Value = (String, Vec<Row>, Vec<u64>)> {
     let records = (select(&FRAMINGS[..]), vec(row(), 1..5)).prop_map(Ok);
     vec(prop_oneof![2 => records, 1 => garbage().prop_map(Err)], 0..8).prop_map(|pieces| {
@@ -137,7 +138,7 @@ fn file_of_pieces() -> impl Strategy<Value = (String, Vec<Row>, Vec<u64>)> {
     })
 }
 
-/// Rows in an order of their own, as text, so that 0 is told from -0.
+/// Sorts rows as text, which distinguishes 0 from -0.
 fn sorted(rows: impl Iterator<Item = Row>) -> Vec<String> {
     let mut rows: Vec<String> = rows.map(|row| format!("{row:?}")).collect();
     rows.sort();
@@ -168,7 +169,7 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
     zstd::encode_all(bytes, 1).unwrap()
 }
 
-/// The file compressed, by either way; `cut` splits it into two members.
+/// Compresses the file with gzip and with zstd, as one member and as two members that are split at `cut`.
 fn compressed(file: &[u8], cut: &Index) -> [Vec<u8>; 4] {
     let (head, tail) = file.split_at(cut.index(file.len() + 1));
     [gzip(file), zstd(file), [gzip(head), gzip(tail)].concat(), [zstd(head), zstd(tail)].concat()]
@@ -179,7 +180,7 @@ fn read_whole(file: &[u8]) -> Result<Read<Collector>, formats::landing::Undecoda
 }
 
 fn config(cases: u32) -> ProptestConfig {
-    // What is found is kept as a file of the fuzzer.
+    // A failing file is added to the fuzzer's regressions by hand.
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 
@@ -187,12 +188,12 @@ proptest! {
     #![proptest_config(config(300))]
 
     #[test]
-    fn any_bytes_are_read_by_the_rules(file in vec(any::<u8>(), 0..500)) {
+    fn any_bytes_pass_the_check(file in vec(any::<u8>(), 0..500)) {
         check(&file);
     }
 
     #[test]
-    fn what_is_almost_json_is_read_by_the_rules(file in almost_json()) {
+    fn almost_json_passes_the_check(file in almost_json()) {
         check(&file);
     }
 
@@ -205,7 +206,7 @@ proptest! {
     }
 
     #[test]
-    fn a_compressed_file_is_the_file((file, _, _) in file_of_pieces(), cut in any::<Index>()) {
+    fn a_compressed_file_is_read_like_the_plain_one((file, _, _) in file_of_pieces(), cut in any::<Index>()) {
         let plain = read_whole(file.as_bytes());
         for compressed in compressed(file.as_bytes(), &cut) {
             assert_same(&plain, &read_whole(&compressed), "compressed");
@@ -213,7 +214,7 @@ proptest! {
     }
 
     #[test]
-    fn damaged_compression_is_read_by_the_rules(
+    fn damaged_compression_passes_the_check(
         (file, _, _) in file_of_pieces(),
         cut in any::<Index>(),
         damage in vec((any::<Index>(), any::<u8>()), 0..4),

@@ -1,6 +1,6 @@
-//! Stored objects of any bytes, and real ones that were damaged: an error or an object, never a panic.
+//! Reads random bytes and damaged objects as stored objects. The result is an object or an error, never a panic.
 
-#![allow(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use bytes::Bytes;
 use formats::Corrupt;
@@ -31,10 +31,10 @@ use std::sync::LazyLock;
 
 const TIME_MS: i64 = 1_655_564_444_103;
 
-/// Reads an object as what it should be, and uses what was read.
+/// Reads an object as one kind, and uses the result.
 type Reader = fn(Bytes) -> Result<(), Corrupt>;
 
-/// Every kind of stored object: its name, a real one, and how it is read.
+/// Every kind of stored object: its name, a real object, and its reader.
 static OBJECTS: LazyLock<Vec<(&str, Bytes, Reader)>> = LazyLock::new(|| {
     let trusted = customers_shard().encode().unwrap();
     let readings = readings();
@@ -48,11 +48,11 @@ static OBJECTS: LazyLock<Vec<(&str, Bytes, Reader)>> = LazyLock::new(|| {
         ("accelerometer output", motions.clone(), accelerometer_output),
         ("step trainer output", steps(), step_trainer_output),
         ("training object", training_object(motions), training_holds),
-        ("manifest", manifest.encode().unwrap(), announced),
-        ("customer manifest", customer_announcement().encode().unwrap(), customers_announced),
-        ("latest_readings register", latest_readings().encode(), register),
-        ("receipt", receipt().encode().unwrap(), row_counts),
-        ("bulk entry", index_segment(), bulk),
+        ("manifest", manifest.encode().unwrap(), file_manifest),
+        ("customer manifest", customer_manifest().encode().unwrap(), customer_file_manifest),
+        ("latest-reading index", latest_readings().encode(), latest_reading_index),
+        ("receipt", receipt().encode().unwrap(), read_receipt),
+        ("index segment", index_segment(), read_index_segment),
     ]
 });
 
@@ -83,11 +83,11 @@ fn customers() -> Vec<Customer> {
 }
 
 fn customers_shard() -> CustomerShard {
-    land(CustomerShard::default(), "f").unwrap().unwrap()
+    ingest(CustomerShard::default(), "f").unwrap().unwrap()
 }
 
-/// Lands the customers once more, under a name, as the function would.
-fn land(shard: CustomerShard, name: &str) -> Result<Option<CustomerShard>, Corrupt> {
+/// Ingests the customers as a file of this name, as the function does.
+fn ingest(shard: CustomerShard, name: &str) -> Result<Option<CustomerShard>, Corrupt> {
     let mut update = shard.update();
     update.land(&FileName::of(&location(name)), &location(name), customers().iter());
     let _ = update.wanted();
@@ -111,7 +111,7 @@ fn readings() -> Readings<Accelerometer> {
 }
 
 fn admitted<R: Reading>(readings: &Readings<R>) -> Vec<Admitted<'_, R::Value>> {
-    let key = |location: u32| readings.keys()[location as usize].text.as_str();
+    let key = |position: u32| readings.keys()[position as usize].text.as_str();
     let rows = readings.rows().iter();
     rows.map(|row| Admitted { key: key(row.key), owner: "owner", time_ms: row.time_ms, value: row.value }).collect()
 }
@@ -129,7 +129,7 @@ fn training_object(motions: Bytes) -> Bytes {
     training::encode(&training::join(&steps, &motions)).unwrap()
 }
 
-fn customer_announcement() -> CustomerFileManifest {
+fn customer_manifest() -> CustomerFileManifest {
     CustomerFileManifest { landing: location("f"), shards: [shard()].into() }
 }
 
@@ -161,7 +161,7 @@ fn customer_shard(bytes: Bytes) -> Result<(), Corrupt> {
     let row_counts = FileRowCounts::decode(bytes)?;
     assert!(row_counts.changed_since(0).all(|(file, _)| row_counts.of(file).is_some()));
     for name in ["f", "g"] {
-        let _ = land(shard.clone(), name)?.map(|shard| shard.encode().unwrap());
+        let _ = ingest(shard.clone(), name)?.map(|shard| shard.encode().unwrap());
     }
     Ok(())
 }
@@ -201,18 +201,18 @@ fn training_holds(bytes: Bytes) -> Result<(), Corrupt> {
     training::holds(bytes, &training::join(&steps, &motions)).map(drop)
 }
 
-fn announced(bytes: Bytes) -> Result<(), Corrupt> {
+fn file_manifest(bytes: Bytes) -> Result<(), Corrupt> {
     let before = FileManifest::decode(&bytes)?;
     let next = FileManifest::of(Some(&before), &location("g"), "etag", &readings());
     assert!((0..next.partitions.len()).all(|partition| next.keys_in(partition).count() <= next.keys().len()));
     Ok(())
 }
 
-fn customers_announced(bytes: Bytes) -> Result<(), Corrupt> {
+fn customer_file_manifest(bytes: Bytes) -> Result<(), Corrupt> {
     CustomerFileManifest::decode(&bytes)?.encode().map(drop)
 }
 
-fn register(bytes: Bytes) -> Result<(), Corrupt> {
+fn latest_reading_index(bytes: Bytes) -> Result<(), Corrupt> {
     let latest_readings = LatestReadings::decode(&bytes)?;
     let raised = latest_readings.raised([(KeyHash::of("a"), TIME_MS)], ConsentPolicy::AtReading);
     assert_eq!(raised.unwrap_or(latest_readings).latest_ms(KeyHash::of("a")), Some(TIME_MS));
@@ -225,20 +225,20 @@ fn index_segment() -> Bytes {
     IndexSegment::encode(files).unwrap()
 }
 
-fn bulk(bytes: Bytes) -> Result<(), Corrupt> {
-    let entry = IndexSegment::decode(bytes)?;
-    assert_eq!(entry.files_with(&Default::default()).count(), 0);
-    let _ = entry.files_with(&[KeyHash::of("1")].into()).count();
+fn read_index_segment(bytes: Bytes) -> Result<(), Corrupt> {
+    let segment = IndexSegment::decode(bytes)?;
+    assert_eq!(segment.files_with(&Default::default()).count(), 0);
+    let _ = segment.files_with(&[KeyHash::of("1")].into()).count();
     Ok(())
 }
 
-fn row_counts(bytes: Bytes) -> Result<(), Corrupt> {
+fn read_receipt(bytes: Bytes) -> Result<(), Corrupt> {
     let receipt = Receipt::decode(&bytes)?;
     assert!(receipt.says_the_same(&receipt));
     receipt.encode().map(drop)
 }
 
-/// What may become of stored bytes.
+/// A change of stored bytes.
 #[derive(Clone, Debug)]
 enum Damage {
     Flip(Index, u8),
@@ -259,7 +259,7 @@ impl Damage {
         ]
     }
 
-    fn done_to(&self, mut bytes: Vec<u8>) -> Vec<u8> {
+    fn applied_to(&self, mut bytes: Vec<u8>) -> Vec<u8> {
         if bytes.is_empty() {
             return bytes;
         }
@@ -272,7 +272,7 @@ impl Damage {
                 let (from, to) = (from.index(length), to.index(length));
                 bytes.extend_from_within(from.min(to)..from.max(to));
             }
-            // So that JSON stays JSON.
+            // Changing a digit keeps JSON legal.
             Self::Digit(at, digit) => {
                 let digits: Vec<usize> = (0..length).filter(|i| bytes[*i].is_ascii_digit()).collect();
                 if !digits.is_empty() {
@@ -308,13 +308,13 @@ proptest! {
     #[test]
     fn a_damaged_object_is_an_object_or_an_error(damages in vec(Damage::any(), 1..5)) {
         for (_, real, read) in OBJECTS.iter() {
-            let damaged = damages.iter().fold(real.to_vec(), |bytes, damage| damage.done_to(bytes));
+            let damaged = damages.iter().fold(real.to_vec(), |bytes, damage| damage.applied_to(bytes));
             let _ = read(damaged.into());
         }
     }
 
     #[test]
-    fn any_key_means_an_object_or_nothing(any in "\\PC{0,60}", damaged in damaged_key()) {
+    fn any_key_is_parsed_or_refused(any in "\\PC{0,60}", damaged in damaged_key()) {
         for key in [any, damaged] {
             let _ = layout::parse_index_entry(Source::Accelerometer, &key);
             let name = FileName::of(&ObjectLocation { bucket: "b".into(), key: key.clone() });
@@ -340,7 +340,7 @@ proptest! {
     }
 }
 
-/// A real key of which one character is another.
+/// Generates a real key in which one character is replaced.
 fn damaged_key() -> impl Strategy<Value = String> {
     const KEYS: [&str; 6] = [
         "customer/trusted/07.parquet",
@@ -350,9 +350,9 @@ fn damaged_key() -> impl Strategy<Value = String> {
         "step_trainer/trusted/dt=2022-06-18/hour=15/f-0123456789abcdef.parquet",
         "_state/index/accelerometer/0123456789abcdef0123456789abcdef/f-0123456789abcdef",
     ];
-    let mark = prop_oneof![any::<char>(), prop::char::range('0', '9')];
-    (select(&KEYS[..]), any::<Index>(), mark).prop_map(|(key, at, mark)| {
+    let replacement = prop_oneof![any::<char>(), prop::char::range('0', '9')];
+    (select(&KEYS[..]), any::<Index>(), replacement).prop_map(|(key, at, replacement)| {
         let at = at.index(key.len());
-        format!("{}{mark}{}", &key[..at], &key[at + 1..])
+        format!("{}{replacement}{}", &key[..at], &key[at + 1..])
     })
 }

@@ -1,10 +1,10 @@
-//! Customer records, and which of a customer's records is the latest.
+//! Customer records, and the order that decides which record of a customer is the latest.
 
 use crate::hash::{ContentDigest, KeyHash};
 use serde::Serialize;
 use std::cmp::Ordering;
 
-/// A customer record. Its fields in alphabetical order, so that its JSON is canonical.
+/// A customer record. Its fields are in alphabetical order, so that its JSON is canonical.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Customer {
     /// Date of birth, as text.
@@ -15,58 +15,60 @@ pub struct Customer {
     pub customername: Option<String>,
     /// The customer's identity.
     pub email: String,
-    /// When the record was last updated.
+    /// The time of the last update.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lastupdatedate: Option<i64>,
     /// Phone number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phone: Option<String>,
-    /// When the customer registered.
+    /// The time of the registration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registrationdate: Option<i64>,
     /// Serial number of the customer's step trainer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub serialnumber: Option<String>,
-    /// Since when friends may see the data.
+    /// The time from which friends may see the data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sharewithfriendsasofdate: Option<i64>,
-    /// Since when the public may see the data.
+    /// The time from which the public may see the data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sharewithpublicasofdate: Option<i64>,
-    /// Since when research may use the data; absent or 0: it may not.
+    /// The time from which research may use the data. Absent or 0: there is no consent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sharewithresearchasofdate: Option<i64>,
 }
 
 impl Customer {
-    /// The hash of the email.
+    /// Returns the hash of the email.
     pub fn key(&self) -> KeyHash {
         KeyHash::of(&self.email)
     }
 
-    /// When the record was made: its last update, else the registration, else 0.
+    /// Returns the record's time: its last update, else the registration, else 0.
     pub fn date_ms(&self) -> i64 {
         made(self.lastupdatedate, self.registrationdate)
     }
 
-    /// Since when the customer consents to research; none: not at all.
+    /// Returns the time of the consent to research; `None` without consent.
     pub fn since_ms(&self) -> Option<i64> {
         consent_since(self.sharewithresearchasofdate)
     }
 
-    /// The record as JSON: lower-case names in alphabetical order, without the fields it does not have.
+    /// Returns the record as JSON: lower-case names in alphabetical order, without absent fields.
     pub fn canonical_json(&self) -> String {
-        // A struct of strings and integers always becomes JSON.
+        // Serializing strings and integers cannot fail.
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// Tells this record's content from another's.
+    /// Returns the digest of the record's content.
     pub fn digest(&self) -> ContentDigest {
         ContentDigest::of(&self.canonical_json())
     }
 
-    /// Which of two records of one customer counts: the later one; of two of one time the one without consent; then
-    /// the one with the smaller canonical JSON. The order in which they arrived never decides. `Greater` counts.
+    /// Compares two records of one customer; the greater one counts.
+    ///
+    /// The later record is greater. With equal times, the record without consent is greater. With equal consent, the one with
+    /// the smaller canonical JSON is greater. The order in which the records arrive never decides.
     pub fn cmp_latest(&self, other: &Self) -> Ordering {
         self.date_ms()
             .cmp(&other.date_ms())
@@ -75,12 +77,12 @@ impl Customer {
     }
 }
 
-/// When a record was made, given the dates that it has.
+/// Returns a record's time, given its dates.
 pub fn made(updated_ms: Option<i64>, registered_ms: Option<i64>) -> i64 {
     updated_ms.or(registered_ms).unwrap_or(0)
 }
 
-/// Since when there is a consent, given the date of it that a record has.
+/// Returns the time of a consent, given the record's date of it. 0 means that there is no consent.
 pub fn consent_since(date_ms: Option<i64>) -> Option<i64> {
     date_ms.filter(|date_ms| *date_ms != 0)
 }
@@ -89,11 +91,11 @@ pub fn consent_since(date_ms: Option<i64>) -> Option<i64> {
 pub mod excluded {
     /// The record has no consent to research.
     pub const NO_CONSENT: &str = "no_consent";
-    /// It has one, but the customer's latest record has not.
+    /// The record has a consent, but the customer's latest record does not.
     pub const CONSENT_WITHDRAWN: &str = "consent_withdrawn";
-    /// A later record of the customer counts.
+    /// A later record of the customer counts instead.
     pub const SUPERSEDED: &str = "superseded";
-    /// Another file has the very same record and answers for it.
+    /// Another file has the same record, and it counts there.
     pub const DUPLICATE: &str = "duplicate";
 }
 
@@ -101,7 +103,7 @@ pub mod excluded {
 mod tests {
     use super::*;
 
-    /// A customer with that much of a record.
+    /// Returns a record with these fields and a serial number.
     fn customer(email: &str, date_ms: i64, since_ms: Option<i64>) -> Customer {
         Customer {
             birthday: None,

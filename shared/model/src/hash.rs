@@ -7,36 +7,37 @@ use std::str::FromStr;
 
 /// The hash of an email or a serial number: the first 128 bits of its SHA-256.
 ///
-/// State that must not hold a person's data (the index, the latest_readings, customers without consent) holds this instead.
+/// State that must not hold personal data holds this hash instead: the key index, the latest-reading index, and the records of
+/// customers without consent.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyHash([u8; 16]);
 
 impl KeyHash {
-    /// The hash of `key`, an email or a serial number exactly as it stands in the record.
+    /// Returns the hash of `key`: an email or a serial number, exactly as written in the record.
     pub fn of(key: &str) -> Self {
         Self(first_of_sha_256(key.as_bytes()))
     }
 
-    /// The shard a customer with this hash lives in.
+    /// Returns the shard of a customer with this hash.
     pub fn shard(self, shards: ShardCount) -> Shard {
         let mut high = [0; 8];
         high.copy_from_slice(&self.0[..8]);
         Shard((u64::from_be_bytes(high) % u64::from(shards.get())) as u16)
     }
 
-    /// The part of the index that has this key.
+    /// Returns the part of the key index that has this key.
     pub fn index_part(self) -> IndexPart {
         IndexPart(self.0[0] >> 4)
     }
 }
 
 impl KeyHash {
-    /// Its bytes.
+    /// Returns its bytes.
     pub fn bytes(self) -> [u8; 16] {
         self.0
     }
 
-    /// The hash of these bytes.
+    /// Returns the hash that has these bytes.
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
@@ -48,7 +49,7 @@ impl KeyHash {
     }
 }
 
-/// Writes two digits for each byte.
+/// Writes two hexadecimal digits for each byte.
 fn hexadecimal(bytes: &[u8], digits: &mut [u8]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
@@ -56,7 +57,7 @@ fn hexadecimal(bytes: &[u8], digits: &mut [u8]) {
     }
 }
 
-/// Digits are ASCII.
+/// Returns ASCII digits as text.
 fn text(digits: &[u8]) -> &str {
     std::str::from_utf8(digits).unwrap_or_default()
 }
@@ -73,7 +74,7 @@ impl fmt::Debug for KeyHash {
     }
 }
 
-/// A text that is no key hash.
+/// The error for a text that is not a key hash.
 #[derive(Debug, thiserror::Error)]
 #[error("a key hash has 32 hexadecimal digits, not {0:?}")]
 pub struct NoKeyHash(String);
@@ -99,7 +100,7 @@ impl FromStr for KeyHash {
     }
 }
 
-/// As text where people may read it, else as its bytes.
+/// Writes text in human-readable formats, and bytes in the others.
 impl Serialize for KeyHash {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match serializer.is_human_readable() {
@@ -119,12 +120,12 @@ impl<'de> Deserialize<'de> for KeyHash {
     }
 }
 
-/// One of 16 parts of the index, by the first digit of the key's hash.
+/// One of the 16 parts of the key index, by the first digit of the key's hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IndexPart(u8);
 
 impl IndexPart {
-    /// All parts.
+    /// Returns all parts.
     pub fn all() -> impl Iterator<Item = Self> {
         (0..16).map(Self)
     }
@@ -136,14 +137,14 @@ impl fmt::Display for IndexPart {
     }
 }
 
-/// A short fingerprint of any text: the first 64 bits of its SHA-256 as 16 hexadecimal digits.
+/// Returns a short fingerprint of a text: the first 64 bits of its SHA-256 as 16 hexadecimal digits.
 pub fn fingerprint(text: &str) -> String {
     let mut digits = [0; 16];
     hexadecimal(&first_of_sha_256::<8>(text.as_bytes()), &mut digits);
     self::text(&digits).to_owned()
 }
 
-/// A name that only `bytes` have: the first 128 bits of their SHA-256 as 32 hexadecimal digits.
+/// Returns a name for an object with this content: the first 128 bits of its SHA-256 as 32 hexadecimal digits.
 pub fn content_name(bytes: &[u8]) -> String {
     KeyHash(first_of_sha_256(bytes)).to_string()
 }
@@ -153,37 +154,37 @@ fn first_of_sha_256<const N: usize>(bytes: &[u8]) -> [u8; N] {
     std::array::from_fn(|i| digest[i])
 }
 
-/// Tells the content of one text from another's: the first 64 bits of its SHA-256.
+/// A digest of a text: the first 64 bits of its SHA-256.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ContentDigest([u8; 8]);
 
 impl ContentDigest {
-    /// The digest of `text`.
+    /// Returns the digest of `text`.
     pub fn of(text: &str) -> Self {
         Self(first_of_sha_256(text.as_bytes()))
     }
 }
 
-/// How many customer shards a lake has (`CUSTOMER_SHARDS`); chosen when the lake is made and fixed from then on.
+/// The number of customer shards of a lake (`CUSTOMER_SHARDS`). It is fixed when the lake is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "u16", into = "u16")]
 pub struct ShardCount(u16);
 
 impl ShardCount {
-    /// The most shards a lake can have: a step trainer file reads all of them.
+    /// The most shards of a lake. It is bounded because each step trainer file reads all shards.
     pub const MAX: u16 = 1024;
 
-    /// The number of shards.
+    /// Returns the number of shards.
     pub fn get(self) -> u16 {
         self.0
     }
 
-    /// Every shard of such a lake.
+    /// Returns all shards of such a lake.
     pub fn all(self) -> impl Iterator<Item = Shard> {
         (0..self.0).map(Shard)
     }
 
-    /// Whether a lake of this many shards has `shard`.
+    /// Whether a lake with this many shards has `shard`.
     pub fn holds(self, shard: Shard) -> bool {
         shard.0 < self.0
     }
@@ -195,7 +196,7 @@ impl Default for ShardCount {
     }
 }
 
-/// A number of shards that no lake can have.
+/// The error for a number of shards out of range.
 #[derive(Debug, thiserror::Error)]
 #[error("CUSTOMER_SHARDS is {0}, expected 1 to {max}", max = ShardCount::MAX)]
 pub struct BadShardCount(u16);
@@ -226,7 +227,7 @@ impl fmt::Display for Shard {
 }
 
 impl Shard {
-    /// Reads a shard as [`Shard`]'s `Display` writes it; `None` for anything else.
+    /// Parses a shard as [`Shard`]'s `Display` writes it; `None` for any other text.
     pub fn parse(text: &str) -> Option<Self> {
         let shard = Self(text.parse().ok()?);
         (shard.to_string() == text).then_some(shard)
@@ -246,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn shards_spread_and_stay_in_range() {
+    fn keys_are_distributed_over_all_shards() {
         let count = ShardCount::default();
         let mut seen = std::collections::BTreeSet::new();
         for i in 0..1000 {
@@ -258,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shard_is_read_only_as_it_is_written() {
+    fn a_shard_is_parsed_only_as_it_is_written() {
         assert_eq!(Shard::parse("07"), Some(Shard(7)));
         assert_eq!(Shard::parse("123"), Some(Shard(123)));
         for wrong in ["7", "007", "x", "-1", "+7", ""] {

@@ -1,4 +1,4 @@
-//! What a lake is set up with, once and for all.
+//! The lake config: the settings that are fixed when a lake is made.
 
 use crate::hash::ShardCount;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ pub enum ConsentPolicy {
 }
 
 impl ConsentPolicy {
-    /// Whether a reading at `time_ms` counts for a customer who shares since `since_ms`.
+    /// Whether a reading at `time_ms` counts for a customer with a consent since `since_ms`.
     pub fn admits(self, time_ms: i64, since_ms: i64) -> bool {
         match self {
             Self::Ever => true,
@@ -35,7 +35,7 @@ impl fmt::Display for ConsentPolicy {
     }
 }
 
-/// A text that names no consent policy.
+/// The error for a text that does not name a consent policy.
 #[derive(Debug, thiserror::Error)]
 #[error("consent policy is {0:?}, expected ever or at-reading")]
 pub struct NoConsentPolicy(String);
@@ -52,13 +52,13 @@ impl FromStr for ConsentPolicy {
     }
 }
 
-/// What was decided when the lake was made, recorded in the lake itself.
+/// The settings that are fixed when a lake is made. The lake stores them as `_state/lake.json`.
 ///
-/// A function started with other settings would mix two meanings in one table, so it refuses.
+/// A function with other settings would mix two meanings in one table, so it refuses to run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LakeConfig {
     /// The number of customer shards.
     pub customer_shards: ShardCount,
-    /// Which readings count.
+    /// Which readings of a consenting customer count.
     pub consent_policy: ConsentPolicy,
 }

@@ -1,4 +1,38 @@
-//! Every object key of the lake, both ways: from meaning to key, and from key to meaning.
+//! Every object key of the lake: functions that write it, and functions that parse it.
+//!
+//! `{source}` is `customer`, `accelerometer` or `step_trainer`; `{table}` is the name of a table; `{shard}` is a customer
+//! shard such as `07`; `{file}` is the [`FileName`] of a landing file; `{hour}` is a partition such as
+//! `dt=2022-06-18/hour=14`.
+//!
+//! Tables:
+//!
+//! | key | object | item |
+//! |---|---|---|
+//! | `{source}/landing/…` | a landing file, which the application writes | [`Source::landing`] |
+//! | `customer/trusted/{shard}.parquet` | the consenting customers of a shard, and the state of all its records | [`customers`] |
+//! | `customer/curated/{shard}.parquet` | the curated customers of a shard | [`customers`] |
+//! | `accelerometer/trusted/{hour}/{file}.parquet` | the eligible readings of one landing file in one hour | [`readings`] |
+//! | `step_trainer/trusted/{hour}/{file}.parquet` | the eligible readings of one landing file in one hour | [`readings`] |
+//! | `step_trainer/curated/{hour}/part-0.parquet` | the training rows of one hour | [`training`] |
+//!
+//! Row counts and rejections:
+//!
+//! | key | object | item |
+//! |---|---|---|
+//! | `receipts/{source}/{file}.json` | the row counts of one landing file | [`receipt`] |
+//! | `quarantine/{source}/{file}.jsonl` | the rejected records of one landing file | [`quarantine`] |
+//!
+//! State of the functions:
+//!
+//! | key | object | item |
+//! |---|---|---|
+//! | `_state/lake.json` | the lake config | [`LAKE_CONFIG`] |
+//! | `_state/manifests/{source}/{file}` | the keys and partitions that one landing file may touch | [`manifest`] |
+//! | `_state/index/{source}/{key hash}/{file}` | an index entry: the file has, or had, readings of the key | [`index_entry`] |
+//! | `_state/segments/{source}/{content hash}` | an index segment: the keys of files with many keys | [`index_segment`] |
+//! | `_state/compacted/{source}/{part}` | a compacted segment: many index segments for 1/16 of the keys | [`compacted_segment`] |
+//! | `_state/checkpoints/{table}/{shard}` | the version of a shard up to which the table's function is done | [`checkpoint`] |
+//! | `lookup/readings/{shard}` | the latest-reading index of a shard | [`latest_readings`] |
 
 use crate::hash::{IndexPart, KeyHash, Shard, fingerprint};
 use crate::table::Table;
@@ -6,7 +40,7 @@ use crate::time::Partition;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// One of the three kinds of files that land.
+/// One of the three kinds of landing files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
@@ -19,10 +53,10 @@ pub enum Source {
 }
 
 impl Source {
-    /// All three.
+    /// All three kinds.
     pub const ALL: [Source; 3] = [Source::Customer, Source::Accelerometer, Source::StepTrainer];
 
-    /// Its name in keys and receipts.
+    /// Returns its name in keys and receipts.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Customer => "customer",
@@ -31,7 +65,7 @@ impl Source {
         }
     }
 
-    /// The table of its files as they came.
+    /// Returns the table of its landing files.
     pub const fn landing(self) -> Table {
         match self {
             Self::Customer => Table::CustomerLanding,
@@ -47,7 +81,7 @@ impl fmt::Display for Source {
     }
 }
 
-/// Where an object is.
+/// The location of an object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ObjectLocation {
     /// Its bucket.
@@ -62,7 +96,7 @@ impl fmt::Display for ObjectLocation {
     }
 }
 
-/// The name a landing file has in the lake: readable, unique, and safe in every key, path and Hive location.
+/// The name of a landing file within the lake. It is readable, unique, and safe in every key, path and Hive location.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct FileName(String);
@@ -70,21 +104,21 @@ pub struct FileName(String);
 impl FileName {
     const BASE_BYTES_MAX: usize = 80;
 
-    /// The name of the landing file at `location`: the base name of its key and a hash of its whole location.
+    /// Returns the name of the landing file at `location`: the base name of its key, and a hash of its bucket and key.
     ///
-    /// The bucket is part of the hash, since files of several landing buckets may have one key.
+    /// The hash contains the bucket because files of several landing buckets may have the same key.
     pub fn of(location: &ObjectLocation) -> Self {
         let base = location.key.rsplit('/').next().unwrap_or_default();
         let base =
             [".gz", ".zst", ".json", ".jsonl", ".ndjson"].iter().fold(base, |b, end| b.strip_suffix(end).unwrap_or(b));
         let safe = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_') { c } else { '-' };
-        // Hive and Athena do not see files whose names begin with a dot or an underscore.
+        // Hive and Athena ignore files whose names start with a dot or an underscore.
         let base: String = base.trim_start_matches(['.', '_']).chars().map(safe).take(Self::BASE_BYTES_MAX).collect();
         let base = if base.is_empty() { "file" } else { &base };
         Self(format!("{base}-{}", fingerprint(&location.to_string())))
     }
 
-    /// The name as text.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -96,28 +130,28 @@ impl fmt::Display for FileName {
     }
 }
 
-/// The lake's own record of the settings it was made with.
+/// The lake config.
 pub const LAKE_CONFIG: &str = "_state/lake.json";
 
-/// The customers of `table` (trusted or curated) in `shard`.
+/// The customers of `shard` in `table`, which is `customer_trusted` or `customer_curated`.
 pub fn customers(table: Table, shard: Shard) -> String {
     format!("{}{shard}.parquet", table.prefix())
 }
 
-/// Who of `shard` has accelerometer readings, and until when.
+/// The latest-reading index of `shard`.
 pub fn latest_readings(shard: Shard) -> String {
     format!("{LATEST_READINGS}{shard}")
 }
 
-/// The prefix of the latest_readings registers.
+/// The prefix of the latest-reading indexes.
 pub const LATEST_READINGS: &str = "lookup/readings/";
 
-/// The rows of one landing file in one partition of `table`.
+/// The eligible rows of one landing file in one partition of `table`.
 pub fn readings(table: Table, partition: Partition, file: &FileName) -> String {
     format!("{}{file}.parquet", partition_prefix(table, partition))
 }
 
-/// The training rows of one partition. A fixed name: the name of a landing file may name a person.
+/// The training rows of one partition. The name is fixed, because the name of a landing file may contain personal data.
 pub fn training(partition: Partition) -> String {
     format!("{}part-0.parquet", partition_prefix(Table::MachineLearningCurated, partition))
 }
@@ -127,40 +161,40 @@ pub fn partition_prefix(table: Table, partition: Partition) -> String {
     format!("{}{partition}/", table.prefix())
 }
 
-/// The account of one landing file.
+/// The row counts of one landing file.
 pub fn receipt(source: Source, file: &FileName) -> String {
     format!("{}{file}.json", receipts(source))
 }
 
-/// The prefix of the accounts of all files of `source`.
+/// The prefix of the receipts of `source`.
 pub fn receipts(source: Source) -> String {
     format!("{RECEIPTS}{source}/")
 }
 
-/// The prefix of all accounts.
+/// The prefix of all receipts.
 pub const RECEIPTS: &str = "receipts/";
 
-/// What was rejected of one landing file.
+/// The rejected records of one landing file.
 pub fn quarantine(source: Source, file: &FileName) -> String {
     format!("{}{file}.jsonl", quarantined(source))
 }
 
-/// The prefix of what was rejected of all files of `source`.
+/// The prefix of the quarantine files of `source`.
 pub fn quarantined(source: Source) -> String {
     format!("quarantine/{source}/")
 }
 
-/// What one landing file may touch.
+/// The manifest of one landing file: the keys and partitions that it may touch.
 pub fn manifest(source: Source, file: &FileName) -> String {
     format!("{}{file}", manifests(source))
 }
 
-/// The prefix of what all files of `source` may touch.
+/// The prefix of the manifests of `source`.
 pub fn manifests(source: Source) -> String {
     format!("_state/manifests/{source}/")
 }
 
-/// Says that `file` has, or once had, readings of `key`.
+/// An index entry. Its existence says that `file` has, or once had, readings of `key`.
 pub fn index_entry(source: Source, key: KeyHash, file: &FileName) -> String {
     format!("{}{file}", index_of_key(source, key))
 }
@@ -175,33 +209,33 @@ pub fn index(source: Source) -> String {
     format!("_state/index/{source}/")
 }
 
-/// Lists the keys of files that have too many for an entry each; told by what it holds.
+/// An index segment: the keys of files that have too many keys for one entry each. `name` is a hash of its content.
 pub fn index_segment(source: Source, name: &str) -> String {
     format!("{}{name}", index_segments(source))
 }
 
-/// The prefix of the bulk entries.
+/// The prefix of the index segments of `source`.
 pub fn index_segments(source: Source) -> String {
     format!("_state/segments/{source}/")
 }
 
-/// What many bulk entries together say of one part of the keys.
+/// A compacted segment: the content of many index segments for one part of the keys.
 pub fn compacted_segment(source: Source, part: IndexPart) -> String {
     format!("{}{part}", compacted_index(source))
 }
 
-/// The prefix of what many bulk entries together say.
+/// The prefix of the compacted segments of `source`.
 pub fn compacted_index(source: Source) -> String {
     format!("_state/compacted/{source}/")
 }
 
-/// The key hash and the file of an index entry of `source`.
+/// Parses the key of an index entry of `source` into the key hash and the file.
 pub fn parse_index_entry(source: Source, key: &str) -> Option<(KeyHash, FileName)> {
     let (hash, file) = key.strip_prefix(&index(source))?.split_once('/')?;
     Some((hash.parse().ok()?, FileName(file.to_owned())))
 }
 
-/// Up to which version of `shard` its changes have been carried into the objects that `table`'s function keeps.
+/// A checkpoint: the version of `shard` up to which `table`'s function has applied the changes.
 pub fn checkpoint(table: Table, shard: Shard) -> String {
     format!("{}{shard}", checkpoints(table))
 }
@@ -211,25 +245,25 @@ pub fn checkpoints(table: Table) -> String {
     format!("_state/checkpoints/{table}/")
 }
 
-/// What a key of the lake or of a landing bucket means to the functions.
+/// An object whose creation triggers a function, by its key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Object {
-    /// A file that landed.
+    /// A landing file.
     Landing(Source),
     /// A shard of `customer_trusted`.
     CustomerTrusted(Shard),
     /// A shard of `customer_curated`.
     CustomerCurated(Shard),
-    /// A latest_readings register.
+    /// A latest-reading index.
     LatestReadings(Shard),
-    /// Readings of one landing file in one partition of `accelerometer_trusted`.
+    /// The rows of one landing file in one partition of `accelerometer_trusted`.
     AccelerometerTrusted(Partition),
-    /// Readings of one landing file in one partition of `step_trainer_trusted`.
+    /// The rows of one landing file in one partition of `step_trainer_trusted`.
     StepTrainerTrusted(Partition),
 }
 
 impl Object {
-    /// What `key` means; `None` if it is no object that wakes any function.
+    /// Parses a key; `None` if the object triggers no function.
     pub fn parse(key: &str) -> Option<Self> {
         if let Some(source) = Source::ALL.into_iter().find(|source| key.starts_with(source.landing().prefix())) {
             return Some(Self::Landing(source));
@@ -274,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_read_as_they_are_written() {
+    fn keys_are_parsed_as_they_are_written() {
         let file = FileName::of(&location("x/a.json"));
         let partition = Partition::of(1_655_564_444_103);
         let shard = KeyHash::of("a").shard(Default::default());
@@ -301,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn state_receipts_and_quarantine_lie_below_no_table() {
+    fn state_receipts_and_quarantine_are_outside_the_tables_prefixes() {
         let file = FileName::of(&location("x/a.json"));
         let key = KeyHash::of("a");
         let shard = key.shard(Default::default());

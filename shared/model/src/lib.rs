@@ -1,12 +1,13 @@
-//! The words of STEDI Lake as types: tables, object keys, hashes, partitions, the lake config, the customer record.
+//! The vocabulary of STEDI Lake as types: tables, object keys, hashes, partitions, the lake config, the customer record.
 //!
 //! Pure: no I/O, no clock, no randomness, no globals, and no file format.
 //!
-//! | module | what it holds |
+//! | module | content |
 //! |---|---|
 //! | [`table`] | the eight tables: one definition of their columns, for Parquet, Glue and DDL alike |
-//! | [`layout`] | every object key, both ways: from meaning to key, and from key to meaning |
-//! | [`hash`], [`time`] | key hashes and customer shards; partitions, and which times are believable |
+//! | [`layout`] | every object key: functions that write it, and functions that parse it |
+//! | [`hash`] | key hashes, content digests and customer shards |
+//! | [`time`] | partitions, and the range of legal times |
 //! | [`customer`] | the customer record, and which record of a customer is the latest |
 //! | [`lake_config`] | what is fixed when a lake is made |
 

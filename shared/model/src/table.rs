@@ -1,20 +1,19 @@
-//! The eight tables. One definition of each table's columns, from which the Parquet schema, the Glue table and the
-//! DDL all come.
+//! The eight tables. The Parquet schema, the Glue table and the DDL all use this one definition of a table's columns.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The type of a column, as Athena spells it.
+/// The type of a column, spelled as in Athena.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ColumnType {
     /// UTF-8 text.
     String,
-    /// A 64-bit integer; all times are such, in milliseconds since 1970, UTC.
+    /// A 64-bit integer. All times have this type: milliseconds since 1970, UTC.
     BigInt,
     /// A 32-bit integer.
     Int,
-    /// A 64-bit float: lossless for the numbers JSON files hold.
+    /// A 64-bit float. It represents the numbers of the JSON files without loss.
     Double,
     /// True or false.
     Boolean,
@@ -42,7 +41,7 @@ pub struct Column {
     pub kind: ColumnType,
     /// Whether a row may lack it.
     pub nullable: bool,
-    /// What it means, for the catalog.
+    /// Its meaning, for the catalog.
     pub comment: &'static str,
 }
 
@@ -99,7 +98,7 @@ const MACHINE_LEARNING: &[Column] = &[
     column("same_customer", Boolean, "whether steps and motion are of one customer"),
 ];
 
-/// The columns every partitioned table is partitioned by; strings, in the reading's own UTC time.
+/// The partition columns of every partitioned table: strings, from the UTC time of the reading.
 pub const PARTITION_COLUMNS: &[Column] = &[
     column("dt", Text, "UTC date of the reading, 2022-06-18"),
     column("hour", Text, "UTC hour of the reading, 00 to 23"),
@@ -109,22 +108,22 @@ pub const PARTITION_COLUMNS: &[Column] = &[
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// The landing files as they came: JSON, read by the OpenX SerDe.
+    /// The landing files: JSON, read by the OpenX SerDe.
     Json,
     /// Parquet, zstd.
     Parquet,
 }
 
-/// How the catalog describes files to those who read them.
+/// The storage descriptor of a table in the catalog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Storage {
-    /// What Hive splits and reads files with.
+    /// The Hive class that splits and reads files.
     pub input_format: &'static str,
-    /// What Hive writes files with.
+    /// The Hive class that writes files.
     pub output_format: &'static str,
-    /// What makes a row of a record.
+    /// The SerDe, which turns a record into a row.
     pub serialization_library: &'static str,
-    /// Its parameters: name and value.
+    /// The SerDe's parameters: name and value.
     #[serde(serialize_with = "as_map")]
     pub parameters: &'static [(&'static str, &'static str)],
 }
@@ -134,7 +133,7 @@ fn as_map<S: serde::Serializer>(pairs: &&[(&str, &str)], serializer: S) -> Resul
 }
 
 impl Format {
-    /// Its name, as a table's `classification`.
+    /// Returns its name, as in a table's `classification`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Json => "json",
@@ -142,15 +141,15 @@ impl Format {
         }
     }
 
-    /// How the catalog describes files of this format.
+    /// Returns the storage descriptor of files of this format.
     pub const fn storage(self) -> Storage {
         match self {
             Self::Json => Storage {
                 input_format: "org.apache.hadoop.mapred.TextInputFormat",
                 output_format: "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
                 serialization_library: "org.openx.data.jsonserde.JsonSerDe",
-                // As the committed solutions declare the landing tables: field names in any case. Broken lines, which a
-                // landing file may have, fail no query.
+                // The published solutions declare the landing tables with the same parameters. Field names match in any
+                // case. A broken line of a landing file does not fail a query.
                 parameters: &[
                     ("serialization.format", "1"),
                     ("ignore.malformed.json", "TRUE"),
@@ -173,17 +172,17 @@ impl Format {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Table {
-    /// Customer records as they came.
+    /// Customer records as they arrive.
     CustomerLanding,
-    /// Accelerometer readings as they came.
+    /// Accelerometer readings as they arrive.
     AccelerometerLanding,
-    /// Step trainer readings as they came.
+    /// Step trainer readings as they arrive.
     StepTrainerLanding,
     /// The customers whose latest record has a research consent.
     CustomerTrusted,
-    /// The accelerometer readings of trusted customers.
+    /// The accelerometer readings of consenting customers.
     AccelerometerTrusted,
-    /// The trusted customers who have accelerometer readings.
+    /// The consenting customers who have accelerometer readings.
     CustomerCurated,
     /// The step trainer readings of curated customers.
     StepTrainerTrusted,
@@ -192,7 +191,7 @@ pub enum Table {
 }
 
 impl Table {
-    /// All eight, landing first.
+    /// All eight tables, the landing tables first.
     pub const ALL: [Table; 8] = [
         Table::CustomerLanding,
         Table::AccelerometerLanding,
@@ -204,7 +203,7 @@ impl Table {
         Table::MachineLearningCurated,
     ];
 
-    /// The five that are derived, in the order of the flow.
+    /// The five derived tables, in the order of the data flow.
     pub const DERIVED: [Table; 5] = [
         Table::CustomerTrusted,
         Table::AccelerometerTrusted,
@@ -213,7 +212,7 @@ impl Table {
         Table::MachineLearningCurated,
     ];
 
-    /// Its name in the catalog; also the name of the function that derives it.
+    /// Returns its name in the catalog. The function that materializes the table has the same name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::CustomerLanding => "customer_landing",
@@ -227,7 +226,7 @@ impl Table {
         }
     }
 
-    /// The prefix all its objects live below, with the slash at the end; nothing else lives there.
+    /// Returns the prefix of its objects, with the slash at the end. No other objects have this prefix.
     pub const fn prefix(self) -> &'static str {
         match self {
             Self::CustomerLanding => "customer/landing/",
@@ -241,7 +240,7 @@ impl Table {
         }
     }
 
-    /// Its columns, without those of the partition.
+    /// Returns its columns without the partition columns.
     pub const fn columns(self) -> &'static [Column] {
         match self {
             Self::CustomerLanding | Self::CustomerTrusted | Self::CustomerCurated => CUSTOMER,
@@ -252,7 +251,7 @@ impl Table {
         }
     }
 
-    /// The columns it is partitioned by: `dt` and `hour`, or none.
+    /// Returns its partition columns: `dt` and `hour`, or none.
     pub const fn partition_columns(self) -> &'static [Column] {
         match self {
             Self::AccelerometerTrusted | Self::StepTrainerTrusted | Self::MachineLearningCurated => PARTITION_COLUMNS,
@@ -260,7 +259,7 @@ impl Table {
         }
     }
 
-    /// How its files are written.
+    /// Returns the format of its files.
     pub const fn format(self) -> Format {
         match self {
             Self::CustomerLanding | Self::AccelerometerLanding | Self::StepTrainerLanding => Format::Json,
@@ -268,7 +267,7 @@ impl Table {
         }
     }
 
-    /// What it holds, for the catalog.
+    /// Returns the table's comment in the catalog.
     pub const fn comment(self) -> &'static str {
         match self {
             Self::CustomerLanding => "customer records as they came",
@@ -294,13 +293,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_lower_case_and_prefixes_are_apart() {
+    fn column_names_are_lower_case_and_prefixes_do_not_overlap() {
         for table in Table::ALL {
             for column in table.columns().iter().chain(table.partition_columns()) {
                 assert_eq!(column.name, column.name.to_lowercase());
             }
             for other in Table::ALL {
-                assert!(table == other || !table.prefix().starts_with(other.prefix()), "{table} lies below {other}");
+                assert!(
+                    table == other || !table.prefix().starts_with(other.prefix()),
+                    "{table} has the prefix of {other}"
+                );
             }
         }
     }

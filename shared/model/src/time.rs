@@ -5,22 +5,23 @@ use std::fmt;
 
 const HOUR_MS: i64 = 3_600_000;
 
-/// The earliest believable time: 2000-01-01, before any STEDI device.
+/// The earliest legal time: 2000-01-01, before the first STEDI device.
 pub const TIME_MS_MIN: i64 = 946_684_800_000;
-/// The first time that is no longer believable: 2100-01-01.
+/// The end of the legal times, exclusive: 2100-01-01.
 pub const TIME_MS_END: i64 = 4_102_444_800_000;
 
-/// Why a time is not believed. It is quarantined, never repaired: a guess would move a reading by decades.
+/// Why a time is rejected. The record goes to quarantine. It is not repaired, because a wrong guess would move a reading by
+/// decades.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadTime {
-    /// It lies in 2000 to 2100 if it is read as seconds.
+    /// It is in the range if it is read as seconds.
     InSeconds,
-    /// It lies outside of 2000 to 2100 either way.
+    /// It is out of range, as milliseconds and as seconds.
     OutOfRange,
 }
 
-/// Checks that `time_ms` lies between 2000 and 2100.
-pub fn believable(time_ms: i64) -> Result<i64, BadTime> {
+/// Checks that `time_ms` is in the years 2000 to 2099.
+pub fn check_time(time_ms: i64) -> Result<i64, BadTime> {
     if (TIME_MS_MIN..TIME_MS_END).contains(&time_ms) {
         Ok(time_ms)
     } else if (TIME_MS_MIN / 1000..TIME_MS_END / 1000).contains(&time_ms) {
@@ -30,35 +31,35 @@ pub fn believable(time_ms: i64) -> Result<i64, BadTime> {
     }
 }
 
-/// A `dt`/`hour` partition: one UTC hour. Ordered by time.
+/// A `dt`/`hour` partition: one UTC hour. Partitions are ordered by time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Partition {
     hours: i64,
 }
 
 impl Partition {
-    /// The partition of a reading at `time_ms`.
+    /// Returns the partition of a reading at `time_ms`.
     pub fn of(time_ms: i64) -> Self {
         Self { hours: time_ms.div_euclid(HOUR_MS) }
     }
 
-    /// The UTC date, `2022-06-18`.
+    /// Returns the UTC date, `2022-06-18`.
     pub fn dt(self) -> String {
         let (year, month, day) = civil(self.hours.div_euclid(24));
         format!("{year:04}-{month:02}-{day:02}")
     }
 
-    /// The UTC hour, `14`.
+    /// Returns the UTC hour, `14`.
     pub fn hour(self) -> String {
         format!("{:02}", self.hours.rem_euclid(24))
     }
 
-    /// The partition's values in the order of the partition columns.
+    /// Returns the partition's values in the order of the partition columns.
     pub fn values(self) -> [String; 2] {
         [self.dt(), self.hour()]
     }
 
-    /// Reads `dt=2022-06-18/hour=14`; `None` for anything that [`Partition`]'s `Display` does not write.
+    /// Parses `dt=2022-06-18/hour=14`; `None` for any text that [`Partition`]'s `Display` does not write.
     pub fn parse(text: &str) -> Option<Self> {
         let (dt, hour) = text.strip_prefix("dt=")?.split_once("/hour=")?;
         let mut date = dt.splitn(3, '-').map(str::parse::<i64>);
@@ -86,18 +87,19 @@ impl Serialize for Partition {
 impl<'de> Deserialize<'de> for Partition {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| serde::de::Error::custom(format!("no dt=…/hour=… partition: {text:?}")))
+        Self::parse(&text)
+            .ok_or_else(|| serde::de::Error::custom(format!("partition is {text:?}, expected dt=YYYY-MM-DD/hour=HH")))
     }
 }
 
-/// A time as ISO 8601 has it: `2022-06-18T15:00:44.103Z`.
+/// Returns a time in ISO 8601: `2022-06-18T15:00:44.103Z`.
 pub fn iso8601(time_ms: i64) -> String {
     let (ms, minutes) = (time_ms.rem_euclid(60_000), time_ms.div_euclid(60_000));
     let (dt, hour) = (Partition::of(time_ms).dt(), Partition::of(time_ms).hour());
     format!("{dt}T{hour}:{:02}:{:02}.{:03}Z", minutes.rem_euclid(60), ms / 1000, ms % 1000)
 }
 
-/// Days since 1970 → year, month, day (Howard Hinnant's `civil_from_days`).
+/// Returns year, month and day of a number of days since 1970 (Howard Hinnant's `civil_from_days`).
 fn civil(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
@@ -110,7 +112,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
-/// Year, month, day → days since 1970 (Howard Hinnant's `days_from_civil`).
+/// Returns the days since 1970 of year, month and day (Howard Hinnant's `days_from_civil`).
 fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let year = year - i64::from(month <= 2);
     let era = year.div_euclid(400);
@@ -138,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_told_to_the_millisecond() {
+    fn times_are_written_to_the_millisecond() {
         for (time_ms, expected) in [
             (1_655_564_444_103, "2022-06-18T15:00:44.103Z"),
             (0, "1970-01-01T00:00:00.000Z"),
@@ -157,17 +159,17 @@ mod tests {
     }
 
     #[test]
-    fn other_spellings_are_no_partitions() {
+    fn other_spellings_of_a_partition_are_refused() {
         for wrong in ["", "dt=2022-6-18/hour=14", "dt=2022-06-18/hour=24", "dt=2023-02-30/hour=01", "dt=2022-06-18"] {
             assert_eq!(Partition::parse(wrong), None, "{wrong}");
         }
     }
 
     #[test]
-    fn seconds_are_told_from_nonsense() {
-        assert_eq!(believable(1_655_564_444_103), Ok(1_655_564_444_103));
-        assert_eq!(believable(1_655_564_444), Err(BadTime::InSeconds));
-        assert_eq!(believable(-1), Err(BadTime::OutOfRange));
-        assert_eq!(believable(1_655_564_444_103_000), Err(BadTime::OutOfRange));
+    fn seconds_are_distinguished_from_other_bad_times() {
+        assert_eq!(check_time(1_655_564_444_103), Ok(1_655_564_444_103));
+        assert_eq!(check_time(1_655_564_444), Err(BadTime::InSeconds));
+        assert_eq!(check_time(-1), Err(BadTime::OutOfRange));
+        assert_eq!(check_time(1_655_564_444_103_000), Err(BadTime::OutOfRange));
     }
 }

@@ -1,19 +1,19 @@
-//! The rows of up to 956 customers and one day, shaped like the reference data.
+//! The rows of up to 956 customers on one day, like those of the reference data.
 //!
-//! A customer trains for some minutes: 30 moments at each of which the step trainer gives one reading and the phone one to
-//! three. Some train together with somebody, and then half of their moments are the same milliseconds: those are the pairs
-//! of machine_learning_curated that are not of the same customer.
+//! A customer trains for some minutes, at 30 moments. At each moment the step trainer gives one reading and the phone one to
+//! three. Some customers train with a partner, and share half of their moments to the millisecond. These give the rows of
+//! machine_learning_curated whose readings are of two customers.
 
 use fastrand::Rng;
 
 use crate::people::Person;
 use crate::record::{Record, Source, Value};
 
-/// As many customers as the reference data has.
+/// The number of customers in the reference data.
 pub(crate) const CUSTOMERS_MAX: usize = 956;
-/// Step trainer readings of each customer.
+/// The number of step trainer readings of each customer.
 const MOMENTS: usize = 30;
-/// 2024-03-09 06:38 UTC: the readings' 45 minutes cross an hour.
+/// 2024-03-09 06:38 UTC. The 45 minutes of readings cross the end of an hour.
 const BEGIN_MS: i64 = 1_709_966_280_000;
 const SPAN_MS: i64 = 45 * 60 * 1000;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -43,9 +43,10 @@ struct Step {
     distance: i64,
 }
 
-/// Customers and their readings, in the order in which they land.
+/// Customers and their readings, in the order in which the files have them.
 #[derive(Debug)]
 pub(crate) struct Cohort {
+    seed: u64,
     number: usize,
     customers: Vec<Customer>,
     motions: Vec<Motion>,
@@ -53,7 +54,7 @@ pub(crate) struct Cohort {
 }
 
 impl Cohort {
-    /// The cohort of that number, whose customers are numbered from `first` on.
+    /// Generates the cohort of this number, with `size` customers that are numbered from `first`.
     pub(crate) fn new(seed: u64, number: usize, first: usize, size: usize) -> Self {
         let mut rng = Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(number as u64));
         let mut sessions: Vec<Vec<i64>> = Vec::with_capacity(size);
@@ -66,7 +67,7 @@ impl Cohort {
                 None => alone(BEGIN_MS + number as i64 * DAY_MS, &mut rng),
             };
             customers.push(Customer::new(first + index, index % 2 == 0, &session, &mut rng));
-            // One in 64 has not installed the application: steps, but no motion.
+            // One in 64 customers has not installed the application, and has steps without motion.
             if rng.u8(..64) != 0 {
                 let finer = rng.u8(..8) == 0;
                 for run in runs(&session, &mut rng) {
@@ -80,10 +81,15 @@ impl Cohort {
             sessions.push(session);
         }
         let (motions, steps) = (interleaved(motion_runs, &mut rng), interleaved(step_runs, &mut rng));
-        Self { number, customers, motions, steps }
+        Self { seed, number, customers, motions, steps }
     }
 
-    /// The rows of one kind.
+    /// Returns the seed of all random choices.
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Returns the rows of one kind.
     pub(crate) fn records(&self, source: Source) -> Vec<Record<'_>> {
         match source {
             Source::Customer => self.customers.iter().map(Customer::record).collect(),
@@ -92,12 +98,14 @@ impl Cohort {
         }
     }
 
-    /// The name, without an ending, of the file of that index: `accelerometer-1709973480353`.
+    /// Returns the name of a file without its extension: `accelerometer-1709972680003-seed1-customers956`.
+    ///
+    /// The time, the seed and the number of customers determine the content of a clean file, so no other file has its name.
     pub(crate) fn file_name(&self, source: Source, index: usize) -> String {
-        // Landed in the two hours after the last reading: customers, then phones, then step trainers.
+        // The times of the upload, in the two hours after the last reading: customers, then phones, then step trainers.
         let kind = source as i64;
-        let landed_ms = BEGIN_MS + self.number as i64 * DAY_MS + 2 * SPAN_MS + kind * 1_000_003 + index as i64 * 53;
-        format!("{}-{landed_ms}", source.folder())
+        let uploaded_ms = BEGIN_MS + self.number as i64 * DAY_MS + 2 * SPAN_MS + kind * 1_000_003 + index as i64 * 53;
+        format!("{}-{uploaded_ms}-seed{}-customers{}", source.folder(), self.seed, self.customers.len())
     }
 
     fn motion_record(&self, motion: &Motion) -> Record<'_> {
@@ -122,7 +130,8 @@ impl Cohort {
 impl Customer {
     fn new(number: usize, consents: bool, session: &[i64], rng: &mut Rng) -> Self {
         let (begin, end) = (session[0], session[session.len() - 1]);
-        // Registered about when the training began; one in 25 only after its end, and then no reading is later than the consent.
+        // Customers register at about the start of the training. One in 25 registers after its end, so that all readings are
+        // earlier than the consent.
         let registration_ms =
             if rng.u8(..25) == 0 { end + rng.i64(1..9000) } else { begin + rng.i64(-10_000..(end - begin) / 2) };
         let updated = rng.u8(..20) == 0;
@@ -154,7 +163,7 @@ impl Customer {
     }
 }
 
-/// Ascending moments, some multiples of the customer's own pace apart.
+/// Returns ascending moments. The distance between two is a multiple of the customer's pace.
 fn alone(begin_ms: i64, rng: &mut Rng) -> Vec<i64> {
     let pace_ms = rng.i64(3000..4200);
     let mut moments = Vec::with_capacity(MOMENTS);
@@ -167,12 +176,12 @@ fn alone(begin_ms: i64, rng: &mut Rng) -> Vec<i64> {
     moments.iter().map(|moment| begin_ms + moment).collect()
 }
 
-/// The partner's moments: half of them to the millisecond, the others a little later.
+/// Returns the partner's moments: half of them exactly, the others a little later.
 fn together(partner: &[i64], rng: &mut Rng) -> Vec<i64> {
     partner.iter().map(|moment| if rng.bool() { *moment } else { moment + rng.i64(1..200) }).collect()
 }
 
-/// One to three readings of a phone at one moment, no two of them equal. Most phones know only -1, 0 and 1.
+/// Returns one to three different readings of a phone at one moment. Most phones measure only -1, 0 and 1.
 fn motions(customer: usize, time_ms: i64, finer: bool, rng: &mut Rng) -> Vec<Motion> {
     let count = match rng.u8(..100) {
         0 => 1,
@@ -190,7 +199,7 @@ fn motions(customer: usize, time_ms: i64, finer: bool, rng: &mut Rng) -> Vec<Mot
     readings
 }
 
-/// A device uploads now and then, the newest reading first: runs of up to ten moments.
+/// Splits a session into runs of up to ten moments: one upload of a device, with the newest reading first.
 fn runs(session: &[i64], rng: &mut Rng) -> Vec<Vec<i64>> {
     let mut runs = Vec::new();
     let mut rest = session;
@@ -202,7 +211,7 @@ fn runs(session: &[i64], rng: &mut Rng) -> Vec<Vec<i64>> {
     runs
 }
 
-/// The uploads of all devices, one after the other.
+/// Shuffles the uploads of all devices into one sequence.
 fn interleaved<T>(mut runs: Vec<Vec<T>>, rng: &mut Rng) -> Vec<T> {
     rng.shuffle(&mut runs);
     runs.into_iter().flatten().collect()

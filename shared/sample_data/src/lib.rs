@@ -1,14 +1,15 @@
-//! Sample landing files: a population of customers, what their phones and step trainers measured, and on request
-//! every way in which such files are dirty in reality.
+//! Generates sample landing files: customers, and the readings of their phones and step trainers. On request the files are
+//! dirty, as they are in reality.
 //!
-//! The crate is pure: no clock, no files, no global state. The same [`Options`] give the same bytes.
+//! The crate is pure: no clock, no files, no global state. The same [`Options`] give the same bytes. A file's name carries
+//! the options, so files with different content never have the same path.
 //!
-//! | module | what |
+//! | module | content |
 //! |---|---|
 //! | `people` | invented customers |
 //! | `cohort` | the rows of up to 956 customers and one day |
 //! | `record` | one row as named fields, and its plain JSON |
-//! | `hostile` | the same rows in other encodings, among lines and files that must be rejected |
+//! | `hostile` | the same rows in other encodings, between lines and files that must be rejected |
 //!
 //! ```
 //! use sample_data::{Options, generate};
@@ -26,20 +27,20 @@ mod record;
 use cohort::Cohort;
 use record::{Source, Spacing};
 
-/// What to generate.
+/// The options of the generator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// How many customers, half of them with a research consent. Each gives 30 step trainer readings and some
-    /// 86 accelerometer readings. Beyond 956 further files are added, one day later for each further 956.
+    /// The number of customers. Half of them consent to research. Each has 30 step trainer readings and some
+    /// 86 accelerometer readings. Each further 956 customers have files of their own, one day later.
     pub customers: usize,
-    /// Everything random is drawn from this number.
+    /// The seed of all random choices.
     pub seed: u64,
-    /// The same rows, but encoded in many ways, among lines and files that must be rejected.
+    /// Whether the same rows are encoded in many ways, between lines and files that must be rejected.
     pub dirty: bool,
 }
 
 impl Default for Options {
-    /// The size of the reference data, clean.
+    /// Returns the options for clean files of the reference data's size.
     fn default() -> Self {
         Self { customers: cohort::CUSTOMERS_MAX, seed: 1, dirty: false }
     }
@@ -48,26 +49,28 @@ impl Default for Options {
 /// One landing file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
-    /// Where it lands, relative to the landing bucket or folder, such as `customer/landing/customer-1709973480000.json`.
+    /// Its path within the landing bucket or folder, such as
+    /// `customer/landing/customer-1709971680000-seed1-customers956.json`.
     pub path: String,
     /// Its content.
     pub bytes: Vec<u8>,
 }
 
-/// The landing files that `options` describe, in the order of their paths' sources: customers first.
+/// Generates the landing files of `options`, cohort by cohort. In each cohort the customer files are first.
 ///
-/// Files are made one cohort at a time, so that any number of customers fits into memory.
+/// Only one cohort is in memory at a time.
 pub fn generate(options: &Options) -> impl Iterator<Item = File> + use<> {
     let Options { customers, seed, dirty } = *options;
     (0..customers.div_ceil(cohort::CUSTOMERS_MAX)).flat_map(move |number| {
         let first = number * cohort::CUSTOMERS_MAX;
         let size = (customers - first).min(cohort::CUSTOMERS_MAX);
         let cohort = Cohort::new(seed, number, first, size);
-        if dirty { hostile::files(&cohort, seed) } else { clean_files(&cohort) }
+        if dirty { hostile::files(&cohort) } else { clean_files(&cohort) }
     })
 }
 
-/// The files as the reference data has them: JSON lines, one customer file, nine of accelerometers, three of step trainers.
+/// Returns the files in the form of the reference data: JSON lines in one customer file, nine accelerometer files and three
+/// step trainer files.
 fn clean_files(cohort: &Cohort) -> Vec<File> {
     let mut files = Vec::new();
     for source in Source::ALL {

@@ -1,4 +1,4 @@
-//! Invented customers. Nobody here exists: names are common ones combined, mail goes to `example.com`, numbers are 555-01xx.
+//! Invented customers. Names combine common names, emails are at `example.com`, and phone numbers are 555-01xx.
 
 use fastrand::Rng;
 
@@ -46,7 +46,7 @@ const GIVEN: [(&str, &str); 40] = [
     ("Zoë", "Zoe"),
 ];
 
-/// Family names: as written, and as an email address spells them. One lies outside the basic plane, one holds a quote.
+/// Family names: as written, and as an email address spells them. One is outside the basic plane, and one has a quote.
 const FAMILY: [(&str, &str); 40] = [
     ("Abernathy", "Abernathy"),
     ("Achterberg", "Achterberg"),
@@ -90,25 +90,25 @@ const FAMILY: [(&str, &str); 40] = [
     ("Zielinski", "Zielinski"),
 ];
 
-/// Who somebody is; what they agreed to is the cohort's business.
+/// The personal data of a customer. The cohort decides about consents.
 #[derive(Debug, Clone)]
 pub(crate) struct Person {
     pub(crate) name: String,
     pub(crate) email: String,
-    /// One in 50 gives none.
+    /// One customer in 50 has none.
     pub(crate) phone: Option<String>,
-    /// `YYYY-MM-DD` as the application sends it: years from 900 on, three digits of them unpadded, as in the reference data.
+    /// `YYYY-MM-DD` as the application sends it. As in the reference data, years start at 900 and are not padded.
     pub(crate) birth_day: String,
-    /// Of their step trainer.
+    /// The serial number of the step trainer.
     pub(crate) serial_number: String,
 }
 
 impl Person {
-    /// The customer of that number; the email is unique among all numbers.
+    /// Generates the customer of this number. No other number has the same email.
     pub(crate) fn new(number: usize, rng: &mut Rng) -> Self {
         let pairs = GIVEN.len() * FAMILY.len();
         let (given, given_mail) = GIVEN[number % GIVEN.len()];
-        // The diagonal walk meets every pair once before it repeats one.
+        // This diagonal walk visits every pair once before it repeats one.
         let (family, family_mail) = FAMILY[(number + number / GIVEN.len()) % FAMILY.len()];
         let again = if number < pairs { String::new() } else { format!("{}", number / pairs + 1) };
         Self {
@@ -121,7 +121,7 @@ impl Person {
     }
 }
 
-/// A random UUID, version 4.
+/// Returns a random UUID, version 4.
 fn serial_number(rng: &mut Rng) -> String {
     let bits = (rng.u128(..) & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
     let hex = format!("{bits:032x}");

@@ -11,7 +11,7 @@ pub(crate) enum Source {
 impl Source {
     pub(crate) const ALL: [Self; 3] = [Self::Customer, Self::Accelerometer, Self::StepTrainer];
 
-    /// The folder that its landing prefix is below, and how its file names begin.
+    /// Returns its folder. The names of its files start with the same word.
     pub(crate) fn folder(self) -> &'static str {
         match self {
             Self::Customer => "customer",
@@ -21,30 +21,30 @@ impl Source {
     }
 }
 
-/// What a field holds.
+/// The value of a field.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Value<'a> {
     Text(&'a str),
     Integer(i64),
     Double(f64),
-    /// An optional field that this record does not have.
+    /// The record does not have this optional field.
     Absent,
 }
 
 impl Value<'_> {
-    /// Its JSON as the devices write it; nothing for an absent value.
+    /// Returns its JSON as the devices write it; `None` for an absent value.
     pub(crate) fn json(&self) -> Option<String> {
         match self {
             Self::Text(text) => Some(quoted(text)),
             Self::Integer(number) => Some(number.to_string()),
-            // `{:?}` keeps the `.0` of a whole number, and every digit that is needed to read the same number back.
+            // `{:?}` keeps the `.0` of a whole number, and all digits that are needed to parse the same number.
             Self::Double(number) => Some(format!("{number:?}")),
             Self::Absent => None,
         }
     }
 }
 
-/// White space around separators: the customer export has it, the devices' files have not.
+/// White space around separators. The customer export has it, and the devices' files do not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Spacing {
     Tight,
@@ -53,7 +53,7 @@ pub(crate) enum Spacing {
     Pretty,
 }
 
-/// A row of a landing file: its fields in the order in which they are written.
+/// A row of a landing file: its fields in the order of the file.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Record<'a>(pub(crate) Vec<(&'static str, Value<'a>)>);
 
@@ -65,7 +65,7 @@ impl Record<'_> {
     }
 }
 
-/// Appends one JSON object of fields that are JSON already.
+/// Appends one JSON object. The names and values of `fields` are JSON.
 pub(crate) fn write_object(fields: impl Iterator<Item = (String, String)>, spacing: Spacing, text: &mut String) {
     let (open, colon, comma, close) = match spacing {
         Spacing::Tight => ("{", ":", ",", "}"),
@@ -81,7 +81,7 @@ pub(crate) fn write_object(fields: impl Iterator<Item = (String, String)>, spaci
     text.push_str(close);
 }
 
-/// `text` as a JSON string.
+/// Returns `text` as a JSON string.
 pub(crate) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

@@ -1,5 +1,5 @@
-//! What is generated: the same every time, of the reference data's size, and under all its disguises the same rows.
-#![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
+//! Tests of the generated files: they are reproducible, have the reference data's size, and hold the same rows clean and dirty.
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod reading;
 
@@ -24,7 +24,7 @@ fn of<'a>(files: &'a [File], source: &str) -> Vec<&'a File> {
     files.iter().filter(|file| file.path.starts_with(&format!("{source}/landing/"))).collect()
 }
 
-/// The legal rows of all files of a source, with how often each occurs.
+/// Returns the legal rows of all files of a source, and how often each occurs.
 fn rows(files: &[File], source: &str) -> BTreeMap<Row, usize> {
     let mut counts = BTreeMap::new();
     for row in of(files, source).into_iter().flat_map(|file| legal_rows(source, &file.bytes)) {
@@ -63,6 +63,26 @@ fn no_two_files_have_one_path() {
             assert_eq!(paths.len(), files.len(), "{customers} customers, dirty: {dirty}");
         }
     }
+}
+
+#[test]
+fn files_with_other_content_have_other_paths() {
+    let mut known: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    for (customers, seed) in [(956, 1), (10, 1), (10, 7), (957, 1), (966, 1)] {
+        for dirty in [false, true] {
+            for file in files(&Options { customers, seed, dirty }) {
+                let bytes = known.entry(file.path.clone()).or_insert_with(|| file.bytes.clone());
+                assert!(*bytes == file.bytes, "{}: {customers} customers, seed {seed}", file.path);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_path_carries_the_options() {
+    let path = |seed, dirty| files(&Options { customers: 4, seed, dirty })[0].path.clone();
+    assert_eq!(path(7, false), "customer/landing/customer-1709971680000-seed7-customers4.json");
+    assert_eq!(path(7, true), "customer/landing/customer-1709971680000-seed7-customers4-dirty.json");
 }
 
 #[test]
@@ -118,9 +138,9 @@ fn readings_of_one_cohort_cross_one_hour() {
     assert!(times.iter().max().unwrap() - times.iter().min().unwrap() <= 45 * 60 * 1000);
 }
 
-/// Of the pairs that research may see, some six in a hundred pair one customer's steps with another's motion.
+/// Of the pairs of consenting customers, about six in a hundred have the steps of one customer and the motion of another.
 #[test]
-fn times_are_shared_across_customers_now_and_then() {
+fn some_customers_share_times() {
     let files = files(&clean());
     let customers = rows(&files, "customer");
     let consenting: Vec<&Row> =
@@ -158,7 +178,7 @@ fn dirty_files_hold_exactly_the_clean_rows() {
 }
 
 #[test]
-fn dirty_files_hold_every_kind_of_dirt() {
+fn dirty_files_have_every_kind_of_fault() {
     let files = files(&dirty());
     let holds = |source: &str, needle: &[u8]| {
         of(&files, source).iter().any(|file| file.bytes.windows(needle.len()).any(|window| window == needle))

@@ -1,5 +1,5 @@
-//! What each function may do with the objects of the lake: the least that its rule and the engine need. Terraform makes
-//! the functions' roles of it, and the simulation holds every request against it.
+//! The least access to objects that each function needs. Terraform makes the functions' roles from it. The simulation checks
+//! every request against it.
 
 use crate::triggers::inputs_of;
 use model::layout::{self, Source};
@@ -7,25 +7,25 @@ use model::table::Table;
 use serde::Serialize;
 use std::collections::BTreeSet;
 
-/// What a function may do. Objects are named by prefixes, which end with a slash, or by whole keys.
+/// The access of one function. Each set holds prefixes, which end with a slash, and whole keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Access {
-    /// The prefixes whose objects wake it.
+    /// The prefixes whose objects trigger the function.
     pub inputs: BTreeSet<String>,
-    /// Of these the ones that lie in a landing bucket, which may be another than the lake's: to read.
+    /// The inputs that it reads from a landing bucket. A landing bucket may be another bucket than the lake's.
     pub landing: BTreeSet<String>,
-    /// What it reads in the lake's bucket.
+    /// The objects that it reads in the lake's bucket.
     pub reads: BTreeSet<String>,
-    /// What it writes there.
+    /// The objects that it writes in the lake's bucket.
     pub writes: BTreeSet<String>,
-    /// What it lists there.
+    /// The prefixes that it lists in the lake's bucket.
     pub lists: BTreeSet<String>,
-    /// Whether it registers partitions of its table.
+    /// Whether it registers partitions of its table in the catalog.
     pub registers_partitions: bool,
 }
 
 impl Access {
-    /// What the function that derives `table` may do; nothing for a table that no function derives.
+    /// Returns the access of the function of `table`; no access for a landing table, which has no function.
     pub fn of(table: Table) -> Self {
         let mut access = Self {
             inputs: inputs_of(table).map(str::to_owned).collect(),
@@ -37,16 +37,16 @@ impl Access {
         };
         match table {
             Table::CustomerTrusted => {
-                access.account_for(Source::Customer);
+                access.ingest(Source::Customer);
                 access.write([layout::checkpoints(table)]);
             }
             Table::AccelerometerTrusted => {
-                access.derive_readings(Source::Accelerometer, table, Table::CustomerTrusted);
+                access.ingest_readings(Source::Accelerometer, table, Table::CustomerTrusted);
                 access.write([layout::LATEST_READINGS.to_owned()]);
             }
             Table::CustomerCurated => access.read([Table::CustomerTrusted.prefix(), layout::LATEST_READINGS]),
             Table::StepTrainerTrusted => {
-                access.derive_readings(Source::StepTrainer, table, Table::CustomerCurated);
+                access.ingest_readings(Source::StepTrainer, table, Table::CustomerCurated);
             }
             Table::MachineLearningCurated => {
                 let inputs = [Table::StepTrainerTrusted.prefix(), Table::AccelerometerTrusted.prefix()];
@@ -60,35 +60,36 @@ impl Access {
         access
     }
 
-    /// What allows it to read `key`, which is in a landing bucket or in the lake's.
+    /// Returns the prefix or key that allows it to read `key`, in a landing bucket or in the lake's.
     pub fn to_read(&self, key: &str) -> Option<&str> {
         naming(&self.reads, key).or_else(|| naming(&self.landing, key))
     }
 
-    /// What allows it to write `key`.
+    /// Returns the prefix or key that allows it to write `key`.
     pub fn to_write(&self, key: &str) -> Option<&str> {
         naming(&self.writes, key)
     }
 
-    /// What allows it to list the objects below `prefix`.
+    /// Returns the prefix that allows it to list `prefix`.
     pub fn to_list(&self, prefix: &str) -> Option<&str> {
         naming(&self.lists, prefix)
     }
 
-    /// Every landing file is announced, and has a receipt and a quarantine. Whoever lands the first one makes the lake; the
-    /// other functions are woken by what is in it.
-    fn account_for(&mut self, source: Source) {
+    /// Adds the access of a function of landing files. Each landing file has a manifest, a receipt and a quarantine. The
+    /// function of the first landing file makes the lake, so it writes the lake config.
+    fn ingest(&mut self, source: Source) {
         self.write([layout::LAKE_CONFIG.to_owned()]);
         self.landing.insert(source.landing().prefix().to_owned());
         self.write([layout::manifests(source), layout::receipts(source), layout::quarantined(source)]);
     }
 
-    /// Readings are derived by whom they trust, found by key, and derived again by checkpoint.
-    fn derive_readings(&mut self, source: Source, table: Table, trust: Table) {
-        self.account_for(source);
-        self.read([trust.prefix()]);
-        self.lists.extend([trust.prefix().to_owned(), layout::index(source), layout::index_segments(source)]);
-        // An entry of the index says all by its name.
+    /// Adds the access of a function of readings. The rows of `customers` decide which readings are eligible. The key index
+    /// finds the files of a customer, and the checkpoints say which changes are applied.
+    fn ingest_readings(&mut self, source: Source, table: Table, customers: Table) {
+        self.ingest(source);
+        self.read([customers.prefix()]);
+        self.lists.extend([customers.prefix().to_owned(), layout::index(source), layout::index_segments(source)]);
+        // An index entry is an empty object, so the function writes it and never reads it.
         self.writes.insert(layout::index(source));
         self.write([layout::index_segments(source), layout::compacted_index(source), layout::checkpoints(table)]);
     }
@@ -103,12 +104,12 @@ impl Access {
     }
 }
 
-/// Everything that any function writes.
+/// Returns the prefixes and keys that any function writes.
 pub fn derived() -> BTreeSet<String> {
     Table::DERIVED.into_iter().flat_map(|table| Access::of(table).writes).collect()
 }
 
-/// The prefix or key among `what` that names `key`.
+/// Returns the prefix or key of `what` that matches `key`.
 fn naming<'a>(what: &'a BTreeSet<String>, key: &str) -> Option<&'a str> {
     let names = |name: &&str| if name.ends_with('/') { key.starts_with(*name) } else { key == *name };
     what.iter().map(String::as_str).find(names)
@@ -119,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_function_reads_and_lists_what_wakes_it_and_writes_its_own_table_only() {
+    fn a_function_reads_its_inputs_and_writes_its_own_table_only() {
         for table in Table::DERIVED {
             let access = Access::of(table);
             assert!(access.inputs.iter().all(|input| access.to_read(input).is_some()), "{table}");
@@ -131,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_functions_of_landing_files_read_landing_files() {
+    fn only_functions_of_landing_files_read_landing_files() {
         let landing = |table| Access::of(table).landing.into_iter().collect::<Vec<_>>();
         assert_eq!(landing(Table::CustomerTrusted), ["customer/landing/"]);
         assert_eq!(landing(Table::AccelerometerTrusted), ["accelerometer/landing/"]);
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_derives_the_training_table_sees_no_customer() {
+    fn the_training_function_reads_no_customer_data() {
         let access = Access::of(Table::MachineLearningCurated);
         for personal in [Table::CustomerTrusted.prefix(), Table::CustomerCurated.prefix(), "receipts/", "quarantine/"] {
             assert_eq!(access.to_read(personal), None);
@@ -150,14 +151,14 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_key_names_itself_alone() {
+    fn a_whole_key_matches_only_itself() {
         let access = Access::of(Table::CustomerTrusted);
         assert_eq!(access.to_write("_state/lake.json"), Some("_state/lake.json"));
         assert_eq!(access.to_write("_state/lake.json.bak").or(access.to_write("_state/")), None);
     }
 
     #[test]
-    fn no_landing_prefix_is_derived() {
+    fn no_function_writes_a_landing_prefix() {
         let derived = derived();
         for source in Source::ALL {
             assert_eq!(naming(&derived, source.landing().prefix()), None);

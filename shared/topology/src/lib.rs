@@ -1,6 +1,6 @@
-//! Which new or changed object triggers which function, and what each function may read, write and list.
+//! Which new or changed object triggers which function, and which objects each function may read, write and list.
 //!
-//! Both are stated here once. Terraform reads them from a generated file, and the simulation checks every request.
+//! A file for Terraform is generated from this crate. The simulation checks every request against it.
 
 pub mod access;
 mod triggers;

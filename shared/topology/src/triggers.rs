@@ -1,15 +1,15 @@
-//! Which new or changed object functions which function. Stated here once; Terraform reads it from a generated file.
+//! Which new or changed object triggers which function.
 
 use model::layout::LATEST_READINGS;
 use model::table::Table;
 use serde::Serialize;
 
-/// A prefix and the functions that an object below it functions.
+/// A prefix, and the functions that a new or changed object with this prefix triggers.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Trigger {
-    /// The prefix, with the slash at the end.
+    /// The prefix of the objects' keys, with the slash at the end.
     pub prefix: &'static str,
-    /// The functions, named by the tables they derive.
+    /// The functions, each named by the table that it materializes.
     pub functions: &'static [Table],
 }
 
@@ -29,7 +29,7 @@ pub const TRIGGERS: &[Trigger] = &[
     trigger(Table::StepTrainerTrusted.prefix(), &[Table::MachineLearningCurated]),
 ];
 
-/// The prefixes whose objects wake the function that derives `table`.
+/// Returns the prefixes whose objects trigger the function of `table`.
 pub fn inputs_of(table: Table) -> impl Iterator<Item = &'static str> {
     TRIGGERS.iter().filter(move |trigger| trigger.functions.contains(&table)).map(|trigger| trigger.prefix)
 }
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_function_has_an_input_and_no_prefix_lies_below_another() {
+    fn every_function_has_an_input_and_prefixes_do_not_overlap() {
         for table in Table::DERIVED {
             assert!(inputs_of(table).next().is_some(), "{table}");
         }
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn no_function_wakes_itself() {
+    fn no_function_triggers_itself() {
         for table in Table::DERIVED {
             assert!(inputs_of(table).all(|prefix| prefix != table.prefix()), "{table}");
         }

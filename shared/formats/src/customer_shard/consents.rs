@@ -1,4 +1,4 @@
-//! A shard of `customer_trusted` as far as it says whose readings are let through.
+//! The part of a `customer_trusted` shard that decides which accelerometer readings are eligible.
 
 use super::header::Header;
 use super::{Owner, Versions};
@@ -11,10 +11,10 @@ use std::sync::OnceLock;
 
 const TABLE: Table = Table::CustomerTrusted;
 
-/// Who of one shard consents to research, and since when.
+/// The customers of one shard who consent to research, with the date of each consent.
 ///
-/// A function that starts reads this of every shard that has somebody of its file. So it is the start of the object, and
-/// people are looked up in it as it is.
+/// A function reads this of every shard that may have a customer of its landing file. So it lies at the start of the object,
+/// and lookups work on the stored bytes.
 #[derive(Debug, Default)]
 pub struct Consents {
     since_ms: KeyMap,
@@ -23,36 +23,36 @@ pub struct Consents {
 }
 
 impl Consents {
-    /// How many bytes of a shard's object are worth reading at first: they hold all that is needed of some 3,300 customers.
+    /// The number of bytes to read of a shard's object at first. They hold what is needed of some 3,300 customers.
     pub const START_BYTES: usize = 160 << 10;
 
-    /// How many bytes of a shard's object hold what is needed, given its start.
+    /// Returns how many bytes of a shard's object [`decode`](Self::decode) needs, given the object's start.
     pub fn needed(start: &[u8]) -> usize {
         Header::up_to_changed(start).unwrap_or_default()
     }
 
-    /// Reads a shard's object, or as much of it as is [needed](Self::needed).
+    /// Reads a shard's object, or its first [`needed`](Self::needed) bytes.
     pub fn decode(bytes: Bytes) -> Result<Self, Corrupt> {
         let header = Header::of(TABLE, &bytes)?;
         let since_ms = KeyMap::decode(header.lookups.clone(), TABLE.name())?;
         Ok(Self { since_ms, header, versions: OnceLock::new() })
     }
 
-    /// The customer with this email, if trusted.
+    /// Returns the customer with this email, if the customer consents.
     pub fn owner<'a>(&self, email: &'a Key) -> Option<Owner<'a>> {
         let since_ms = self.since_ms.get(email.hash)?.cast_signed();
         Some(Owner { email: &email.text, since_ms })
     }
 
-    /// The version of the shard.
+    /// Returns the version of the shard.
     pub fn version(&self) -> u64 {
         self.header.version
     }
 
-    /// The shard's versions, by the hash of the email.
+    /// Returns the shard's versions, by the hash of the email.
     ///
     /// # Errors
-    /// If they are damaged, which is not seen before it is asked for.
+    /// If they are damaged. The first call decodes them.
     pub fn versions(&self) -> Result<&Versions, Corrupt> {
         match self.versions.get() {
             Some(versions) => Ok(versions),
@@ -74,11 +74,11 @@ mod tests {
     use std::collections::BTreeMap;
 
     #[test]
-    fn consents_say_what_the_shard_says() {
+    fn consents_agree_with_the_rows_of_the_shard() {
         let people: Vec<_> = (0..500).map(|n| customer(&format!("c{n}"), n, (n % 3 > 0).then_some(n))).collect();
-        let place = ObjectLocation { bucket: "b".into(), key: "customer/landing/f".into() };
+        let location = ObjectLocation { bucket: "b".into(), key: "customer/landing/f".into() };
         let mut update = CustomerShard::default().update();
-        update.land(&FileName::of(&place), &place, people.iter());
+        update.land(&FileName::of(&location), &location, people.iter());
         let bytes = update.settle().unwrap().unwrap().encode().unwrap();
         let start = bytes.slice(..Consents::needed(&bytes));
         assert!(Consents::decode(bytes.slice(..start.len() - 1)).is_err());
@@ -94,7 +94,7 @@ mod tests {
             let expected = trusted.get(&person.email).map(|since_ms| (person.email.clone(), *since_ms));
             assert_eq!(owner(&person.email), expected);
         }
-        assert_eq!(owner("nobody"), None);
+        assert_eq!(owner("unknown"), None);
         assert_eq!(owner(""), None);
     }
 }

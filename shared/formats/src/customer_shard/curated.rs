@@ -1,4 +1,4 @@
-//! A shard of `customer_curated`: the trusted customers of a shard who have accelerometer readings that count.
+//! A shard of `customer_curated`: the consenting customers of a shard who have accelerometer readings that count.
 
 use super::header::Header;
 use super::rows::Rows;
@@ -20,7 +20,7 @@ const TABLE: Table = Table::CustomerCurated;
 pub struct CuratedShard {
     rows: Rows,
     versions: Versions,
-    /// For each serial number the place of its owner's row: of several who name it, the one with the latest record.
+    /// For each serial number the position of its owner's row. If several customers name it, the latest record owns it.
     owners: KeyMap,
 }
 
@@ -34,28 +34,29 @@ impl CuratedShard {
     /// Reads a shard's object.
     pub fn decode(bytes: Bytes) -> Result<Self, Corrupt> {
         let header = Header::of(TABLE, &bytes)?;
-        let (versions, owners, rows) = (Versions::of(TABLE, &header)?, places(&header)?, Rows::decode(TABLE, bytes)?);
-        if owners.iter().any(|(_, place)| place >= rows.len() as u64) {
+        let (versions, owners, rows) =
+            (Versions::of(TABLE, &header)?, row_positions(&header)?, Rows::decode(TABLE, bytes)?);
+        if owners.iter().any(|(_, position)| position >= rows.len() as u64) {
             return Err(no_such_row());
         }
         Ok(Self { rows, versions, owners })
     }
 
-    /// The shard's object.
+    /// Writes the shard's object.
     pub fn encode(&self) -> Result<Bytes, Corrupt> {
         self.rows.encode(&Header { lookups: self.owners.encode(), ..self.versions.header() }, &owners::COLUMNS)
     }
 
-    /// The row of the owner, who is one of these rows.
+    /// Returns the owner's position among these rows.
     fn owner(&self, serial_number: KeyHash) -> Option<usize> {
         usize::try_from(self.owners.get(serial_number)?).ok()
     }
 
-    /// The next version: the customers of `trusted` of whom `latest_readings` says that they have readings that count. None
-    /// if that changes nothing.
+    /// Returns the next version: the customers of `trusted` who have readings that count according to `latest_readings`.
+    /// Returns `None` if no row changes.
     ///
-    /// "Has a row in `accelerometer_trusted`" is decided without looking at that table: it has one of a trusted
-    /// customer exactly if the customer's latest reading counts.
+    /// The rule is "has a row in `accelerometer_trusted`". This function does not read that table: it has a row of a
+    /// consenting customer exactly if the customer's latest reading counts.
     pub fn curate(
         &self,
         trusted: &TrustedShard,
@@ -72,7 +73,7 @@ impl CuratedShard {
             return Ok(None);
         }
         let next = Self { owners: owners_of(&rows), rows, versions: Versions::default() };
-        // The whole record: of owners in several shards the one with the latest record is chosen.
+        // Compares whole records: if several shards have an owner, the one with the latest record is chosen.
         let is_same = |was: u64, is| usize::try_from(was).is_ok_and(|was| self.rows.is_same(was, &next.rows, is));
         let stays = |serial, was| next.owner(serial).is_some_and(|is| is_same(was, is));
         let gone_or_other = self.owners.iter().filter(|(serial, was)| !stays(*serial, *was));
@@ -95,13 +96,13 @@ fn owners_of(rows: &Rows) -> KeyMap {
     KeyMap::default().with(&owners.into_iter().map(|(serial, row)| (serial, Some(row as u64))).collect())
 }
 
-/// The places of owners that stand in front of rows.
-pub(super) fn places(header: &Header) -> Result<KeyMap, Corrupt> {
+/// Reads the positions of the owners' rows from the header.
+pub(super) fn row_positions(header: &Header) -> Result<KeyMap, Corrupt> {
     KeyMap::decode(header.lookups.clone(), TABLE.name())
 }
 
 pub(super) fn no_such_row() -> Corrupt {
-    Corrupt::new(TABLE.name(), "it has owners whose rows it does not have")
+    Corrupt::new(TABLE.name(), "its owners refer to rows that it does not have")
 }
 
 #[cfg(test)]
@@ -116,9 +117,9 @@ mod tests {
     use model::layout::{FileName, ObjectLocation};
 
     fn trusted(customers: &[Customer]) -> TrustedShard {
-        let place = ObjectLocation { bucket: "b".into(), key: "customer/landing/f".into() };
+        let location = ObjectLocation { bucket: "b".into(), key: "customer/landing/f".into() };
         let mut update = CustomerShard::default().update();
-        update.land(&FileName::of(&place), &place, customers.iter());
+        update.land(&FileName::of(&location), &location, customers.iter());
         TrustedShard::decode(update.settle().unwrap().unwrap().encode().unwrap()).unwrap()
     }
 
@@ -128,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trusted_customer_needs_a_reading_that_counts() {
+    fn a_consenting_customer_needs_a_reading_that_counts() {
         let trusted = trusted(&[customer("with", 5, Some(5)), customer("without", 5, Some(5))]);
         for (policy, latest_ms, curated) in
             [(ConsentPolicy::Ever, 4, true), (ConsentPolicy::AtReading, 4, false), (ConsentPolicy::AtReading, 5, true)]
@@ -165,8 +166,8 @@ mod tests {
     }
 
     #[test]
-    fn owners_are_told_apart_as_records_are() {
-        // Of two dates of a record the update counts, whatever the registration says.
+    fn candidates_are_ordered_like_their_records() {
+        // If a record has two dates, the update counts and the registration does not.
         let person =
             |n: i64| Customer { registrationdate: Some(50 - n), ..customer(&format!("c{n}"), n % 5, Some(1 + n)) };
         let people: Vec<_> = (0..50).map(person).collect();
@@ -182,7 +183,7 @@ mod tests {
             assert_eq!(candidate(a).owner().map(|owner| owner.email), Some(a.email.as_str()));
             assert_eq!(candidate(a).cmp_latest(candidate(b)).unwrap(), a.cmp_latest(b));
         }
-        assert!(owners.of(KeyHash::of("nobody's")).unwrap().is_none());
+        assert!(owners.of(KeyHash::of("unknown")).unwrap().is_none());
     }
 
     #[test]

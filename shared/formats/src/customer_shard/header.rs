@@ -1,8 +1,7 @@
-//! What stands in front of the rows of a shard's object: what functions look up in it.
+//! The header of a shard's object: the data that functions look up without reading rows.
 //!
-//! Parquet allows anything between its magic bytes and the first row group, and latest_readings of the table never see it. There it
-//! is found without reading the footer, by one request for the first bytes of an object; and it is used as it is, without
-//! decoding it.
+//! Parquet allows any bytes between its magic bytes and the first row group, and readers of the table skip them. One request
+//! for the first bytes of the object reads the header; it takes no footer. Lookups work on the stored bytes.
 
 use crate::Corrupt;
 use bytes::Bytes;
@@ -18,18 +17,18 @@ const SECTIONS_AT: usize = MAGIC.len() + NUMBERS * NUMBER_BYTES;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Header {
     pub(super) version: u64,
-    /// What is looked up: a number by the hash of each key.
+    /// The lookup table: a number for the hash of each key.
     pub(super) lookups: Bytes,
-    /// Which keys changed in which version: numbers by the hash of the key.
+    /// The version in which each key last changed, by the hash of the key.
     pub(super) changed: Bytes,
-    /// What became of the records of each landing file.
+    /// The row counts of each landing file.
     pub(super) row_counts: Bytes,
-    /// What the shard remembers of records.
+    /// The state of every customer record of the shard.
     pub(super) records: Bytes,
 }
 
 impl Header {
-    /// What is to be written behind the magic bytes.
+    /// Returns the bytes that follow the magic bytes.
     pub(super) fn encode(&self) -> Vec<u8> {
         let sections = [&self.lookups, &self.changed, &self.row_counts, &self.records];
         let lengths = sections.map(|section| section.len() as u64);
@@ -39,14 +38,14 @@ impl Header {
         bytes
     }
 
-    /// The header of an object of which at least as much is at hand as is needed [for changes](Self::up_to_changed); what
-    /// is not at hand of the rest is empty.
+    /// Reads the header from an object, or from its start. The start must have at least
+    /// [`up_to_changed`](Self::up_to_changed) bytes. A later section that is cut off is empty.
     pub(super) fn of(table: Table, object: &Bytes) -> Result<Self, Corrupt> {
         let corrupt = |why| Corrupt::new(table.name(), why);
-        let (version, ends) = numbers(object).ok_or_else(|| corrupt("it does not begin as a shard's object"))?;
+        let (version, ends) = numbers(object).ok_or_else(|| corrupt("it does not start like a shard's object"))?;
         let [lookups, changed, row_counts, records] = ends;
         if changed > object.len() {
-            return Err(corrupt("it ends before the lookups that it begins with"));
+            return Err(corrupt("it ends within its header"));
         }
         let rest = |range| object.get(range).map(|section| object.slice_ref(section)).unwrap_or_default();
         Ok(Self {
@@ -58,25 +57,25 @@ impl Header {
         })
     }
 
-    /// How many bytes of an object hold what is looked up and what changed; none of what is no such object.
+    /// Returns where the section `changed` ends; `None` if the bytes do not start a shard's object.
     pub(super) fn up_to_changed(start: &[u8]) -> Option<usize> {
         numbers(start).map(|(_, [_, changed, ..])| changed)
     }
 
-    /// How many bytes of an object hold all but the records; none of what is no such object.
+    /// Returns where the section `row_counts` ends; `None` if the bytes do not start a shard's object.
     pub(super) fn up_to_row_counts(start: &[u8]) -> Option<usize> {
         numbers(start).map(|(_, [.., row_counts, _])| row_counts)
     }
 }
 
-/// The version, and where each section ends.
+/// Returns the version, and where each section ends.
 fn numbers(object: &[u8]) -> Option<(u64, [usize; NUMBERS - 1])> {
     let (numbers, _) = object.strip_prefix(MAGIC)?.as_chunks::<NUMBER_BYTES>();
     let mut numbers = numbers.iter().map(|number| u64::from_le_bytes(*number));
     let (version, mut end, mut ends) = (numbers.next()?, SECTIONS_AT, [0; NUMBERS - 1]);
-    for place in &mut ends {
+    for section_end in &mut ends {
         end = end.checked_add(usize::try_from(numbers.next()?).ok()?)?;
-        *place = end;
+        *section_end = end;
     }
     Some((version, ends))
 }
@@ -119,9 +118,9 @@ mod tests {
 
     #[test]
     fn lengths_beyond_all_memory_are_refused() {
-        for place in 1..NUMBERS {
+        for number in 1..NUMBERS {
             let mut object = object().to_vec();
-            object[MAGIC.len() + place * NUMBER_BYTES..][..NUMBER_BYTES].fill(0xff);
+            object[MAGIC.len() + number * NUMBER_BYTES..][..NUMBER_BYTES].fill(0xff);
             assert!(Header::up_to_changed(&object).is_none());
             assert!(Header::of(TABLE, &object.into()).is_err());
         }

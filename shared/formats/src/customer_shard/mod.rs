@@ -1,12 +1,17 @@
-//! Who may be in the tables: the customer shards, and what they remember.
+//! The customer shards: which customers consent, which are curated, and what is known of their records.
 //!
-//! A shard is one Parquet object. Its rows are a table's rows; in front of them it counts the shard's versions and remembers
-//! in which version the trust in each key last changed, removals included. So a function that was woken by the shard knows
-//! which keys changed since it last looked, and a derived object knows whether it is older than such a change.
+//! A shard is one Parquet object. Its rows are rows of a table. Its header holds the shard's version, and for each key the
+//! version in which its eligibility last changed, removals included. So a function that the shard triggers finds the keys
+//! that changed since its checkpoint. And a derived object can be compared with the latest change of its keys.
 //!
-//! [`trusted`] is a shard of `customer_trusted`, by email, [`consents`] what is needed of it to let readings through, and
-//! [`row_counts`] what receipts of customer files need; [`curated`] is one of `customer_curated`, by serial number, and
-//! [`owners`] what is needed of that.
+//! | module | content |
+//! |---|---|
+//! | [`trusted`] | a shard of `customer_trusted`, by email |
+//! | [`consents`] | the part of it that decides which accelerometer readings are eligible |
+//! | [`row_counts`] | the part of it that receipts of customer files need |
+//! | [`curated`] | a shard of `customer_curated`, by serial number |
+//! | [`owners`] | the part of it that decides which step trainer readings are eligible |
+//! | [`records`] | the state of every customer record, by landing file |
 
 pub mod consents;
 pub mod curated;
@@ -25,27 +30,27 @@ use header::Header;
 use model::hash::KeyHash;
 use model::table::Table;
 
-/// A shard's versions: how many there were, and which keys changed when.
+/// A shard's version, and the version in which each key last changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Versions {
     /// The version of the shard, counted from 1.
     pub version: u64,
-    /// For each key that was ever trusted, the version in which that last changed.
+    /// For each key that was ever eligible, the version in which its eligibility last changed.
     changed: KeyMap,
 }
 
 impl Versions {
-    /// The version in which the trust in `key` last changed; 0 if it never did.
+    /// Returns the version in which the eligibility of `key` last changed; 0 if it never changed.
     pub fn changed(&self, key: KeyHash) -> u64 {
         self.changed.get(key).unwrap_or(0)
     }
 
-    /// The keys that changed after version `seen`.
+    /// Returns the keys that changed after version `seen`.
     pub fn changed_since(&self, seen: u64) -> impl Iterator<Item = KeyHash> {
         self.changed.iter().filter(move |(_, version)| *version > seen).map(|(key, _)| key)
     }
 
-    /// The next version, in which the trust in `keys` changed.
+    /// Returns the next version, in which the eligibility of `keys` changed.
     fn next(&self, keys: impl IntoIterator<Item = KeyHash>) -> Self {
         let version = self.version + 1;
         Self { version, changed: self.changed.with(&keys.into_iter().map(|key| (key, Some(version))).collect()) }
@@ -55,17 +60,17 @@ impl Versions {
         Ok(Self { version: header.version, changed: KeyMap::decode(header.changed.clone(), table.name())? })
     }
 
-    /// What is in front of a shard's rows, with nothing but its versions.
+    /// Returns a header that holds nothing but the versions.
     fn header(&self) -> Header {
         Header { version: self.version, changed: self.changed.encode(), ..Header::default() }
     }
 }
 
-/// The customer whose readings some are, and since when they may be used.
+/// The customer to whom readings belong, and the date of the consent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Owner<'a> {
     /// The customer's email.
     pub email: &'a str,
-    /// Since when there is a consent to research.
+    /// The date of the consent to research.
     pub since_ms: i64,
 }

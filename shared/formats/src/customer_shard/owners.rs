@@ -1,6 +1,6 @@
-//! A shard of `customer_curated` as far as it says whose a device is.
+//! The part of a `customer_curated` shard that decides to whom a device belongs.
 
-use super::curated::{no_such_row, places};
+use super::curated::{no_such_row, row_positions};
 use super::header::Header;
 use super::rows::{EMAIL, REGISTERED, SINCE, UPDATED, customer_at};
 use super::{Owner, Versions};
@@ -17,30 +17,30 @@ use std::sync::OnceLock;
 
 const TABLE: Table = Table::CustomerCurated;
 
-/// The columns that say whose a device is. [`Owners`] reads no other, unless two owners have records of one time.
+/// The columns that decide to whom a device belongs. [`Owners`] reads the others only if two owners' records have one date.
 pub(super) const COLUMNS: [usize; 4] = [EMAIL, REGISTERED, UPDATED, SINCE];
 
-/// Who of one shard owns which device.
+/// The owners of devices in one shard.
 ///
-/// A function that starts reads this of every shard, for any of them may have the owner. So owners are looked up in the rows
-/// as they are stored, and the rows of a shard are only read if it has one.
+/// A function reads this of every shard, because any shard may have the owner. So lookups work on the stored bytes, and a
+/// shard's rows are decoded only if it has an owner.
 #[derive(Debug)]
 pub struct Owners {
     object: Bytes,
-    /// The rows, with nothing but the [`COLUMNS`].
+    /// The rows with the [`COLUMNS`] only.
     rows: OnceLock<Vec<RecordBatch>>,
     /// The rows with all columns.
     whole: OnceLock<Vec<RecordBatch>>,
-    /// For each serial number the place of its owner's row.
-    places: KeyMap,
+    /// For each serial number the position of its owner's row.
+    row_positions: KeyMap,
     versions: Versions,
 }
 
-/// The owner of a device as far as one shard knows.
+/// The owner of a device within one shard. Another shard may have a candidate with a later record.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate<'a> {
     owners: &'a Owners,
-    place: u64,
+    position: u64,
     email: &'a str,
     since_ms: Option<i64>,
     made_ms: i64,
@@ -50,28 +50,28 @@ impl Owners {
     /// Reads a shard's object.
     pub fn decode(object: Bytes) -> Result<Self, Corrupt> {
         let header = Header::of(TABLE, &object)?;
-        let (places, versions) = (places(&header)?, Versions::of(TABLE, &header)?);
-        Ok(Self { object, rows: OnceLock::new(), whole: OnceLock::new(), places, versions })
+        let (row_positions, versions) = (row_positions(&header)?, Versions::of(TABLE, &header)?);
+        Ok(Self { object, rows: OnceLock::new(), whole: OnceLock::new(), row_positions, versions })
     }
 
-    /// The shard's versions, by the hash of the serial number.
+    /// Returns the shard's versions, by the hash of the serial number.
     pub fn versions(&self) -> &Versions {
         &self.versions
     }
 
-    /// The curated customer of this shard who owns the device.
+    /// Returns the curated customer of this shard who owns the device.
     ///
     /// # Errors
-    /// If the rows are damaged, which is not seen before one is asked for.
+    /// If the rows are damaged. The first call that finds an owner decodes them.
     pub fn of(&self, serial_number: KeyHash) -> Result<Option<Candidate<'_>>, Corrupt> {
-        let Some(place) = self.places.get(serial_number) else { return Ok(None) };
+        let Some(position) = self.row_positions.get(serial_number) else { return Ok(None) };
         let columns = |of: Decoder| of.columns(TABLE, &COLUMNS)?.collect();
-        let (rows, row) = row_at(self.read(&self.rows, columns)?, place)?;
+        let (rows, row) = row_at(self.read(&self.rows, columns)?, position)?;
         let [email, registered, updated, since] = [0, 1, 2, 3];
         let time = |column| bigint_at(rows, column, row);
         Ok(Some(Candidate {
             owners: self,
-            place,
+            position,
             email: text_at(rows, email, row).ok_or_else(|| Corrupt::new(TABLE.name(), "a row without an email"))?,
             since_ms: consent_since(time(since)),
             made_ms: made(time(updated), time(registered)),
@@ -91,8 +91,8 @@ impl Owners {
     }
 }
 
-fn row_at(rows: &[RecordBatch], place: u64) -> Result<(&RecordBatch, usize), Corrupt> {
-    let mut row = usize::try_from(place).map_err(|_| no_such_row())?;
+fn row_at(rows: &[RecordBatch], position: u64) -> Result<(&RecordBatch, usize), Corrupt> {
+    let mut row = usize::try_from(position).map_err(|_| no_such_row())?;
     for rows in rows {
         if row < rows.num_rows() {
             return Ok((rows, row));
@@ -103,15 +103,15 @@ fn row_at(rows: &[RecordBatch], place: u64) -> Result<(&RecordBatch, usize), Cor
 }
 
 impl<'a> Candidate<'a> {
-    /// The owner, if this is the only candidate, or the one with the latest record.
+    /// Returns the owner. The caller has chosen the candidate with the latest record.
     pub fn owner(self) -> Option<Owner<'a>> {
         Some(Owner { email: self.email, since_ms: self.since_ms? })
     }
 
-    /// Whose record is the later one: see [`model::customer::Customer::cmp_latest`].
+    /// Compares the candidates' records by [`Customer::cmp_latest`]; the greater one is the later one.
     ///
     /// # Errors
-    /// If that takes whole records, and they are damaged.
+    /// If the comparison takes whole records, and they are damaged.
     pub fn cmp_latest(self, other: Self) -> Result<Ordering, Corrupt> {
         let by_date = self.made_ms.cmp(&other.made_ms);
         if by_date.is_ne() {
@@ -122,7 +122,7 @@ impl<'a> Candidate<'a> {
 
     fn record(self) -> Result<Customer, Corrupt> {
         let whole = |of: Decoder| of.batches(TABLE)?.collect();
-        let (rows, row) = row_at(self.owners.read(&self.owners.whole, whole)?, self.place)?;
+        let (rows, row) = row_at(self.owners.read(&self.owners.whole, whole)?, self.position)?;
         Ok(customer_at(rows, row))
     }
 }

@@ -1,14 +1,15 @@
-//! What a shard remembers of every customer record that landed, by landing file.
+//! The state of every customer record of a shard, by landing file.
 //!
-//! A replaced customer file replaces its records, so the shard must know which record came from which file. It keeps
-//! no contents: of a record only the date, the consent and a digest, by the hash of the email. The content of the
-//! record that counts is the table's row; another's, should it come to count, is read from its landing file again.
+//! A new version of a customer file replaces the records of the old one. So the shard keeps which record came from which
+//! file. It keeps no contents: only the date, the consent and a digest of each record, by the hash of the email. The
+//! content of the record that counts is the table's row. If another record begins to count, the function reads its landing
+//! file again.
 //!
-//! A daily export of all customers has the same records under a new name every day: one remembered record then stands
-//! in a run of files, so that a shard's size follows the changes and not the days.
+//! A daily export of all customers has the same records under a new name every day. Then one stored record lists a run of
+//! files, and a shard grows with the number of changes, not with the number of days.
 
 use super::header::Header;
-use super::row_counts::{LandedFile, RowCounts};
+use super::row_counts::{LandingFile, RowCounts};
 use crate::Corrupt;
 use crate::packed::{packed, unpacked};
 use crate::runs::Runs;
@@ -24,7 +25,7 @@ const TABLE: Table = Table::CustomerTrusted;
 /// All records of a shard's customers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Records {
-    files: Vec<LandedFile>,
+    files: Vec<LandingFile>,
     customers: BTreeMap<KeyHash, Vec<Record>>,
 }
 
@@ -32,26 +33,26 @@ pub struct Records {
 struct Record {
     date_ms: i64,
     consent: Option<Consent>,
-    /// The files that hold it, by their place in the list of files.
+    /// The files that hold it, as positions in the list of files.
     files: Runs,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Consent {
     since_ms: i64,
-    /// Tells this record's content from another's.
+    /// The digest of the record's content.
     digest: ContentDigest,
 }
 
-/// A record that lands, and what takes time to be told of it.
-pub(super) struct Landing<'a> {
+/// A record of an arriving file, with its digest computed once.
+pub(super) struct IncomingRecord<'a> {
     pub(super) customer: &'a Customer,
-    /// Its digest, if it has a consent.
+    /// The digest of its content, if it has a consent.
     pub(super) digest: Option<ContentDigest>,
 }
 
-impl<'a> Landing<'a> {
-    /// By the key of the customer.
+impl<'a> IncomingRecord<'a> {
+    /// Returns the record with the key of its customer.
     pub(super) fn of(customer: &'a Customer) -> (KeyHash, Self) {
         (customer.key(), Self { customer, digest: customer.since_ms().map(|_| customer.digest()) })
     }
@@ -65,41 +66,41 @@ impl Records {
         let records = Self { files, customers };
         match records.is_sound() {
             true => Ok(records),
-            false => Err(Corrupt::new(TABLE.name(), "it remembers records of files that it does not list")),
+            false => Err(Corrupt::new(TABLE.name(), "its records refer to files that it does not list")),
         }
     }
 
-    /// What is in front of a shard's rows, with nothing but its records.
+    /// Returns a header that holds nothing but the row counts and the records.
     pub(super) fn header(&self) -> Result<Header, Corrupt> {
         let (row_counts, records) = (packed(TABLE.name(), &self.files)?, packed(TABLE.name(), &self.customers)?);
         Ok(Header { row_counts, records, ..Header::default() })
     }
 
-    /// Whether each record stands in files that are listed, as of all that was written here.
+    /// Whether every record refers to listed files only.
     fn is_sound(&self) -> bool {
         let files = self.files.len();
         self.customers.values().flatten().all(|record| record.files.are_below(files))
     }
 
-    /// Replaces what `file` says of this shard's customers by `customers`; the keys for which that is a change. Each of
-    /// them is first told to `before`, with the records as they were.
+    /// Replaces the records that `file` has of this shard's customers by `customers`. Returns the keys whose records change.
+    /// Calls `before_change` for each of them while the records are still the old ones.
     pub(super) fn replace(
         &mut self,
         file: &FileName,
         landing: &ObjectLocation,
-        customers: &BTreeMap<KeyHash, Landing<'_>>,
-        mut before: impl FnMut(&Self, KeyHash),
+        customers: &BTreeMap<KeyHash, IncomingRecord<'_>>,
+        mut before_change: impl FnMut(&Self, KeyHash),
     ) -> BTreeSet<KeyHash> {
-        let (id, had) = match self.files.iter().position(|landed| landed.file == *file) {
+        let (id, had) = match self.files.iter().position(|known| known.file == *file) {
             Some(id) => (id as u32, self.of_file(id as u32)),
             None => {
                 let (file, landing) = (file.clone(), landing.clone());
-                self.files.push(LandedFile { file, landing, row_counts: RowCounts::default(), changed: 0 });
+                self.files.push(LandingFile { file, landing, row_counts: RowCounts::default(), changed: 0 });
                 (self.files.len() as u32 - 1, BTreeMap::new())
             }
         };
         let mut has = BTreeMap::new();
-        for (key, Landing { customer, digest }) in customers {
+        for (key, IncomingRecord { customer, digest }) in customers {
             let consent = customer.since_ms().zip(*digest).map(|(since_ms, digest)| Consent { since_ms, digest });
             has.insert(*key, Record { date_ms: customer.date_ms(), consent, files: Runs::default() });
         }
@@ -110,7 +111,7 @@ impl Records {
             if was.zip(is).is_some_and(|(was, is)| same(was, is)) || !changed.insert(*key) {
                 continue;
             }
-            before(self, *key);
+            before_change(self, *key);
             let records = self.customers.entry(*key).or_default();
             records.iter_mut().for_each(|record| record.files.remove(id));
             records.retain(|record| !record.files.is_empty());
@@ -136,8 +137,8 @@ impl Records {
         self.customers.iter().filter_map(|(key, records)| Some((*key, held(records)?))).collect()
     }
 
-    /// The records of a customer of which one counts, by digest, each with a landing file that has it. None if the
-    /// latest record has no consent, or there is no record.
+    /// Returns the customer's latest records, by digest, each with a landing file that has it. One of them counts. Returns
+    /// none if a latest record lacks consent, or if there is no record.
     pub fn candidates(&self, key: KeyHash) -> BTreeMap<ContentDigest, &ObjectLocation> {
         let records = self.customers.get(&key).map(Vec::as_slice).unwrap_or_default();
         let latest_ms = records.iter().map(|record| record.date_ms).max();
@@ -149,64 +150,70 @@ impl Records {
         latest().filter_map(|r| Some((r.consent.as_ref()?.digest, &held_in(r)?.landing))).collect()
     }
 
-    /// What becomes of each record of a customer in each file that holds it, given the digest of the one that counts.
-    fn fates(&self, key: KeyHash, counting: Option<ContentDigest>) -> impl Iterator<Item = (u32, Fate)> {
+    /// Returns the outcome of each record of a customer in each file that holds it, given the digest of the one that counts.
+    fn outcomes(&self, key: KeyHash, counting: Option<ContentDigest>) -> impl Iterator<Item = (u32, Outcome)> {
         self.customers.get(&key).into_iter().flatten().flat_map(move |record| {
             let first = match (&record.consent, counting) {
-                (None, _) => Fate::NoConsent,
-                (Some(_), None) => Fate::ConsentWithdrawn,
-                (Some(consent), Some(counting)) if consent.digest == counting => Fate::Kept,
-                (Some(_), Some(_)) => Fate::Superseded,
+                (None, _) => Outcome::NoConsent,
+                (Some(_), None) => Outcome::ConsentWithdrawn,
+                (Some(consent), Some(counting)) if consent.digest == counting => Outcome::Kept,
+                (Some(_), Some(_)) => Outcome::Superseded,
             };
-            // Of several files with the very record, the first by name answers for it: the order of arrival never
-            // decides, and when the record no longer counts, only that file's row_counts changes.
-            let keeper = record.files.iter().min_by_key(|id| self.files.get(*id as usize).map(|landed| &landed.file));
-            let others = if record.consent.is_some() { Fate::Duplicate } else { first };
+            // If several files have the same record, it counts in the first file by name. So the order of arrival never
+            // decides. And when the record no longer counts, only the row counts of that file change.
+            let keeper = record.files.iter().min_by_key(|id| self.files.get(*id as usize).map(|known| &known.file));
+            let others = if record.consent.is_some() { Outcome::Duplicate } else { first };
             record.files.iter().map(move |id| (id, if Some(id) == keeper { first } else { others }))
         })
     }
 
-    /// Changes the row_counts of files, in `version` of the shard; or says that one row_counts for fewer records than are
-    /// taken off.
-    pub(super) fn row_counts(&mut self, changes: &AccountChanges, version: u64) -> Result<(), Deviates> {
-        for (landed, changes) in self.files.iter_mut().zip(&changes.by_file) {
-            let row_counts = landed.row_counts.changed(changes)?;
-            landed.row_counts(row_counts, version);
+    /// Applies `changes` to the row counts of the files, as of `version` of the shard.
+    ///
+    /// # Errors
+    /// If a count would become negative.
+    pub(super) fn apply(&mut self, changes: &RowCountChanges, version: u64) -> Result<(), RowCountMismatch> {
+        for (file, changes) in self.files.iter_mut().zip(&changes.by_file) {
+            let row_counts = file.row_counts.with(changes)?;
+            file.set_row_counts(row_counts, version);
         }
         Ok(())
     }
 
-    /// Counts all row_counts anew, given the digests of the records that count.
-    pub(super) fn recount(&mut self, counting: &HashMap<KeyHash, ContentDigest>, version: u64) -> Result<(), Deviates> {
-        let mut changes = AccountChanges::default();
+    /// Counts the rows of all files anew, given the digests of the records that count.
+    pub(super) fn recount(
+        &mut self,
+        counting: &HashMap<KeyHash, ContentDigest>,
+        version: u64,
+    ) -> Result<(), RowCountMismatch> {
+        let mut changes = RowCountChanges::default();
         self.customers.keys().for_each(|key| changes.add(self, *key, counting.get(key).copied()));
-        for (place, landed) in self.files.iter_mut().enumerate() {
-            let row_counts = RowCounts::default().changed(&changes.by_file.get(place).copied().unwrap_or_default())?;
-            landed.row_counts(row_counts, version);
+        for (position, file) in self.files.iter_mut().enumerate() {
+            let row_counts = RowCounts::default().with(&changes.by_file.get(position).copied().unwrap_or_default())?;
+            file.set_row_counts(row_counts, version);
         }
         Ok(())
     }
 }
 
-impl LandedFile {
-    fn row_counts(&mut self, row_counts: RowCounts, version: u64) {
+impl LandingFile {
+    fn set_row_counts(&mut self, row_counts: RowCounts, version: u64) {
         if row_counts != self.row_counts {
             (self.row_counts, self.changed) = (row_counts, version);
         }
     }
 }
 
-/// An row_counts is not that of the records.
+/// The stored row counts are not those of the stored records.
 #[derive(Debug)]
-pub(super) struct Deviates;
+pub(super) struct RowCountMismatch;
 
 impl RowCounts {
-    fn changed(&self, changes: &[i64; FATES.len()]) -> Result<Self, Deviates> {
+    fn with(&self, changes: &[i64; OUTCOMES.len()]) -> Result<Self, RowCountMismatch> {
         let mut row_counts = self.clone();
-        for (fate, by) in FATES.into_iter().zip(changes) {
-            let was = fate.reason().map_or(self.kept, |reason| self.excluded.get(reason).copied().unwrap_or(0));
-            let is = was.checked_add_signed(*by).ok_or(Deviates)?;
-            match fate.reason() {
+        for (outcome, by) in OUTCOMES.into_iter().zip(changes) {
+            let was = outcome.reason().map_or(self.kept, |reason| self.excluded.get(reason).copied().unwrap_or(0));
+            let is = was.checked_add_signed(*by).ok_or(RowCountMismatch)?;
+            match outcome.reason() {
                 None => row_counts.kept = is,
                 Some(reason) if is == 0 => drop(row_counts.excluded.remove(reason)),
                 Some(reason) => drop(row_counts.excluded.insert(reason.to_owned(), is)),
@@ -216,9 +223,9 @@ impl RowCounts {
     }
 }
 
-/// What becomes of a record in a file.
+/// What happens to a record of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
+enum Outcome {
     Kept,
     NoConsent,
     ConsentWithdrawn,
@@ -226,11 +233,12 @@ enum Fate {
     Duplicate,
 }
 
-/// All there are, by their number.
-const FATES: [Fate; 5] = [Fate::Kept, Fate::NoConsent, Fate::ConsentWithdrawn, Fate::Superseded, Fate::Duplicate];
+/// All outcomes, in the order of the enum.
+const OUTCOMES: [Outcome; 5] =
+    [Outcome::Kept, Outcome::NoConsent, Outcome::ConsentWithdrawn, Outcome::Superseded, Outcome::Duplicate];
 
-impl Fate {
-    /// Why the record is not a row; none if it is.
+impl Outcome {
+    /// Returns why the record is not a row; `None` if it is a row.
     fn reason(self) -> Option<&'static str> {
         match self {
             Self::Kept => None,
@@ -242,29 +250,30 @@ impl Fate {
     }
 }
 
-/// How many records of each file more, or fewer, meet each fate: a customer of whom something changed is taken off as
-/// it was, and added as it is, so that nobody else has to be counted.
+/// By how much the number of records changes, for each file and outcome.
+///
+/// An update subtracts a changed customer's old records and adds the new ones, so it need not count other customers.
 #[derive(Debug, Default)]
-pub(super) struct AccountChanges {
-    by_file: Vec<[i64; FATES.len()]>,
+pub(super) struct RowCountChanges {
+    by_file: Vec<[i64; OUTCOMES.len()]>,
 }
 
-impl AccountChanges {
-    /// Takes a customer off.
-    pub(super) fn less(&mut self, records: &Records, key: KeyHash, counting: Option<ContentDigest>) {
+impl RowCountChanges {
+    /// Subtracts a customer's records.
+    pub(super) fn subtract(&mut self, records: &Records, key: KeyHash, counting: Option<ContentDigest>) {
         self.change(records, key, counting, -1);
     }
 
-    /// Adds a customer.
+    /// Adds a customer's records.
     pub(super) fn add(&mut self, records: &Records, key: KeyHash, counting: Option<ContentDigest>) {
         self.change(records, key, counting, 1);
     }
 
     fn change(&mut self, records: &Records, key: KeyHash, counting: Option<ContentDigest>, by: i64) {
         self.by_file.resize(records.files.len(), Default::default());
-        for (id, fate) in records.fates(key, counting) {
+        for (id, outcome) in records.outcomes(key, counting) {
             if let Some(changes) = self.by_file.get_mut(id as usize) {
-                changes[fate as usize] += by;
+                changes[outcome as usize] += by;
             }
         }
     }
@@ -274,30 +283,30 @@ impl AccountChanges {
 mod tests {
     use super::*;
 
-    fn place(day: u32) -> ObjectLocation {
+    fn location(day: u32) -> ObjectLocation {
         ObjectLocation { bucket: "b".into(), key: format!("customer/landing/{day:03}.json") }
     }
 
-    /// `records` after `day` has `customers`, each of whom counts, with the row_counts that follow.
-    fn landed(records: &mut Records, day: u32, customers: &[Customer], version: u64) {
+    /// Replaces the file of `day` by `customers`, each of which counts, and applies the row counts that follow.
+    fn replace(records: &mut Records, day: u32, customers: &[Customer], version: u64) {
         let counted = |records: &Records, key| records.candidates(key).into_keys().next();
-        let mut changes = AccountChanges::default();
-        let landings = customers.iter().map(Landing::of).collect();
-        let less = |records: &Records, key| changes.less(records, key, counted(records, key));
-        for key in records.replace(&FileName::of(&place(day)), &place(day), &landings, less) {
+        let mut changes = RowCountChanges::default();
+        let incoming = customers.iter().map(IncomingRecord::of).collect();
+        let subtract = |records: &Records, key| changes.subtract(records, key, counted(records, key));
+        for key in records.replace(&FileName::of(&location(day)), &location(day), &incoming, subtract) {
             changes.add(records, key, counted(records, key));
         }
-        records.row_counts(&changes, version).unwrap();
+        records.apply(&changes, version).unwrap();
     }
 
     #[test]
-    fn when_a_record_no_longer_counts_only_the_first_file_that_has_it_changes_its_account() {
+    fn a_record_that_no_longer_counts_changes_the_row_counts_of_one_file_only() {
         let mut records = Records::default();
         let customer = |date| crate::customer_shard::test_customer::customer("a", date, Some(1));
         for day in 0..5 {
-            landed(&mut records, day, &[customer(1)], 1);
+            replace(&mut records, day, &[customer(1)], 1);
         }
-        landed(&mut records, 5, &[customer(2)], 2);
+        replace(&mut records, 5, &[customer(2)], 2);
         assert_eq!(records.files.iter().filter(|file| file.changed > 1).count(), 2);
         assert_eq!(records.files.iter().map(|file| file.row_counts.kept).sum::<u64>(), 1);
     }
@@ -307,8 +316,8 @@ mod tests {
         let mut records = Records::default();
         let customer = crate::customer_shard::test_customer::customer("a", 1, Some(1));
         for day in 0..365 {
-            let day = place(day);
-            records.replace(&FileName::of(&day), &day, &[Landing::of(&customer)].into(), |_, _| {});
+            let day = location(day);
+            records.replace(&FileName::of(&day), &day, &[IncomingRecord::of(&customer)].into(), |_, _| {});
         }
         assert_eq!(records.customers[&customer.key()][0].files, (0..365).collect());
     }

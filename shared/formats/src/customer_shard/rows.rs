@@ -1,6 +1,6 @@
-//! The rows of a shard: customers by email, in columns as they are stored.
+//! The rows of a shard: customers sorted by email, as Arrow columns.
 //!
-//! Of thousands of customers a change concerns a few. So the others stay columns, and are copied as such.
+//! A change concerns a few of thousands of customers. So the rows of the others stay columns and are copied as columns.
 
 use super::header::Header;
 use crate::Corrupt;
@@ -23,7 +23,7 @@ pub(super) const REGISTERED: usize = 5;
 pub(super) const UPDATED: usize = 6;
 pub(super) const SINCE: usize = 7;
 
-/// Customers by email, each with one row.
+/// The rows of a shard, sorted by email, one for each customer.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Rows {
     table: Table,
@@ -31,12 +31,12 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// No rows.
+    /// Returns an empty set of rows.
     pub(super) fn none(table: Table) -> Self {
         Self { table, columns: RecordBatch::new_empty(columnar::schema(table)) }
     }
 
-    /// The rows of these customers, who are in order.
+    /// Builds the rows of customers that are sorted by email.
     fn of(table: Table, customers: &[Customer]) -> Result<Self, ArrowError> {
         let text = |of: fn(&Customer) -> Option<&str>| -> ArrayRef {
             Arc::new(customers.iter().map(of).collect::<StringArray>())
@@ -77,41 +77,41 @@ impl Rows {
         }
     }
 
-    /// A shard's object: these rows, and what stands in front of them. Some of the columns are read by themselves, and are
-    /// `plain` for that.
+    /// Writes a shard's object: `header` and these rows. The columns at the positions `plain` are stored uncompressed, because
+    /// a function reads them without the others.
     pub(super) fn encode(&self, header: &Header, plain: &[usize]) -> Result<Bytes, Corrupt> {
-        let plain: Vec<&str> = plain.iter().map(|place| self.table.columns()[*place].name).collect();
+        let plain: Vec<&str> = plain.iter().map(|position| self.table.columns()[*position].name).collect();
         let (header, rows) = (header.encode(), Ok(self.columns.clone()));
-        columnar::encode_behind(&header, self.table, "email", &plain, [rows], &Metadata::new())
+        columnar::encode_with_header(&header, self.table, "email", &plain, [rows], &Metadata::new())
             .map_err(|error| Corrupt::new(self.table.name(), error))
     }
 
-    /// How many there are.
+    /// Returns the number of rows.
     pub(super) fn len(&self) -> usize {
         self.columns.num_rows()
     }
 
-    /// The customer's email.
+    /// Returns the customer's email.
     pub(super) fn email(&self, row: usize) -> &str {
         text_at(&self.columns, EMAIL, row).unwrap_or_default()
     }
 
-    /// The serial number of the customer's device.
+    /// Returns the serial number of the customer's device.
     pub(super) fn serial_number(&self, row: usize) -> Option<&str> {
         text_at(&self.columns, SERIAL_NUMBER, row)
     }
 
-    /// Since when the customer consents to research.
+    /// Returns the date of the customer's consent to research.
     pub(super) fn since_ms(&self, row: usize) -> Option<i64> {
         consent_since(bigint_at(&self.columns, SINCE, row))
     }
 
-    /// The customer's record.
+    /// Returns the customer's record.
     pub(super) fn customer(&self, row: usize) -> Customer {
         customer_at(&self.columns, row)
     }
 
-    /// The row of the customer with this email.
+    /// Finds the row of the customer with this email.
     pub(super) fn find(&self, email: &str) -> Option<usize> {
         let (mut start, mut end) = (0, self.len());
         while start < end {
@@ -125,7 +125,7 @@ impl Rows {
         None
     }
 
-    /// Whether a row and one of `others` are the same record.
+    /// Whether a row and a row of `others` are the same record.
     pub(super) fn is_same(&self, row: usize, others: &Self, other: usize) -> bool {
         let (a, b) = (&self.columns, &others.columns);
         self.table.columns().iter().enumerate().all(|(i, column)| match column.kind {
@@ -134,26 +134,26 @@ impl Rows {
         })
     }
 
-    /// These without the rows of `removed`, and with `added`, who are in order.
+    /// Returns these rows without those of `removed`, and with the customers `added`, which are sorted by email.
     ///
     /// # Errors
     /// If a customer would have two rows.
     pub(super) fn changed(&self, removed: &BTreeSet<usize>, added: &[Customer]) -> Result<Self, Corrupt> {
         let changed = || {
             let new = Self::of(self.table, added)?;
-            let mut places = Vec::with_capacity(self.len() + added.len());
+            let mut positions = Vec::with_capacity(self.len() + added.len());
             let mut next = 0;
             for row in (0..self.len()).filter(|row| !removed.contains(row)) {
                 while next < new.len() && new.email(next) < self.email(row) {
-                    places.push((1, next));
+                    positions.push((1, next));
                     next += 1;
                 }
-                places.push((0, row));
+                positions.push((0, row));
             }
-            places.extend((next..new.len()).map(|row| (1, row)));
-            let changed = interleave_record_batch(&[&self.columns, &new.columns], &places)?;
-            // A column of which the last null went still says which of its values are none, and would be written in other pages
-            // than one that does not.
+            positions.extend((next..new.len()).map(|row| (1, row)));
+            let changed = interleave_record_batch(&[&self.columns, &new.columns], &positions)?;
+            // A column whose last null was removed keeps a validity buffer. Parquet would write it in other pages than a column
+            // without that buffer. Rebuilding the arrays drops the buffer.
             let columns = changed.columns().iter().map(|column| make_array(column.to_data())).collect();
             columnar::batch(self.table, columns)
         };
@@ -161,7 +161,7 @@ impl Rows {
         Self { table: self.table, columns }.in_order()
     }
 
-    /// Those that `counts` says yes to, as rows of `table`, which has the same columns.
+    /// Returns the rows for which `counts` is true, as rows of `table`, which has the same columns.
     pub(super) fn filtered(&self, table: Table, counts: impl Fn(usize) -> bool) -> Result<Self, Corrupt> {
         let counting: BooleanArray = (0..self.len()).map(|row| Some(counts(row))).collect();
         let columns = filter_record_batch(&self.columns, &counting);
@@ -169,7 +169,7 @@ impl Rows {
     }
 }
 
-/// The record in a row of all columns.
+/// Returns the customer's record from a batch that has all columns.
 pub(super) fn customer_at(rows: &RecordBatch, row: usize) -> Customer {
     let text = |i| text_at(rows, i, row).map(str::to_owned);
     let time = |i| bigint_at(rows, i, row);
@@ -225,37 +225,37 @@ mod tests {
     }
 
     #[test]
-    fn everybody_is_found_and_nobody_else() {
+    fn only_known_emails_are_found() {
         let people: Vec<_> = (0..20).map(|n| customer(&format!("c{n:02}"), n, Some(1))).collect();
         for many in 0..people.len() {
             let rows = rows(&people[..many]);
-            for (place, person) in people.iter().enumerate() {
-                assert_eq!(rows.find(&person.email), (place < many).then_some(place));
+            for (row, person) in people.iter().enumerate() {
+                assert_eq!(rows.find(&person.email), (row < many).then_some(row));
             }
             assert_eq!((rows.find(""), rows.find("c005"), rows.find("d")), (None, None, None));
         }
     }
 
     #[test]
-    fn changed_rows_are_those_of_the_customers_that_are_left_and_the_new_ones() {
+    fn changed_rows_are_the_remaining_ones_and_the_new_ones() {
         let person = |n: usize, date_ms| customer(&format!("c{n}"), date_ms, (n == 1 || n == 3).then_some(1));
-        // Each of five people is not there, stays, goes, comes, or is replaced.
+        // Each of five people is absent (0), stays (1), is removed (2), is added (3) or is replaced (4).
         for case in 0..5_usize.pow(5) {
             let (mut before, mut after, mut added) = (Vec::new(), BTreeMap::new(), Vec::new());
             let mut removed = BTreeSet::new();
             for n in 0..5 {
-                let fate = case / 5_usize.pow(n as u32) % 5;
-                if matches!(fate, 2 | 4) {
+                let change = case / 5_usize.pow(n as u32) % 5;
+                if matches!(change, 2 | 4) {
                     removed.insert(before.len());
                 }
-                if matches!(fate, 1 | 2 | 4) {
+                if matches!(change, 1 | 2 | 4) {
                     before.push(person(n, 1));
                 }
-                if matches!(fate, 3 | 4) {
+                if matches!(change, 3 | 4) {
                     added.push(person(n, 2));
                 }
-                if matches!(fate, 1 | 3 | 4) {
-                    after.insert(n, person(n, if fate == 1 { 1 } else { 2 }));
+                if matches!(change, 1 | 3 | 4) {
+                    after.insert(n, person(n, if change == 1 { 1 } else { 2 }));
                 }
             }
             let changed = rows(&before).changed(&removed, &added).unwrap();
@@ -268,22 +268,22 @@ mod tests {
     }
 
     #[test]
-    fn bytes_do_not_tell_of_a_customer_who_is_gone() {
-        // More than parquet takes at once.
+    fn bytes_hold_no_trace_of_a_removed_customer() {
+        // More rows than the Parquet writer takes at once.
         let person = |n| Customer { phone: Some(format!("{n}")), ..customer(&format!("c{n:06}"), n, Some(1)) };
         let people: Vec<_> = (0..21_000).map(person).collect();
         let of = |rows: &Rows| rows.encode(&Header::default(), &[]).unwrap();
-        for (gone, place) in [("b", 0), ("d", people.len())] {
+        for (gone, row) in [("b", 0), ("d", people.len())] {
             let without_phone = Customer { phone: None, ..customer(gone, 1, Some(1)) };
             let with = rows(&people).changed(&BTreeSet::new(), &[without_phone]).unwrap();
-            let without = with.changed(&BTreeSet::from([place]), &[]).unwrap();
+            let without = with.changed(&BTreeSet::from([row]), &[]).unwrap();
             assert_eq!((with.len(), without.len()), (people.len() + 1, people.len()));
             assert!(of(&without) == of(&rows(&people)));
         }
     }
 
     #[test]
-    fn nobody_gets_two_rows() {
+    fn a_second_row_of_a_customer_is_refused() {
         let person = [customer("a", 1, Some(1))];
         assert!(rows(&person).changed(&BTreeSet::new(), &person).is_err());
         assert!(rows(&[]).changed(&BTreeSet::new(), &[person.clone(), person].concat()).is_err());

@@ -2,7 +2,7 @@
 
 use model::customer::Customer;
 
-/// A customer with that much of a record.
+/// Returns a record with these fields and a serial number.
 pub(crate) fn customer(email: &str, date_ms: i64, since_ms: Option<i64>) -> Customer {
     Customer {
         birthday: None,

@@ -1,4 +1,4 @@
-//! Undoes compression, told by content and never by name.
+//! Decompresses a landing file. The content decides the compression, never the file's name.
 
 use super::{FILE_BYTES_MAX, Undecodable};
 use std::io::Read;
@@ -6,8 +6,8 @@ use std::io::Read;
 const BLOCK_BYTES: usize = 256 << 10;
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
-const UTF_8_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
-const UTF_16_MARKS: [&[u8]; 2] = [&[0xff, 0xfe], &[0xfe, 0xff]];
+const UTF_8_BOM: &[u8] = &[0xef, 0xbb, 0xbf];
+const UTF_16_BOMS: [&[u8]; 2] = [&[0xff, 0xfe], &[0xfe, 0xff]];
 const MAGIC_BYTES_MAX: usize = 4;
 
 pub(super) struct Decoder {
@@ -15,11 +15,11 @@ pub(super) struct Decoder {
 }
 
 enum State {
-    /// Too few bytes yet to tell.
+    /// Too few bytes have arrived to recognize the compression.
     Start(Vec<u8>),
-    /// Handed on as they come.
+    /// The bytes are text and are passed on as they arrive.
     Plain,
-    /// Gathered, and decompressed at the end: only at its end can compressed data be told to be whole.
+    /// The bytes are collected and decompressed at the end. Only then it is known whether the compressed data is complete.
     Compressed(Vec<u8>),
 }
 
@@ -33,9 +33,9 @@ impl Decoder {
     pub(super) fn push(&mut self, chunk: &[u8], emit: &mut Emit<'_>) -> Result<(), Undecodable> {
         match &mut self.state {
             State::Plain => emit(chunk),
-            State::Compressed(gathered) => {
-                gathered.extend_from_slice(chunk);
-                if gathered.len() as u64 > FILE_BYTES_MAX { Err(Undecodable::TooLarge) } else { Ok(()) }
+            State::Compressed(collected) => {
+                collected.extend_from_slice(chunk);
+                if collected.len() as u64 > FILE_BYTES_MAX { Err(Undecodable::TooLarge) } else { Ok(()) }
             }
             State::Start(head) => {
                 head.extend_from_slice(chunk);
@@ -48,11 +48,11 @@ impl Decoder {
         if matches!(self.state, State::Start(_)) {
             self.start(emit)?;
         }
-        let State::Compressed(gathered) = std::mem::replace(&mut self.state, State::Plain) else { return Ok(()) };
-        if gathered.starts_with(GZIP) {
-            drain(flate2::read::MultiGzDecoder::new(gathered.as_slice()), "gzip", emit)
+        let State::Compressed(collected) = std::mem::replace(&mut self.state, State::Plain) else { return Ok(()) };
+        if collected.starts_with(GZIP) {
+            drain(flate2::read::MultiGzDecoder::new(collected.as_slice()), "gzip", emit)
         } else {
-            let decoder = zstd::stream::read::Decoder::with_buffer(gathered.as_slice());
+            let decoder = zstd::stream::read::Decoder::with_buffer(collected.as_slice());
             drain(decoder.map_err(|_| Undecodable::Compression("zstd"))?, "zstd", emit)
         }
     }
@@ -67,12 +67,12 @@ impl Decoder {
     }
 }
 
-/// The text without its byte order mark.
+/// Removes the byte order mark at the start of a text.
 fn text(head: &[u8]) -> Result<&[u8], Undecodable> {
-    if UTF_16_MARKS.iter().any(|mark| head.starts_with(mark)) {
+    if UTF_16_BOMS.iter().any(|bom| head.starts_with(bom)) {
         return Err(Undecodable::Utf16);
     }
-    Ok(head.strip_prefix(UTF_8_MARK).unwrap_or(head))
+    Ok(head.strip_prefix(UTF_8_BOM).unwrap_or(head))
 }
 
 fn drain(mut from: impl Read, name: &'static str, emit: &mut Emit<'_>) -> Result<(), Undecodable> {

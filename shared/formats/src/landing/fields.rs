@@ -1,45 +1,45 @@
-//! The fields of one record, and what they may hold.
+//! The fields of one record, and the rules for their values.
 
 use super::Collect;
-use model::time::{BadTime, believable};
+use model::time::{BadTime, check_time};
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
-/// The most fields a record of the lake has.
+/// The most fields that a record of any landing table has.
 pub(super) const FIELDS_MAX: usize = 10;
 
-/// Why a record or a piece of text is not taken.
+/// Why a record or a piece of text is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
     /// It is not JSON.
     NotJson,
     /// It is JSON, but not an object.
     NotAnObject,
-    /// The record is longer than is read.
+    /// The record is longer than [`RECORD_BYTES_MAX`](super::RECORD_BYTES_MAX).
     RecordTooLong,
-    /// The file ends within a JSON array: it may have lost rows.
+    /// The file ends within a JSON array, so rows may be missing.
     ArrayNotClosed,
-    /// A field occurs twice; which one is meant would be a guess.
+    /// A field occurs twice.
     DuplicateField,
-    /// A field that must be there is absent, null or empty.
+    /// A required field is absent, null or empty.
     MissingField,
-    /// A field that holds text is neither a string nor a number.
+    /// A text field is neither a string nor a number.
     NotText,
-    /// A field that holds an integer is none, or does not fit.
+    /// An integer field is not an integer, or does not fit.
     NotAnInteger,
-    /// A field that holds a number is none, or is not finite.
+    /// A number field is not a number, or is not finite.
     NotANumber,
     /// A time is given in seconds.
     TimeInSeconds,
-    /// A time lies outside of the years 2000 to 2099.
+    /// A time is outside the years 2000 to 2099.
     TimeOutOfRange,
 }
 
 impl Reason {
-    /// The reason as receipts, metrics and quarantine files name it.
+    /// Returns the reason's name in receipts, metrics and quarantine files.
     pub fn name(self) -> &'static str {
         match self {
             Self::NotJson => "not_json",
@@ -57,17 +57,17 @@ impl Reason {
     }
 }
 
-/// Why something of a landing file was rejected. Holds no value of the record.
+/// Why a piece of a landing file is rejected. It holds no value of the record, which may be personal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
     /// The reason.
     pub reason: Reason,
-    /// The field at fault, if it is one.
+    /// The field that causes the rejection, if one does.
     pub field: Option<&'static str>,
 }
 
 impl Rejection {
-    /// A rejection for `reason`.
+    /// Returns a rejection for `reason` that no single field causes.
     pub fn of(reason: Reason) -> Self {
         Self { reason, field: None }
     }
@@ -77,18 +77,18 @@ impl Rejection {
     }
 }
 
-/// The fields of one record, by their place in the list of names they were read with.
+/// The fields of one record, by the position of their name in the collector's list of names.
 #[derive(Debug)]
 pub struct Fields<'a> {
     names: &'static [&'static str],
-    /// The JSON text of each field's value; none if it is absent or null.
+    /// The JSON text of each field's value; `None` if the field is absent or null.
     values: [Option<&'a str>; FIELDS_MAX],
     flaw: Option<Rejection>,
     object: bool,
 }
 
 impl<'a> Fields<'a> {
-    /// Reads the first JSON value of `text` with the field names of `C`, and says at which byte it ends.
+    /// Reads the first JSON value of `text` with the field names of `C`. Also returns the byte at which the value ends.
     pub(super) fn parse<C: Collect>(text: &'a [u8]) -> (Result<Self, serde_json::Error>, usize) {
         let mut values = serde_json::Deserializer::from_slice(text).into_iter::<FieldsOf<'a, C>>();
         let parsed = match values.next() {
@@ -102,27 +102,27 @@ impl<'a> Fields<'a> {
         Self { names, values: [None; FIELDS_MAX], flaw: Some(Rejection::of(Reason::NotAnObject)), object: false }
     }
 
-    /// The fields of an object whose values were found at their places: the JSON text of each, none if it is absent.
+    /// Returns the fields of an object from the JSON text of each value; `None` for an absent field.
     pub(super) fn of_object(names: &'static [&'static str], values: [Option<&'a str>; FIELDS_MAX]) -> Self {
         Self { names, values, flaw: None, object: true }
     }
 
-    /// The JSON text of each field that is there and not null.
+    /// Returns the JSON text of each field that is present and not null.
     pub(super) fn json(&self) -> impl Iterator<Item = (usize, &'a str)> {
         self.values.into_iter().enumerate().filter_map(|(i, json)| Some((i, json?)))
     }
 
-    /// Whether the value was an object at all.
+    /// Whether the JSON value is an object.
     pub(super) fn is_object(&self) -> bool {
         self.object
     }
 
-    /// What is wrong with the record before any field is looked at.
+    /// Returns what is wrong with the record as a whole.
     pub(super) fn flaw(&self) -> Option<Rejection> {
         self.flaw.clone()
     }
 
-    /// The text of field `i`; none if it is absent or null. A number stands for its own digits.
+    /// Reads the text of field `i`; `None` if it is absent or null. A number is taken as its digits.
     pub fn text(&self, i: usize) -> Result<Option<Cow<'a, str>>, Rejection> {
         let Some(json) = self.values[i] else { return Ok(None) };
         let text = match json.as_bytes().first() {
@@ -133,21 +133,21 @@ impl<'a> Fields<'a> {
         Ok(Some(text))
     }
 
-    /// The text of field `i`, which must be there and not blank.
+    /// Reads the text of field `i`, which must be present and not blank.
     pub fn required_text(&self, i: usize) -> Result<Cow<'a, str>, Rejection> {
         self.text(i)?.filter(|text| !text.trim().is_empty()).ok_or_else(|| self.missing(i))
     }
 
-    /// The finite number of field `i`, which must be there; in a string or not.
+    /// Reads the finite number of field `i`, which must be present. It may be in a string.
     pub fn required_number(&self, i: usize) -> Result<f64, Rejection> {
         let digits = self.digits(i, Reason::NotANumber)?.ok_or_else(|| self.missing(i))?;
         let number = digits.parse().ok().filter(|number: &f64| number.is_finite());
         number.ok_or_else(|| Rejection::at(Reason::NotANumber, self.names[i]))
     }
 
-    /// The integer of field `i`; none if it is absent, null or an empty string. May be in a string or end in `.0`.
+    /// Reads the integer of field `i`; `None` if it is absent, null or an empty string. It may be in a string or end in `.0`.
     pub fn integer(&self, i: usize) -> Result<Option<i64>, Rejection> {
-        /// From here on not every integer is a float, so one that is written as a float may have been rounded.
+        /// 2^53. Above it a float cannot represent every integer, so an integer written as a float may have been rounded.
         const FLOAT_INTEGER_END: f64 = 9_007_199_254_740_992.0;
         let Some(digits) = self.digits(i, Reason::NotAnInteger)? else { return Ok(None) };
         if let Ok(integer) = digits.parse() {
@@ -157,30 +157,30 @@ impl<'a> Fields<'a> {
         whole.map(|n| Some(n as i64)).ok_or_else(|| Rejection::at(Reason::NotAnInteger, self.names[i]))
     }
 
-    /// The integer of field `i`, which must be there and fit into 32 bits.
+    /// Reads the integer of field `i`, which must be present and fit into 32 bits.
     pub fn required_int(&self, i: usize) -> Result<i32, Rejection> {
         let integer = self.integer(i)?.ok_or_else(|| self.missing(i))?;
         integer.try_into().map_err(|_| Rejection::at(Reason::NotAnInteger, self.names[i]))
     }
 
-    /// The time of field `i`, which must be there, in believable milliseconds since 1970.
+    /// Reads the time of field `i`, which must be present: milliseconds since 1970, in the years 2000 to 2099.
     pub fn required_time(&self, i: usize) -> Result<i64, Rejection> {
         let time_ms = self.integer(i)?.ok_or_else(|| self.missing(i))?;
-        believable(time_ms).map_err(|bad| self.bad_time(i, bad))
+        check_time(time_ms).map_err(|bad| self.bad_time(i, bad))
     }
 
-    /// The time of field `i`; none if it is absent, null or an empty string; 0 stays 0.
+    /// Reads the time of field `i`; `None` if it is absent, null or an empty string. 0 stays 0.
     pub fn time(&self, i: usize) -> Result<Option<i64>, Rejection> {
         match self.integer(i)? {
             None | Some(0) => self.integer(i),
-            Some(time_ms) => believable(time_ms).map(Some).map_err(|bad| self.bad_time(i, bad)),
+            Some(time_ms) => check_time(time_ms).map(Some).map_err(|bad| self.bad_time(i, bad)),
         }
     }
 
-    /// The characters of a number, out of its string if it is in one.
+    /// Returns the characters of a number, without the quotes if it is in a string.
     fn digits(&self, i: usize, otherwise: Reason) -> Result<Option<Cow<'a, str>>, Rejection> {
         if let Some([b'-' | b'0'..=b'9', ..]) = self.values[i].map(str::as_bytes) {
-            // A JSON number: nothing else is in it.
+            // A JSON number has no other characters.
             return Ok(self.values[i].map(Cow::Borrowed));
         }
         let bad = || Rejection::at(otherwise, self.names[i]);
@@ -192,7 +192,7 @@ impl<'a> Fields<'a> {
         if text.is_empty() {
             return Ok(None);
         }
-        // Rust also reads "inf", "nan" and their like as floats.
+        // Rust also parses "inf", "nan" and the like as floats.
         let numeric = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
         if numeric { Ok(Some(text)) } else { Err(bad()) }
     }
@@ -210,7 +210,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The text of a JSON string.
+/// Decodes a JSON string.
 fn unquoted(json: &str) -> Option<Cow<'_, str>> {
     if json.contains('\\') {
         serde_json::from_str::<String>(json).ok().map(Cow::Owned)
@@ -237,7 +237,7 @@ struct FieldsVisitor {
 }
 
 impl FieldsVisitor {
-    fn no_object<'a, E>(self) -> Result<Fields<'a>, E> {
+    fn not_an_object<'a, E>(self) -> Result<Fields<'a>, E> {
         Ok(Fields::not_an_object(self.names))
     }
 }
@@ -252,7 +252,7 @@ impl<'de> Visitor<'de> for FieldsVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
         let mut fields = Fields { names: self.names, values: [None; FIELDS_MAX], flaw: None, object: true };
         let mut seen = [false; FIELDS_MAX];
-        // Fields mostly come in one order, so the next name to try is the one behind the last.
+        // Records mostly have their fields in the order of the names, so the next name is tried first.
         let mut guess = 0;
         while let Some(found) = map.next_key_seed(NameSeed { names: self.names, guess })? {
             let Some(i) = found else {
@@ -271,35 +271,35 @@ impl<'de> Visitor<'de> for FieldsVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Fields<'de>, A::Error> {
         while seq.next_element::<IgnoredAny>()?.is_some() {}
-        self.no_object()
+        self.not_an_object()
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<Fields<'de>, E> {
-        self.no_object()
+        self.not_an_object()
     }
 
     fn visit_i64<E>(self, _: i64) -> Result<Fields<'de>, E> {
-        self.no_object()
+        self.not_an_object()
     }
 
     fn visit_u64<E>(self, _: u64) -> Result<Fields<'de>, E> {
-        self.no_object()
+        self.not_an_object()
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<Fields<'de>, E> {
-        self.no_object()
+        self.not_an_object()
     }
 
     fn visit_str<E>(self, _: &str) -> Result<Fields<'de>, E> {
-        self.no_object()
+        self.not_an_object()
     }
 
     fn visit_unit<E>(self) -> Result<Fields<'de>, E> {
-        self.no_object()
+        self.not_an_object()
     }
 }
 
-/// Finds the place of a field's name, in any case.
+/// Finds the position of a field's name, ignoring case.
 struct NameSeed {
     names: &'static [&'static str],
     guess: usize,

@@ -1,29 +1,28 @@
-//! Finds one record after the other: one a line, strung together without newlines, in a JSON array, or spread over
-//! lines.
+//! Finds the records of a file: one a line, concatenated without newlines, in a JSON array, or over several lines.
 //!
-//! A record that is no JSON must not take its neighbours with it. What is rejected then ends at the next newline, or
-//! at the next `}` `{` on the same line, whichever comes first. (A broken record that is spread over several lines is
-//! therefore rejected line by line; and one that is cut short, with others on its line, takes the next one with it.)
+//! A broken record must not spoil the records around it. A rejected piece ends at the next newline, or at the next `}` `{`
+//! on the same line, whichever is first. So a broken record over several lines is rejected line by line. And a record that
+//! is cut off within a line is rejected together with the next record on that line.
 //!
-//! How the file is cut into chunks never decides: a record is looked at in a window of fixed length.
+//! The size of the chunks never changes the result, because a record is parsed in a window of fixed length.
 
 use super::fields::{Fields, Reason, Rejection};
 use super::layouts::Layouts;
 use super::{Collect, RECORD_BYTES_MAX};
 use crate::quarantine::Quarantine;
 
-/// The most levels of objects and arrays that a record may have.
+/// The most nested levels of objects and arrays that a record may have.
 const LEVELS_MAX: usize = 64;
-const UTF_8_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
+const UTF_8_BOM: &[u8] = &[0xef, 0xbb, 0xbf];
 
 pub(super) struct Framer {
-    /// What earlier chunks left: the beginning of a record.
+    /// The start of a record that the chunks so far have not completed.
     rest: Vec<u8>,
-    /// How long the rest must be to be looked at again. Looked at with every chunk, a record would cost by its chunks.
+    /// How long `rest` must be before it is parsed again. Parsing it at every chunk would take quadratic time.
     enough_bytes: usize,
     line: u64,
     in_array: bool,
-    /// The rest of a record that is too long is passed over.
+    /// The record that is too long and whose end is being skipped.
     long: Option<LongRecord>,
     layouts: Layouts,
 }
@@ -35,7 +34,7 @@ struct LongRecord {
 }
 
 enum Step {
-    /// Go on behind these many bytes.
+    /// So many bytes are done.
     Consumed(usize),
     /// The record is not complete yet.
     More,
@@ -72,15 +71,15 @@ impl Framer {
         }
     }
 
-    /// Reads all records that are complete in `text`; says how many bytes they took.
+    /// Reads all complete records of `text`. Returns how many bytes they take.
     fn records<C: Collect>(&mut self, text: &[u8], last: bool, to: &mut C, quarantine: &mut Quarantine) -> usize {
         let mut at = 0;
         while at < text.len() {
             if let Some(long) = &mut self.long {
                 let end = long.end.find(&text[at..]);
-                let passed = end.unwrap_or(text.len() - at);
-                long.omitted_bytes += passed;
-                at += passed;
+                let skipped = end.unwrap_or(text.len() - at);
+                long.omitted_bytes += skipped;
+                at += skipped;
                 if end.is_some() {
                     self.end_long_record(quarantine);
                 }
@@ -91,7 +90,7 @@ impl Framer {
                     self.line += 1;
                     at += 1;
                 }
-                // A comma between records, in an array or not, separates them like white space.
+                // A comma separates records like white space, inside an array and outside.
                 b' ' | b'\t' | b'\r' | b',' => at += 1,
                 b']' if self.in_array => {
                     self.in_array = false;
@@ -108,9 +107,9 @@ impl Framer {
                     },
                     None => return at,
                 },
-                // Where files with a byte order mark were put together.
-                byte if byte == UTF_8_MARK[0] && text[at..].starts_with(UTF_8_MARK) => at += UTF_8_MARK.len(),
-                byte if byte == UTF_8_MARK[0] && !last && UTF_8_MARK.starts_with(&text[at..]) => return at,
+                // Concatenated files may have a byte order mark in the middle.
+                byte if byte == UTF_8_BOM[0] && text[at..].starts_with(UTF_8_BOM) => at += UTF_8_BOM.len(),
+                byte if byte == UTF_8_BOM[0] && !last && UTF_8_BOM.starts_with(&text[at..]) => return at,
                 _ => match self.record(&text[at..], last, to, quarantine) {
                     Step::Consumed(bytes) => at += bytes,
                     Step::More => return at,
@@ -121,23 +120,23 @@ impl Framer {
     }
 
     fn record<C: Collect>(&mut self, text: &[u8], last: bool, to: &mut C, quarantine: &mut Quarantine) -> Step {
-        // One byte more than a record may have, so that what is cut here is seen to be too long. Without the cut, every
-        // broken record of a file on one line could be looked for to the file's end.
+        // The window has one byte more than the longest legal record, so a longer record is recognized. Without the window,
+        // each broken record of a file on one line could be searched up to the end of the file.
         let window = &text[..text.len().min(RECORD_BYTES_MAX + 1)];
         let full = window.len() > RECORD_BYTES_MAX;
         let open = !full && !last;
-        // A record of a known layout is an object without levels.
-        if let Some(laid) = self.layouts.read(window).filter(|laid| laid.bytes() <= RECORD_BYTES_MAX) {
-            let collected = match to.collect_laid(&laid) {
+        // A record of a known layout has no nested values, so it needs no check of its levels.
+        if let Some(record) = self.layouts.read(window).filter(|record| record.bytes() <= RECORD_BYTES_MAX) {
+            let collected = match to.collect_laid(&record) {
                 true => Some(Ok(())),
-                false => laid.fields(C::FIELDS).map(|fields| to.collect(&fields)),
+                false => record.fields(C::FIELDS).map(|fields| to.collect(&fields)),
             };
             if let Some(collected) = collected {
                 if let Err(rejection) = collected {
-                    quarantine.reject(self.line, &rejection, &window[..laid.bytes()]);
+                    quarantine.reject(self.line, &rejection, &window[..record.bytes()]);
                 }
-                self.line += laid.lines();
-                return Step::Consumed(laid.bytes());
+                self.line += record.lines();
+                return Step::Consumed(record.bytes());
             }
         }
         if nested_too_deep(window) {
@@ -146,7 +145,7 @@ impl Framer {
         let (parsed, bytes) = Fields::parse::<C>(window);
         match parsed {
             Ok(_) if bytes > RECORD_BYTES_MAX => self.too_long(window, quarantine),
-            // A number or a word that ends where the chunk ends may go on in the next one; an object ends by itself.
+            // A number or a word at the end of a chunk may continue in the next chunk. An object cannot.
             Ok(fields) if open && bytes == window.len() && !fields.is_object() => Step::More,
             Ok(fields) => {
                 self.layouts.learn(&window[..bytes], &fields);
@@ -157,7 +156,7 @@ impl Framer {
                 Step::Consumed(bytes)
             }
             Err(error) if error.is_eof() && full => self.too_long(window, quarantine),
-            // A number that is cut behind its sign, point or exponent is an error, and not the end of the input.
+            // serde_json reports a number that is cut after its sign, point or exponent as an error, not as the end of input.
             Err(error) if open && (error.is_eof() || window.last().is_some_and(|end| b"+-.eE".contains(end))) => {
                 Step::More
             }
@@ -165,7 +164,7 @@ impl Framer {
         }
     }
 
-    /// Rejects what is no JSON.
+    /// Rejects a piece of text that is not JSON.
     fn broken(&mut self, text: &[u8], last: bool, quarantine: &mut Quarantine) -> Step {
         let window = &text[..text.len().min(RECORD_BYTES_MAX + 1)];
         let end = BrokenEnd::default().find(window);
@@ -180,7 +179,7 @@ impl Framer {
         }
     }
 
-    /// Begins to pass over a record whose first bytes fill the window.
+    /// Starts to skip a record that fills the window.
     fn too_long(&mut self, window: &[u8], quarantine: &mut Quarantine) -> Step {
         let mut end = BrokenEnd::default();
         let found = end.find(window);
@@ -199,12 +198,12 @@ impl Framer {
     }
 }
 
-/// Whether the value that begins here has more levels than any record needs.
+/// Whether the value at the start of `text` has more than [`LEVELS_MAX`] levels.
 ///
-/// Only by nesting can line after line begin a value that is not closed; without this limit each of them would be read
-/// as far as a record may go.
+/// This limit bounds the time for a file whose every line opens a value and never closes it. Without it, the parser would
+/// read from each such line up to the length of the longest legal record.
 fn nested_too_deep(text: &[u8]) -> bool {
-    // Of strings without space between them, each would otherwise be looked for levels up to the end of the last.
+    // Only objects and arrays have levels. Scanning adjacent strings as well would take quadratic time.
     if !matches!(text, [b'{' | b'[', ..]) {
         return false;
     }
@@ -214,7 +213,7 @@ fn nested_too_deep(text: &[u8]) -> bool {
             _ if escaped => escaped = false,
             b'\\' if in_string => escaped = true,
             b'"' => in_string = !in_string,
-            // No string goes over the end of a line: this is broken, and the parser will say so here.
+            // A JSON string cannot contain a newline. The parser rejects this piece.
             b'\n' if in_string => return false,
             _ if in_string => {}
             b'{' | b'[' if depth == LEVELS_MAX => return true,
@@ -227,16 +226,16 @@ fn nested_too_deep(text: &[u8]) -> bool {
     false
 }
 
-/// Whether what follows a `[` shows that it opens an array of records; none if that is still to come.
+/// Whether a `[` opens an array of records, given the text after it; `None` if more text is needed.
 fn opens_array(text: &[u8], last: bool) -> Option<bool> {
-    // Without the cut, white space up to the end of the file would have to be kept.
+    // Without this limit, white space up to the end of the file would be kept in memory.
     let window = &text[..text.len().min(RECORD_BYTES_MAX)];
     let next = window.iter().find(|byte| !byte.is_ascii_whitespace());
     let all = last || window.len() == RECORD_BYTES_MAX;
     next.map(|next| matches!(next, b'{' | b']')).or(all.then_some(false))
 }
 
-/// Looks for the end of something that is no JSON: its newline, or the `{` of a `}` `{` or `}` `,` `{`.
+/// Searches the end of a piece that is not JSON: its newline, or the `{` of `}` `{` or `}` `,` `{`.
 #[derive(Default)]
 struct BrokenEnd {
     closed: bool,

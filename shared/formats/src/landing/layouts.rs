@@ -1,16 +1,16 @@
-//! The quick way to read a record: by the layout of those before it.
+//! Reads records quickly, by the layout of earlier records.
 //!
-//! A file's records are mostly written by one program: the same names in the same order with the same punctuation, and
-//! only the values differ. So of a record that the complete parser has read, the text around its values is kept. Where
-//! a later record has the very same text around other strings and numbers, its values are found without parsing.
+//! One program usually writes all records of a file: the same names in the same order with the same punctuation. Only the
+//! values differ. So the reader keeps the text around the values of a record that the complete parser has read. If a later
+//! record has the same text around its values, the values are found without parsing.
 //!
-//! This only ever takes what the complete parser would take, and as it would: the text is compared byte by byte, a value
-//! must be a JSON number or a string without escapes, and whatever differs in the least is left to that parser.
+//! The result is always that of the complete parser. The text is compared byte by byte, and a value must be a JSON number or
+//! a string without escapes. The complete parser reads every record that differs.
 
 use super::fields::{FIELDS_MAX, Fields};
 use std::ops::Range;
 
-/// How many layouts are known at a time: optional fields make several.
+/// The most layouts that are known at a time. Optional fields lead to several layouts.
 const LAYOUTS_MAX: usize = 8;
 /// The longest record whose layout is kept.
 const RECORD_BYTES_MAX: usize = 4 << 10;
@@ -18,59 +18,59 @@ const RECORD_BYTES_MAX: usize = 4 << 10;
 /// The layouts of a file's records.
 pub(super) struct Layouts {
     known: Vec<Layout>,
-    /// The one that fitted last, or was learned last.
+    /// The layout that was used or learned last.
     last: usize,
-    /// How many may be known.
+    /// The most layouts that may be known.
     max: usize,
 }
 
 struct Layout {
-    /// The values in the order of the record, each with the text before it.
+    /// The values in the order of the record.
     values: Vec<Value>,
-    /// The text behind the last value.
+    /// The text after the last value.
     end: Vec<u8>,
-    /// How many lines the record goes over, beyond the first.
+    /// The number of newlines within the record.
     lines: u64,
 }
 
 struct Value {
+    /// The text before the value.
     before: Vec<u8>,
     field: usize,
-    /// The string that was here last: it mostly comes again, and then its end need not be looked for.
+    /// The last string at this position. The next record mostly has the same one, and then its end is known.
     last: Vec<u8>,
 }
 
-/// Where each field's value is in a record, as (start, end); the end is 0 if the record does not have it.
-type Places = [(u32, u32); FIELDS_MAX];
+/// The byte range of each field's value in a record, as (start, end). The end is 0 if the record does not have the field.
+type ByteRanges = [(u32, u32); FIELDS_MAX];
 
-/// A record that has a known layout: where its values are.
+/// A record of a known layout: the byte ranges of its values.
 #[derive(Debug)]
 pub struct Laid<'a> {
     record: &'a [u8],
-    /// Of each field; none if the record does not have it.
-    places: Places,
+    ranges: ByteRanges,
     lines: u64,
 }
 
 impl<'a> Laid<'a> {
-    /// How many bytes the record has.
+    /// Returns the length of the record in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.record.len()
     }
 
-    /// How many lines it goes over, beyond the first.
+    /// Returns the number of newlines within the record.
     pub(super) fn lines(&self) -> u64 {
         self.lines
     }
 
-    /// Its fields; none if it is no UTF-8.
+    /// Returns its fields; `None` if it is not UTF-8.
     pub(super) fn fields(&self, names: &'static [&'static str]) -> Option<Fields<'a>> {
         let record = std::str::from_utf8(self.record).ok()?;
         let value = |(start, end)| if end == 0 { None } else { record.get(start as usize..end as usize) };
-        Some(Fields::of_object(names, self.places.map(value)))
+        Some(Fields::of_object(names, self.ranges.map(value)))
     }
 
-    /// The content of a string without escapes that does not begin with a space; none if the field is anything else.
+    /// Returns the content of a string without escapes that does not start with a space; `None` for any other value.
     pub fn string(&self, i: usize) -> Option<&'a [u8]> {
         match self.json(i)? {
             [b'"', text @ .., b'"'] if text.first().is_some_and(|first| (b'!'..=b'~').contains(first)) => Some(text),
@@ -78,13 +78,13 @@ impl<'a> Laid<'a> {
         }
     }
 
-    /// A whole number of up to 15 digits, written as nothing but these; none if the field is anything else.
+    /// Returns an integer of up to 15 digits, without point or exponent; `None` for any other value.
     pub fn integer(&self, i: usize) -> Option<i64> {
         let (negative, digits) = sign(self.json(i)?);
         Some(if negative { -digits_of(digits)? } else { digits_of(digits)? })
     }
 
-    /// A number of up to 15 digits without an exponent; none if the field is anything else.
+    /// Returns a number of up to 15 digits, without exponent; `None` for any other value.
     pub fn decimal(&self, i: usize) -> Option<f64> {
         const POWERS: [f64; 16] = [1., 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
         let (negative, digits) = sign(self.json(i)?);
@@ -97,18 +97,18 @@ impl<'a> Laid<'a> {
         }
         let scale = POWERS[fraction.len()];
         let fraction = if fraction.is_empty() { 0 } else { digits_of(fraction)? };
-        // Both are exact in a float, so their quotient is the float that is nearest to the number.
+        // Both operands are exact floats, so the quotient is the float nearest to the number.
         let value = (digits_of(whole)? as f64 * scale + fraction as f64) / scale;
         Some(if negative { -value } else { value })
     }
 
     fn json(&self, i: usize) -> Option<&'a [u8]> {
-        let (start, end) = *self.places.get(i)?;
+        let (start, end) = *self.ranges.get(i)?;
         self.record.get(start as usize..end as usize)
     }
 }
 
-/// More digits than these may not be exact in a float.
+/// A float represents every integer of this many digits exactly.
 const DIGITS_MAX: usize = 15;
 
 fn sign(number: &[u8]) -> (bool, &[u8]) {
@@ -118,7 +118,7 @@ fn sign(number: &[u8]) -> (bool, &[u8]) {
     }
 }
 
-/// The number that digits make; none if there is none, anything else, or too many.
+/// Parses digits; `None` if there are none, other characters, or too many.
 fn digits_of(text: &[u8]) -> Option<i64> {
     if text.is_empty() || text.len() > DIGITS_MAX {
         return None;
@@ -131,26 +131,26 @@ impl Layouts {
         Self { known: Vec::new(), last: 0, max: LAYOUTS_MAX }
     }
 
-    /// No layouts: everything is left to the complete parser.
+    /// Returns layouts that never learn, so that the complete parser reads every record.
     pub(super) fn none() -> Self {
         Self { known: Vec::new(), last: 0, max: 0 }
     }
 
     /// Reads the record at the start of `text`, if it has a known layout.
     pub(super) fn read<'a>(&mut self, text: &'a [u8]) -> Option<Laid<'a>> {
-        if let Some(laid) = self.known.get_mut(self.last)?.read(text) {
-            return Some(laid);
+        if let Some(record) = self.known.get_mut(self.last)?.read(text) {
+            return Some(record);
         }
         for (i, layout) in self.known.iter_mut().enumerate().filter(|(i, _)| *i != self.last) {
-            if let Some(laid) = layout.read(text) {
+            if let Some(record) = layout.read(text) {
                 self.last = i;
-                return Some(laid);
+                return Some(record);
             }
         }
         None
     }
 
-    /// Keeps the layout of a record that the complete parser has read.
+    /// Learns the layout of a record that the complete parser has read.
     pub(super) fn learn(&mut self, record: &[u8], fields: &Fields<'_>) {
         if self.max == 0 {
             return;
@@ -171,22 +171,22 @@ impl Layout {
         if record.len() > RECORD_BYTES_MAX || !fields.is_object() || fields.flaw().is_some() {
             return None;
         }
-        let mut places: Vec<(Range<usize>, usize)> = Vec::new();
+        let mut ranges: Vec<(Range<usize>, usize)> = Vec::new();
         for (field, json) in fields.json() {
-            // Where else than in the record could it be; but a layout is not worth a guess.
+            // The value is a slice of the record. If it is not, no layout is learned.
             let start = (json.as_ptr() as usize).checked_sub(record.as_ptr() as usize)?;
-            let place = start..start + json.len();
-            if record.get(place.clone())? != json.as_bytes() || value_end(record, start).is_none() {
+            let range = start..start + json.len();
+            if record.get(range.clone())? != json.as_bytes() || value_end(record, start).is_none() {
                 return None;
             }
-            places.push((place, field));
+            ranges.push((range, field));
         }
-        places.sort_by_key(|(place, _)| place.start);
+        ranges.sort_by_key(|(range, _)| range.start);
         let mut values = Vec::new();
         let mut at = 0;
-        for (place, field) in places {
-            values.push(Value { before: record.get(at..place.start)?.to_vec(), field, last: Vec::new() });
-            at = place.end;
+        for (range, field) in ranges {
+            values.push(Value { before: record.get(at..range.start)?.to_vec(), field, last: Vec::new() });
+            at = range.end;
         }
         let end = record[at..].to_vec();
         let lines = values.iter().flat_map(|value| &value.before).chain(&end).filter(|byte| **byte == b'\n').count();
@@ -194,7 +194,7 @@ impl Layout {
     }
 
     fn read<'a>(&mut self, text: &'a [u8]) -> Option<Laid<'a>> {
-        let mut places = [(0, 0); FIELDS_MAX];
+        let mut ranges = [(0, 0); FIELDS_MAX];
         let mut at = 0;
         for Value { before, field, last } in &mut self.values {
             let start = at + before.len();
@@ -209,21 +209,21 @@ impl Layout {
                     last.extend_from_slice(&text[start..at]);
                 }
             }
-            // A layout is not kept of long records, and a record is read up to 2^20 bytes.
-            places[*field] = (start as u32, at as u32);
+            // A window has at most 2^20 + 1 bytes, so 32 bits are enough.
+            ranges[*field] = (start as u32, at as u32);
         }
         let bytes = at + self.end.len();
         if !are_same(text.get(at..bytes)?, &self.end) {
             return None;
         }
-        Some(Laid { record: &text[..bytes], places, lines: self.lines })
+        Some(Laid { record: &text[..bytes], ranges, lines: self.lines })
     }
 }
 
-/// Whether two texts of one length are the same. Those between values are so short that to call the C library takes longer
-/// than to compare them.
+/// Whether two texts are the same. The texts between values are short: a call of `memcmp` would take longer than this
+/// comparison.
 fn are_same(a: &[u8], b: &[u8]) -> bool {
-    /// Both ends, which overlap or meet in the middle.
+    /// Compares both ends, which overlap or meet in the middle.
     fn by_ends<const N: usize>(a: &[u8], b: &[u8]) -> bool {
         a.first_chunk::<N>() == b.first_chunk() && a.last_chunk::<N>() == b.last_chunk()
     }
@@ -237,7 +237,7 @@ fn are_same(a: &[u8], b: &[u8]) -> bool {
     }
 }
 
-/// Where the string without escapes or the number ends that begins at `start`; none if there is neither.
+/// Returns the end of the string without escapes, or of the number, that starts at `start`; `None` for any other value.
 fn value_end(text: &[u8], start: usize) -> Option<usize> {
     match text.get(start)? {
         b'"' => {
@@ -250,7 +250,7 @@ fn value_end(text: &[u8], start: usize) -> Option<usize> {
     }
 }
 
-/// As JSON's grammar has it: no leading zeros, digits on both sides of the point, digits in the exponent.
+/// Returns the end of a number by JSON's grammar: no leading zeros, digits on both sides of the point and in the exponent.
 fn number_end(text: &[u8], start: usize) -> Option<usize> {
     let digits = |at: usize| {
         let count = text[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -274,7 +274,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_number_ends_where_the_grammar_says() {
+    fn a_number_ends_by_the_grammar() {
         for (text, end) in [
             ("0", Some(1)),
             ("-0", Some(2)),
@@ -293,43 +293,43 @@ mod tests {
         }
     }
 
-    fn laid(json: &str) -> Laid<'_> {
-        let mut places = [(0, 0); FIELDS_MAX];
-        places[0] = (0, json.len() as u32);
-        Laid { record: json.as_bytes(), places, lines: 0 }
+    fn record(json: &str) -> Laid<'_> {
+        let mut ranges = [(0, 0); FIELDS_MAX];
+        ranges[0] = (0, json.len() as u32);
+        Laid { record: json.as_bytes(), ranges, lines: 0 }
     }
 
     #[test]
-    fn short_numbers_are_the_floats_that_are_nearest() {
+    fn short_numbers_become_the_nearest_float() {
         for json in ["0", "-0.0", "1.0", "-1.5", "0.1", "123456.789012345", "999999999999999", "0.00000000000001"] {
             let nearest: f64 = json.parse().unwrap();
-            assert_eq!(laid(json).decimal(0).map(f64::to_bits), Some(nearest.to_bits()), "{json}");
+            assert_eq!(record(json).decimal(0).map(f64::to_bits), Some(nearest.to_bits()), "{json}");
         }
         for json in ["1e5", "1234567890123456", "\"1\"", "1.2.3", ""] {
-            assert_eq!(laid(json).decimal(0), None, "{json}");
+            assert_eq!(record(json).decimal(0), None, "{json}");
         }
-        assert_eq!(laid("-1655564444103").integer(0), Some(-1_655_564_444_103));
-        assert_eq!(laid("1.0").integer(0), None);
+        assert_eq!(record("-1655564444103").integer(0), Some(-1_655_564_444_103));
+        assert_eq!(record("1.0").integer(0), None);
     }
 
     proptest! {
         #[test]
-        fn any_short_number_is_the_float_that_is_nearest(json in "-?(0|[1-9][0-9]{0,8})[.][0-9]{1,6}") {
+        fn any_short_number_becomes_the_nearest_float(json in "-?(0|[1-9][0-9]{0,8})[.][0-9]{1,6}") {
             let nearest: f64 = json.parse().unwrap();
-            prop_assert_eq!(laid(&json).decimal(0).map(f64::to_bits), Some(nearest.to_bits()));
+            prop_assert_eq!(record(&json).decimal(0).map(f64::to_bits), Some(nearest.to_bits()));
         }
     }
 
     #[test]
-    fn texts_of_any_length_are_the_same_or_not() {
+    fn texts_of_any_length_are_compared_completely() {
         for length in 0..70 {
             let text: Vec<u8> = (0..length).collect();
             assert!(are_same(&text, &text.clone()));
             assert!(!are_same(&text, &[&text[..], b"x"].concat()));
-            for place in 0..text.len() {
+            for position in 0..text.len() {
                 let mut other = text.clone();
-                other[place] ^= 1;
-                assert!(!are_same(&text, &other), "{length} {place}");
+                other[position] ^= 1;
+                assert!(!are_same(&text, &other), "{length} {position}");
             }
         }
     }

@@ -1,9 +1,13 @@
-//! The bytes of a landing file → its records and what was rejected of it.
+//! Reads the bytes of a landing file into records and rejections.
 //!
-//! [`LandingReader`] takes the file chunk by chunk, in bounded memory: `decode` undoes compression, `framing`
-//! finds one record after the other however they are strung together, [`fields`] reads a record's fields, `layouts` does
-//! so without parsing where a record is written as those before it, and a [`Collect`] turns them into a row or says why not. Every byte of the file ends as a record, as a rejection with its
-//! line number, or is blank.
+//! [`LandingReader`] takes the file chunk by chunk, in bounded memory:
+//!
+//! 1. `decode` decompresses the file.
+//! 2. `framing` finds the records, in lines, arrays or concatenated.
+//! 3. [`fields`] reads the fields of a record. `layouts` does the same without parsing, for records like earlier ones.
+//! 4. A [`Collect`] takes the fields as a row, or rejects the record.
+//!
+//! Every byte of the file belongs to a record, or to a rejection with its line number, or is blank.
 
 mod decode;
 pub mod fields;
@@ -14,27 +18,28 @@ use crate::quarantine::Quarantine;
 use fields::{Fields, Rejection};
 pub use layouts::Laid;
 
-/// The largest file that is read, after decompression: its rows must fit into a function's memory.
+/// The most bytes of a file after decompression. Its rows must fit into a function's memory.
 pub const FILE_BYTES_MAX: u64 = 1 << 30;
-/// The largest record that is read.
+/// The most bytes of a record.
 pub const RECORD_BYTES_MAX: usize = 1 << 20;
 
-/// Takes the records of a file, one by one.
+/// Takes the records of a file one by one.
 pub trait Collect {
-    /// The fields of a record, as the landing table spells them; matched in any case.
+    /// The fields of a record, spelled as in the landing table. Names match in any case.
     const FIELDS: &'static [&'static str];
 
-    /// Takes one record, or says why it is none.
+    /// Takes one record, or returns why it is rejected.
     fn collect(&mut self, fields: &Fields<'_>) -> Result<(), Rejection>;
 
-    /// Takes one record that is written as those before it, if that is simple; else it is to be collected by its fields.
-    /// What is taken here must be what [`collect`](Self::collect) would take.
+    /// Takes one record of a known layout. Returns `false` to have it passed to [`collect`](Self::collect) instead.
+    ///
+    /// It must take exactly what [`collect`](Self::collect) would take.
     fn collect_laid(&mut self, _: &Laid<'_>) -> bool {
         false
     }
 }
 
-/// A file that cannot be decoded as a whole. None of its records count, even if some were read before the damage.
+/// Why a file as a whole cannot be decoded. None of its records count, even those before the damage.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Undecodable {
     /// The compression is broken or cut short.
@@ -43,13 +48,13 @@ pub enum Undecodable {
     /// The text is UTF-16.
     #[error("text is UTF-16, expected UTF-8")]
     Utf16,
-    /// More bytes than a function can hold.
+    /// The file has more than [`FILE_BYTES_MAX`] bytes.
     #[error("more than {FILE_BYTES_MAX} bytes after decompression; split the file")]
     TooLarge,
 }
 
 impl Undecodable {
-    /// The reason as receipts and metrics name it.
+    /// Returns the reason's name in receipts and metrics.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Compression(_) => "damaged_compression",
@@ -69,12 +74,12 @@ pub struct LandingReader<C> {
 }
 
 impl<C: Collect> LandingReader<C> {
-    /// A reader that collects into `collector`.
+    /// Returns a reader that passes the records to `collector`.
     pub fn new(collector: C) -> Self {
         Self::with_layouts(collector, layouts::Layouts::new())
     }
 
-    /// A reader that parses every record completely. It reads the same, only slower: what the quick way is held against.
+    /// Returns a reader that parses every record completely. Its result is the same; tests compare the two.
     pub fn without_layouts(collector: C) -> Self {
         Self::with_layouts(collector, layouts::Layouts::none())
     }
@@ -95,7 +100,7 @@ impl<C: Collect> LandingReader<C> {
         decoder.push(chunk, &mut |text| frame(framer, collector, quarantine, bytes, text))
     }
 
-    /// Ends the file: what was collected, and what was rejected.
+    /// Ends the file. Returns the collector and the rejections.
     pub fn finish(mut self) -> Result<(C, Quarantine), Undecodable> {
         let Self { decoder, framer, collector, quarantine, bytes } = &mut self;
         decoder.finish(&mut |text| frame(framer, collector, quarantine, bytes, text))?;

@@ -5,7 +5,7 @@ use std::io::Write;
 
 type Rows = Vec<(String, i64, [f64; 3])>;
 
-/// Reads `file` in chunks of `chunk` bytes: the rows, and of each rejection its line and reason.
+/// Reads `file` in chunks of `chunk` bytes. Returns the rows, and the line and reason of each rejection.
 fn read_in(chunk: usize, file: &[u8]) -> Result<(Rows, Vec<(u64, String)>), Undecodable> {
     let mut reader = LandingReader::new(ReadingsCollector::<Accelerometer>::default());
     for chunk in file.chunks(chunk) {
@@ -33,7 +33,7 @@ fn json(user: &str) -> String {
     format!(r#"{{"user":"{user}","timestamp":{T},"x":1.0,"y":-1.0,"z":0.5}}"#)
 }
 
-/// The file gives these rows and these rejections, however it is cut into chunks.
+/// Checks that the file has these rows and these rejections, in chunks of any size.
 #[track_caller]
 fn check(file: impl AsRef<[u8]>, users: &[&str], rejected: &[(u64, Reason)]) {
     let rows: Rows = users.iter().map(|user| row(user)).collect();
@@ -44,7 +44,7 @@ fn check(file: impl AsRef<[u8]>, users: &[&str], rejected: &[(u64, Reason)]) {
 }
 
 #[test]
-fn records_are_found_however_they_are_strung_together() {
+fn records_are_found_in_every_framing() {
     let (a, b) = (json("a"), json("b"));
     check("", &[], &[]);
     check("\n \r\n\t\n", &[], &[]);
@@ -74,7 +74,7 @@ fn numbers_may_be_strings_and_strings_may_be_escaped() {
 }
 
 #[test]
-fn what_is_no_record_is_rejected_with_its_line_and_nothing_else_is() {
+fn only_broken_records_are_rejected_with_their_line() {
     let (a, b) = (json("a"), json("b"));
     let broken = |bad: &str| format!("{a}\n{bad}\n{b}\n");
     check(broken("garbage"), &["a", "b"], &[(2, Reason::NotJson)]);
@@ -98,14 +98,14 @@ fn what_is_no_record_is_rejected_with_its_line_and_nothing_else_is() {
 }
 
 #[test]
-fn neighbours_on_one_line_survive_a_broken_record() {
+fn records_around_a_broken_one_on_the_same_line_are_read() {
     let (a, b) = (json("a"), json("b"));
     check(format!("{a}{}{b}", a.replace(":1.0", ":NaN")), &["a", "b"], &[(1, Reason::NotJson)]);
     check(format!("[{a},{},{b}]", a.replace(":1.0", ":NaN")), &["a", "b"], &[(1, Reason::NotJson)]);
 }
 
 #[test]
-fn an_array_cut_short_leaves_a_trace() {
+fn an_array_that_is_not_closed_is_reported() {
     check(format!("[{},", json("a")), &["a"], &[(1, Reason::ArrayNotClosed)]);
 }
 
@@ -122,7 +122,7 @@ fn invalid_utf_8_is_kept_as_base64() {
 }
 
 #[test]
-fn a_record_too_long_is_rejected_and_its_neighbours_are_read() {
+fn a_record_that_is_too_long_is_rejected_and_the_others_are_read() {
     for (extra, rejected) in [(RECORD_BYTES_MAX - 1000, 0), (RECORD_BYTES_MAX, 1), (3 * RECORD_BYTES_MAX, 1)] {
         let long = json("long").replace("\"x\"", &format!("\"extra\":\"{}\",\"x\"", "e".repeat(extra)));
         for between in ["\n", "", ",\n"] {
@@ -147,13 +147,13 @@ fn a_record_too_long_is_rejected_and_its_neighbours_are_read() {
                 assert_eq!(kept + line["omitted_bytes"].as_u64().unwrap() as usize, long.len() + comma);
             }
             reads.sort();
-            assert!(reads.first() == reads.last(), "the cut into chunks decides: {extra} {between:?}");
+            assert!(reads.first() == reads.last(), "the chunks change the result: {extra} {between:?}");
         }
     }
 }
 
 #[test]
-fn what_only_looks_like_an_array_is_rejected_whole() {
+fn a_bracket_that_opens_no_array_is_rejected() {
     check(format!("[ERROR] disk full\n{}\n", json("a")), &["a"], &[(1, Reason::NotJson)]);
     check(format!("{},\n{},\n", json("a"), json("b")), &["a", "b"], &[]);
     check(format!("{}\n\u{feff}{}\n", json("a"), json("b")), &["a", "b"], &[]);
@@ -162,15 +162,15 @@ fn what_only_looks_like_an_array_is_rejected_whole() {
 }
 
 #[test]
-fn a_long_line_of_broken_records_costs_by_its_length() {
-    // Looking for the end of each broken record as far as the line goes would take minutes.
+fn a_long_line_of_broken_records_takes_linear_time() {
+    // Searching the end of each broken record up to the end of the line would take minutes.
     let pair = format!("{}{}", json("a").replace(":1.0", ":NaN"), json("b"));
     let (rows, rejected) = read_in(usize::MAX, pair.repeat(100_000).as_bytes()).unwrap();
     assert_eq!((rows.len(), rejected.len()), (100_000, 100_000));
 }
 
 #[test]
-fn lines_that_open_and_never_close_cost_by_their_length() {
+fn lines_that_open_a_value_and_never_close_it_take_linear_time() {
     for line in ["[\n", "{\"a\":\n", "{\"user\":[\n"] {
         let (rows, rejected) = read_in(1 << 20, line.repeat(200_000).as_bytes()).unwrap();
         assert_eq!((rows.len(), rejected.len()), (0, 200_000), "{line}");
@@ -183,19 +183,19 @@ fn lines_that_open_and_never_close_cost_by_their_length() {
 }
 
 #[test]
-fn strings_without_space_between_them_cost_by_their_length() {
+fn adjacent_strings_take_linear_time() {
     let (rows, rejected) = read_in(usize::MAX, &b"\"\"".repeat(500_000)).unwrap();
     assert_eq!((rows.len(), rejected.len()), (0, 500_000));
 }
 
 #[test]
-fn white_space_behind_a_bracket_costs_by_its_length() {
+fn white_space_after_a_bracket_takes_linear_time() {
     for (space, rejected) in [(RECORD_BYTES_MAX - 1, 0), (RECORD_BYTES_MAX, 1), (100 << 20, 1)] {
         let mut file = vec![b'\n'; 1 + space];
         file[0] = b'[';
         file.extend(json("a").bytes());
         file.extend(b"]".repeat(1 - rejected));
-        // More than a record's length behind it, nobody remembers whether there was a bracket.
+        // If the white space is longer than a record, the bracket counts as broken.
         let reason = vec![(1, Reason::NotJson.name().to_owned()); rejected];
         for chunk in [100_000, usize::MAX] {
             assert_eq!(read_in(chunk, &file), Ok((vec![row("a")], reason.clone())), "{space} in chunks of {chunk}");
@@ -204,7 +204,7 @@ fn white_space_behind_a_bracket_costs_by_its_length() {
 }
 
 #[test]
-fn a_record_in_many_chunks_costs_by_its_length() {
+fn a_record_in_many_chunks_takes_linear_time() {
     let long = "e".repeat(RECORD_BYTES_MAX / 2);
     let record = json("a").replace("\"x\"", &format!("\"extra\":\"{long}\",\"x\""));
     assert_eq!(read_in(1, record.as_bytes()).unwrap().0, [row("a")]);
@@ -212,7 +212,7 @@ fn a_record_in_many_chunks_costs_by_its_length() {
 }
 
 #[test]
-fn a_quarantine_that_is_full_only_counts() {
+fn a_full_quarantine_only_counts() {
     let mut reader = LandingReader::new(ReadingsCollector::<Accelerometer>::default());
     let lines = crate::quarantine::QUARANTINE_BYTES_MAX / 40;
     reader.push("1\n".repeat(lines).as_bytes()).unwrap();
@@ -234,7 +234,7 @@ fn gzip(text: &str) -> Vec<u8> {
 }
 
 #[test]
-fn compression_is_told_by_content() {
+fn compression_is_recognized_by_content() {
     let lines = format!("{}\n{}\n", json("a"), json("b"));
     check(gzip(&lines), &["a", "b"], &[]);
     check([gzip(&json("a")), gzip(&json("b"))].concat(), &["a", "b"], &[]);

@@ -1,21 +1,21 @@
-//! A record in another spelling that means the same.
+//! Writes a record in another spelling with the same meaning.
 
 use fastrand::Rng;
 
 use crate::record::{Record, Spacing, Value, quoted, write_object};
 
-/// Fields that no table knows. The nested ones hold names and braces that a careless reader takes for the record's own.
+/// Fields that no table has. The nested ones contain names and braces that a careless reader takes for those of the record.
 const EXTRAS: [(&str, &str); 7] = [
     ("firmware", r#""2.1.0-rc4""#),
     ("", "null"),
     ("battery", "0.87"),
     ("charging", "false"),
     ("note", r#""a \"quoted\" brace } and a line\nbreak, \\ and ü""#),
-    ("device", r#"{"user":"nobody@example.com","email":null,"timestamp":0,"tags":["}{",[1,{"x":[]}],""]}"#),
+    ("device", r#"{"user":"other@example.com","email":null,"timestamp":0,"tags":["}{",[1,{"x":[]}],""]}"#),
     ("history", r#"[{"serialNumber":"none","shareWithResearchAsOfDate":1},[],{}]"#),
 ];
 
-/// One record as a JSON object: as it was, or (in two of three) in another case, order and spelling, with fields unknown to any table.
+/// Returns a record as a JSON object. Two of three have another case, order and spelling, and fields that no table has.
 pub(super) fn disguised(record: &Record<'_>, spacing: Spacing, rng: &mut Rng) -> String {
     let mut text = String::new();
     if rng.u8(..3) == 0 {
@@ -34,7 +34,7 @@ pub(super) fn disguised(record: &Record<'_>, spacing: Spacing, rng: &mut Rng) ->
     text
 }
 
-/// The name in another case, or with an escaped letter.
+/// Returns the name, often in another case, or with escaped letters.
 fn spelled(name: &str, rng: &mut Rng) -> String {
     match rng.u8(..8) {
         0 | 1 => quoted(&name.to_lowercase()),
@@ -50,7 +50,7 @@ fn valued(name: &str, value: &Value<'_>, rng: &mut Rng) -> Option<String> {
     match value {
         Value::Text(text) => Some(match form {
             0 => escaped(text),
-            // A telephone number that somebody exported as a number.
+            // A phone number that was exported as a number.
             1 if name == "phone" && !text.starts_with('0') => (*text).to_owned(),
             _ => quoted(text),
         }),
@@ -80,7 +80,7 @@ fn valued(name: &str, value: &Value<'_>, rng: &mut Rng) -> Option<String> {
     }
 }
 
-/// A JSON string all in `\u` escapes, a pair of them outside the basic plane.
+/// Returns a JSON string in which every character is a `\u` escape, or a pair outside the basic plane.
 fn escaped(text: &str) -> String {
     let escapes: String = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
     format!("\"{escapes}\"")

@@ -1,6 +1,6 @@
-//! The rows of a cohort as they come in reality: in many encodings, among lines and files that must be rejected.
+//! The rows of a cohort in many encodings, between lines and files that must be rejected.
 //!
-//! What must be rejected always resembles a row of the cohort, changed so that a table would differ if it were accepted.
+//! A record that must be rejected resembles a row of the cohort. If it were accepted, a table would differ.
 
 mod disguise;
 mod spoil;
@@ -15,30 +15,30 @@ use disguise::disguised;
 use spoil::Spoiler;
 use wrap::{Layout, SHAPES, Shape};
 
-/// One rejected line per so many rows, and no fewer than [`SPOILED_MIN`] in a file.
+/// A file has one rejected line for this many rows, and at least [`SPOILED_MIN`].
 const ROWS_PER_SPOILED: usize = 40;
 const SPOILED_MIN: usize = 12;
-/// Rows in a file that cannot be decoded.
+/// The number of rows in a file that cannot be decoded.
 const UNDECODABLE_ROWS: usize = 50;
 
-/// The files of a cohort: of each kind one per shape, then those that hold nothing, and those that cannot be decoded.
-pub(crate) fn files(cohort: &Cohort, seed: u64) -> Vec<File> {
+/// Returns the files of a cohort. Each kind has one file of each shape, then empty files, then files that cannot be decoded.
+pub(crate) fn files(cohort: &Cohort) -> Vec<File> {
     let mut files = Vec::new();
     for source in Source::ALL {
-        let mut rng = Rng::with_seed(seed ^ 0x6469_7274 ^ (source as u64) << 32);
+        let mut rng = Rng::with_seed(cohort.seed() ^ 0x6469_7274 ^ (source as u64) << 32);
         let mut spoiler = Spoiler::new(source);
         let records = cohort.records(source);
-        let mut land = |folder: &str, suffix: &str, bytes: Vec<u8>| {
+        let mut add = |folder: &str, suffix: &str, bytes: Vec<u8>| {
             let name = cohort.file_name(source, files.len());
-            files.push(File { path: format!("{}/landing/{folder}{name}{suffix}", source.folder()), bytes });
+            files.push(File { path: format!("{}/landing/{folder}{name}-dirty{suffix}", source.folder()), bytes });
         };
         for (index, shape) in SHAPES.iter().enumerate() {
             let part = &records[index * records.len() / SHAPES.len()..(index + 1) * records.len() / SHAPES.len()];
             let bytes = dirty_file(shape, part, &records, &mut spoiler, &mut rng);
-            land(shape.folder, shape.suffix, bytes);
+            add(shape.folder, shape.suffix, bytes);
         }
         for (suffix, bytes) in wrap::empty() {
-            land("", suffix, bytes);
+            add("", suffix, bytes);
         }
         let mut lines = String::new();
         for record in records.iter().take(UNDECODABLE_ROWS) {
@@ -46,13 +46,13 @@ pub(crate) fn files(cohort: &Cohort, seed: u64) -> Vec<File> {
             lines.push('\n');
         }
         for (suffix, bytes) in wrap::undecodable(&lines, &mut rng) {
-            land("", suffix, bytes);
+            add("", suffix, bytes);
         }
     }
     files
 }
 
-/// One file with all the rows of `part`, and spoiled ones (of any of `records`) in between.
+/// Returns one file with all rows of `part`, and spoiled rows of any of `records` between them.
 fn dirty_file(
     shape: &Shape,
     part: &[Record<'_>],
@@ -65,7 +65,8 @@ fn dirty_file(
     if !part.is_empty() {
         let count = (part.len() / ROWS_PER_SPOILED).max(SPOILED_MIN).min(part.len());
         let first = rng.usize(..part.len() / count);
-        // From the end, so that no location moves, and never two at one location: numbers side by side would be another number.
+        // Inserts from the end, so that no position moves. Never inserts two pieces at one position: two adjacent numbers
+        // would be one number.
         for index in (0..count).rev() {
             let record = &records[rng.usize(..records.len())];
             let piece = if shape.layout == Layout::Lines && rng.bool() {

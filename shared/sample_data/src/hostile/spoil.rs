@@ -1,10 +1,10 @@
-//! Records and lines that must be rejected.
+//! Generates records and lines that must be rejected.
 
 use fastrand::Rng;
 
 use crate::record::{Record, Source, Spacing, Value, quoted, write_object};
 
-/// Times that no reading has: negative, none, in seconds, in microseconds, of the year 9999, of 1999, no whole number, no number.
+/// Illegal times of a reading: negative, 0, in seconds, in microseconds, in the year 9999, in 1999, a fraction, not a number.
 const BAD_TIMES: [&str; 11] = [
     "-1709966280000",
     "0",
@@ -18,7 +18,7 @@ const BAD_TIMES: [&str; 11] = [
     "true",
     "[1709966280000]",
 ];
-/// Dates that no customer's record has; 0 is legal there.
+/// Illegal dates of a customer's record. 0 is a legal one.
 const BAD_DATES: [&str; 8] = [
     "-1709966280000",
     "1709966280",
@@ -29,12 +29,12 @@ const BAD_DATES: [&str; 8] = [
     "true",
     "{\"$date\":1709966280000}",
 ];
-/// Instead of a required text: the field is missing, or holds what is no text.
+/// Illegal values of a required text; `None` removes the field.
 const BAD_TEXTS: [Option<&str>; 5] = [None, Some("null"), Some("true"), Some("{\"id\":1}"), Some("[]")];
-/// Instead of a required double.
+/// Illegal values of a required double.
 const BAD_DOUBLES: [Option<&str>; 7] =
     [None, Some("null"), Some("\"NaN\""), Some("\"-Infinity\""), Some("\"\""), Some("false"), Some("[0.5]")];
-/// Instead of a 32-bit integer.
+/// Illegal values of a required 32-bit integer.
 const BAD_DISTANCES: [Option<&str>; 8] = [
     None,
     Some("null"),
@@ -45,12 +45,12 @@ const BAD_DISTANCES: [Option<&str>; 8] = [
     Some("false"),
     Some("99999999999999999999"),
 ];
-/// JSON, but no record.
-const NO_OBJECTS: [&str; 6] = ["42", "\"a line of text\"", "null", "true", "-1.5e3", "{}"];
-/// No JSON numbers, though some parsers take them.
-const NO_NUMBERS: [&str; 10] = ["NaN", "Infinity", "-Infinity", "nan", "0x1F", "+1", ".5", "1.", "1e999", "undefined"];
-/// Lines of something else.
-const NO_JSON: [&str; 9] = [
+/// JSON that is not a record.
+const NON_RECORDS: [&str; 6] = ["42", "\"a line of text\"", "null", "true", "-1.5e3", "{}"];
+/// Numbers that JSON does not allow, though some parsers do.
+const NON_NUMBERS: [&str; 10] = ["NaN", "Infinity", "-Infinity", "nan", "0x1F", "+1", ".5", "1.", "1e999", "undefined"];
+/// Lines that are not JSON.
+const NON_JSON: [&str; 9] = [
     "user,timestamp,x,y,z",
     "# exported by hand",
     "503 Service Unavailable",
@@ -62,10 +62,10 @@ const NO_JSON: [&str; 9] = [
     "\u{0}\u{0}\u{0}\u{0}",
 ];
 
-/// How one field of a record is spoiled: its name and the JSON instead of its value, or nothing for a field left out.
+/// A fault of a record: the name of a field, and the JSON of its new value; `None` removes the field.
 type Fault = (&'static str, Option<&'static str>);
 
-/// Spoils records, each in the next one of all the ways.
+/// Spoils records. It uses all faults in turn.
 pub(super) struct Spoiler {
     pub(super) source: Source,
     faults: Vec<Fault>,
@@ -104,12 +104,12 @@ impl Spoiler {
         Self { source, faults, next_fault: 0, next_line: 0 }
     }
 
-    /// JSON that must be rejected, like `record` otherwise.
+    /// Returns JSON that resembles `record` and must be rejected.
     pub(super) fn spoiled_record(&mut self, record: &Record<'_>, spacing: Spacing) -> String {
         let index = self.next_fault;
-        // After the faults come what is no object, and a field twice, in the same case and in another.
+        // After the faults follow a duplicate field in the same case, one in another case, and JSON that is not a record.
         let other = index.checked_sub(self.faults.len());
-        self.next_fault = (index + 1) % (self.faults.len() + NO_OBJECTS.len() + 2);
+        self.next_fault = (index + 1) % (self.faults.len() + NON_RECORDS.len() + 2);
         let mut fields = tampered(self.source, record);
         match other {
             None => match self.faults[index] {
@@ -118,48 +118,48 @@ impl Spoiler {
             },
             Some(0) => fields.push(fields[0].clone()),
             Some(1) => fields.push((fields[1].0.to_uppercase(), fields[1].1.clone())),
-            Some(other) => return NO_OBJECTS[other - 2].to_owned(),
+            Some(other) => return NON_RECORDS[other - 2].to_owned(),
         }
         let mut text = String::new();
         write_object(fields.into_iter(), spacing, &mut text);
         text
     }
 
-    /// A line that is no JSON at all, or no whole JSON. The line after it is sound.
+    /// Returns a line that is not JSON, or not complete JSON. It does not affect the next line.
     pub(super) fn broken_line(&mut self, record: &Record<'_>, rng: &mut Rng) -> Vec<u8> {
         let (round, kind) = (self.next_line / 10, self.next_line % 10);
         self.next_line += 1;
         let line = tampered_line(self.source, record);
         match kind {
-            0 => NO_JSON[round % NO_JSON.len()].as_bytes().to_vec(),
+            0 => NON_JSON[round % NON_JSON.len()].as_bytes().to_vec(),
             1 | 2 => {
                 let (name, _) = record.0[record.0.len() - 1];
                 let mut fields = tampered(self.source, record);
-                set(&mut fields, name, NO_NUMBERS[(2 * round + kind - 1) % NO_NUMBERS.len()]);
+                set(&mut fields, name, NON_NUMBERS[(2 * round + kind - 1) % NON_NUMBERS.len()]);
                 let mut text = String::new();
                 write_object(fields.into_iter(), Spacing::Tight, &mut text);
                 text.into_bytes()
             }
-            // A Latin-1 ü at the beginning of the first text.
+            // A Latin-1 ü at the start of the first text.
             3 => line.replacen(":\"", ":\"\u{fc}", 1).chars().map(latin_1).collect(),
             4 => line.replace('"', "'").into_bytes(),
             5 => line.replacen(',', ",,", 1).into_bytes(),
             6 => format!("{},\"nested\":{}", line.trim_end_matches('}'), "[".repeat(4000)).into_bytes(),
             7 => vec![b'x'; 70_000],
-            // Cut off anywhere, the last brace included.
+            // Cut off at any byte, at least before the last brace.
             _ => line.as_bytes()[..rng.usize(1..line.len())].to_vec(),
         }
     }
 }
 
-/// A record as it never landed, on one line: accepting it shows in a table.
+/// Returns a changed record on one line. If it were accepted, a table would differ.
 pub(super) fn tampered_line(source: Source, record: &Record<'_>) -> String {
     let mut text = String::new();
     write_object(tampered(source, record).into_iter(), Spacing::Tight, &mut text);
     text
 }
 
-/// The record's fields, with a reading that nobody took, or with the consent turned round by a later update.
+/// Returns the record's fields with a changed reading, or with a later update that inverts the consent.
 fn tampered(source: Source, record: &Record<'_>) -> Vec<(String, String)> {
     let mut fields: Vec<(String, String)> =
         record.0.iter().filter_map(|(name, value)| Some((quoted(name), value.json()?))).collect();
@@ -182,7 +182,7 @@ fn tampered(source: Source, record: &Record<'_>) -> Vec<(String, String)> {
     fields
 }
 
-/// Puts `json` in the location of the field's value, or adds the field.
+/// Replaces the field's value by `json`, or adds the field.
 fn set(fields: &mut Vec<(String, String)>, name: &str, json: &str) {
     let name = quoted(name);
     match fields.iter_mut().find(|(field, _)| *field == name) {
@@ -191,7 +191,7 @@ fn set(fields: &mut Vec<(String, String)>, name: &str, json: &str) {
     }
 }
 
-/// The character as one byte, which outside of ASCII is no UTF-8.
+/// Returns the character as one Latin-1 byte, which is not UTF-8 outside of ASCII.
 fn latin_1(character: char) -> u8 {
     u8::try_from(u32::from(character)).unwrap_or(b'?')
 }

@@ -1,4 +1,4 @@
-//! What is around the records of a file: its layout, compression and name.
+//! The layout, compression and name of a file.
 
 use std::io::{self, Write};
 
@@ -12,7 +12,7 @@ use crate::record::Spacing;
 pub(super) enum Layout {
     /// One record per line.
     Lines,
-    /// One after the other, without newlines as Firehose writes them, or each over many lines.
+    /// Concatenated records: without newlines, as Firehose writes them, or each over many lines.
     Concatenated,
     /// One JSON array.
     Array,
@@ -23,19 +23,19 @@ enum Packing {
     None,
     Gzip,
     Zstd,
-    /// Several compressed streams one after the other, which both formats allow.
+    /// Several concatenated streams, which both compression formats allow.
     GzipMembers,
     ZstdFrames,
 }
 
-/// How a file looks.
+/// The form of a file.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shape {
     pub(super) folder: &'static str,
     pub(super) suffix: &'static str,
     pub(super) layout: Layout,
     pub(super) spacing: Spacing,
-    /// The last line stops in its middle.
+    /// Whether the last line is cut off in its middle.
     pub(super) interrupted: bool,
     newline: &'static str,
     byte_order_mark: bool,
@@ -44,7 +44,7 @@ pub(super) struct Shape {
     packing: Packing,
 }
 
-/// As the devices write it.
+/// The form in which the devices write files.
 const PLAIN: Shape = Shape {
     folder: "",
     suffix: ".json",
@@ -82,7 +82,7 @@ pub(super) const SHAPES: [Shape; 17] = [
         final_newline: false,
         ..PLAIN
     },
-    // Every character that a URL-encoded key must not lose.
+    // Characters that need URL encoding in a key.
     Shape {
         folder: "from Zoë/1+1=2 & 100%/",
         suffix: " (copy).json",
@@ -93,7 +93,7 @@ pub(super) const SHAPES: [Shape; 17] = [
 ];
 
 impl Shape {
-    /// The records as one file.
+    /// Returns the records as one file.
     pub(super) fn wrap(&self, records: &[Vec<u8>], rng: &mut Rng) -> Vec<u8> {
         let mut bytes = Vec::new();
         if self.byte_order_mark {
@@ -124,19 +124,19 @@ impl Shape {
 
 impl Packing {
     fn pack(self, bytes: &[u8]) -> Vec<u8> {
-        // In the middle of a record, so that nobody can take each part for itself.
-        let (front, back) = bytes.split_at(bytes.len() / 2);
+        // Splits within a record, so that no part can be read alone.
+        let (head, tail) = bytes.split_at(bytes.len() / 2);
         match self {
             Self::None => bytes.to_vec(),
             Self::Gzip => gzip(bytes),
             Self::Zstd => zstd(bytes),
-            Self::GzipMembers => [gzip(front), gzip(back)].concat(),
-            Self::ZstdFrames => [zstd(front), zstd(back)].concat(),
+            Self::GzipMembers => [gzip(head), gzip(tail)].concat(),
+            Self::ZstdFrames => [zstd(head), zstd(tail)].concat(),
         }
     }
 }
 
-/// Files in which there is nothing: the end of their name, and their content.
+/// Returns files without records: the end of the name, and the content.
 pub(super) fn empty() -> Vec<(&'static str, Vec<u8>)> {
     vec![
         (".json", Vec::new()),
@@ -147,22 +147,22 @@ pub(super) fn empty() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// Files of which nothing can be read, made of sound `lines`: the end of their name, and their content.
+/// Returns files that cannot be decoded, made of legal `lines`: the end of the name, and the content.
 pub(super) fn undecodable(lines: &str, rng: &mut Rng) -> Vec<(&'static str, Vec<u8>)> {
     let (gzip, zstd) = (gzip(lines.as_bytes()), zstd(lines.as_bytes()));
-    let wrong = |bytes: &[u8], location: usize| {
+    let damaged = |bytes: &[u8], position: usize| {
         let mut bytes = bytes.to_vec();
-        bytes[location] ^= 0x55;
+        bytes[position] ^= 0x55;
         bytes
     };
     let utf_16: Vec<u16> = "\u{feff}".encode_utf16().chain(lines.encode_utf16()).collect();
     let noise: Vec<u8> = [0x89].into_iter().chain((0..2000).map(|_| rng.u8(..))).collect();
     vec![
         (".json.gz", gzip[..gzip.len() * 3 / 4].to_vec()),
-        // The lines are all there, only the checksum (before the length, the last four bytes) is not theirs.
-        (".json", wrong(&gzip, gzip.len() - 6)),
+        // All lines are present, but the checksum is wrong. It precedes the length, which is the last four bytes.
+        (".json", damaged(&gzip, gzip.len() - 6)),
         (".json", zstd[..zstd.len() * 3 / 4].to_vec()),
-        (".json.zst", wrong(&zstd, zstd.len() - 2)),
+        (".json.zst", damaged(&zstd, zstd.len() - 2)),
         (".json", utf_16.iter().flat_map(|unit| unit.to_le_bytes()).collect()),
         (".json", utf_16.iter().flat_map(|unit| unit.to_be_bytes()).collect()),
         (".json", noise),
@@ -176,14 +176,14 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 fn zstd(bytes: &[u8]) -> Vec<u8> {
     written(zstd::Encoder::new(Vec::new(), 3).and_then(|mut encoder| {
-        // Without it, a wrong byte may decode to wrong text.
+        // Without the checksum, a wrong byte may decode to wrong text.
         encoder.include_checksum(true)?;
         encoder.write_all(bytes)?;
         encoder.finish()
     }))
 }
 
-/// Compressing into memory has nothing that could fail; no bytes at all would show in every test.
+/// Compressing into memory cannot fail. If it did, the empty file would fail every test.
 fn written(result: io::Result<Vec<u8>>) -> Vec<u8> {
     result.unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! A plain reader of landing files, as slow and as strict as it likes: what of a file is a legal row.
+//! A simple, slow and strict reader of landing files. It returns the legal rows.
 
 use std::io::Read;
 
@@ -52,7 +52,7 @@ enum Kind {
     Distance,
 }
 
-/// The legal rows of a file, whatever it is packed in; none if it cannot be decoded.
+/// Returns the legal rows of a file, compressed or not; none if it cannot be decoded.
 pub(crate) fn legal_rows(source: &str, bytes: &[u8]) -> Vec<Row> {
     let mut unpacked = Vec::new();
     let decoded = match bytes {
@@ -67,14 +67,14 @@ pub(crate) fn legal_rows(source: &str, bytes: &[u8]) -> Vec<Row> {
         return Vec::new();
     }
     let text = unpacked.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&unpacked);
-    // A file of lines, most of which are one record each; else one array, or records one after the other.
+    // The file is one array or concatenated records. Otherwise it is lines, and most of them are one record each.
     let lines: Vec<Value> = text.split(|byte| *byte == b'\n').flat_map(records).collect();
     let whole = records(text);
     let records = if whole.is_empty() { lines } else { whole };
     records.iter().filter_map(|record| row(source, record.as_object()?)).collect()
 }
 
-/// The values in `text`, or none if it is not JSON throughout. A field that is there twice makes a record `null`.
+/// Returns the values of `text`; none if a part of it is not JSON. A record with a duplicate field becomes `null`.
 fn records(text: &[u8]) -> Vec<Value> {
     let values: Result<Vec<Strict>, _> = serde_json::Deserializer::from_slice(text).into_iter().collect();
     let mut records = Vec::new();
@@ -98,7 +98,7 @@ fn row(source: &str, record: &Map<String, Value>) -> Option<Row> {
     Some(row)
 }
 
-/// The value as text, nothing for an absent one, and no row at all with an illegal one.
+/// Returns the value as text, `Some(None)` for an absent value, and `None` for an illegal value.
 fn legal(kind: Kind, value: &Value) -> Option<Option<String>> {
     let number = match value {
         Value::Number(number) => number.as_f64(),
@@ -118,7 +118,7 @@ fn legal(kind: Kind, value: &Value) -> Option<Option<String>> {
             _ => None,
         },
         Kind::Date if value.is_null() || value == "" => Some(None),
-        // Of these dates 0 means none.
+        // The date 0 means that there is none.
         Kind::Date if whole == Some(0.0) => Some(None),
         Kind::Date | Kind::Time => whole.filter(|time| (YEAR_2000..YEAR_2100).contains(time)).and_then(some),
         Kind::Double => number.and_then(some),
@@ -126,7 +126,7 @@ fn legal(kind: Kind, value: &Value) -> Option<Option<String>> {
     }
 }
 
-/// A JSON value with lower-case names, in which an outermost field that is there twice leaves `null`.
+/// A JSON value with lower-case names. An object with a duplicate field becomes `null`.
 struct Strict(Value);
 
 impl<'de> serde::Deserialize<'de> for Strict {
