@@ -37,7 +37,7 @@ impl Checkpoint {
     /// Advances each checkpoint to a version of its input. Returns false if another function moved one of them; then read
     /// them again.
     ///
-    /// This is one conditional put for each checkpoint and not [`store::compare_and_swap`]: after a conflict, the caller must
+    /// This is one conditional put for each checkpoint and not [`store::compare_and_swap()`]: after a conflict, the caller must
     /// repeat the work before it puts again.
     pub async fn advance_all(lake: &Lake, checkpoints: Vec<(Self, u64)>) -> Result<bool, Error> {
         let puts =

@@ -24,7 +24,7 @@
 //! After [`ATTEMPTS_MAX`] attempts the event fails, and is delivered again. The caller registers partitions after these
 //! steps, and then acknowledges the event.
 //!
-//! These steps do not use [`store::compare_and_swap`]: that loop changes one object from its own contents. Here one attempt
+//! These steps do not use [`store::compare_and_swap()`]: that loop changes one object from its own contents. Here one attempt
 //! covers several outputs, and the inputs are read again as well.
 //!
 //! [`Cache`] keeps decoded objects by version while a function is warm. [`Checkpoint`] stores up to which version of an

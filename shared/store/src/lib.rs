@@ -7,7 +7,7 @@
 //! | [`compare_and_swap`](mod@compare_and_swap) | the one loop that changes an object under a condition |
 //! | [`error_kind`] | what the caller of a failed operation must do |
 //! | [`lake`] | a lake as a function sees it: its store, catalog and config |
-//! | [`connect`] | clients from the environment, or over another wire |
+//! | [`connect`] | clients from the environment, or over another transport |
 //! | [`counters`] | counts what is done through a lake, for the metrics |
 //! | [`concurrency`] | bounded concurrency of requests and computations |
 //!
