@@ -1,4 +1,4 @@
-//! Notes in `lookup/readings/` who has readings, and until when.
+//! Updates the latest-reading index in `lookup/readings/`: which customers have readings, and until when.
 
 use crate::OfTrustedCustomers;
 use engine::{Error, Inputs, Materialize, Materialized, Stored, commit};
@@ -16,44 +16,44 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 type Files = ReadingFiles<OfTrustedCustomers>;
 
-/// Brings the registers up to date with files that were announced.
-pub(crate) async fn note(files: &Files, landed: &BTreeMap<FileName, CurrentManifest>) -> Result<(), Error> {
+/// Updates the index with the manifests of ingested files.
+pub(crate) async fn update(files: &Files, manifests: &BTreeMap<FileName, CurrentManifest>) -> Result<(), Error> {
     let count = files.lake().config().customer_shards;
-    let keys = landed.values().flat_map(|announced| announced.manifest.hashes());
+    let keys = manifests.values().flat_map(|current| current.manifest.hashes());
     let shards: BTreeSet<Shard> = keys.map(|key| key.shard(count)).collect();
     if !shards.is_empty() {
-        commit(files.lake(), &Registers { files, landed, shards, looked: AtomicBool::new(false) }).await?;
+        commit(files.lake(), &IndexUpdate { files, manifests, shards, is_retry: AtomicBool::new(false) }).await?;
     }
     Ok(())
 }
 
-struct Registers<'a> {
+struct IndexUpdate<'a> {
     files: &'a Files,
-    landed: &'a BTreeMap<FileName, CurrentManifest>,
+    manifests: &'a BTreeMap<FileName, CurrentManifest>,
     shards: BTreeSet<Shard>,
-    /// Whether it was derived before. At first what was announced is taken as it was then: if nothing is put, nothing
-    /// follows from it, and the look after a put tells whether that still stood. Only then is it worth a look before.
-    looked: AtomicBool,
+    /// Whether an attempt was made before. The first attempt takes the manifests as they were written: without a put, they do
+    /// not matter, and after a put the engine checks them. Further attempts read their versions first.
+    is_retry: AtomicBool,
 }
 
-impl Materialize for Registers<'_> {
+impl Materialize for IndexUpdate<'_> {
     type Report = ();
 
     fn outputs(&self) -> Vec<String> {
         self.shards.iter().map(|shard| layout::latest_readings(*shard)).collect()
     }
 
-    /// A register is a function of the manifests alone: per customer the latest reading of any file. It is kept by
-    /// raising it, so that a new file costs by its own keys. Only for a key that a replaced file has lowered, or lost,
-    /// are all files of the key looked at; and always again for such a file, since a function that was killed in the
-    /// middle comes back with nothing but the file's name.
+    /// The index is a function of the manifests: for each customer, the latest reading of all files. A new file only raises
+    /// it, so the cost depends on the file's own keys. If a new version of a file lowers the latest reading of a key, the key
+    /// is counted again from all its files. This repeats at each later event of that file, since a killed function leaves
+    /// only the file's name in its event.
     async fn materialize(&self, stored: &[Stored], inputs: &Inputs<'_>) -> Result<Materialized<()>, Error> {
         let LakeConfig { customer_shards: count, consent_policy: policy } = self.files.lake().config();
-        // Many files of a batch have the same keys.
+        // Several files of a batch may have the same keys.
         let mut latest_ms: HashMap<KeyHash, i64, FixedState> = HashMap::default();
         let mut lowered = BTreeSet::new();
-        let look = self.looked.swap(true, Ordering::Relaxed);
-        let current = self.landed.iter().map(|(file, known)| self.current(file, known, look, inputs));
+        let is_retry = self.is_retry.swap(true, Ordering::Relaxed);
+        let current = self.manifests.iter().map(|(file, known)| self.current(file, known, is_retry, inputs));
         for key in store::try_join_bounded(current).await?.iter().flat_map(|manifest| manifest.keys()) {
             match key.latest_ms {
                 _ if key.lowered => drop(lowered.insert(key.hash)),
@@ -75,7 +75,7 @@ impl Materialize for Registers<'_> {
                 recounted.entry(key.shard(count)).or_default().insert(key, latest_ms);
             }
         }
-        // A shard that is not among the outputs: the file was announced anew since; its event will come.
+        // A newer manifest may have keys in a shard that is not among the outputs. The event of that version updates it.
         let bodies = self.shards.iter().zip(stored).map(|(shard, stored)| {
             let was = stored.body.as_ref().map(LatestReadings::decode).transpose();
             let was = was.map_err(Error::corrupt(stored.location.clone()))?.unwrap_or_default();
@@ -89,17 +89,17 @@ impl Materialize for Registers<'_> {
     }
 }
 
-impl Registers<'_> {
-    /// The latest reading of each of these customers in all files.
+impl IndexUpdate<'_> {
+    /// Computes the latest reading of each of these customers from all files.
     async fn latest_ms(
         &self,
         keys: BTreeSet<KeyHash>,
         inputs: &Inputs<'_>,
     ) -> Result<BTreeMap<KeyHash, Option<i64>>, Error> {
-        let files = self.files.files_with_among(&keys, inputs).await?;
+        let files = self.files.files_with_as_input(&keys, inputs).await?;
         let mut latest_ms: BTreeMap<KeyHash, Option<i64>> = keys.into_iter().map(|key| (key, None)).collect();
-        for announced in store::try_join_bounded(files.iter().map(|file| self.manifest(file, inputs))).await? {
-            for key in announced.keys() {
+        for manifest in store::try_join_bounded(files.iter().map(|file| self.manifest(file, inputs))).await? {
+            for key in manifest.keys() {
                 if let Some(latest_ms) = latest_ms.get_mut(&key.hash) {
                     *latest_ms = key.latest_ms.max(*latest_ms);
                 }
@@ -108,19 +108,19 @@ impl Registers<'_> {
         Ok(latest_ms)
     }
 
-    /// What is announced of a file: what was known of it when it was landed, or if we are to look, perhaps something newer.
+    /// Returns the manifest of a file: the known one, or on a retry perhaps a newer one.
     async fn current<'b>(
         &self,
         file: &FileName,
         known: &'b CurrentManifest,
-        look: bool,
+        is_retry: bool,
         inputs: &Inputs<'_>,
     ) -> Result<Cow<'b, FileManifest>, Error> {
         let location = self.files.lake().at(layout::manifest(Source::Accelerometer, file));
-        if !look {
-            inputs.note(&location, known.version.clone());
+        if !is_retry {
+            inputs.record(&location, known.version.clone());
         }
-        if !look || inputs.version(&location).await? == known.version {
+        if !is_retry || inputs.version(&location).await? == known.version {
             return Ok(Cow::Borrowed(&known.manifest));
         }
         Ok(Cow::Owned(self.manifest(file, inputs).await?))
@@ -130,7 +130,7 @@ impl Registers<'_> {
         let location = self.files.lake().at(layout::manifest(Source::Accelerometer, file));
         match inputs.read(&location).await? {
             Some(body) => FileManifest::decode(&body).map_err(Error::corrupt(location)),
-            // In the index, but not announced yet: it says nothing of any key until its own event is handled.
+            // Without a manifest, the file has no outputs yet. Its own event updates the index.
             None => Ok(FileManifest::nothing(location)),
         }
     }

@@ -1,4 +1,4 @@
-//! `customer_curated`: the trusted customers who have accelerometer readings that count.
+//! `customer_curated`: the customers in `customer_trusted` who have a row in `accelerometer_trusted`.
 //!
 //! ```sql
 //! SELECT c.*
@@ -7,8 +7,9 @@
 //! WHERE consent_policy = 'ever' OR r.latest >= c.sharewithresearchasofdate
 //! ```
 //!
-//! A trusted customer has a row in `accelerometer_trusted` exactly if the latest reading counts. So each shard is derived
-//! from its `customer_trusted` shard and its latest_readings register, and from nothing else.
+//! A customer in `customer_trusted` has a row in `accelerometer_trusted` exactly if the latest reading satisfies the consent
+//! policy. So each shard is a function of its `customer_trusted` shard and its part of the latest-reading index. The rule is
+//! [`CuratedShard::curate`].
 
 use engine::{CACHE_BYTES_MAX, Cache, Error, Inputs, Materialize, Materialized, Stored, commit};
 use formats::customer_shard::curated::CuratedShard;
@@ -20,9 +21,10 @@ use model::table::Table;
 use runtime::function::{Failures, Function, Handling, Input};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use store::Failure;
 use store::lake::Lake;
 
-/// The function. A clone shares what is kept in memory.
+/// The function. Clones share the cache.
 #[derive(Clone)]
 pub struct CustomerCurated {
     lake: Lake,
@@ -45,22 +47,22 @@ impl Function for CustomerCurated {
 
     fn handle(&self, inputs: BTreeSet<Input>) -> Handling<'_> {
         Box::pin(async move {
-            // However many events tell of a shard, it is derived once.
+            // Several events of one shard cause one commit.
             let mut shards: BTreeMap<Shard, Vec<ObjectLocation>> = BTreeMap::new();
             for (location, object) in inputs {
                 if let Object::CustomerTrusted(shard) | Object::LatestReadings(shard) = object {
                     shards.entry(shard).or_default().push(location);
                 }
             }
-            let derived = shards.into_iter().map(|(shard, locations)| {
+            let commits = shards.into_iter().map(|(shard, locations)| {
                 let function = self.clone();
                 async move { (locations, commit(&function.lake, &Curation { function: &function, shard }).await) }
             });
             let mut failures = Failures::new();
-            for (locations, derived) in store::join_bounded(derived).await {
-                if let Err(error) = derived {
-                    let error = Arc::new(error);
-                    failures.extend(locations.into_iter().map(|location| (location, error.clone().into())));
+            for (locations, committed) in store::join_bounded(commits).await {
+                if let Err(error) = committed {
+                    let error: Arc<dyn Failure> = Arc::new(error);
+                    failures.extend(locations.into_iter().map(|location| (location, error.clone())));
                 }
             }
             failures
@@ -68,7 +70,7 @@ impl Function for CustomerCurated {
     }
 }
 
-/// One shard.
+/// The output of one shard.
 struct Curation<'a> {
     function: &'a CustomerCurated,
     shard: Shard,
@@ -84,17 +86,17 @@ impl Materialize for Curation<'_> {
     async fn materialize(&self, stored: &[Stored], inputs: &Inputs<'_>) -> Result<Materialized<()>, Error> {
         let CustomerCurated { lake, trusted } = self.function;
         let trusted_at = lake.at(layout::customers(Table::CustomerTrusted, self.shard));
-        let readers_at = lake.at(layout::latest_readings(self.shard));
+        let readings_at = lake.at(layout::latest_readings(self.shard));
         let before = stored.iter().cloned().map(|stored| async move {
             let shard = stored.body.map(CuratedShard::decode).transpose();
             shard.map(Option::unwrap_or_default).map_err(Error::corrupt(stored.location))
         });
-        // Both are decoded, on two cores if there are.
+        // Two tasks decode both shards.
         let (trusted, before) =
-            tokio::join!(inputs.decoded(trusted, &trusted_at, TrustedShard::decode), store::join_bounded(before));
+            tokio::join!(inputs.read_cached(trusted, &trusted_at, TrustedShard::decode), store::join_bounded(before));
         let trusted = trusted?.unwrap_or_default();
-        let latest_readings = inputs.read(&readers_at).await?.as_ref().map(LatestReadings::decode).transpose();
-        let latest_readings = latest_readings.map_err(Error::corrupt(readers_at))?.unwrap_or_default();
+        let latest_readings = inputs.read(&readings_at).await?.as_ref().map(LatestReadings::decode).transpose();
+        let latest_readings = latest_readings.map_err(Error::corrupt(readings_at))?.unwrap_or_default();
         let mut bodies = Vec::new();
         for (before, stored) in before.into_iter().zip(stored) {
             let after = before?.curate(&trusted, &latest_readings, lake.config().consent_policy);

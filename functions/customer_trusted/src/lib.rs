@@ -1,4 +1,4 @@
-//! `customer_trusted`: the customers whose latest record has a consent to research.
+//! `customer_trusted`: the customers whose latest record has a research consent.
 //!
 //! ```sql
 //! SELECT *
@@ -6,9 +6,9 @@
 //! WHERE sharewithresearchasofdate IS NOT NULL AND sharewithresearchasofdate <> 0
 //! ```
 //!
-//! *Latest* is told by [`model::customer::Customer::cmp_latest`]. Customers are sharded by the hash of their email. A
-//! landing file takes three steps: it is announced which shards it may touch; the shards are derived, all that a batch
-//! of files touches at once; and the receipts of all files whose row_counts changed with them are written.
+//! [`model::customer::Customer::cmp_latest`] decides which record is the latest. Customers are sharded by the hash of their
+//! email. A landing file takes three steps: its manifest names the shards that it may touch, the shards of a batch of files
+//! are committed together, and then the receipts of all files whose row counts changed.
 
 mod receipts;
 mod shards;
@@ -24,9 +24,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use store::lake::Lake;
 
-/// Files of a batch are landed together up to this many records, so that they fit into memory.
+/// Up to so many records, files of a batch are materialized together, so that they fit into memory.
 const ROWS_MAX: u64 = 200_000;
-/// How many files are read before their records are counted.
+/// How many files are read before their records are compared with [`ROWS_MAX`].
 const FILES_AT_ONCE: usize = 8;
 
 /// The function.
@@ -42,37 +42,37 @@ impl CustomerTrusted {
         Self { lake, row_counts: Cache::of_starts(CACHE_BYTES_MAX, start) }
     }
 
-    /// Lands one file.
-    async fn land(&self, location: &ObjectLocation) -> Result<(), Error> {
+    /// Ingests one file.
+    async fn ingest(&self, location: &ObjectLocation) -> Result<(), Error> {
         for _ in 0..ATTEMPTS_MAX {
-            let Some(file) = File::announced(&self.lake, location).await? else { return Ok(()) };
+            let Some(file) = File::read(&self.lake, location).await? else { return Ok(()) };
             match self.materialize(&Arc::new(vec![file])).await {
                 Err(Error::Outdated) => {}
-                derived => return derived,
+                result => return result,
             }
         }
         Err(Error::Contended { location: location.clone() })
     }
 
-    /// Derives everything that follows from files that were announced.
+    /// Commits the shards and the receipts of files that have manifests.
     async fn materialize(&self, files: &Arc<Vec<File>>) -> Result<(), Error> {
-        let touched: BTreeSet<Shard> = files.iter().flat_map(|file| file.touches.iter().copied()).collect();
+        let touched: BTreeSet<Shard> = files.iter().flat_map(|file| file.shards.iter().copied()).collect();
         commit(&self.lake, &Shards { lake: &self.lake, files, touched: &touched }).await?;
-        receipts::bring_up_to_date(self, files, &touched).await
+        receipts::commit_all(self, files, &touched).await
     }
 
-    /// Lands files together; if that fails, each by itself, so that one bad file does not hold up the others.
-    async fn land_together(&self, files: Vec<File>, failures: &mut Failures) {
+    /// Materializes files together. If that fails, it ingests each alone, so that one bad file does not stop the others.
+    async fn materialize_batch(&self, files: Vec<File>, failures: &mut Failures) {
         let locations: Vec<ObjectLocation> = files.iter().map(|file| file.location.clone()).collect();
         let Err(error) = self.materialize(&Arc::new(files)).await else { return };
         tracing::warn!(
             files = locations.len(),
             error = store::with_causes(&error),
-            "landing files together failed; now one by one"
+            "cannot materialize files together; trying each alone"
         );
         for location in locations {
-            if let Err(error) = self.land(&location).await {
-                failures.insert(location, error.into());
+            if let Err(error) = self.ingest(&location).await {
+                failures.insert(location, Arc::new(error));
             }
         }
     }
@@ -90,22 +90,22 @@ impl Function for CustomerTrusted {
             let mut failures = Failures::new();
             let mut files: Vec<File> = Vec::new();
             let locations: Vec<ObjectLocation> = inputs.into_iter().map(|(location, _)| location).collect();
-            for some in locations.chunks(FILES_AT_ONCE) {
-                let announced = some.iter().cloned().map(|location| {
+            for chunk in locations.chunks(FILES_AT_ONCE) {
+                let reads = chunk.iter().cloned().map(|location| {
                     let lake = self.lake.clone();
-                    async move { (File::announced(&lake, &location).await, location) }
+                    async move { (File::read(&lake, &location).await, location) }
                 });
-                for (file, location) in store::join_bounded(announced).await {
+                for (file, location) in store::join_bounded(reads).await {
                     match file {
                         Ok(file) => files.extend(file),
-                        Err(error) => drop(failures.insert(location, error.into())),
+                        Err(error) => drop(failures.insert(location, Arc::new(error))),
                     }
                 }
-                if files.iter().map(|file| file.landed.records.rows()).sum::<u64>() > ROWS_MAX {
-                    self.land_together(std::mem::take(&mut files), &mut failures).await;
+                if files.iter().map(|file| file.content.records.rows()).sum::<u64>() > ROWS_MAX {
+                    self.materialize_batch(std::mem::take(&mut files), &mut failures).await;
                 }
             }
-            self.land_together(files, &mut failures).await;
+            self.materialize_batch(files, &mut failures).await;
             failures
         })
     }

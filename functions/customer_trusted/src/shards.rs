@@ -1,7 +1,7 @@
-//! Announces which shards a file may touch, and derives them.
+//! The manifests of customer files, and the customer shards.
 
 use engine::landing_file::{self, LandingFile};
-use engine::{ATTEMPTS_MAX, Error, Inputs, Materialize, Materialized, Stored};
+use engine::{Error, Inputs, Materialize, Materialized, Stored};
 use formats::customer_file::Customers;
 use formats::customer_shard::trusted::{CustomerShard, Update};
 use formats::manifest::CustomerFileManifest;
@@ -12,60 +12,54 @@ use model::table::Table;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use store::lake::Lake;
-use store::{Read, Version};
+use store::{Change, Version, compare_and_swap};
 
-/// A customer file that was read and announced.
+/// A customer file that has a manifest.
 pub(crate) struct File {
     pub(crate) location: ObjectLocation,
     pub(crate) name: FileName,
-    pub(crate) landed: LandingFile<Customers>,
-    /// The shards that any version of it has customers in.
-    pub(crate) touches: BTreeSet<Shard>,
-    /// The shard of each customer, in their order.
-    shards: Vec<Shard>,
+    pub(crate) content: LandingFile<Customers>,
+    /// The shards in which any version of the file has customers.
+    pub(crate) shards: BTreeSet<Shard>,
+    /// The shard of each customer, in the order of the records.
+    shard_of_each: Vec<Shard>,
 }
 
 impl File {
     fn customers_of(&self, shard: Shard) -> impl Iterator<Item = &Customer> + Clone {
-        let of_shard = self.landed.records.latest().zip(&self.shards).filter(move |(_, of)| **of == shard);
+        let of_shard = self.content.records.latest().zip(&self.shard_of_each).filter(move |(_, of)| **of == shard);
         of_shard.map(|(customer, _)| customer)
     }
 
-    /// Reads the file at `location` and announces the shards it may touch, so that whoever comes after a killed function
-    /// knows them, even if the file is replaced meanwhile. None if there is no such file.
-    pub(crate) async fn announced(lake: &Lake, location: &ObjectLocation) -> Result<Option<Self>, Error> {
-        let Some(landed) = landing_file::read::<Customers>(&lake.store, location).await? else {
-            tracing::info!(object = %location, "landing file is gone: nothing to do");
+    /// Reads the file at `location`, and writes the shards that it may touch into its manifest. If this function is killed,
+    /// the next one finds them there, even if the file was replaced. None if the file is deleted.
+    pub(crate) async fn read(lake: &Lake, location: &ObjectLocation) -> Result<Option<Self>, Error> {
+        let Some(content) = landing_file::read::<Customers>(&lake.store, location).await? else {
+            tracing::info!(object = %location, "landing file is deleted: nothing to do");
             return Ok(None);
         };
         let name = FileName::of(location);
         let count = lake.config().customer_shards;
-        let shard_of_each: Vec<Shard> = landed.records.latest().map(|customer| customer.key().shard(count)).collect();
+        let shard_of_each: Vec<Shard> = content.records.latest().map(|customer| customer.key().shard(count)).collect();
         let at = lake.at(layout::manifest(Source::Customer, &name));
-        for _ in 0..ATTEMPTS_MAX {
-            let (version, before) = match lake.store.read(&at, None).await? {
-                Read::Found { etag, body } => {
-                    let before = CustomerFileManifest::decode(&body).map_err(Error::corrupt(at.clone()))?;
-                    (Version::Etag(etag), before.shards)
-                }
-                Read::Absent | Read::Unchanged => (Version::Absent, BTreeSet::new()),
-            };
-            let mut shards = before.clone();
+        let (_, shards) = compare_and_swap(&lake.store, &at, None, |stored| {
+            let corrupt = || Error::corrupt(at.clone());
+            let stored = stored.body.as_ref().map(CustomerFileManifest::decode).transpose().map_err(corrupt())?;
+            let stored = stored.map(|manifest| manifest.shards).unwrap_or_default();
+            let mut shards = stored.clone();
             shards.extend(&shard_of_each);
-            if shards != before {
-                let manifest = CustomerFileManifest { landing: location.clone(), shards: shards.clone() };
-                let body = manifest.encode().map_err(Error::corrupt(at.clone()))?;
-                if !lake.store.put(&at, body, &version).await?.is_done() {
-                    continue;
-                }
+            if shards == stored {
+                return Ok::<_, Error>(Change::Keep(shards));
             }
-            return Ok(Some(Self { location: location.clone(), name, landed, touches: shards, shards: shard_of_each }));
-        }
-        Err(Error::Contended { location: at })
+            let manifest = CustomerFileManifest { landing: location.clone(), shards: shards.clone() };
+            Ok(Change::Put(manifest.encode().map_err(corrupt())?, shards))
+        })
+        .await?;
+        Ok(Some(Self { location: location.clone(), name, content, shards, shard_of_each }))
     }
 }
 
-/// All shards that a batch of files touches.
+/// The shards of a batch of files.
 pub(crate) struct Shards<'a> {
     pub(crate) lake: &'a Lake,
     pub(crate) files: &'a Arc<Vec<File>>,
@@ -79,11 +73,11 @@ impl Materialize for Shards<'_> {
         self.touched.iter().map(|shard| layout::customers(Table::CustomerTrusted, *shard)).collect()
     }
 
-    /// A shard is a function of the customer files' records, which it remembers: each file of the batch replaces what
-    /// the shard remembers of it.
+    /// A shard is a function of the records of all customer files, which it stores. Each file of the batch replaces its own
+    /// records in the shard.
     async fn materialize(&self, stored: &[Stored], inputs: &Inputs<'_>) -> Result<Materialized<()>, Error> {
         let versions = store::try_join_bounded(self.files.iter().map(|file| inputs.version(&file.location))).await?;
-        let current = |(file, version): (&File, Version)| version == Version::Etag(file.landed.etag.clone());
+        let current = |(file, version): (&File, Version)| version == Version::Etag(file.content.etag.clone());
         if !self.files.iter().zip(versions).all(current) {
             return Err(Error::Outdated);
         }
@@ -92,14 +86,14 @@ impl Materialize for Shards<'_> {
             async move { update(shard, &files, stored) }
         });
         let mut updates: Vec<Update> = store::join_bounded(updates).await.into_iter().collect::<Result<_, _>>()?;
-        let wanted: BTreeSet<ObjectLocation> = updates.iter().flat_map(Update::wanted).collect();
-        for location in wanted {
-            let Some(landed) = landing_file::read::<Customers>(&self.lake.store, &location).await? else {
-                tracing::warn!(object = %location, "landing file of a record that counts again is gone: not trusted");
+        let missing: BTreeSet<ObjectLocation> = updates.iter().flat_map(Update::wanted).collect();
+        for location in missing {
+            let Some(content) = landing_file::read::<Customers>(&self.lake.store, &location).await? else {
+                tracing::warn!(object = %location, "landing file of the latest record is deleted: customer not eligible");
                 continue;
             };
-            inputs.note(&location, Version::Etag(landed.etag));
-            updates.iter_mut().for_each(|update| update.supply(landed.records.latest()));
+            inputs.record(&location, Version::Etag(content.etag));
+            updates.iter_mut().for_each(|update| update.supply(content.records.latest()));
         }
         let bodies = updates.into_iter().map(|update| async move {
             let shard = update.settle()?;
@@ -111,11 +105,11 @@ impl Materialize for Shards<'_> {
     }
 }
 
-/// What the files make of one shard.
+/// Applies the files to one shard.
 fn update(shard: Shard, files: &[File], stored: Stored) -> Result<Update, Error> {
     let before = stored.body.map(CustomerShard::decode).transpose();
     let mut update = before.map_err(Error::corrupt(stored.location))?.unwrap_or_default().update();
-    for file in files.iter().filter(|file| file.touches.contains(&shard)) {
+    for file in files.iter().filter(|file| file.shards.contains(&shard)) {
         update.land(&file.name, &file.location, file.customers_of(shard));
     }
     Ok(update)

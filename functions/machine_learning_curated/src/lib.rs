@@ -7,9 +7,9 @@
 //!       JOIN accelerometer_trusted a ON s.sensorreadingtime = a.timestamp)
 //! ```
 //!
-//! *Distinct* is over all columns of both rows, before the personal ones are removed. Both tables are partitioned by the
-//! very time they are joined on, so each partition is derived from its two partitions alone. Nothing in a row, in a
-//! footer or in a key tells whose data it was.
+//! *Distinct* is over all columns of both rows, before the personal ones are removed. Both tables are partitioned by the time
+//! that joins them, so each partition is a function of the same partition of both. No row, footer or key identifies a
+//! customer. The rule is [`training::join`].
 
 use arrow_array::RecordBatch;
 use engine::{Cache, Error, Inputs, Materialize, Materialized, Stored, commit};
@@ -21,13 +21,13 @@ use model::time::Partition;
 use runtime::function::{Failures, Function, Handling, Input};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use store::Listing;
 use store::lake::Lake;
+use store::{Failure, Listing};
 
-/// What is kept of the files of both tables, as stored. Decoded they take some ten times as much.
+/// How many stored bytes of the files of both tables are cached. Decoded, they take some ten times as much memory.
 const FILES_BYTES_MAX: usize = 4 << 20;
 
-/// The function. A clone shares what is kept in memory.
+/// The function. Clones share the cache.
 #[derive(Clone)]
 pub struct MachineLearningCurated {
     lake: Lake,
@@ -40,7 +40,7 @@ impl MachineLearningCurated {
         Self { lake, files: Arc::new(Cache::new(FILES_BYTES_MAX)) }
     }
 
-    async fn bring_up_to_date(&self, partition: Partition) -> Result<(), Error> {
+    async fn commit(&self, partition: Partition) -> Result<(), Error> {
         let committed = commit(&self.lake, &Join { function: self, partition }).await?;
         if committed.report.has_object {
             self.lake.catalog.register(Table::MachineLearningCurated, &BTreeSet::from([partition])).await?;
@@ -58,22 +58,22 @@ impl Function for MachineLearningCurated {
 
     fn handle(&self, inputs: BTreeSet<Input>) -> Handling<'_> {
         Box::pin(async move {
-            // However many files changed in a partition, it is derived once.
+            // Several changed files of one partition cause one commit.
             let mut partitions: BTreeMap<Partition, Vec<ObjectLocation>> = BTreeMap::new();
             for (location, object) in inputs {
                 if let Object::AccelerometerTrusted(partition) | Object::StepTrainerTrusted(partition) = object {
                     partitions.entry(partition).or_default().push(location);
                 }
             }
-            let derived = partitions.into_iter().map(|(partition, locations)| {
+            let commits = partitions.into_iter().map(|(partition, locations)| {
                 let function = self.clone();
-                async move { (locations, function.bring_up_to_date(partition).await) }
+                async move { (locations, function.commit(partition).await) }
             });
             let mut failures = Failures::new();
-            for (locations, derived) in store::join_bounded(derived).await {
-                if let Err(error) = derived {
-                    let error = Arc::new(error);
-                    failures.extend(locations.into_iter().map(|location| (location, error.clone().into())));
+            for (locations, committed) in store::join_bounded(commits).await {
+                if let Err(error) = committed {
+                    let error: Arc<dyn Failure> = Arc::new(error);
+                    failures.extend(locations.into_iter().map(|location| (location, error.clone())));
                 }
             }
             failures
@@ -81,14 +81,14 @@ impl Function for MachineLearningCurated {
     }
 }
 
-/// One partition.
+/// The output of one partition.
 struct Join<'a> {
     function: &'a MachineLearningCurated,
     partition: Partition,
 }
 
 struct JoinReport {
-    /// Whether the partition has an object: it is only made for rows, so then it has, or had, some.
+    /// Whether the partition has an object, and so has, or once had, rows.
     has_object: bool,
 }
 
@@ -106,7 +106,7 @@ impl Materialize for Join<'_> {
             Ok::<_, Error>((table, listing))
         }));
         let files = files.await?;
-        // One kind of file often comes long before the other. It is not read for nothing.
+        // One kind of file often arrives long before the other. Without both, no file is read.
         let rows = match files.iter().any(|(_, listing)| listing.objects.is_empty()) {
             true => Vec::new(),
             false => {
@@ -130,7 +130,7 @@ impl Materialize for Join<'_> {
 }
 
 impl Join<'_> {
-    /// The rows that files of `tables` have, by table.
+    /// Reads the rows of the files, by table.
     async fn rows_of(
         &self,
         tables: [Table; 2],
@@ -143,11 +143,11 @@ impl Join<'_> {
         };
         let read = files.into_iter().flat_map(of_table).map(async |(table, key, etag)| {
             let decode = move |bytes| Output::decode(table, bytes)?.batches();
-            Ok::<_, Error>((table, inputs.listed(cache, &lake.at(key), &etag, decode).await?))
+            Ok::<_, Error>((table, inputs.read_listed(cache, &lake.at(key), &etag, decode).await?))
         });
         let read = store::try_join_bounded(read).await?;
-        Ok(tables.map(|wanted| {
-            let of_table = read.iter().filter(|(table, _)| *table == wanted);
+        Ok(tables.map(|table| {
+            let of_table = read.iter().filter(|(of, _)| *of == table);
             of_table.filter_map(|(_, batches)| batches.as_deref()).flatten().cloned().collect()
         }))
     }

@@ -1,45 +1,45 @@
-//! Deliberately broken engines: each leaves out one step that the others rely on.
+//! Deliberately broken engines: each omits one step of the protocol.
 //!
-//! Compiled only for the tests that show that the simulation would notice.
+//! Compiled only for the tests which show that the simulation catches them.
 
 use bytes::Bytes;
 use model::layout::ObjectLocation;
 use std::cell::Cell;
 use store::{Put, Store, StoreError};
 
-/// What is broken.
+/// What is broken in the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Broken {
-    /// An object is put whatever is there.
+    /// A put has no condition.
     Unconditional,
-    /// The inputs are read before the output's version.
+    /// The inputs are read before the version of the output.
     InputsFirst,
-    /// The inputs are not looked at again after a put.
+    /// The inputs are not checked after a put.
     NoRecheck,
-    /// A propagation leaves no mark where the rows stay the same.
+    /// Reprocessing writes no fence where the rows are equal.
     NoFence,
-    /// A file is announced after it was derived.
+    /// The manifest of a file is written after its outputs.
     ManifestLate,
     /// The checkpoint is advanced before the work is done.
     EarlyCheckpoint,
-    /// An event counts as handled whatever became of it.
+    /// An event is acknowledged although it failed.
     AcknowledgeFirst,
-    /// A put that is refused counts as done by somebody else, even if it is our own whose response was lost.
+    /// A conflict counts as success, as if another function had written the same rows.
     OwnWriteIsAnothers,
-    /// A materialization does not notice that the file was announced anew.
+    /// A commit ignores a newer manifest of its file.
     StaleManifest,
-    /// Partitions are registered only by who wrote something.
+    /// Only a function that wrote an object registers partitions.
     RegistersWritesOnly,
-    /// A readers register is never recounted.
+    /// A key in the latest-reading index is never counted again.
     NeverRecounts,
-    /// A warm function does not ask whether the customers changed.
+    /// A warm function uses cached shards without checking their versions.
     StaleCache,
-    /// What is merged of the index is taken for all of it.
+    /// A search in the index reads only compacted segments.
     ReadsOnlyCompacted,
 }
 
 impl Broken {
-    /// All of them.
+    /// All broken engines.
     pub const ALL: [Self; 13] = [
         Self::Unconditional,
         Self::InputsFirst,
@@ -61,23 +61,24 @@ thread_local! {
     static BROKEN: Cell<Option<Broken>> = const { Cell::new(None) };
 }
 
-/// Breaks the engine in this thread, or mends it.
+/// Breaks the engine in this thread, or repairs it.
 pub fn set(broken: Option<Broken>) {
     BROKEN.set(broken);
 }
 
-/// Whether the engine is broken in this way.
+/// Whether the engine of this thread is broken in this way.
 pub fn is(broken: Broken) -> bool {
     BROKEN.get() == Some(broken)
 }
 
-/// Puts over whatever version is there now: once, or until it is done.
+/// Puts an object over its current version.
 pub(crate) async fn put(store: &Store, location: &ObjectLocation, body: Bytes) -> Result<Put, StoreError> {
-    loop {
+    for _ in 0..crate::ATTEMPTS_MAX {
         let version = store.version(location).await?;
         let put = store.put(location, body.clone(), &version).await?;
         if put.is_done() || is(Broken::InputsFirst) {
             return Ok(put);
         }
     }
+    Ok(Put::Conflict)
 }

@@ -8,13 +8,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use store::{Read, Store, StoreError};
 
-/// An object of so many bytes is worth a task: several are then decoded on several cores.
+/// Objects from this size on are decoded in a task, so that several cores decode several objects.
 const TASK_BYTES_MIN: usize = 16 << 10;
 
-/// What a function may keep of each kind of object, as stored. Decoded they take several times as much.
+/// How many stored bytes of each kind of object a function keeps. Decoded, they take several times as much memory.
 pub const CACHE_BYTES_MAX: usize = 32 << 20;
 
-/// Decoded objects by location and ETag. A cached object is only ever used after S3 has said that it is unchanged.
+/// Decoded objects by location and ETag. A cached object is used only after S3 has confirmed its version.
 #[derive(Debug)]
 pub struct Cache<T> {
     bytes_max: usize,
@@ -22,12 +22,12 @@ pub struct Cache<T> {
     entries: Mutex<Entries<T>>,
 }
 
-/// The start of an object, if that is all that is decoded of it.
+/// How much of an object is read, if only its start is decoded.
 #[derive(Clone, Copy, Debug)]
 pub struct Start {
-    /// How many bytes are read at first.
+    /// How many bytes the first read takes.
     pub bytes: usize,
-    /// How many bytes are needed, given those.
+    /// Returns from these bytes how many are needed.
     pub needed: fn(&[u8]) -> usize,
 }
 
@@ -36,7 +36,7 @@ struct Entries<T> {
     objects: HashMap<ObjectLocation, Entry<T>>,
     /// The stored bytes of all objects together.
     bytes: usize,
-    /// Counts the uses, so that the object that was not used for longest can be dropped.
+    /// Counts the uses, to find the least recently used object.
     uses: u64,
 }
 
@@ -49,32 +49,32 @@ struct Entry<T> {
 }
 
 impl<T: Send + Sync + 'static> Cache<T> {
-    /// A cache of objects that have at most `bytes_max` bytes together, as they are stored.
+    /// A cache of objects with at most `bytes_max` stored bytes in total.
     pub fn new(bytes_max: usize) -> Self {
         let entries = Mutex::new(Entries { objects: HashMap::new(), bytes: 0, uses: 0 });
         Self { bytes_max, start: None, entries }
     }
 
-    /// As [`Self::new`], of objects of which only the start is read and decoded.
+    /// As [`Self::new`], for objects whose start alone is read and decoded.
     pub fn of_starts(bytes_max: usize, start: Start) -> Self {
         Self { start: Some(start), ..Self::new(bytes_max) }
     }
 
-    /// Reads an object, decoding it only if it is not the version at hand: its ETag and what it holds; none if there is
-    /// no such object.
+    /// Reads an object, and decodes it if its cached version is not current. Returns its ETag and value; none if there is no
+    /// object.
     pub async fn read(
         &self,
         store: &Store,
         location: &ObjectLocation,
         decode: impl FnOnce(Bytes) -> Result<T, Corrupt> + Send + 'static,
     ) -> Result<Option<(String, Arc<T>)>, Error> {
-        let known = self.get(location);
+        let cached = self.get(location);
         #[cfg(feature = "broken")]
-        if known.is_some() && crate::broken::is(crate::broken::Broken::StaleCache) {
-            return Ok(known);
+        if cached.is_some() && crate::broken::is(crate::broken::Broken::StaleCache) {
+            return Ok(cached);
         }
-        match self.fetch(store, location, known.as_ref().map(|(etag, _)| etag.as_str())).await? {
-            Read::Unchanged => Ok(known),
+        match self.fetch(store, location, cached.as_ref().map(|(etag, _)| etag.as_str())).await? {
+            Read::Unchanged => Ok(cached),
             Read::Absent => Ok(None),
             Read::Found { etag, body } => {
                 let bytes = body.len();
@@ -89,20 +89,20 @@ impl<T: Send + Sync + 'static> Cache<T> {
         }
     }
 
-    /// Reads as much of an object as is decoded.
+    /// Reads the part of an object that is decoded.
     async fn fetch(&self, store: &Store, location: &ObjectLocation, known: Option<&str>) -> Result<Read, StoreError> {
         let Some(Start { bytes, needed }) = self.start else { return store.read(location, known).await };
-        let mut wanted = bytes;
+        let mut length = bytes;
         loop {
-            match store.read_start(location, known, wanted).await? {
-                // The object goes on, and so does what is needed. It may have grown when it is read again.
-                Read::Found { body, .. } if body.len() == wanted && needed(&body) > wanted => wanted = needed(&body),
+            match store.read_start(location, known, length).await? {
+                // More bytes are needed, and the object has more. It may change before the next read.
+                Read::Found { body, .. } if body.len() == length && needed(&body) > length => length = needed(&body),
                 read => return Ok(read),
             }
         }
     }
 
-    /// The object as it was decoded last, with its ETag.
+    /// Returns the cached value of an object, with its ETag.
     pub fn get(&self, location: &ObjectLocation) -> Option<(String, Arc<T>)> {
         let mut entries = self.entries();
         entries.uses += 1;
@@ -117,8 +117,8 @@ impl<T: Send + Sync + 'static> Cache<T> {
         entries.uses += 1;
         let used = entries.uses;
         entries.bytes += bytes;
-        let before = entries.objects.insert(location, Entry { etag, value, bytes, used });
-        entries.bytes -= before.map_or(0, |before| before.bytes);
+        let replaced = entries.objects.insert(location, Entry { etag, value, bytes, used });
+        entries.bytes -= replaced.map_or(0, |replaced| replaced.bytes);
         while entries.bytes > self.bytes_max {
             let oldest =
                 entries.objects.iter().min_by_key(|(_, entry)| entry.used).map(|(location, _)| location.clone());
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_object_not_used_for_longest_is_dropped() {
+    fn least_recently_used_object_is_dropped() {
         let location = |key: &str| ObjectLocation { bucket: "b".into(), key: key.into() };
         let cache = Cache::new(20);
         cache.put(location("a"), "1".into(), Arc::new(1), 9);

@@ -5,19 +5,19 @@ use formats::quarantine::{HEAD_BYTES_MAX, Quarantine};
 use model::layout::ObjectLocation;
 use store::{Store, StoreError};
 
-/// A landing file in one version.
+/// A version of a landing file.
 pub struct LandingFile<C> {
-    /// The version.
+    /// Its ETag.
     pub etag: String,
-    /// Its records; none if it cannot be decoded as a whole.
+    /// Its records; empty if the file cannot be decoded.
     pub records: C,
-    /// What was rejected of it.
+    /// Its rejected pieces.
     pub quarantine: Quarantine,
-    /// Why it cannot be decoded as a whole, if so.
+    /// Why the file cannot be decoded, if so.
     pub undecodable: Option<Undecodable>,
 }
 
-/// Reads the file at `location`; none if there is none, or if it is archived.
+/// Reads the file at `location`; none if there is no object or it is archived.
 pub async fn read<C: Collect + Default>(
     store: &Store,
     location: &ObjectLocation,
@@ -30,12 +30,12 @@ pub async fn read<C: Collect + Default>(
         let room = HEAD_BYTES_MAX - head.len();
         head.extend_from_slice(&chunk[..chunk.len().min(room)]);
         bytes += chunk.len() as u64;
-        // Once it cannot be decoded, only its size still matters.
+        // If the file cannot be decoded, the rest is read only for its size.
         if let Ok(Err(undecodable)) = reader.as_mut().map(|reader| reader.push(&chunk)) {
             reader = Err(undecodable);
         }
     }
-    let landed = match reader.and_then(LandingReader::finish) {
+    let file = match reader.and_then(LandingReader::finish) {
         Ok((records, quarantine)) => LandingFile { etag, records, quarantine, undecodable: None },
         Err(undecodable) => LandingFile {
             etag,
@@ -44,5 +44,5 @@ pub async fn read<C: Collect + Default>(
             undecodable: Some(undecodable),
         },
     };
-    Ok(Some(landed))
+    Ok(Some(file))
 }

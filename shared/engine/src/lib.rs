@@ -1,29 +1,34 @@
-//! The engine: publishes outputs that are pure functions of what their inputs hold now.
+//! The engine: commits outputs that are pure functions of the current contents of their inputs.
 //!
-//! It knows objects and versions, not customers. S3 delivers events at least once, in any order, minutes late, to many
-//! functions at once; but its reads, lists and conditional writes are strongly consistent. So an event never carries
-//! truth: it says where to look. [`commit`] then takes these steps, in this order:
+//! It knows objects and versions, not customers. S3 delivers events at least once, in any order and late, to many functions
+//! at once. Its reads, lists and conditional writes are strongly consistent. So an event only says where to look. [`commit`]
+//! takes these steps in this order:
 //!
-//! 1. Read each output's current version.
-//! 2. *Then* read the inputs, remembering their versions. (The other way round, a slow writer could read old inputs,
-//!    then the version of an output that somebody derived from newer ones, and replace it with older rows although its
-//!    condition holds.)
-//! 3. Derive. No clock, no randomness, nothing from the event.
-//! 4. Where the stored rows are the same, write nothing: an event that is delivered again causes no write, and so no
-//!    further event.
-//! 5. Else put, on condition that the output is still as in 1. If it is not, start again. (The refusal may be the answer
-//!    to our own put whose first response was lost: starting again finds the stored rows equal.)
-//! 6. If anything was put, check that the inputs are still as in 2; if not, start again. (Without this, a slow writer
-//!    could make an output that a newer state of its inputs says should not be there. Where nothing was put, there is
-//!    nothing to take back, and the change that came meanwhile has an event of its own.)
+//! 1. Read the current version of each output.
+//! 2. Then read the inputs, and record their versions. *Without this order*, a slow writer could read old inputs, then the
+//!    version of an output that another function materialized from newer inputs. Its condition would hold, and it would
+//!    replace newer rows with older ones.
+//! 3. Materialize: compute the outputs without clock, randomness or event content. *Without this*, a repeated event could
+//!    change an output.
+//! 4. Skip outputs whose stored rows are equal. *Without this*, a repeated event would cause a write, and that write
+//!    another event.
+//! 5. Put each other output, on condition that it has the version of step 1. On a conflict, start again. *Without the
+//!    condition*, a slow writer replaces newer rows. A conflict may be the answer to an own put whose response was lost; the
+//!    next attempt then finds equal rows.
+//! 6. After a put, check that the inputs have the versions of step 2. If not, start again. *Without this check*, an output
+//!    could keep rows that the newer inputs exclude. Without a put there is nothing to take back, and the change of the
+//!    input has its own event.
 //!
-//! [`commit_first`] leaves out the first step for outputs that cannot be there yet.
+//! [`commit_first`] skips step 1 for outputs that cannot exist yet.
 //!
-//! Starting again is bounded: after [`ATTEMPTS_MAX`] the event fails, and S3's delivery brings it again. Registering
-//! partitions and acknowledging come after all this, and are the caller's.
+//! After [`ATTEMPTS_MAX`] attempts the event fails, and is delivered again. The caller registers partitions after these
+//! steps, and then acknowledges the event.
 //!
-//! [`Cache`] keeps decoded objects by version in a warm function; [`Checkpoint`] remembers up to which version of an input
-//! its changes were carried on.
+//! These steps do not use [`store::compare_and_swap()`]: that loop changes one object from its own contents. Here one attempt
+//! covers several outputs, and the inputs are read again as well.
+//!
+//! [`Cache`] keeps decoded objects by version while a function is warm. [`Checkpoint`] stores up to which version of an
+//! input its changes were processed.
 
 #[cfg(feature = "broken")]
 pub mod broken;
@@ -36,20 +41,19 @@ pub mod log;
 pub use cache::{CACHE_BYTES_MAX, Cache, Start};
 pub use checkpoint::Checkpoint;
 pub use inputs::Inputs;
+pub use log::Cause;
 
 #[cfg(feature = "broken")]
 use broken::Broken;
 use bytes::Bytes;
 use formats::Corrupt;
 use model::layout::ObjectLocation;
-use std::time::Duration;
+use store::compare_and_swap::pause_after;
 use store::lake::Lake;
-use store::{Put, Read, Store, StoreError, Version};
+use store::{Contended, ErrorKind, Failure, Put, Snapshot, Store, StoreError, Version};
 
-/// How often outputs are derived anew before the event is given back.
-pub const ATTEMPTS_MAX: u32 = 10;
-
-const FIRST_PAUSE: Duration = Duration::from_millis(2);
+/// How often outputs are materialized before the event fails.
+pub const ATTEMPTS_MAX: u32 = store::compare_and_swap::ATTEMPTS_MAX;
 
 /// Why outputs could not be committed.
 #[derive(Debug, thiserror::Error)]
@@ -61,60 +65,77 @@ pub enum Error {
     #[error(transparent)]
     Catalog(#[from] store::catalog::CatalogError),
     /// A stored object is damaged.
-    #[error("{location}")]
+    #[error("{location} is damaged")]
     Corrupt {
         /// The object.
         location: ObjectLocation,
         /// What is wrong with it.
         source: Corrupt,
     },
-    /// Others kept changing the outputs or the inputs.
-    #[error("{location} and what it is derived from kept changing in {ATTEMPTS_MAX} attempts; deliver the event again")]
+    /// Other functions kept changing the outputs or the inputs.
+    #[error("{location} or its inputs changed during each of {ATTEMPTS_MAX} attempts; deliver the event again")]
     Contended {
         /// The first of the outputs.
         location: ObjectLocation,
     },
-    /// What the materialization set out from is no longer so; whoever called must look again. Never leaves a function.
-    #[error("inputs changed; look again")]
+    /// What the caller read before the commit has changed. The caller must read it again; this error never leaves a function.
+    #[error("inputs changed during the commit; read them again")]
     Outdated,
 }
 
 impl Error {
-    /// `source` says that the object at `location` is damaged.
+    /// Wraps `source`: the object at `location` is damaged.
     pub fn corrupt(location: ObjectLocation) -> impl FnOnce(Corrupt) -> Self {
         move |source| Self::Corrupt { location, source }
     }
 }
 
-/// An output as it was stored when the materialization began.
+impl From<Contended> for Error {
+    fn from(Contended { location }: Contended) -> Self {
+        Self::Contended { location }
+    }
+}
+
+impl Failure for Error {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Store(error) => error.kind(),
+            Self::Catalog(error) => error.kind(),
+            Self::Corrupt { .. } => ErrorKind::Reject,
+            Self::Contended { .. } | Self::Outdated => ErrorKind::Retry,
+        }
+    }
+}
+
+/// An output as it is stored before an attempt.
 #[derive(Clone, Debug)]
 pub struct Stored {
-    /// Where it is.
+    /// Its location.
     pub location: ObjectLocation,
     /// Its version.
     pub version: Version,
-    /// Its body; none if there is none.
+    /// Its body; none if there is no object.
     pub body: Option<Bytes>,
 }
 
-/// What was derived: for each output, in order, a new body or none if the stored one is right; and a report.
+/// The result of a materialization.
 #[derive(Debug)]
 pub struct Materialized<T> {
-    /// New bodies.
+    /// For each output, in order: a new body, or none if the stored rows are equal.
     pub bodies: Vec<Option<Bytes>>,
-    /// What the caller wants to know of the materialization that is_committed.
+    /// What the caller learns about the materialization once it is committed.
     pub report: T,
 }
 
-/// Outputs that are derived together.
+/// Outputs that are committed together.
 pub trait Materialize: Sync {
-    /// What the caller wants to know of the materialization that is_committed.
+    /// What the caller learns about the materialization once it is committed.
     type Report: Send;
 
-    /// The keys of the outputs in the lake's bucket. All must be known before any input is read.
+    /// Lists the keys of the outputs in the lake's bucket. They must not depend on an input.
     fn outputs(&self) -> Vec<String>;
 
-    /// Derives the outputs, given what is stored, from what is read through `inputs` and nothing else.
+    /// Computes the outputs from `stored` and from what it reads through `inputs`, and from nothing else.
     fn materialize(
         &self,
         stored: &[Stored],
@@ -122,23 +143,22 @@ pub trait Materialize: Sync {
     ) -> impl Future<Output = Result<Materialized<Self::Report>, Error>> + Send;
 }
 
-/// What was committed.
+/// The result of a commit.
 #[derive(Debug)]
 pub struct Committed<T> {
-    /// The report of the materialization that is_committed.
+    /// The report of the materialization.
     pub report: T,
-    /// How many objects were written, attempts included.
+    /// How many objects were written in all attempts.
     pub writes: u32,
 }
 
-/// Publishes outputs: see the crate's documentation for the steps and why they come in this order.
+/// Commits outputs. The crate's documentation gives the steps and the reason for their order.
 pub async fn commit<D: Materialize>(lake: &Lake, materialization: &D) -> Result<Committed<D::Report>, Error> {
     let outputs = locations(lake, materialization);
     let mut writes = 0;
     for failed in 0..ATTEMPTS_MAX {
         if failed > 0 {
-            // Whoever got ahead is to finish first.
-            tokio::time::sleep(FIRST_PAUSE * 2_u32.pow(failed)).await;
+            tokio::time::sleep(pause_after(failed)).await;
         }
         // 1. Outputs before inputs.
         let stored = store::try_join_bounded(outputs.iter().map(|location| stored(lake, location))).await?;
@@ -152,9 +172,8 @@ pub async fn commit<D: Materialize>(lake: &Lake, materialization: &D) -> Result<
     Err(Error::Contended { location })
 }
 
-/// Publishes outputs of which the caller knows that none was there when it set out, before any input was read. So they
-/// need not be read: a put on condition that there still is none says the same. None if the materialization does not stand;
-/// then call [`commit`].
+/// Commits outputs that did not exist before the caller read any input. It skips step 1: a put on condition that there is no
+/// object detects the same races. Returns none on a conflict or if an input changed; then call [`commit`].
 pub async fn commit_first<D: Materialize>(
     lake: &Lake,
     materialization: &D,
@@ -172,25 +191,25 @@ fn locations<D: Materialize>(lake: &Lake, materialization: &D) -> Vec<ObjectLoca
 struct Attempt<T> {
     report: T,
     writes: u32,
-    /// Whether it was derived from what the inputs still hold, and all that was to be put was.
+    /// Whether all puts succeeded and the inputs are unchanged.
     is_committed: bool,
 }
 
-/// Steps 2 to 6.
+/// Takes steps 2 to 6.
 async fn attempt<D: Materialize>(
     lake: &Lake,
     materialization: &D,
     stored: &[Stored],
 ) -> Result<Attempt<D::Report>, Error> {
-    // 2. and 3.
+    // 2. Inputs, and 3. materialize.
     let inputs = Inputs::new(&lake.store, lake.bucket());
     let Materialized { bodies, report } = materialization.materialize(stored, &inputs).await?;
-    // 4.
+    // 4. Skip equal outputs.
     let puts = stored.iter().zip(bodies).filter_map(|(stored, body)| {
         let Stored { location, version, .. } = stored;
         Some((lake.store.clone(), location.clone(), version.clone(), body?))
     });
-    // 5.
+    // 5. Put the others.
     let puts = puts.map(|(store, location, version, body)| async move { put(&store, &location, &version, body).await });
     let puts = store::join_at_most(store::REQUESTS_MAX, puts).await.into_iter().collect::<Result<Vec<_>, _>>()?;
     let writes = puts.iter().filter(|put| put.is_done()).count() as u32;
@@ -199,8 +218,8 @@ async fn attempt<D: Materialize>(
     if broken::is(Broken::NoRecheck) && !conflict || broken::is(Broken::OwnWriteIsAnothers) {
         return Ok(Attempt { report, writes, is_committed: true });
     }
-    // 6.
-    let is_committed = !conflict && !inputs.torn() && (puts.is_empty() || inputs.unchanged().await?);
+    // 6. Check the inputs.
+    let is_committed = !conflict && !inputs.differ() && (puts.is_empty() || inputs.unchanged().await?);
     Ok(Attempt { report, writes, is_committed })
 }
 
@@ -213,9 +232,6 @@ async fn put(store: &Store, location: &ObjectLocation, version: &Version, body: 
 }
 
 async fn stored(lake: &Lake, location: &ObjectLocation) -> Result<Stored, Error> {
-    let (version, body) = match lake.store.read(location, None).await? {
-        Read::Found { etag, body } => (Version::Etag(etag), Some(body)),
-        Read::Absent | Read::Unchanged => (Version::Absent, None),
-    };
+    let Snapshot { version, body } = Snapshot::read(&lake.store, location).await?;
     Ok(Stored { location: location.clone(), version, body })
 }

@@ -1,35 +1,54 @@
-//! The log line of a landing file, and what the metrics count of it. Logs name objects and counts, never a value of a record.
+//! The log line and the metrics of a landing file. Logs name objects and counts, and never a value of a record.
 
 use formats::receipt::Receipt;
 use model::layout::ObjectLocation;
+use std::fmt;
 use std::time::Instant;
 use store::counters::Counters;
 
-/// Measures how long something takes, for the logs and for nothing else.
+/// Measures a duration, for the logs only.
 #[derive(Debug)]
 pub struct Timer(Instant);
 
 impl Timer {
-    /// Starts to measure.
+    /// Starts the measurement.
     #[expect(clippy::disallowed_methods, reason = "a duration in a log decides nothing")]
     pub fn start() -> Self {
         Self(Instant::now())
     }
 
-    /// The time since the start in milliseconds.
+    /// Returns the milliseconds since the start.
     pub fn elapsed_ms(&self) -> f64 {
         self.0.elapsed().as_secs_f64() * 1e3
     }
 }
 
-/// Tells that everything that follows from a landing file was brought up to date: by its own event, or since the trust
-/// in somebody changed.
-pub fn landing_file(location: &ObjectLocation, receipt: &Receipt, propagated: bool, writes: usize, timer: &Timer) {
+/// Why the outputs of a landing file are computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The file's own event.
+    Ingested,
+    /// Another event: it changed the consent of a customer in the file, or which record of a customer counts.
+    ConsentChanged,
+}
+
+/// The name in logs.
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ingested => "ingested",
+            Self::ConsentChanged => "consent_changed",
+        })
+    }
+}
+
+/// Logs that the outputs of a landing file are committed.
+pub fn landing_file(location: &ObjectLocation, receipt: &Receipt, cause: Cause, writes: usize, timer: &Timer) {
     tracing::info!(
         source = %receipt.source,
         object = %location,
         file = %receipt.file,
-        propagated,
+        %cause,
         rows = receipt.rows,
         kept = receipt.kept,
         excluded = receipt.excluded.values().sum::<u64>(),
@@ -37,11 +56,11 @@ pub fn landing_file(location: &ObjectLocation, receipt: &Receipt, propagated: bo
         quarantined = receipt.quarantined,
         writes,
         duration_ms = timer.elapsed_ms(),
-        "landing file derived"
+        "landing file committed"
     );
 }
 
-/// Counts the rows of a landing file that its own event ingested.
+/// Counts the rows of a landing file that was ingested.
 pub fn count_ingested(counters: &Counters, receipt: &Receipt) {
     counters.add(|counts| {
         counts.rows_read += receipt.rows;

@@ -1,4 +1,4 @@
-//! What is at the location of a landing file.
+//! The content of a landing file of readings.
 
 use engine::landing_file::{self, LandingFile};
 use formats::landing::Undecodable;
@@ -7,22 +7,22 @@ use formats::reading::{Reading, Readings, ReadingsCollector};
 use model::layout::ObjectLocation;
 use store::{Store, StoreError};
 
-/// A landing file in one version.
+/// A version of a landing file.
 pub struct ReadingFile<R: Reading> {
-    /// The version.
+    /// Its ETag.
     pub etag: String,
     /// Its readings.
     pub readings: Readings<R>,
-    /// What was rejected of it.
+    /// Its rejected pieces.
     pub quarantine: Quarantine,
-    /// Why it cannot be decoded as a whole, if so.
+    /// Why the file cannot be decoded, if so.
     pub undecodable: Option<Undecodable>,
 }
 
-/// Reads the file at `location`; none if it was deleted or archived.
+/// Reads the file at `location`; none if it is deleted or archived.
 pub async fn read<R: Reading>(store: &Store, location: &ObjectLocation) -> Result<Option<ReadingFile<R>>, StoreError> {
-    let landed = landing_file::read::<ReadingsCollector<R>>(store, location).await?;
-    Ok(landed.map(|LandingFile { etag, records, quarantine, undecodable }| ReadingFile {
+    let file = landing_file::read::<ReadingsCollector<R>>(store, location).await?;
+    Ok(file.map(|LandingFile { etag, records, quarantine, undecodable }| ReadingFile {
         etag,
         readings: records.finish(),
         quarantine,
@@ -30,12 +30,12 @@ pub async fn read<R: Reading>(store: &Store, location: &ObjectLocation) -> Resul
     }))
 }
 
-/// What a file is derived from.
+/// The state of a landing file against its manifest. It decides which readings the outputs are computed from.
 pub enum Basis<R: Reading> {
-    /// Its announced version.
+    /// The manifest names this version: the outputs are computed from its readings.
     Current(ReadingFile<R>),
-    /// What is left of it in its outputs: another version is there, and the event that will announce it is on its way.
+    /// Another version is there, whose event will write a manifest: rows can only be removed from the stored outputs.
     Superseded,
-    /// What is left of it in its outputs: there is no file any more.
-    Gone,
+    /// The file is deleted: rows can only be removed from the stored outputs.
+    Deleted,
 }

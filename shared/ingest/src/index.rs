@@ -1,11 +1,12 @@
-//! Finds the files that have a key, at a cost that follows the keys and not the files that ever landed.
+//! The key index: finds the files that have a key, at a cost that grows with the keys and not with all files.
 //!
-//! The usual upload of one phone has few keys: each gets an empty entry that names the file. An export has many: they are
-//! listed in a segments entry, which exports that land together share. An entry may say too much, never too little.
+//! The upload of one phone has few keys. Each key gets an index entry: an empty object whose name has the key's hash and the
+//! file. An export has many keys. They are listed in an index segment, which exports of one batch share. The index may name
+//! a file without the key, but it never misses one with it.
 //!
-//! A key may be in any segments entry, and there are more of them every day. So when a change of trust had to
-//! read many, they are [compacted](ReadingFiles::compact) by parts of the keys; what is compacted says which entries it has everything
-//! of, and only the others are read.
+//! Any segment may have a key, and their number grows. So when a search has to read many, it
+//! [compacts](ReadingFiles::compact) them by range of hashes. A compacted segment names the segments that it contains; a
+//! search reads only the others.
 
 use crate::ReadingFiles;
 use crate::Rule;
@@ -20,38 +21,38 @@ use std::sync::Arc;
 use store::Version;
 use store::lake::Lake;
 
-/// When the index takes which form. The files that are found are the same.
+/// Limits that choose the form of the index. They do not change what a search finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Files with more keys than this are in a segments entry instead of having an entry for each key.
+    /// A file with more keys is in a segment and has no entry for each key.
     pub entries_max: usize,
-    /// So many keys are looked for one by one. For more, one look at all entries is cheaper, as long as those are few.
+    /// Up to so many keys are searched one at a time. For more, one list of all entries is cheaper, if it is complete.
     pub keys_max: usize,
-    /// So many segments entries are read one by one; of more, it is worth to merge them.
+    /// Up to so many segments are read without compacting them.
     pub pending_max: usize,
 }
 
-/// Those of a lake that is not made for a test.
+/// The limits outside of tests.
 pub const LIMITS: Limits = Limits { entries_max: 16, keys_max: 8, pending_max: 16 };
 
-/// So many entries are read at once to be compacted,
-const READ_AT_ONCE: usize = 16;
-/// and compacted together up to about so many bytes, so that they fit into memory.
-const ROUND_BYTES: usize = 16 << 20;
+/// How many segments compaction reads at once.
+const SEGMENTS_AT_ONCE: usize = 16;
+/// About how many bytes one compaction takes, so that they fit into memory.
+const COMPACTION_BYTES: usize = 16 << 20;
 
-/// The names of segments entries that were read since nothing compacted has them.
+/// The names of segments that a search had to read because no compacted segment has them.
 #[derive(Debug, Default)]
 pub struct PendingCompaction(Vec<String>);
 
 impl Limits {
-    /// Whether so many keys are to be in a segments entry.
+    /// Whether a file with so many keys is in a segment.
     pub(crate) fn needs_segment(self, keys: usize) -> bool {
         keys > self.entries_max
     }
 }
 
-/// Enters keys of files, before they are announced.
-pub(crate) async fn enter(
+/// Adds keys of files, before their manifests are written.
+pub(crate) async fn add(
     lake: &Lake,
     limits: Limits,
     source: Source,
@@ -70,14 +71,14 @@ pub(crate) async fn enter(
         let body = IndexSegment::encode(segments).map_err(Error::corrupt(lake.at(layout::index_segments(source))))?;
         entries.push((layout::index_segment(source, &content_name(&body)), body));
     }
-    // Lost: it is there already.
+    // A conflict: the entry exists.
     let puts = entries.into_iter().map(async |(key, body)| lake.store.put(&lake.at(key), body, &Version::Absent).await);
     store::try_join_bounded(puts).await?;
     Ok(())
 }
 
 impl<R: Rule> ReadingFiles<R> {
-    /// The files that have, or once had, readings of any of `keys`, and what had to be read for that without being compacted.
+    /// Finds the files that have, or once had, readings of any of `keys`. Also returns the segments that it had to read.
     pub async fn files_with(&self, keys: &BTreeSet<KeyHash>) -> Result<(BTreeSet<FileName>, PendingCompaction), Error> {
         let (lake, bucket) = (self.lake(), self.lake().bucket());
         let all = match keys.len() > self.limits.keys_max {
@@ -106,8 +107,8 @@ impl<R: Rule> ReadingFiles<R> {
         Ok((files, pending))
     }
 
-    /// As [`Self::files_with`], with what may change of that among the `inputs`.
-    pub async fn files_with_among(
+    /// As [`Self::files_with`], with the lists of the index among the `inputs`.
+    pub async fn files_with_as_input(
         &self,
         keys: &BTreeSet<KeyHash>,
         inputs: &Inputs<'_>,
@@ -117,20 +118,20 @@ impl<R: Rule> ReadingFiles<R> {
         let entries = listings.iter().flat_map(|listing| listing.objects.keys());
         let entries = entries.filter_map(|entry| layout::parse_index_entry(Self::SOURCE, entry));
         let mut files: BTreeSet<FileName> = entries.map(|(_, file)| file).collect();
-        // The list is what is checked again: entries never change, and what is compacted of them is never wrong.
+        // The engine checks the list. Segments never change, and a compacted segment contains whole segments.
         let segments = inputs.list(&layout::index_segments(Self::SOURCE)).await?;
         files.extend(self.in_segments(keys, segments.objects.keys()).await?.0);
         Ok(files)
     }
 
-    /// The files that have any of `keys` by these segments entries, and those of the entries that are not compacted.
+    /// Finds the files that have any of `keys` in these segments. Also returns the segments that are not compacted.
     async fn in_segments(
         &self,
         keys: &BTreeSet<KeyHash>,
-        entries: impl ExactSizeIterator<Item = &String>,
+        segments: impl ExactSizeIterator<Item = &String>,
     ) -> Result<(BTreeSet<FileName>, PendingCompaction), Error> {
         let names =
-            entries.filter_map(|key| key.strip_prefix(&layout::index_segments(Self::SOURCE)).map(str::to_owned));
+            segments.filter_map(|key| key.strip_prefix(&layout::index_segments(Self::SOURCE)).map(str::to_owned));
         let mut pending: Vec<String> = names.collect();
         let mut files = BTreeSet::new();
         if pending.len() > self.limits.pending_max {
@@ -139,79 +140,83 @@ impl<R: Rule> ReadingFiles<R> {
                 parts.entry(key.index_part()).or_default().insert(*key);
             }
             let names = Arc::new(std::mem::take(&mut pending));
-            // All parts together may be more than fits into memory, too.
-            let searched = parts.into_iter().map(|(part, keys)| {
-                let (files, names) = (self.clone(), names.clone());
+            // A task for each part, since all compacted segments may not fit into memory together.
+            let searches = parts.into_iter().map(|(part, keys)| {
+                let (index, names) = (self.clone(), names.clone());
                 async move {
-                    let (_, compacted) = files.compacted_segment(part).await?;
-                    let found: Vec<FileName> = compacted.files_with(&keys).into_iter().cloned().collect();
+                    let (_, compacted) = index.compacted_segment(part).await?;
+                    let files: Vec<FileName> = compacted.files_with(&keys).into_iter().cloned().collect();
                     #[cfg(feature = "broken")]
                     if engine::broken::is(engine::broken::Broken::ReadsOnlyCompacted) {
-                        return Ok((found, Vec::new()));
+                        return Ok((files, Vec::new()));
                     }
                     let others = names.iter().filter(|name| !compacted.has(name)).cloned();
-                    Ok::<_, Error>((found, others.collect::<Vec<String>>()))
+                    Ok::<_, Error>((files, others.collect::<Vec<String>>()))
                 }
             });
             let mut others = BTreeSet::new();
-            for searched in store::join_bounded(searched).await {
-                let (found, not_merged) = searched?;
-                files.extend(found);
-                others.extend(not_merged);
+            for search in store::join_bounded(searches).await {
+                let (of_part, not_compacted) = search?;
+                files.extend(of_part);
+                others.extend(not_compacted);
             }
             pending.extend(others);
         }
-        // All entries together may be more than fits into memory.
-        let read = pending.iter().map(async |name| {
-            let entry = self.index_segment(name).await?;
-            Ok::<_, Error>(entry.iter().flat_map(|entry| entry.files_with(keys)).cloned().collect::<Vec<FileName>>())
+        // Each segment is searched as soon as it is read, since all of them may not fit into memory together.
+        let searches = pending.iter().map(async |name| {
+            let segment = self.index_segment(name).await?;
+            Ok::<_, Error>(
+                segment.iter().flat_map(|segment| segment.files_with(keys)).cloned().collect::<Vec<FileName>>(),
+            )
         });
-        files.extend(store::try_join_bounded(read).await?.into_iter().flatten());
+        files.extend(store::try_join_bounded(searches).await?.into_iter().flatten());
         Ok((files, PendingCompaction(pending)))
     }
 
-    /// Merges entries, if they are so many that it is worth it; perhaps not all at once. Nothing but the cost of the next
-    /// search depends on it, so it comes last.
+    /// Compacts segments if they are many; perhaps not all of them. Only the cost of the next search depends on this, so it
+    /// comes last.
     ///
-    /// If another function changes a part meanwhile, that part is left as it is.
-    pub async fn compact(&self, PendingCompaction(entries): PendingCompaction) -> Result<(), Error> {
-        if entries.len() <= self.limits.pending_max {
+    /// Each compacted segment is put once. On a conflict, another function has compacted it, and the rest waits for the next
+    /// search.
+    pub async fn compact(&self, PendingCompaction(segments): PendingCompaction) -> Result<(), Error> {
+        if segments.len() <= self.limits.pending_max {
             return Ok(());
         }
-        let (mut round, mut bytes) = (Vec::new(), 0);
-        for names in entries.chunks(READ_AT_ONCE) {
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        for names in segments.chunks(SEGMENTS_AT_ONCE) {
             let read = names.iter().map(async |name| Ok::<_, Error>((name.clone(), self.index_segment(name).await?)));
-            for (name, entry) in store::try_join_bounded(read).await? {
-                let Some(entry) = entry else { continue };
-                bytes += entry.size();
-                round.push((name, entry));
+            for (name, segment) in store::try_join_bounded(read).await? {
+                let Some(segment) = segment else { continue };
+                bytes += segment.size();
+                batch.push((name, segment));
             }
-            // What is left is compacted after the next search.
-            if bytes > ROUND_BYTES {
+            // The rest waits for the next search.
+            if bytes > COMPACTION_BYTES {
                 break;
             }
         }
-        self.compact_all(round).await
+        self.compact_batch(batch).await
     }
 
-    async fn compact_all(&self, entries: Vec<(String, Arc<IndexSegment>)>) -> Result<(), Error> {
-        let entries = Arc::new(entries);
+    async fn compact_batch(&self, segments: Vec<(String, Arc<IndexSegment>)>) -> Result<(), Error> {
+        let segments = Arc::new(segments);
         let parts = IndexPart::all().map(|part| {
-            let (files, entries) = (self.clone(), entries.clone());
+            let (index, segments) = (self.clone(), segments.clone());
             async move {
-                let (version, compacted) = files.compacted_segment(part).await?;
-                let entries: Vec<_> = entries.iter().map(|(name, entry)| (name.as_str(), entry.as_ref())).collect();
-                let Some(compacted) = compacted.with(part, &entries) else { return Ok(()) };
-                let at = files.lake().at(layout::compacted_segment(Self::SOURCE, part));
+                let (version, compacted) = index.compacted_segment(part).await?;
+                let segments: Vec<_> =
+                    segments.iter().map(|(name, segment)| (name.as_str(), segment.as_ref())).collect();
+                let Some(compacted) = compacted.with(part, &segments) else { return Ok(()) };
+                let at = index.lake().at(layout::compacted_segment(Self::SOURCE, part));
                 let body = compacted.encode().map_err(Error::corrupt(at.clone()))?;
-                files.lake().store.put(&at, body, &version).await?;
+                index.lake().store.put(&at, body, &version).await?;
                 Ok::<(), Error>(())
             }
         });
         store::join_bounded(parts).await.into_iter().collect()
     }
 
-    /// What is compacted of one part of the keys. If that cannot be read, it is as if nothing were: the entries are all there.
+    /// Reads the compacted segment of one range of hashes. A damaged one counts as absent: all segments are still there.
     async fn compacted_segment(&self, part: IndexPart) -> Result<(Version, Arc<CompactedSegment>), Error> {
         let at = self.lake().at(layout::compacted_segment(Self::SOURCE, part));
         match self.compacted.read(&self.lake().store, &at, CompactedSegment::decode).await {
@@ -219,19 +224,19 @@ impl<R: Rule> ReadingFiles<R> {
             Ok(None) => Ok((Version::Absent, Arc::default())),
             Err(error @ Error::Corrupt { .. }) => {
                 let error = store::with_causes(&error);
-                tracing::warn!(error, "what is compacted of the index cannot be read, and will be compacted again");
+                tracing::warn!(error, "cannot read a compacted segment; compacting its segments again");
                 Ok((self.lake().store.version(&at).await?, Arc::default()))
             }
             Err(error) => Err(error),
         }
     }
 
-    /// A segments entry, which is never changed.
+    /// Reads an index segment, which never changes.
     async fn index_segment(&self, name: &str) -> Result<Option<Arc<IndexSegment>>, Error> {
         let at = self.lake().at(layout::index_segment(Self::SOURCE, name));
-        if let Some((_, entry)) = self.segments.get(&at) {
-            return Ok(Some(entry));
+        if let Some((_, segment)) = self.segments.get(&at) {
+            return Ok(Some(segment));
         }
-        Ok(self.segments.read(&self.lake().store, &at, IndexSegment::decode).await?.map(|(_, entry)| entry))
+        Ok(self.segments.read(&self.lake().store, &at, IndexSegment::decode).await?.map(|(_, segment)| segment))
     }
 }

@@ -1,18 +1,19 @@
 //! What `accelerometer_trusted` and `step_trainer_trusted` share: the life of a landing file of readings.
 //!
-//! A file is *landed*: read, announced, derived. When the trust in a key changes, the change is *reprocessed*: the files
-//! that have the key are found in the index and derived again. A [`Rule`] says whose readings are let through.
+//! A landing file is *ingested*: read, indexed, given a manifest, and its outputs are committed. When the consent of a
+//! customer changes, the customer's files are *reprocessed*: the index finds them, and their outputs are computed again. A
+//! [`Rule`] decides which readings are admitted.
 //!
 //! | module | what it does |
 //! |---|---|
 //! | [`content`] | reads a landing file, in bounded memory |
-//! | [`announce`] | says what the file may touch, before anything is touched |
+//! | [`manifest`] | writes down what a file may touch, before consent is read |
 //! | [`index`] | finds the files that have a key |
-//! | [`mod@derive`] | the file's outputs, its quarantine and its receipt, as one derivation |
-//! | [`propagate`] | carries changes of trust to the files they concern |
+//! | [`materialize`] | computes the outputs of a file, its quarantine and its receipt |
+//! | [`reprocess`] | processes changes of consent |
 //!
-//! "Announce, then read": either a change of trust finds the manifest, or the function that announced sees the
-//! change.
+//! The manifest is written before consent is read. So either a change of consent finds the manifest, or the function that
+//! wrote the manifest reads the changed consent.
 
 pub mod content;
 pub mod index;
@@ -25,7 +26,7 @@ use content::{Basis, ReadingFile};
 #[cfg(feature = "broken")]
 use engine::broken::{self, Broken};
 use engine::log::{self, Timer};
-use engine::{ATTEMPTS_MAX, CACHE_BYTES_MAX, Cache, Error, Start, commit, commit_first};
+use engine::{ATTEMPTS_MAX, CACHE_BYTES_MAX, Cache, Cause, Error, Start, commit, commit_first};
 use formats::Corrupt;
 use formats::compacted_segment::CompactedSegment;
 use formats::customer_shard::{Owner, Versions};
@@ -43,62 +44,63 @@ use model::table::Table;
 use runtime::function::{Failures, Input};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use store::Failure;
 #[cfg(feature = "broken")]
 use store::Version;
 use store::lake::Lake;
 
-/// Whose readings are let through.
+/// Decides which readings are admitted, by the customers.
 pub trait Rule: Send + Sync + 'static {
-    /// The readings.
+    /// The kind of readings.
     type Reading: Reading;
-    /// A shard of the customers who are trusted.
+    /// What is decoded of a shard of the customers.
     type Shard: Send + Sync + 'static;
-    /// The table of those customers.
+    /// The table of the customers.
     const CUSTOMERS: Table;
-    /// Why a reading is excluded that belongs to none of them.
+    /// The reason to exclude a reading that belongs to none of them.
     const EXCLUDED: &'static str;
 
-    /// If a shard is decoded from the start of its object: how much that is.
+    /// How much of a shard's object is read, if only its start is decoded.
     const START: Option<Start>;
 
-    /// Reads a shard's object.
+    /// Decodes a shard.
     fn decode(bytes: Bytes) -> Result<Self::Shard, Corrupt>;
 
-    /// The version of a shard.
+    /// Returns the version of a shard.
     fn version(shard: &Self::Shard) -> u64;
 
-    /// Which keys of a shard changed when.
+    /// Returns, for each key of a shard, the version in which its consent last changed.
     fn versions(shard: &Self::Shard) -> Result<&Versions, Corrupt>;
 
-    /// The shards that can tell whose readings those of `keys` are.
+    /// Returns the shards that may have the customers of `keys`.
     fn shards_of(keys: &mut dyn Iterator<Item = KeyHash>, count: ShardCount) -> BTreeSet<Shard>;
 
-    /// The customer whose readings those of `key` are, if it is one to trust.
+    /// Returns the customer who owns the readings of `key`, if an eligible customer does.
     ///
     /// # Errors
-    /// If a shard is damaged: which one.
+    /// The damaged shard.
     fn owner<'a>(customers: &'a Customers<Self::Shard>, key: &'a Key) -> Result<Option<Owner<'a>>, (Shard, Corrupt)>;
 }
 
-/// The shards of customers that were read for one derivation.
+/// The shards of customers that decide on the readings of a file.
 pub struct Customers<S> {
     count: ShardCount,
     shards: BTreeMap<Shard, Arc<S>>,
 }
 
 impl<S> Customers<S> {
-    /// The shard of a customer.
+    /// Returns the shard of a customer.
     pub fn shard_of(&self, key: KeyHash) -> Option<&S> {
         self.shards.get(&key.shard(self.count)).map(AsRef::as_ref)
     }
 
-    /// All shards that were read.
+    /// Returns all shards.
     pub fn shards(&self) -> impl Iterator<Item = (Shard, &S)> {
         self.shards.iter().map(|(shard, customers)| (*shard, customers.as_ref()))
     }
 }
 
-/// The landing files of one kind of readings. A clone shares what is kept in memory.
+/// The landing files of one kind of readings. Clones share the caches.
 pub struct ReadingFiles<R: Rule> {
     lake: Lake,
     limits: Limits,
@@ -115,61 +117,62 @@ impl<R: Rule> Clone for ReadingFiles<R> {
     }
 }
 
-/// Files of a batch are derived together up to this many,
+/// So many files of a batch are materialized together,
 const FILES_MAX: usize = 16;
-/// and up to this many readings, so that they fit into memory.
+/// up to so many readings, so that they fit into memory.
 const ROWS_MAX: usize = 200_000;
-/// So many of them are announced at once, each with an entry in the index for each of its keys if it has few.
-const ANNOUNCED_AT_ONCE: usize = 4;
+/// How many manifests are written at once. Each may need an index entry for each key of its file.
+const MANIFESTS_AT_ONCE: usize = 4;
 
-/// What is at a landing file's location.
-struct FileAtLocation<R: Rule> {
+/// What is at the location of a landing file.
+struct FileSnapshot<R: Rule> {
     location: ObjectLocation,
     file: FileName,
-    /// None if it is gone.
-    landed: Option<ReadingFile<R::Reading>>,
+    /// None if the file is deleted.
+    content: Option<ReadingFile<R::Reading>>,
     timer: Timer,
 }
 
-/// A landing file as it was found: what is at its location, and what is announced of it.
-struct Found<R: Rule> {
+/// A landing file whose outputs are to be computed.
+struct WorkItem<R: Rule> {
     location: ObjectLocation,
     file: FileName,
     basis: Basis<R::Reading>,
-    announced: CurrentManifest,
-    reprocessed: bool,
+    current: CurrentManifest,
+    cause: Cause,
     timer: Timer,
 }
 
-impl<R: Rule> FileAtLocation<R> {
+impl<R: Rule> FileSnapshot<R> {
     fn rows(&self) -> usize {
-        self.landed.as_ref().map_or(0, |landed| landed.readings.rows().len())
+        self.content.as_ref().map_or(0, |content| content.readings.rows().len())
     }
 
-    fn found(self, announced: CurrentManifest, reprocessed: bool) -> Found<R> {
-        let Self { location, file, landed, timer } = self;
-        let basis = match landed {
-            Some(landed) if landed.etag == announced.manifest.etag => Basis::Current(landed),
+    fn into_work_item(self, current: CurrentManifest, cause: Cause) -> WorkItem<R> {
+        let Self { location, file, content, timer } = self;
+        let basis = match content {
+            Some(content) if content.etag == current.manifest.etag => Basis::Current(content),
             Some(_) => Basis::Superseded,
-            None => Basis::Gone,
+            None => Basis::Deleted,
         };
-        Found { location, file, basis, announced, reprocessed, timer }
+        WorkItem { location, file, basis, current, cause, timer }
     }
 }
 
-impl<R: Rule> Found<R> {
-    /// Whether nobody can have written an output of the file before it was announced.
+impl<R: Rule> WorkItem<R> {
+    /// Whether no output of the file can exist.
     fn is_first(&self) -> bool {
-        self.announced.is_first && matches!(self.basis, Basis::Current(_))
+        self.current.is_first && matches!(self.basis, Basis::Current(_))
     }
 }
 
+/// The manifest that a file has after its outputs are committed; none if the file has none.
 type Outcome = (ObjectLocation, Result<Option<CurrentManifest>, Error>);
 
 impl<R: Rule> ReadingFiles<R> {
     const SOURCE: Source = R::Reading::SOURCE;
 
-    /// The landing files of `lake`, found by an index with these limits.
+    /// The landing files of `lake`, with these limits of the key index.
     pub fn new(lake: Lake, limits: Limits) -> Self {
         let shards = match R::START {
             Some(start) => Cache::of_starts(CACHE_BYTES_MAX, start),
@@ -184,11 +187,11 @@ impl<R: Rule> ReadingFiles<R> {
         &self.lake
     }
 
-    /// Handles a batch: carries on the changes of the shards that it names, and lands its files, telling `landed` what
-    /// is announced of each.
+    /// Handles a batch: processes the changes of its shards, and then ingests its files. Calls `record` with the manifest of
+    /// each file.
     ///
-    /// In this order: what lands after the changes were carried on is derived from them, and once.
-    pub async fn handle(&self, inputs: BTreeSet<Input>, mut landed: impl FnMut(FileName, CurrentManifest)) -> Failures {
+    /// The changes come first, so that each file is materialized once, with the changed consents.
+    pub async fn handle(&self, inputs: BTreeSet<Input>, mut record: impl FnMut(FileName, CurrentManifest)) -> Failures {
         let mut failures = Failures::new();
         let mut shards = BTreeSet::new();
         let (mut shard_locations, mut files) = (Vec::new(), Vec::new());
@@ -203,188 +206,182 @@ impl<R: Rule> ReadingFiles<R> {
             }
         }
         let pending = self.reprocess(&shards).await.unwrap_or_else(|error| {
-            let error = Arc::new(error);
-            failures.extend(shard_locations.into_iter().map(|location| (location, error.clone().into())));
+            let error: Arc<dyn Failure> = Arc::new(error);
+            failures.extend(shard_locations.into_iter().map(|location| (location, error.clone())));
             PendingCompaction::default()
         });
-        for (location, outcome) in self.bring_up_to_date(files, false).await {
+        for (location, outcome) in self.process(files, Cause::Ingested).await {
             match outcome {
-                Ok(announced) => announced.into_iter().for_each(|announced| landed(FileName::of(&location), announced)),
-                Err(error) => drop(failures.insert(location, error.into())),
+                Ok(current) => current.into_iter().for_each(|current| record(FileName::of(&location), current)),
+                Err(error) => drop(failures.insert(location, Arc::new(error))),
             }
         }
         if let Err(error) = self.compact(pending).await {
             let error = store::with_causes(&error);
-            tracing::warn!(error, "merging entries of the index failed; the next search reads them again");
+            tracing::warn!(error, "cannot compact the key index; the next search reads the same segments again");
         }
         failures
     }
 
-    /// Brings everything that follows from the files at `locations` up to date, and registers their partitions. What is now
-    /// announced of each; none of a file that is not there.
+    /// Commits the outputs of the files at `locations`, and registers their partitions.
     ///
-    /// If this is a propagation, outputs that were derived from older versions of the shards get a new version even if
-    /// their rows stay the same.
-    async fn bring_up_to_date(&self, locations: Vec<ObjectLocation>, reprocessed: bool) -> Vec<Outcome> {
-        // Few files are worth a task each, many are not.
+    /// With [`Cause::ConsentChanged`], outputs of older versions of the shards get a new version even if their rows are
+    /// equal: a fence.
+    async fn process(&self, locations: Vec<ObjectLocation>, cause: Cause) -> Vec<Outcome> {
+        // A few files have a task each; many files share tasks.
         let files_max = locations.len().div_ceil(store::TASKS_MAX).clamp(1, FILES_MAX);
         let groups = locations.chunks(files_max).map(|group| {
             let (files, group) = (self.clone(), group.to_vec());
-            async move { files.group(group, reprocessed).await }
+            async move { files.process_group(group, cause).await }
         });
         store::join_bounded(groups).await.into_iter().flatten().collect()
     }
 
-    async fn group(&self, locations: Vec<ObjectLocation>, reprocessed: bool) -> Vec<Outcome> {
+    async fn process_group(&self, locations: Vec<ObjectLocation>, cause: Cause) -> Vec<Outcome> {
         let (mut outcomes, mut files) = (Vec::new(), Vec::new());
         for location in locations {
-            match self.look(&location).await {
+            match self.read(&location).await {
                 Ok(file) => files.push(file),
                 Err(error) => outcomes.push((location, Err(error))),
             }
-            if files.iter().map(FileAtLocation::rows).sum::<usize>() > ROWS_MAX {
-                self.write_manifests_and_materialize(std::mem::take(&mut files), reprocessed, &mut outcomes).await;
+            if files.iter().map(FileSnapshot::rows).sum::<usize>() > ROWS_MAX {
+                self.process_files(std::mem::take(&mut files), cause, &mut outcomes).await;
             }
         }
-        self.write_manifests_and_materialize(files, reprocessed, &mut outcomes).await;
+        self.process_files(files, cause, &mut outcomes).await;
         outcomes
     }
 
-    async fn write_manifests_and_materialize(
-        &self,
-        files: Vec<FileAtLocation<R>>,
-        reprocessed: bool,
-        outcomes: &mut Vec<Outcome>,
-    ) {
-        let announced = self.announce(&files, reprocessed).await;
-        let (mut first, mut known): (Vec<Found<R>>, Vec<Found<R>>) = (Vec::new(), Vec::new());
-        for (file, announced) in files.into_iter().zip(announced) {
-            match announced {
-                Ok(Some(announced)) => {
-                    let found = file.found(announced, reprocessed);
-                    let list = if found.is_first() { &mut first } else { &mut known };
-                    list.push(found);
+    async fn process_files(&self, files: Vec<FileSnapshot<R>>, cause: Cause, outcomes: &mut Vec<Outcome>) {
+        let manifests = self.current_manifests(&files, cause).await;
+        let (mut first, mut others): (Vec<WorkItem<R>>, Vec<WorkItem<R>>) = (Vec::new(), Vec::new());
+        for (file, current) in files.into_iter().zip(manifests) {
+            match current {
+                Ok(Some(current)) => {
+                    let item = file.into_work_item(current, cause);
+                    let list = if item.is_first() { &mut first } else { &mut others };
+                    list.push(item);
                 }
                 Ok(None) => outcomes.push((file.location, Ok(None))),
                 Err(error) => outcomes.push((file.location, Err(error))),
             }
         }
-        self.together(first, reprocessed, outcomes).await;
-        self.together(known, reprocessed, outcomes).await;
+        self.process_items(first, cause, outcomes).await;
+        self.process_items(others, cause, outcomes).await;
     }
 
-    /// Derives files together; if that fails, each by itself, so that one bad file does not hold up the others.
-    async fn together(&self, found: Vec<Found<R>>, reprocessed: bool, outcomes: &mut Vec<Outcome>) {
-        let error = match self.materialize(&found).await {
+    /// Materializes files together. If that fails, it processes each alone, so that one bad file does not stop the others.
+    async fn process_items(&self, items: Vec<WorkItem<R>>, cause: Cause, outcomes: &mut Vec<Outcome>) {
+        let error = match self.materialize(&items).await {
             Ok(()) => {
-                outcomes.extend(found.into_iter().map(|found| (found.location, Ok(Some(found.announced)))));
+                outcomes.extend(items.into_iter().map(|item| (item.location, Ok(Some(item.current)))));
                 return;
             }
             Err(error) => error,
         };
         let outdated = matches!(error, Error::Outdated);
-        if let ([_], false) = (found.as_slice(), outdated) {
-            outcomes.extend(found.into_iter().map(|found| found.location).zip([Err(error)]));
+        if let ([_], false) = (items.as_slice(), outdated) {
+            outcomes.extend(items.into_iter().map(|item| item.location).zip([Err(error)]));
             return;
         }
         if !outdated {
-            let (files, error) = (found.len(), store::with_causes(&error));
-            tracing::warn!(files, error, "deriving files together failed; now one by one");
+            let (files, error) = (items.len(), store::with_causes(&error));
+            tracing::warn!(files, error, "cannot materialize files together; trying each alone");
         }
-        // Their content is not kept while each is looked at again.
-        let locations: Vec<ObjectLocation> = found.into_iter().map(|found| found.location).collect();
+        // This drops the contents of the files before each is read again.
+        let locations: Vec<ObjectLocation> = items.into_iter().map(|item| item.location).collect();
         for location in locations {
-            let outcome = self.alone(&location, reprocessed).await;
+            let outcome = self.process_file(&location, cause).await;
             outcomes.push((location, outcome));
         }
     }
 
-    async fn alone(&self, location: &ObjectLocation, reprocessed: bool) -> Result<Option<CurrentManifest>, Error> {
+    async fn process_file(&self, location: &ObjectLocation, cause: Cause) -> Result<Option<CurrentManifest>, Error> {
         for _ in 0..ATTEMPTS_MAX {
-            let file = self.look(location).await?;
-            let announced = self.announced(&file, reprocessed, false).await?;
-            let Some(found) = announced.map(|announced| file.found(announced, reprocessed)) else { return Ok(None) };
-            match self.materialize(std::slice::from_ref(&found)).await {
+            let file = self.read(location).await?;
+            let current = self.current_manifest(&file, cause, false).await?;
+            let Some(item) = current.map(|current| file.into_work_item(current, cause)) else { return Ok(None) };
+            match self.materialize(std::slice::from_ref(&item)).await {
                 Err(Error::Outdated) => {}
                 Err(error) => return Err(error),
-                Ok(()) => return Ok(Some(found.announced)),
+                Ok(()) => return Ok(Some(item.current)),
             }
         }
         Err(Error::Contended { location: location.clone() })
     }
 
-    /// Reads what is at a file's location.
-    async fn look(&self, location: &ObjectLocation) -> Result<FileAtLocation<R>, Error> {
+    /// Reads the file at `location`.
+    async fn read(&self, location: &ObjectLocation) -> Result<FileSnapshot<R>, Error> {
         let timer = Timer::start();
-        let landed = content::read::<R::Reading>(&self.lake.store, location).await?;
-        Ok(FileAtLocation { location: location.clone(), file: FileName::of(location), landed, timer })
+        let content = content::read::<R::Reading>(&self.lake.store, location).await?;
+        Ok(FileSnapshot { location: location.clone(), file: FileName::of(location), content, timer })
     }
 
-    /// Announces files, if it is their own events that ask. What is now announced of each; none of a file that is not there.
-    async fn announce(
+    /// Returns the manifest of each file, and writes it first if the cause is the file's own event.
+    async fn current_manifests(
         &self,
-        files: &[FileAtLocation<R>],
-        reprocessed: bool,
+        files: &[FileSnapshot<R>],
+        cause: Cause,
     ) -> Vec<Result<Option<CurrentManifest>, Error>> {
-        let landed = files.iter().filter_map(|file| Some((&file.file, file.landed.as_ref()?)));
-        let landed: Vec<_> = landed.filter(|_| !reprocessed).collect();
-        let entered = manifest::enter_together(&self.lake, self.limits, &landed).await.unwrap_or_else(|error| {
-            let (files, error) = (landed.len(), store::with_causes(&error));
-            tracing::warn!(files, error, "entering files together failed; now one by one");
+        let contents = files.iter().filter_map(|file| Some((&file.file, file.content.as_ref()?)));
+        let contents: Vec<_> = contents.filter(|_| cause == Cause::Ingested).collect();
+        let indexed = manifest::index_together(&self.lake, self.limits, &contents).await.unwrap_or_else(|error| {
+            let (files, error) = (contents.len(), store::with_causes(&error));
+            tracing::warn!(files, error, "cannot index files together; trying each alone");
             false
         });
-        let announced = files.iter().map(|file| self.announced(file, reprocessed, entered)).collect::<Vec<_>>();
-        futures::stream::iter(announced).buffered(ANNOUNCED_AT_ONCE).collect().await
+        let manifests = files.iter().map(|file| self.current_manifest(file, cause, indexed)).collect::<Vec<_>>();
+        futures::stream::iter(manifests).buffered(MANIFESTS_AT_ONCE).collect().await
     }
 
-    async fn announced(
+    async fn current_manifest(
         &self,
-        file: &FileAtLocation<R>,
-        reprocessed: bool,
-        entered: bool,
+        file: &FileSnapshot<R>,
+        cause: Cause,
+        indexed: bool,
     ) -> Result<Option<CurrentManifest>, Error> {
-        let FileAtLocation { location, file, landed, .. } = file;
-        match landed {
+        let FileSnapshot { location, file, content, .. } = file;
+        match (cause, content) {
             #[cfg(feature = "broken")]
-            Some(landed) if broken::is(Broken::ManifestLate) && !reprocessed => {
-                let manifest = FileManifest::of(None, location, &landed.etag, &landed.readings);
+            (Cause::Ingested, Some(content)) if broken::is(Broken::ManifestLate) => {
+                let manifest = FileManifest::of(None, location, &content.etag, &content.readings);
                 Ok(Some(CurrentManifest { manifest, version: Version::Absent, is_first: false }))
             }
-            // Only a file's own event announces it. A propagation that was killed behind an manifest of a version
-            // that is replaced meanwhile would leave it wrong, and nobody would come back to it.
-            Some(landed) if !reprocessed => {
-                manifest::write(&self.lake, self.limits, location, file, landed, entered).await.map(Some)
+            // Only a file's own event writes its manifest. Reprocessing could be killed after it wrote a manifest of a
+            // version that is then replaced. The manifest would stay wrong, because no event would follow.
+            (Cause::Ingested, Some(content)) => {
+                manifest::write(&self.lake, self.limits, location, file, content, indexed).await.map(Some)
             }
-            // A file that is gone is derived from what is left of it: its own event may have been cut short.
-            Some(_) | None => {
+            // A deleted file is materialized from its stored outputs: a killed function may have left it unfinished.
+            (Cause::ConsentChanged, Some(_)) | (_, None) => {
                 let key = layout::manifest(Self::SOURCE, file);
                 let (version, manifest) = manifest::read(&self.lake, &key).await?;
                 if manifest.is_none() {
-                    tracing::info!(object = %location, "landing file is gone: nothing to do");
+                    tracing::info!(object = %location, "landing file is deleted and has no manifest: nothing to do");
                 }
                 Ok(manifest.map(|manifest| CurrentManifest { manifest, version, is_first: false }))
             }
         }
     }
 
-    /// Derives everything that follows from files that were found, and registers their partitions.
-    async fn materialize(&self, found: &[Found<R>]) -> Result<(), Error> {
-        if found.is_empty() {
+    /// Commits the outputs of files, and registers their partitions.
+    async fn materialize(&self, items: &[WorkItem<R>]) -> Result<(), Error> {
+        if items.is_empty() {
             return Ok(());
         }
-        let mut derivation = FilesMaterialization { files: self, found, first: found.iter().all(Found::is_first) };
-        let committed = if derivation.first { commit_first(&self.lake, &derivation).await? } else { None };
+        let mut outputs = FilesMaterialization { files: self, items, first: items.iter().all(WorkItem::is_first) };
+        let committed = if outputs.first { commit_first(&self.lake, &outputs).await? } else { None };
         let committed = match committed {
             Some(committed) => committed,
             None => {
-                derivation.first = false;
-                commit(&self.lake, &derivation).await?
+                outputs.first = false;
+                commit(&self.lake, &outputs).await?
             }
         };
         #[cfg(feature = "broken")]
-        for found in found.iter().filter(|found| broken::is(Broken::ManifestLate) && !found.reprocessed) {
-            if let Basis::Current(landed) = &found.basis {
-                manifest::write(&self.lake, self.limits, &found.location, &found.file, landed, false).await?;
+        for item in items.iter().filter(|item| broken::is(Broken::ManifestLate) && item.cause == Cause::Ingested) {
+            if let Basis::Current(content) = &item.basis {
+                manifest::write(&self.lake, self.limits, &item.location, &item.file, content, false).await?;
             }
         }
         #[cfg(feature = "broken")]
@@ -393,10 +390,10 @@ impl<R: Rule> ReadingFiles<R> {
         }
         let partitions = committed.report.iter().flat_map(|report| report.partitions.iter().copied()).collect();
         self.lake.catalog.register(R::Reading::TRUSTED, &partitions).await?;
-        for (found, FileReport { receipt, writes, .. }) in found.iter().zip(committed.report) {
+        for (item, FileReport { receipt, writes, .. }) in items.iter().zip(committed.report) {
             let Some(receipt) = receipt else { continue };
-            log::landing_file(&found.location, &receipt, found.reprocessed, writes, &found.timer);
-            if let (false, Basis::Current(_)) = (found.reprocessed, &found.basis) {
+            log::landing_file(&item.location, &receipt, item.cause, writes, &item.timer);
+            if let (Cause::Ingested, Basis::Current(_)) = (item.cause, &item.basis) {
                 log::count_ingested(&self.lake.counters, &receipt);
             }
         }

@@ -1,99 +1,101 @@
-//! Says what a file may touch, before anything is touched.
+//! Writes the manifest of a landing file, before anything is read that decides on its rows.
 
 use crate::content::ReadingFile;
 use crate::index::{self, Limits};
-use engine::{ATTEMPTS_MAX, Error};
+use engine::Error;
 use formats::manifest::FileManifest;
 use formats::reading::Reading;
 use model::hash::KeyHash;
 use model::layout::{self, FileName, ObjectLocation};
 use std::collections::HashSet;
 use store::lake::Lake;
-use store::{Put, Read, Version};
+use store::{Change, Snapshot, Version, compare_and_swap};
 
-/// What is announced of a file.
+/// The stored manifest of a landing file.
 #[derive(Clone, Debug)]
 pub struct CurrentManifest {
-    /// What it may touch.
+    /// The manifest.
     pub manifest: FileManifest,
     /// The version of the manifest's object.
     pub version: Version,
-    /// Whether it is the file's first: then nobody can have written an output of the file before.
+    /// Whether this call wrote the first manifest of the file. Then no output of the file can exist.
     pub is_first: bool,
 }
 
-/// Announces this version of the file, unless it is announced already. What is announced of the file now.
+/// Writes a manifest of this version of the file, unless the stored one names it. Returns the stored manifest.
 ///
-/// The index entries come first, unless the file's keys are `entered` already: they only say "look at this file's
-/// manifest", so one too many does no harm, while a key that is announced without one would not be found.
+/// Index entries come first, unless the file's keys are `indexed`. An entry only says "look at the manifest of this file",
+/// so a superfluous one does no harm. Without an entry, a change of consent would not find the file.
 pub async fn write<R: Reading>(
     lake: &Lake,
     limits: Limits,
     location: &ObjectLocation,
     file: &FileName,
-    landed: &ReadingFile<R>,
-    mut entered: bool,
+    content: &ReadingFile<R>,
+    indexed: bool,
 ) -> Result<CurrentManifest, Error> {
-    let key = layout::manifest(R::SOURCE, file);
-    // Most files are new. If this one is not, the put tells. Only a segments entry is worth a look: perhaps the file is in one
-    // together with others, and one of its own would be new.
-    let (mut version, mut before) = match entered || !needs_segment(limits, landed) {
-        true => (Version::Absent, None),
-        false => read(lake, &key).await?,
+    let at = lake.at(layout::manifest(R::SOURCE, file));
+    let decode = |snapshot: &Snapshot| decode(&at, snapshot);
+    let names_version = |manifest: &FileManifest| manifest.etag == content.etag;
+    // Most files are new, and otherwise the put detects it. A read is worth it only before a new segment: the file may
+    // have a segment together with other files.
+    let first = match indexed || !needs_segment(limits, content) {
+        true => Snapshot::ABSENT,
+        false => Snapshot::read(&lake.store, &at).await?,
     };
-    for _ in 0..ATTEMPTS_MAX {
-        if let Some(before) = before.as_ref().filter(|before| before.etag == landed.etag) {
-            return Ok(CurrentManifest { manifest: before.clone(), version, is_first: false });
-        }
-        if !entered {
-            let known: HashSet<KeyHash> = before.iter().flat_map(FileManifest::hashes).collect();
-            let new = hashes(landed).filter(|key| !known.contains(key)).collect();
-            index::enter(lake, limits, R::SOURCE, [(file, new)]).await?;
-            entered = true;
-        }
-        let manifest = FileManifest::of(before.as_ref(), location, &landed.etag, &landed.readings);
-        let at = lake.at(key.as_str());
-        let body = manifest.encode().map_err(Error::corrupt(at.clone()))?;
-        if let Put::Done(version) = lake.store.put(&at, body, &version).await? {
-            return Ok(CurrentManifest { manifest, version, is_first: before.is_none() });
-        }
-        (version, before) = read(lake, &key).await?;
+    let stored = decode(&first)?;
+    if !indexed && !stored.as_ref().is_some_and(names_version) {
+        let known: HashSet<KeyHash> = stored.iter().flat_map(FileManifest::hashes).collect();
+        let new = hashes(content).filter(|key| !known.contains(key)).collect();
+        index::add(lake, limits, R::SOURCE, [(file, new)]).await?;
     }
-    Err(Error::Contended { location: lake.at(key) })
+    let (version, (manifest, is_first)) = compare_and_swap(&lake.store, &at, Some(first), |snapshot| {
+        let stored = decode(&snapshot)?;
+        if let Some(stored) = stored.as_ref().filter(|stored| names_version(stored)) {
+            return Ok::<_, Error>(Change::Keep((stored.clone(), false)));
+        }
+        let manifest = FileManifest::of(stored.as_ref(), location, &content.etag, &content.readings);
+        let body = manifest.encode().map_err(Error::corrupt(at.clone()))?;
+        Ok(Change::Put(body, (manifest, stored.is_none())))
+    })
+    .await?;
+    Ok(CurrentManifest { manifest, version, is_first })
 }
 
-/// Enters the keys of files that land together, if several of them are to share a segments entry. Whether it was done.
-pub(crate) async fn enter_together<R: Reading>(
+/// Adds index entries for the keys of several files, if at least two of them can share a segment. Returns whether it did.
+pub(crate) async fn index_together<R: Reading>(
     lake: &Lake,
     limits: Limits,
     files: &[(&FileName, &ReadingFile<R>)],
 ) -> Result<bool, Error> {
-    let mut segments = files.iter().filter(|(_, landed)| needs_segment(limits, landed));
-    let (Some((file, _)), Some(_)) = (segments.next(), segments.next()) else { return Ok(false) };
-    // If one is announced already, its event came again, and so perhaps did those of the others: each is to be looked at.
+    let mut large = files.iter().filter(|(_, content)| needs_segment(limits, content));
+    let (Some((file, _)), Some(_)) = (large.next(), large.next()) else { return Ok(false) };
+    // If the first file has a manifest, its event was delivered before, and perhaps those of the others. Then each file is
+    // handled alone.
     if lake.store.version(&lake.at(layout::manifest(R::SOURCE, file))).await? != Version::Absent {
         return Ok(false);
     }
-    index::enter(lake, limits, R::SOURCE, files.iter().map(|(file, landed)| (*file, hashes(landed).collect()))).await?;
+    let keys = files.iter().map(|(file, content)| (*file, hashes(content).collect()));
+    index::add(lake, limits, R::SOURCE, keys).await?;
     Ok(true)
 }
 
-fn hashes<R: Reading>(landed: &ReadingFile<R>) -> impl Iterator<Item = KeyHash> {
-    landed.readings.keys().iter().map(|key| key.hash)
+fn hashes<R: Reading>(content: &ReadingFile<R>) -> impl Iterator<Item = KeyHash> {
+    content.readings.keys().iter().map(|key| key.hash)
 }
 
-fn needs_segment<R: Reading>(limits: Limits, landed: &ReadingFile<R>) -> bool {
-    limits.needs_segment(landed.readings.keys().len())
+fn needs_segment<R: Reading>(limits: Limits, content: &ReadingFile<R>) -> bool {
+    limits.needs_segment(content.readings.keys().len())
 }
 
-/// Reads the manifest at `key`.
+/// Reads the manifest at `key`, with the version of its object.
 pub async fn read(lake: &Lake, key: &str) -> Result<(Version, Option<FileManifest>), Error> {
     let at = lake.at(key);
-    match lake.store.read(&at, None).await? {
-        Read::Found { etag, body } => {
-            let manifest = FileManifest::decode(&body).map_err(Error::corrupt(at))?;
-            Ok((Version::Etag(etag), Some(manifest)))
-        }
-        Read::Absent | Read::Unchanged => Ok((Version::Absent, None)),
-    }
+    let snapshot = Snapshot::read(&lake.store, &at).await?;
+    let manifest = decode(&at, &snapshot)?;
+    Ok((snapshot.version, manifest))
+}
+
+fn decode(at: &ObjectLocation, snapshot: &Snapshot) -> Result<Option<FileManifest>, Error> {
+    snapshot.body.as_ref().map(FileManifest::decode).transpose().map_err(Error::corrupt(at.clone()))
 }

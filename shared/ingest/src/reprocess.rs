@@ -1,27 +1,27 @@
-//! Carries changes of trust to the files they concern.
+//! Processes changes of consent: finds the files of the changed keys and computes their outputs again.
 
 use crate::index::PendingCompaction;
 use crate::{ReadingFiles, Rule, manifest};
-use engine::{ATTEMPTS_MAX, Checkpoint, Error};
+use engine::{ATTEMPTS_MAX, Cause, Checkpoint, Error};
 use formats::reading::Reading;
 use model::hash::{KeyHash, Shard};
 use model::layout;
 use std::collections::BTreeSet;
 
-/// Changes of a shard that are to be carried on.
+/// The unprocessed changes of a shard.
 struct Change {
     keys: Vec<KeyHash>,
     checkpoint: Checkpoint,
-    /// The version of the shard in which they are.
+    /// The version of the shard that has them.
     version: u64,
 }
 
 impl<R: Rule> ReadingFiles<R> {
-    /// Derives again every file that has a key whose trust changed in one of `shards` since this was last done, each
-    /// file once; then says that it is done. The entries of the index that are to be compacted.
+    /// Reprocesses each file that has a key whose consent changed in one of `shards` since the checkpoint. Then advances the
+    /// checkpoints. Returns the segments of the key index that are worth compacting.
     ///
-    /// The checkpoints are read before the shards and advanced after the work, by compare-and-swap. If another function
-    /// moved one meanwhile, what is left is looked at again.
+    /// The checkpoints are read before the shards and advanced after the work. On a conflict, another function has advanced
+    /// one; then this reads all of them again and repeats the work that is left.
     pub async fn reprocess(&self, shards: &BTreeSet<Shard>) -> Result<PendingCompaction, Error> {
         let mut pending = PendingCompaction::default();
         for _ in 0..ATTEMPTS_MAX {
@@ -52,7 +52,7 @@ impl<R: Rule> ReadingFiles<R> {
         Err(Error::Contended { location: self.lake().at(layout::checkpoints(R::Reading::TRUSTED)) })
     }
 
-    /// What changed in a shard since its changes were last carried on.
+    /// Reads the changes of a shard since its checkpoint.
     async fn changes(&self, shard: Shard) -> Result<Option<Change>, Error> {
         let checkpoint = Checkpoint::read(self.lake(), layout::checkpoint(R::Reading::TRUSTED, shard)).await?;
         let location = self.lake().at(layout::customers(R::CUSTOMERS, shard));
@@ -60,20 +60,24 @@ impl<R: Rule> ReadingFiles<R> {
             return Ok(None);
         };
         let versions = R::versions(&customers).map_err(Error::corrupt(location))?;
-        let keys = versions.changed_since(checkpoint.seen()).collect();
-        Ok((versions.version > checkpoint.seen()).then_some(Change { keys, version: versions.version, checkpoint }))
+        let keys = versions.changed_since(checkpoint.processed()).collect();
+        Ok((versions.version > checkpoint.processed()).then_some(Change {
+            keys,
+            version: versions.version,
+            checkpoint,
+        }))
     }
 
     async fn reprocess_files(&self, keys: &BTreeSet<KeyHash>) -> Result<PendingCompaction, Error> {
         let (files, pending) = self.files_with(keys).await?;
         let locations = files.iter().map(async |file| {
             let key = layout::manifest(Self::SOURCE, file);
-            // A file that is in the index but not announced has no outputs; whoever announces it sees the change.
+            // A file without a manifest has no outputs. The function that writes its manifest reads the changed consent.
             let (_, manifest) = manifest::read(self.lake(), &key).await?;
             Ok::<_, Error>(manifest.map(|manifest| manifest.landing))
         });
         let locations = store::try_join_bounded(locations).await?.into_iter().flatten().collect();
-        let outcomes = self.bring_up_to_date(locations, true).await;
+        let outcomes = self.process(locations, Cause::ConsentChanged).await;
         outcomes.into_iter().try_for_each(|(_, outcome)| outcome.map(drop))?;
         Ok(pending)
     }

@@ -1,35 +1,34 @@
-//! What a Lambda function is invoked with → which objects to look at.
+//! Reads the payload of an invocation: which objects it names.
 //!
-//! S3 events come directly, inside SQS messages, inside SNS notifications, inside SNS inside SQS, and as EventBridge's
-//! "Object Created". An event carries no truth: of it only the object's location is used, and, for the metrics alone, when
-//! it happened.
+//! S3 events come directly, in SQS messages, in SNS notifications, in SNS notifications in SQS messages, and as "Object
+//! Created" of EventBridge. The functions use only the object's location. The metrics also use the time of the event.
 
 use aws_smithy_types::date_time::{DateTime, Format};
 use model::layout::ObjectLocation;
 use serde_json::Value;
+use store::{ErrorKind, Failure};
 
-/// How many SNS notifications an event may be inside of. One is what happens; without a bound, a payload could say how
-/// deep this recurses.
+/// How deep SNS notifications may be nested. One level is usual; without a limit, a payload could choose the depth of the
+/// recursion.
 pub const NOTIFICATIONS_MAX: usize = 3;
 
-/// A part of an invocation that succeeds or fails by itself.
+/// A part of an invocation that succeeds or fails on its own.
 #[derive(Debug)]
 pub struct Message {
-    /// The SQS message's id; none if the invocation is one event and fails as a whole.
+    /// The id of the SQS message; none if the invocation is one event, which fails as a whole.
     pub id: Option<String>,
-    /// The objects it says to look at, or why it cannot be read.
+    /// The objects that it names, or why it cannot be read.
     pub objects: Result<Vec<ObjectLocation>, BadEvent>,
-    /// When the oldest of its events happened; none if it does not tell, or names no object.
+    /// The time of its oldest event; none if it has no time or names no object.
     pub time: Option<EventTime>,
 }
 
-/// When something happened, as the event itself tells. Nobody can ask it anything but how long ago that was, and only
-/// the metrics can: so it decides nothing.
+/// The time that an event gives. It only converts to an age, and only for the metrics, so it decides nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct EventTime(i64);
 
 impl EventTime {
-    /// How long ago it was; 0 for a time that is yet to come, since clocks differ.
+    /// Returns the age in milliseconds; 0 for a time in the future, since clocks differ.
     pub(crate) fn age_ms(self, now_ms: i64) -> i64 {
         now_ms.saturating_sub(self.0).max(0)
     }
@@ -40,7 +39,7 @@ impl EventTime {
         time.to_millis().ok().map(Self)
     }
 
-    /// Reads the time at which SQS took the message: milliseconds since 1970, as a text.
+    /// Reads the time when SQS received the message: milliseconds since 1970, as text.
     fn sent(message: &Value) -> Option<Self> {
         message["attributes"]["SentTimestamp"].as_str()?.parse().ok().map(Self)
     }
@@ -50,12 +49,18 @@ impl EventTime {
     }
 }
 
-/// An event that is none of those we know.
+/// A payload that is not an event of a known shape.
 #[derive(Debug, thiserror::Error)]
-#[error("event is not understood: {0}; expected an S3 event, by itself or within SQS, SNS or EventBridge")]
+#[error("cannot read the event: {0}; expected an S3 event, alone or in SQS, SNS or EventBridge")]
 pub struct BadEvent(String);
 
-/// The objects that events name, and when the oldest of the events happened.
+impl Failure for BadEvent {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Reject
+    }
+}
+
+/// The objects that events name, and the time of the oldest event.
 #[derive(Default)]
 struct Named {
     locations: Vec<ObjectLocation>,
@@ -72,7 +77,7 @@ impl Named {
         self.time = EventTime::oldest([self.time, other.time]);
     }
 
-    /// If the events told no time, `time` is that of what they came in.
+    /// Takes `time`, that of the envelope, if the events have none.
     fn or_time(mut self, time: impl FnOnce() -> Option<EventTime>) -> Self {
         if !self.locations.is_empty() {
             self.time = self.time.or_else(time);
@@ -81,7 +86,7 @@ impl Named {
     }
 }
 
-/// The messages of an invocation.
+/// Reads the messages of an invocation.
 pub fn parse(payload: &Value) -> Vec<Message> {
     let records = payload["Records"].as_array().map(Vec::as_slice).unwrap_or_default();
     if records.iter().any(|record| record["eventSource"] == "aws:sqs") {
@@ -98,7 +103,7 @@ fn message(id: Option<String>, named: Result<Named, BadEvent>) -> Message {
     Message { id, objects: named.map(|named| named.locations), time }
 }
 
-/// A text that holds an event, inside of so many notifications.
+/// Reads the event in a text, at this depth of notifications.
 fn body(text: &Value, notifications: usize) -> Result<Named, BadEvent> {
     let text = text.as_str().ok_or_else(|| BadEvent("a message without a body".into()))?;
     let value: Value = serde_json::from_str(text).map_err(|error| BadEvent(format!("message body: {error}")))?;
@@ -106,7 +111,7 @@ fn body(text: &Value, notifications: usize) -> Result<Named, BadEvent> {
 }
 
 fn event(value: &Value, notifications: usize) -> Result<Named, BadEvent> {
-    // S3 says hello to a new target with an event of its own shape.
+    // S3 sends a test event of its own shape to a new target.
     if value["Event"] == "s3:TestEvent" {
         return Ok(Named::default());
     }
@@ -128,22 +133,22 @@ fn event(value: &Value, notifications: usize) -> Result<Named, BadEvent> {
     Ok(named)
 }
 
-/// An SNS notification that is itself inside of so many.
+/// Reads an SNS notification at this depth of notifications.
 fn notification(value: &Value, notifications: usize) -> Result<Named, BadEvent> {
     if notifications == NOTIFICATIONS_MAX {
-        return Err(BadEvent(format!("more than {NOTIFICATIONS_MAX} SNS notifications inside one another")));
+        return Err(BadEvent(format!("more than {NOTIFICATIONS_MAX} SNS notifications in one another")));
     }
     Ok(body(&value["Message"], notifications + 1)?.or_time(|| EventTime::parse(&value["Timestamp"])))
 }
 
-/// Only what is used is looked at: whatever else a record has, or has not, keeps no object from being found.
+/// Reads only the fields that are used. Other fields may be absent or have any value.
 fn s3_record(record: &Value) -> Result<Named, BadEvent> {
     let version = record["eventVersion"].as_str().unwrap_or_default();
     if version.split('.').next() != Some("2") {
         return Err(BadEvent(format!("S3 event version {version:?}, expected 2.x")));
     }
     let name = record["eventName"].as_str().ok_or_else(|| BadEvent("S3 record without an event name".into()))?;
-    // A deleted landing object changes nothing: landing may be archived or expire.
+    // A deletion changes nothing: landing files may be archived or expire.
     if !name.starts_with("ObjectCreated:") {
         return Ok(Named::default());
     }
@@ -152,7 +157,7 @@ fn s3_record(record: &Value) -> Result<Named, BadEvent> {
     Ok(Named::one(ObjectLocation { bucket, key: url_decoded(&key)? }, &record["eventTime"]))
 }
 
-/// EventBridge's keys are not encoded.
+/// Reads an event of EventBridge, whose keys are not encoded.
 fn event_bridge(detail_type: &str, event: &Value) -> Result<Named, BadEvent> {
     if detail_type != "Object Created" {
         return if detail_type.starts_with("Object ") {
@@ -165,13 +170,13 @@ fn event_bridge(detail_type: &str, event: &Value) -> Result<Named, BadEvent> {
     location(&event["detail"]).map(|location| Named::one(location, &event["time"])).ok_or_else(missing)
 }
 
-/// Bucket and key, as they are written.
+/// Reads bucket and key, without decoding them.
 fn location(value: &Value) -> Option<ObjectLocation> {
     let (bucket, key) = (value["bucket"]["name"].as_str()?, value["object"]["key"].as_str()?);
     Some(ObjectLocation { bucket: bucket.to_owned(), key: key.to_owned() })
 }
 
-/// S3's notifications write a space as `+`, and other bytes as `%XX`.
+/// Decodes a key of an S3 notification: a space is `+`, other bytes are `%XX`.
 fn url_decoded(key: &str) -> Result<String, BadEvent> {
     let spaces = key.replace('+', " ");
     let decoded = percent_encoding::percent_decode_str(&spaces).decode_utf8();
@@ -204,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn every_wrapping_leads_to_the_object() {
+    fn every_envelope_is_opened() {
         let notification = json!({"Type": "Notification", "Message": s3("k").to_string()});
         let bridge =
             json!({"detail-type": "Object Created", "detail": {"bucket": {"name": "b"}, "object": {"key": "a+b %41"}}});
@@ -218,7 +223,7 @@ mod tests {
         assert_eq!(keys(json!({"Records": [sqs("1", bridge)]})), ["a+b %41"]);
     }
 
-    /// How long before `T` the message says it happened.
+    /// The age of the message at `T`.
     fn age_ms(payload: Value) -> Option<i64> {
         parse(&payload).remove(0).time.map(|time| time.age_ms(T))
     }
@@ -227,7 +232,7 @@ mod tests {
     const T: i64 = 1_655_564_400_000;
 
     #[test]
-    fn the_time_is_the_oldest_events_own_and_else_that_of_what_it_came_in() {
+    fn time_is_of_the_oldest_event_or_of_the_envelope() {
         let at = |time: Value| {
             let mut record = record("ObjectCreated:Put", "k");
             record["eventTime"] = time;
@@ -260,12 +265,12 @@ mod tests {
         assert_eq!(age_ms(sent(&none)), Some(5000));
         assert_eq!(age_ms(sent(&notification(&none))), Some(4000));
         assert_eq!(age_ms(sent(&notification(&own))), Some(2000));
-        // Nothing was dealt with.
+        // It names no object.
         assert_eq!(age_ms(sent(&json!({"Event": "s3:TestEvent"}))), None);
     }
 
     #[test]
-    fn a_time_that_is_none_does_not_matter() {
+    fn invalid_time_is_ignored() {
         for time in [Value::Null, json!(5), json!({}), "yesterday".into(), "2022-13-18T15:00:00Z".into()] {
             let mut event = s3("k");
             event["Records"][0]["eventTime"] = time.clone();
@@ -280,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_inside_of_too_many_notifications_is_an_error() {
+    fn too_deep_notifications_are_an_error() {
         let mut event = s3("k");
         for _ in 0..NOTIFICATIONS_MAX {
             event = json!({"Type": "Notification", "Message": event.to_string()});
@@ -300,21 +305,21 @@ mod tests {
     }
 
     #[test]
-    fn removals_and_test_events_say_nothing() {
+    fn deletions_and_test_events_name_no_object() {
         assert!(keys(json!({"Records": [record("ObjectRemoved:Delete", "k")]})).is_empty());
         assert!(keys(json!({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b"})).is_empty());
         assert!(keys(json!({"detail-type": "Object Deleted", "detail": {}})).is_empty());
     }
 
     #[test]
-    fn one_bad_body_fails_alone() {
+    fn bad_body_fails_alone() {
         let messages = parse(&json!({"Records": [sqs("1", "{"), sqs("2", s3("k"))]}));
         assert!(messages[0].objects.is_err() && messages[0].id.as_deref() == Some("1"));
         assert_eq!(messages[1].objects.as_ref().unwrap().len(), 1);
     }
 
     #[test]
-    fn what_is_no_event_is_an_error() {
+    fn unknown_payload_is_an_error() {
         let mut version_3 = s3("k");
         version_3["Records"][0]["eventVersion"] = "3.0".into();
         let nameless = json!({"Records": [{"eventVersion": "2.1", "s3": version_3["Records"][0]["s3"]}]});

@@ -1,4 +1,4 @@
-//! A function's handler: the same in Lambda and in the local stack.
+//! The handler of a function, the same in Lambda and in the emulator.
 
 use crate::events::{self, EventTime};
 use aws_lambda_events::event::sqs::SqsBatchResponse;
@@ -7,51 +7,58 @@ use model::layout::{Object, ObjectLocation};
 use model::table::Table;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use store::lake::Lake;
-use store::{BoxError, with_causes};
+use store::{BoxError, ErrorKind, Failure, with_causes};
 
-/// An object that a function is to look at.
+/// An object that an event names, and what its key says it is.
 pub type Input = (ObjectLocation, Object);
 
-/// The objects that could not be dealt with, and why; all others were.
-pub type Failures = BTreeMap<ObjectLocation, BoxError>;
+/// The objects that failed, and why. All other objects of the batch are done.
+pub type Failures = BTreeMap<ObjectLocation, Arc<dyn Failure>>;
 
-/// A batch being handled. Boxed, so that a function is compiled in its own crate, and not by each program that calls it.
+/// The future of a batch. It is boxed, so that a function is compiled in its own crate and not in each caller.
 pub type Handling<'a> = BoxFuture<'a, Failures>;
 
 /// One of the five functions.
 pub trait Function: Send + Sync + 'static {
-    /// The table it derives, whose name it bears.
+    /// The table that it writes. The function has its name.
     const TABLE: Table;
 
-    /// The lake it works on.
+    /// Its lake.
     fn lake(&self) -> &Lake;
 
-    /// Looks at the objects of a batch, each once, and brings its outputs up to date.
+    /// Updates the outputs that depend on the objects of a batch.
     fn handle(&self, inputs: BTreeSet<Input>) -> Handling<'_>;
 }
 
-/// Why an object that an event names is none of the function's business.
+/// Why a function rejects an object that an event names.
 #[derive(Debug, thiserror::Error)]
-enum NoInput {
-    #[error("{location} is no input of {table}, which looks at objects below {inputs}")]
+enum InvalidInput {
+    #[error("{location} is not an input of {table}; expected a key below {inputs}")]
     Key { location: ObjectLocation, table: Table, inputs: String },
-    #[error("{location} is not in the lake's bucket {bucket}; only landing files may be in others")]
+    #[error("{location} is not in the lake's bucket {bucket}; only landing files may be in another bucket")]
     Bucket { location: ObjectLocation, bucket: String },
 }
 
-/// What came of an invocation.
+impl Failure for InvalidInput {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Reject
+    }
+}
+
+/// The result of an invocation.
 #[derive(Debug)]
 pub struct Answer {
-    /// The messages to be delivered again, as an SQS event source reads it.
+    /// The messages that failed, in the form that an SQS event source reads.
     pub response: Value,
-    /// The objects that could not be dealt with, and why.
+    /// The objects that failed, and why.
     pub failures: Failures,
-    /// When what was dealt with happened, for the metrics: of each message the oldest event.
+    /// For the metrics: the time of the oldest event of each message that succeeded.
     pub times: Vec<EventTime>,
 }
 
-/// Handles one invocation. One that is not from SQS fails as a whole.
+/// Handles one invocation. An invocation that is not from SQS fails as a whole.
 pub async fn invoke<F: Function>(function: &F, payload: &Value) -> Result<Answer, BoxError> {
     let messages = events::parse(payload);
     let mut inputs = BTreeSet::new();
@@ -59,16 +66,19 @@ pub async fn invoke<F: Function>(function: &F, payload: &Value) -> Result<Answer
     for location in messages.iter().filter_map(|message| message.objects.as_ref().ok()).flatten() {
         match input(function, location) {
             Ok(object) => inputs.extend(object.map(|object| (location.clone(), object))),
-            Err(error) => drop(failures.insert(location.clone(), error.into())),
+            Err(error) => drop(failures.insert(location.clone(), Arc::new(error))),
         }
     }
-    // What says nothing of an object touches no lake: S3's greeting of a new target comes before anything has landed.
+    // Without an input there may be no lake yet: S3 sends a test event when Terraform creates the target.
     if !inputs.is_empty() {
-        function.lake().check().await?;
+        function.lake().check().await.inspect_err(|error| {
+            tracing::error!(function = %F::TABLE, kind = %error.kind(), error = with_causes(error), "lake refused");
+        })?;
         failures.append(&mut function.handle(inputs).await);
     }
     for (location, error) in &failures {
-        tracing::error!(function = %F::TABLE, object = %location, error = with_causes(error.as_ref()), "object failed");
+        let (kind, error) = (error.kind(), with_causes(error.as_ref()));
+        tracing::error!(function = %F::TABLE, object = %location, %kind, error, "object failed");
     }
     let mut response = SqsBatchResponse::default();
     let mut failed = None;
@@ -76,7 +86,8 @@ pub async fn invoke<F: Function>(function: &F, payload: &Value) -> Result<Answer
     for message in messages {
         let error = match &message.objects {
             Err(error) => {
-                tracing::error!(function = %F::TABLE, message = message.id, %error, "message failed");
+                let kind = error.kind();
+                tracing::error!(function = %F::TABLE, message = message.id, %kind, %error, "message failed");
                 Some(error.to_string())
             }
             Ok(locations) => {
@@ -95,20 +106,20 @@ pub async fn invoke<F: Function>(function: &F, payload: &Value) -> Result<Answer
     }
 }
 
-/// What the object is to the function; none if it is nothing to look at.
-fn input<F: Function>(function: &F, location: &ObjectLocation) -> Result<Option<Object>, NoInput> {
-    // The S3 console makes such an object for an empty folder.
+/// Parses the key of an input; none for the object of an empty folder.
+fn input<F: Function>(function: &F, location: &ObjectLocation) -> Result<Option<Object>, InvalidInput> {
+    // The S3 console creates such an object for an empty folder.
     if location.key.ends_with('/') {
         return Ok(None);
     }
     let is_input = topology::inputs_of(F::TABLE).any(|prefix| location.key.starts_with(prefix));
     let Some(object) = Object::parse(&location.key).filter(|_| is_input) else {
         let inputs = topology::inputs_of(F::TABLE).collect::<Vec<_>>().join(" and ");
-        return Err(NoInput::Key { location: location.clone(), table: F::TABLE, inputs });
+        return Err(InvalidInput::Key { location: location.clone(), table: F::TABLE, inputs });
     };
     let lake_bucket = function.lake().bucket();
     if !matches!(object, Object::Landing(_)) && location.bucket != lake_bucket {
-        return Err(NoInput::Bucket { location: location.clone(), bucket: lake_bucket.to_owned() });
+        return Err(InvalidInput::Bucket { location: location.clone(), bucket: lake_bucket.to_owned() });
     }
     Ok(Some(object))
 }

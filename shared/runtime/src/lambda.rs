@@ -1,4 +1,4 @@
-//! The bootstrap of a Lambda binary: logs, settings, clients, run, and the metrics of each invocation.
+//! The bootstrap of a Lambda binary: logs, settings, clients, handler, and metrics for each invocation.
 
 use crate::function::{Function, invoke};
 use crate::{logging, metrics, settings};
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use store::lake::Lake;
 use store::{BoxError, connect};
 
-/// Runs the function that `new` makes of the lake its environment describes, until Lambda stops it.
+/// Connects to the lake of the environment, makes a function with `new`, and serves it until Lambda stops the process.
 pub async fn run<F: Function>(new: impl FnOnce(Lake) -> F) -> Result<(), BoxError> {
     let filter = std::env::var(settings::RUST_LOG);
     logging::init(filter.as_deref().unwrap_or(logging::DEFAULT_FILTER), std::io::stdout);
@@ -29,7 +29,7 @@ pub async fn run<F: Function>(new: impl FnOnce(Lake) -> F) -> Result<(), BoxErro
 
 type Handler = Box<dyn Fn(LambdaEvent<Value>) -> BoxFuture<'static, Result<Value, BoxError>> + Send + Sync>;
 
-/// Boxed, so that the runtime and its HTTP client are compiled here and not in each of the five programs.
+/// Runs the runtime of Lambda. Boxed, so that its HTTP client is compiled here and not in each of the five programs.
 fn serve(handler: Handler) -> BoxFuture<'static, Result<(), BoxError>> {
     Box::pin(lambda_runtime::run(service_fn(handler)))
 }

@@ -1,8 +1,8 @@
-//! The handler of a function, the same in Lambda and in the local stack, and the bootstrap of a Lambda binary.
+//! The handler of a function, the same in Lambda and in the emulator, and the bootstrap of a Lambda binary.
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`events`] | what a Lambda function is invoked with → which objects to look at |
+//! | [`events`] | the payload of an invocation: which objects it names |
 //! | [`function`] | the handler of a function |
 //! | [`lambda`] | the bootstrap of a Lambda binary |
 //! | [`settings`] | the environment variables |

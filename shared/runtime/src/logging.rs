@@ -1,14 +1,14 @@
-//! Structured logs: one JSON object a line on standard output, as CloudWatch reads them.
+//! Structured logs: one JSON object a line, as CloudWatch reads them.
 //!
-//! Every time a landing file is derived, one line tells its counts and how long it took. Logs name objects and counts,
+//! Each time a landing file is committed, one line gives its row counts and the duration. Logs name objects and counts,
 //! and never a value of a record.
 
 use tracing_subscriber::EnvFilter;
 
-/// What is logged unless `RUST_LOG` says otherwise.
+/// The filter without `RUST_LOG`.
 pub const DEFAULT_FILTER: &str = "info,lambda_runtime=warn";
 
-/// Sends this process's logs that pass `filter` to `writer`, as JSON lines. Only the first call counts.
+/// Writes the logs of this process that pass `filter` to `writer`, as JSON lines. Only the first call has an effect.
 pub fn init<W>(filter: &str, writer: W)
 where
     W: for<'a> tracing_subscriber::fmt::MakeWriter<'a> + Send + Sync + 'static,
@@ -20,6 +20,6 @@ where
         .with_span_list(false)
         .with_env_filter(EnvFilter::builder().parse_lossy(filter))
         .with_writer(writer);
-    // A second subscriber would be a second voice; the first one stays.
+    // The first subscriber of a process stays.
     let _ = subscriber.try_init();
 }

@@ -1,23 +1,30 @@
-//! The environment variables of a function, read once and checked whole.
+//! The environment variables of a function, read once and checked together.
 
 use model::hash::ShardCount;
 use model::lake_config::{ConsentPolicy, LakeConfig};
 use std::fmt::{self, Display};
 use std::str::FromStr;
 use store::lake::{DATABASE, LakeSettings};
+use store::{ErrorKind, Failure};
 
-/// The names of all variables that a function reads, beside those of Lambda and of the SDK.
+/// The variables that a function reads, except those of Lambda and of the SDK.
 pub const NAMES: [&str; 5] = ["LAKE_BUCKET", "CONSENT_POLICY", "CUSTOMER_SHARDS", "GLUE_DATABASE", RUST_LOG];
 
-/// The variable that says what is logged; anything will do, and so will nothing.
+/// The filter of the logs. Any value is accepted, and so is none.
 pub const RUST_LOG: &str = "RUST_LOG";
 
-/// Settings that are missing or wrong: all of them, so that one look mends all.
+/// All settings that are missing or wrong, so that one correction is enough.
 #[derive(PartialEq, Eq, thiserror::Error)]
 #[error("environment: {}; the variables are {}", .0.join("; "), NAMES.join(", "))]
 pub struct BadSettings(Vec<String>);
 
-/// The same text: a `main` that fails prints its error so.
+impl Failure for BadSettings {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Misconfigured
+    }
+}
+
+/// The same text, since a `main` that fails prints this form.
 impl fmt::Debug for BadSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -29,7 +36,7 @@ pub fn from_env() -> Result<LakeSettings, BadSettings> {
     from(|name| std::env::var(name).ok())
 }
 
-/// Reads the settings from `get`, which gives the value of a variable; an empty value counts as none.
+/// Reads the settings from `get`, which returns the value of a variable. An empty value counts as absent.
 pub fn from(get: impl Fn(&str) -> Option<String>) -> Result<LakeSettings, BadSettings> {
     let mut wrong = Vec::new();
     let get = |name: &str| get(name).filter(|value| !value.is_empty());
@@ -69,7 +76,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn all_that_is_wrong_is_told_at_once() {
+    fn one_error_names_all_wrong_settings() {
         let error = from(|name| match name {
             "CUSTOMER_SHARDS" => Some("0".into()),
             "CONSENT_POLICY" => Some("never".into()),
@@ -86,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn every_name_that_is_read_is_in_the_list() {
+    fn every_variable_is_in_the_list_of_names() {
         let read = RefCell::new(BTreeSet::from([RUST_LOG]));
         let _ = from(|name| {
             let name = NAMES.into_iter().find(|known| *known == name);

@@ -1,7 +1,6 @@
-//! Payloads of any shape: by the same check as the fuzzer, on payloads that are drawn here, on the sample events and
-//! what may become of them, and on all that the fuzzer keeps.
+//! Runs the fuzzer's check of payloads: on random payloads, on sample events, damaged or not, and on the fuzzer's corpus.
 
-#![allow(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 #[path = "../../../tests/fuzz/checks/events.rs"]
 mod check;
@@ -35,10 +34,10 @@ fn files(folder: &Path) -> impl Iterator<Item = PathBuf> {
 }
 
 #[test]
-fn every_payload_that_the_fuzzer_keeps_is_read_by_the_rules() {
+fn payloads_of_the_fuzzer_pass_the_check() {
     for folder in ["corpus", "regressions"] {
         for file in files(&root().join("tests/fuzz").join(folder).join("events")) {
-            // Seen if the test fails.
+            // Shown if the test fails.
             println!("{}", file.display());
             check(&std::fs::read(file).unwrap());
         }
@@ -46,11 +45,11 @@ fn every_payload_that_the_fuzzer_keeps_is_read_by_the_rules() {
 }
 
 #[test]
-fn every_sample_event_is_read_by_the_rules() {
+fn sample_events_pass_the_check() {
     SAMPLES.iter().for_each(check_payload);
 }
 
-/// Names that mean something in an event, more often than others.
+/// Mostly names that have a meaning in an event.
 fn name() -> impl Strategy<Value = String> {
     let known = [
         "Records",
@@ -116,7 +115,7 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A sample event in which some values are others, or gone; also those in the text of a message's body.
+/// A sample event with some values replaced or removed, also in the text of a message's body.
 fn damaged_sample() -> impl Strategy<Value = Value> {
     let damage = (any::<Index>(), prop::option::weighted(0.7, value()));
     (any::<Index>(), vec(damage, 1..4)).prop_map(|(sample, damages)| {
@@ -129,7 +128,7 @@ fn damaged_sample() -> impl Strategy<Value = Value> {
     })
 }
 
-/// How many values there are in a value, itself among them.
+/// Counts the values in a value, itself included.
 fn count(value: &Value) -> usize {
     1 + match value {
         Value::Array(values) => values.iter().map(count).sum(),
@@ -139,7 +138,7 @@ fn count(value: &Value) -> usize {
     }
 }
 
-/// Puts another value, or null, in location of the one at location `left`, in the order of [`count`].
+/// Replaces the value at position `left`, in the order of [`count`], by another value or null.
 fn replace(value: &mut Value, left: &mut usize, instead: Option<&Value>) -> bool {
     if *left == 0 {
         *value = instead.cloned().unwrap_or_default();
@@ -169,7 +168,7 @@ fn replace(value: &mut Value, left: &mut usize, instead: Option<&Value>) -> bool
     }
 }
 
-/// As S3 encodes a key in a notification: a space as `+`, and other bytes but these as `%XX`.
+/// Encodes a key as S3 does in a notification: a space as `+`, and most other bytes as `%XX`.
 fn encoded(key: &str) -> String {
     const ENCODED: &AsciiSet =
         &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'*').remove(b'/').remove(b' ');
@@ -185,7 +184,7 @@ fn keys(message: &events::Message) -> Vec<&str> {
 }
 
 fn config(cases: u32) -> ProptestConfig {
-    // What is found is kept as a file of the fuzzer.
+    // Add a failing payload to the fuzzer's regressions.
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 
@@ -193,17 +192,17 @@ proptest! {
     #![proptest_config(config(1000))]
 
     #[test]
-    fn any_json_is_read_by_the_rules(payload in value()) {
+    fn any_json_passes_the_check(payload in value()) {
         check_payload(&payload);
     }
 
     #[test]
-    fn a_damaged_sample_event_is_read_by_the_rules(payload in damaged_sample()) {
+    fn damaged_sample_event_passes_the_check(payload in damaged_sample()) {
         check_payload(&payload);
     }
 
     #[test]
-    fn a_key_comes_back_as_it_was(key in "[ +%/a-c*~._=]{0,8}|\\PC{0,30}|[\u{0}-\u{ff}]{0,20}") {
+    fn key_survives_encoding(key in "[ +%/a-c*~._=]{0,8}|\\PC{0,30}|[\u{0}-\u{ff}]{0,20}") {
         let mut event = SAMPLES.iter().find(|sample| sample["Records"][0]["s3"].is_object()).unwrap().clone();
         event["Records"][0]["s3"]["object"]["key"] = encoded(&key).into();
         event["Records"][0]["eventName"] = "ObjectCreated:Put".into();
@@ -215,10 +214,10 @@ proptest! {
     }
 
     #[test]
-    fn a_bad_body_takes_no_other_with_it(bodies in vec(prop::option::of(value()), 1..8)) {
-        // Every other message is a good one.
+    fn bad_body_fails_alone(bodies in vec(prop::option::of(value()), 1..8)) {
+        // Every second message is good.
         let good = SAMPLES.iter().find(|sample| sample["Records"][0]["s3"].is_object()).unwrap();
-        let wanted = events::parse(good);
+        let expected = events::parse(good);
         let bodies = bodies.iter().flat_map(|body| [body.as_ref().map(Value::to_string), Some(good.to_string())]);
         let batch: Vec<Value> = bodies
             .enumerate()
@@ -229,7 +228,7 @@ proptest! {
         for (id, message) in messages.iter().enumerate() {
             prop_assert_eq!(message.id.clone(), Some(id.to_string()));
             if id % 2 == 1 {
-                prop_assert_eq!(keys(message), keys(&wanted[0]));
+                prop_assert_eq!(keys(message), keys(&expected[0]));
             }
         }
         check_payload(&json!({"Records": batch}));

@@ -1,9 +1,9 @@
-//! `infra/terraform/topology.json` and `tables.json` say what the code says. Terraform makes AWS's side of the lake of
-//! them, so a trigger, a column or a permission is stated in one location only.
+//! Compares `infra/terraform/topology.json` and `tables.json` with the code. Terraform reads them, so a trigger, a column or
+//! a permission is defined once.
 //!
-//! `REGENERATE=1 cargo test --workspace --release --locked --test generated` writes them anew.
+//! `REGENERATE=1 cargo test --workspace --release --locked --test generated` writes them again.
 
-#![allow(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use formats::receipt;
 use model::layout::RECEIPTS;
@@ -70,15 +70,15 @@ fn check(file: &str, is: &Value) {
         std::fs::write(&path, &text).unwrap();
     }
     let was = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(was == text, "infra/terraform/{file} is not what the code says; run this test with REGENERATE=1");
+    assert!(was == text, "infra/terraform/{file} differs from the code; run this test with REGENERATE=1");
 }
 
 #[test]
-fn terraform_knows_the_topology() {
+fn topology_json_is_current() {
     check("topology.json", &topology());
 }
 
 #[test]
-fn terraform_knows_the_tables() {
+fn tables_json_is_current() {
     check("tables.json", &tables());
 }

@@ -1,7 +1,8 @@
 //! Glue: databases, tables, partitions.
 
 use crate::counters::Counters;
-use crate::{answer_of, with_causes};
+use crate::error_kind::{ErrorKind, Failure};
+use crate::{answer_of, kind_of, with_causes};
 use aws_sdk_glue::Client;
 use aws_sdk_glue::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_glue::types::{
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 /// The most partitions of one BatchCreatePartition call.
 const BATCH_PARTITIONS_MAX: usize = 100;
-/// How often registering is tried while others change the same table.
+/// How often a registration is tried while other functions change the same table.
 const ATTEMPTS_MAX: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
@@ -27,7 +28,7 @@ pub struct Catalog {
     client: Client,
     database: String,
     bucket: String,
-    /// What this process knows to be registered. Partitions are never removed.
+    /// The partitions that this process has registered. Functions never remove a partition.
     registered: Arc<Mutex<BTreeSet<(Table, Partition)>>>,
     counters: Arc<Counters>,
 }
@@ -39,16 +40,23 @@ pub struct CatalogError {
     call: String,
     database: String,
     cause: String,
+    kind: ErrorKind,
+}
+
+impl Failure for CatalogError {
+    fn kind(&self) -> ErrorKind {
+        self.kind
+    }
 }
 
 impl Catalog {
-    /// The tables over `bucket` in `database`, behind `client`; what is registered in more than one try is counted.
+    /// The tables over `bucket` in `database`, behind `client`. Repeated calls are counted.
     pub fn new(client: Client, database: &str, bucket: &str, counters: Arc<Counters>) -> Self {
         let (database, bucket) = (database.to_owned(), bucket.to_owned());
         Self { client, database, bucket, registered: Arc::default(), counters }
     }
 
-    /// Registers partitions of `table`; those that are registered already stay as they are.
+    /// Registers partitions of `table`. Existing partitions stay as they are.
     pub fn register<'a>(
         &'a self,
         table: Table,
@@ -71,7 +79,7 @@ impl Catalog {
         for attempt in 1.. {
             let cause = match self.create_once(table, &pending).await {
                 Ok(errors) => {
-                    // A 200 may still hold errors; of those only an existing partition is what we want.
+                    // An answer of 200 may hold errors. An existing partition is the only one that does not matter.
                     let failed: Vec<PartitionError> = errors.into_iter().filter(|e| code(e) != Some(EXISTS)).collect();
                     let Some(first) = failed.first() else { return Ok(()) };
                     let cause = format!("{:?}: {:?}", first.partition_values(), first.error_detail());
@@ -82,7 +90,12 @@ impl Catalog {
                 Err(error) => return Err(self.refused(call(), &error)),
             };
             if attempt == ATTEMPTS_MAX {
-                return Err(CatalogError { call: call(), database: self.database.clone(), cause });
+                return Err(CatalogError {
+                    call: call(),
+                    database: self.database.clone(),
+                    cause,
+                    kind: ErrorKind::Retry,
+                });
             }
             self.counters.add(|counts| counts.retries += 1);
             tokio::time::sleep(pause).await;
@@ -104,7 +117,7 @@ impl Catalog {
         Ok(answer.errors.unwrap_or_default())
     }
 
-    /// Creates the database and all tables, where they do not exist. On AWS, Terraform does this.
+    /// Creates the database and the tables that do not exist. On AWS, Terraform does this.
     pub fn create_tables(&self) -> BoxFuture<'_, Result<(), CatalogError>> {
         Box::pin(async move {
             let input = DatabaseInput::builder().name(&self.database).description("STEDI Lake").build();
@@ -129,20 +142,20 @@ impl Catalog {
         })
     }
 
-    /// The registered partitions of `table`, in order.
+    /// Lists the registered partitions of `table`, in order.
     pub fn partitions(&self, table: Table) -> BoxFuture<'_, Result<BTreeSet<Partition>, CatalogError>> {
         Box::pin(async move {
-            let mut found = BTreeSet::new();
+            let mut partitions = BTreeSet::new();
             let call = self.client.get_partitions().database_name(&self.database).table_name(table.name());
             let mut pages = call.into_paginator().send();
             while let Some(page) = pages.next().await {
                 let page = page.map_err(|error| self.refused(format!("list partitions of {table}"), &error))?;
                 for partition in page.partitions.unwrap_or_default() {
                     let [dt, hour] = partition.values() else { continue };
-                    found.extend(Partition::parse(&format!("dt={dt}/hour={hour}")));
+                    partitions.extend(Partition::parse(&format!("dt={dt}/hour={hour}")));
                 }
             }
-            Ok(found)
+            Ok(partitions)
         })
     }
 
@@ -169,11 +182,12 @@ impl Catalog {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        CatalogError { call, database: self.database.clone(), cause: answer_of(error) }
+        CatalogError { call, database: self.database.clone(), cause: answer_of(error), kind: kind_of(error) }
     }
 
     fn failed(&self, call: String, error: &(dyn std::error::Error + 'static)) -> CatalogError {
-        CatalogError { call, database: self.database.clone(), cause: with_causes(error) }
+        let kind = ErrorKind::Retry;
+        CatalogError { call, database: self.database.clone(), cause: with_causes(error), kind }
     }
 }
 
@@ -187,7 +201,7 @@ fn code(error: &PartitionError) -> Option<&str> {
 }
 
 fn columns(columns: &[model::table::Column]) -> Vec<Column> {
-    // A name is all that Glue demands of a column.
+    // Glue requires only a name.
     let column =
         |c: &model::table::Column| Column::builder().name(c.name).r#type(c.kind.to_string()).comment(c.comment).build();
     columns.iter().filter_map(|c| column(c).ok()).collect()

@@ -1,16 +1,16 @@
-//! Bounded concurrency: requests and computations, some at a time, with their results in order.
+//! Bounded concurrency of requests and computations; results come in order.
 
 use futures::stream::{Buffered, Iter, StreamExt, TryCollect, TryStreamExt};
 use tokio::task::JoinSet;
 
-/// How many requests of one step are under way at once.
+/// How many requests of one step run at once.
 pub const REQUESTS_MAX: usize = 32;
 
-/// Requests under way, and then their results in order.
+/// The future of [`try_join_bounded`].
 pub type TryJoin<F, T> = TryCollect<Buffered<Iter<std::vec::IntoIter<F>>>, Vec<T>>;
 
-/// Awaits futures that each make a request, some of them at a time, and gives their results in order.
-// A named type, since the closures of `requests` may be no part of the future: the compiler stumbles over them there.
+/// Awaits futures that each make a request, [`REQUESTS_MAX`] at a time. Returns their results in order, or the first error.
+// Returns a named type: if the future held the closures of `requests`, the compiler could not prove that it is `Send`.
 pub fn try_join_bounded<F, T, E>(requests: impl IntoIterator<Item = F>) -> TryJoin<F, T>
 where
     F: Future<Output = Result<T, E>>,
@@ -19,22 +19,22 @@ where
     futures::stream::iter(requests).buffered(REQUESTS_MAX).try_collect()
 }
 
-/// How many tasks of one step are under way at once: what they hold must fit into memory together.
+/// How many tasks of one step run at once. What they hold must fit into memory together.
 pub const TASKS_MAX: usize = 4;
 
-/// Runs futures that compute, some of them at a time and each as a task of its own, so that they take as many cores as
-/// there are; gives their results in order. Dropped, it breaks them off.
+/// Runs each future that computes as a task, [`TASKS_MAX`] at a time, so that they use all cores. Returns their results in
+/// order. Dropping it aborts the tasks.
 pub async fn join_bounded<F, T>(work: impl IntoIterator<Item = F>) -> Vec<T>
 where
     F: Future<Output = T> + Send + 'static,
     T: Send + 'static,
 {
-    // Collected first, as in `try_join_bounded`: its closures may be no part of the future.
+    // Collected first, for the reason given at `try_join_bounded`.
     let work: Vec<F> = work.into_iter().collect();
     join_at_most(TASKS_MAX, work).await
 }
 
-/// As [`join_bounded`], where what they hold is bounded by something else: so many at a time.
+/// As [`join_bounded`], `tasks_max` at a time, for tasks whose memory is bounded otherwise.
 pub async fn join_at_most<F, T>(tasks_max: usize, work: impl IntoIterator<Item = F>) -> Vec<T>
 where
     F: Future<Output = T> + Send + 'static,
@@ -44,8 +44,7 @@ where
     futures::stream::iter(tasks).buffered(tasks_max).collect().await
 }
 
-/// Runs a future as a task of its own, so that it takes another core than this one if there is one. Dropped, it breaks it
-/// off.
+/// Runs a future as a task, so that it can use another core. Dropping it aborts the task.
 pub async fn spawn<F, T>(work: F) -> T
 where
     F: Future<Output = T> + Send + 'static,
@@ -55,9 +54,9 @@ where
     task.spawn(work);
     match task.join_next().await {
         Some(Ok(done)) => done,
-        // As if it had been done here.
+        // A panic of the task is a panic of the caller.
         Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        // The runtime is being shut down, and this with it.
+        // The runtime shuts down, and this future with it.
         Some(Err(_)) | None => std::future::pending().await,
     }
 }

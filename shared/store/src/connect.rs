@@ -1,4 +1,4 @@
-//! Clients: from the environment, as in Lambda, or over another wire.
+//! Clients: from the environment, as in Lambda, or over another transport.
 
 use crate::catalog::Catalog;
 use crate::counters::Counters;
@@ -15,22 +15,22 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use futures::future::BoxFuture;
 use std::sync::Arc;
 
-/// The dated defaults of the SDK that this software was tested with.
+/// The dated defaults of the SDK that the tests use.
 fn behavior_version() -> BehaviorVersion {
     BehaviorVersion::v2026_01_12()
 }
 
-/// The lake that `settings` describe, with the region, the credentials and the endpoint of the environment.
+/// Connects to the lake of `settings`, with region, credentials and endpoint from the environment.
 pub fn from_env(settings: &LakeSettings) -> BoxFuture<'_, Lake> {
     Box::pin(async move { lake(&aws_config::load_defaults(behavior_version()).await, settings, None) })
 }
 
-/// The lake that `settings` describe, behind an HTTP client that needs neither network nor credentials.
+/// Connects to the lake of `settings` through an HTTP client that needs neither network nor credentials.
 ///
-/// Nothing that its clients do depends on the wall clock or on other clients of the process: with `fastrand::seed` (the
-/// SDK draws its pauses from there) the same requests are made in every run on a runtime of one thread.
+/// Its clients depend neither on the wall clock nor on other clients of the process. The SDK draws its pauses from
+/// `fastrand`. With a fixed `fastrand::seed` and a runtime of one thread, every run makes the same requests.
 pub fn over(http_client: SharedHttpClient, region: &'static str, settings: &LakeSettings) -> Lake {
-    // By default all clients of a process share one budget of retries.
+    // By default, all clients of a process share one retry budget.
     let budget = || RetryPartition::custom("lake").token_bucket(TokenBucket::default()).build();
     lake(&config_over(http_client, region), settings, Some([budget(), budget()]))
 }
@@ -49,12 +49,12 @@ pub fn config_over(http_client: SharedHttpClient, region: &'static str) -> SdkCo
         .build()
 }
 
-/// The lake that `settings` describe, behind clients with this configuration.
+/// Connects to the lake of `settings` with this configuration of clients.
 pub fn with(config: &SdkConfig, settings: &LakeSettings) -> Lake {
     lake(config, settings, None)
 }
 
-/// The configuration of clients of an endpoint of one's own: a stack that is running, reached over HTTP.
+/// The configuration of clients that reach an endpoint other than AWS over HTTP.
 pub fn config_at<'a>(endpoint_url: &'a str, region: &'a str, access_key: &'a AccessKey) -> BoxFuture<'a, SdkConfig> {
     Box::pin(async move {
         let AccessKey { id, secret } = access_key;
@@ -67,25 +67,25 @@ pub fn config_at<'a>(endpoint_url: &'a str, region: &'a str, access_key: &'a Acc
     })
 }
 
-/// What a client signs its requests with.
+/// The credentials of a client.
 #[derive(Clone)]
 pub struct AccessKey {
-    /// The part that requests name.
+    /// The access key ID, which each request names.
     pub id: String,
-    /// The part that they are signed with.
+    /// The secret access key, which signs each request.
     pub secret: String,
 }
 
 fn lake(config: &SdkConfig, settings: &LakeSettings, budgets: Option<[RetryPartition; 2]>) -> Lake {
     let counters = Arc::new(Counters::default());
     let count = |service| CountRequests { service, counters: counters.clone() };
-    // Path-style addresses work with AWS and with any endpoint of one's own.
+    // An endpoint other than AWS may not resolve a bucket's name as a host.
     let mut s3 = aws_sdk_s3::config::Builder::from(config)
         .force_path_style(config.endpoint_url().is_some())
         .interceptor(count(Service::S3));
     let mut glue = aws_sdk_glue::config::Builder::from(config).interceptor(count(Service::Glue));
     if config.credentials_provider().is_none() {
-        // To sign is to hash every body.
+        // Without credentials there is nothing to sign with, and hashing every body is saved.
         s3.set_allow_no_auth();
         glue.set_allow_no_auth();
     }

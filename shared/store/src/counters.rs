@@ -1,9 +1,9 @@
-//! What is done through a lake, counted for the metrics.
+//! Counts what is done through a lake, for the metrics.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What was counted.
+/// The counts. Module `runtime::metrics` says what each means.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// `rows_read`
@@ -26,18 +26,18 @@ pub struct Counts {
     pub glue_requests: u64,
 }
 
-/// Counts what is done through one lake. Where nobody asks, it only costs its few numbers.
+/// Counts what is done through one lake.
 #[derive(Debug, Default)]
 pub struct Counters(Mutex<Counts>);
 
 impl Counters {
-    /// What was counted since this was last asked. A process of Lambda handles one invocation at a time, so that is what
-    /// the invocation did.
+    /// Returns the counts since the last call, and resets them. A Lambda process handles one invocation at a time, so these are
+    /// the counts of one invocation.
     pub fn drain(&self) -> Counts {
         std::mem::take(&mut self.counts())
     }
 
-    /// Adds to what was counted.
+    /// Adds to the counts.
     pub fn add(&self, add: impl FnOnce(&mut Counts)) {
         add(&mut self.counts());
     }
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_drained_is_not_told_again() {
+    fn drain_resets_the_counts() {
         let counters = Counters::default();
         counters.add(|counts| counts.retries += 2);
         assert_eq!(counters.drain(), Counts { retries: 2, ..Counts::default() });

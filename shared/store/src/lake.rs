@@ -1,8 +1,10 @@
-//! A lake as a function sees it: its store, its catalog, and what it was made with.
+//! A lake as a function sees it: its store, its catalog and its config.
 
 use crate::catalog::Catalog;
+use crate::compare_and_swap::{Change, Contended, compare_and_swap};
 use crate::counters::Counters;
-use crate::objects::{Read, Store, StoreError, Version};
+use crate::error_kind::{ErrorKind, Failure};
+use crate::objects::{Store, StoreError};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use model::lake_config::LakeConfig;
@@ -11,15 +13,15 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tokio::sync::OnceCell;
 
-/// The database of the tables, unless a setting says otherwise.
+/// The default Glue database of the tables.
 pub const DATABASE: &str = "stedi";
 
-/// Which lake, and what it was made with.
+/// Which lake, and the config it is expected to have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LakeSettings {
-    /// The bucket of the lake. Landing files may be in other buckets: their events say where.
+    /// The bucket of the lake. Landing files may be in other buckets; their events name them.
     pub lake_bucket: String,
-    /// Must be what the lake was made with.
+    /// Must equal the stored lake config.
     pub config: LakeConfig,
     /// The Glue database of its tables.
     pub database: String,
@@ -28,40 +30,43 @@ pub struct LakeSettings {
 /// A lake.
 #[derive(Clone, Debug)]
 pub struct Lake {
-    /// Where its objects are.
+    /// Its objects.
     pub store: Store,
-    /// Where its tables are registered.
+    /// Its tables.
     pub catalog: Catalog,
-    /// What is done through it, for the metrics. Clones count together.
+    /// Counts for the metrics. Clones share them.
     pub counters: Arc<Counters>,
     bucket: String,
     config: LakeConfig,
     checked: Arc<OnceCell<()>>,
 }
 
-/// The format of what functions keep in a lake for each other. Another cannot be read.
+/// The format of stored objects. Functions refuse a lake with another format.
 const FORMAT: u32 = 5;
 
-/// The record of a lake's settings.
-#[derive(Serialize, Deserialize)]
-struct Made {
+/// The stored lake config.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+struct StoredConfig {
     #[serde(default = "first_format")]
     format: u32,
     #[serde(flatten)]
     config: LakeConfig,
 }
 
-/// The format of lakes whose records name none.
+/// The format of a stored config that names none.
 const fn first_format() -> u32 {
     1
 }
 
-/// Why a lake cannot be worked on.
+/// Why a lake refuses to work with these settings.
 #[derive(Debug, thiserror::Error)]
 pub enum LakeError {
     /// S3 failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Other functions kept changing the lake config.
+    #[error(transparent)]
+    Contended(#[from] Contended),
     /// The lake was made with other settings.
     #[error(
         "lake {bucket} was made with CUSTOMER_SHARDS={} and CONSENT_POLICY={}, but the settings are \
@@ -78,33 +83,45 @@ pub enum LakeError {
     },
     /// The lake was made by another version of this software.
     #[error(
-        "lake {bucket} was made by another version of this software: what it keeps has format {made}, this version's has \
-         {FORMAT}; go on with that version, or land the files in a new lake"
+        "lake {bucket} has stored format {made}, but this version of the software needs format {FORMAT}; use the version \
+         that made the lake, or upload the landing files to a new lake"
     )]
     OtherFormat {
         /// The lake's bucket.
         bucket: String,
-        /// The format of what it keeps.
+        /// The lake's format.
         made: u32,
     },
-    /// The lake's record of its settings cannot be read.
-    #[error("{location} is no record of a lake's settings: {cause}")]
+    /// The lake config is damaged.
+    #[error("cannot read {location} as a lake config")]
     Unreadable {
-        /// The record.
+        /// The lake config.
         location: ObjectLocation,
         /// Why.
-        cause: String,
+        source: serde_json::Error,
     },
 }
 
+impl Failure for LakeError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Store(error) => error.kind(),
+            Self::Contended(error) => error.kind(),
+            Self::ConfigMismatch { .. } | Self::OtherFormat { .. } | Self::Unreadable { .. } => {
+                ErrorKind::Misconfigured
+            }
+        }
+    }
+}
+
 impl Lake {
-    /// A lake with these settings, whose store and catalog count in `counters`.
+    /// A lake with these settings. Its store and catalog count in `counters`.
     pub fn new(store: Store, catalog: Catalog, counters: Arc<Counters>, settings: &LakeSettings) -> Self {
         let (bucket, config) = (settings.lake_bucket.clone(), settings.config);
         Self { store, catalog, counters, bucket, config, checked: Arc::default() }
     }
 
-    /// What the lake was made with.
+    /// The lake config.
     pub fn config(&self) -> LakeConfig {
         self.config
     }
@@ -119,28 +136,28 @@ impl Lake {
         ObjectLocation { bucket: self.bucket.clone(), key: key.into() }
     }
 
-    /// Checks once that the lake was made with these settings; records them in a lake that is new.
+    /// Checks once that the stored lake config equals the settings. Stores it in a new lake.
     pub fn check(&self) -> BoxFuture<'_, Result<(), LakeError>> {
         Box::pin(async move { self.checked.get_or_try_init(|| self.check_now()).await.copied() })
     }
 
     async fn check_now(&self) -> Result<(), LakeError> {
         let location = self.at(LAKE_CONFIG);
-        let unreadable = |cause: String| LakeError::Unreadable { location: location.clone(), cause };
-        loop {
-            if let Read::Found { body, .. } = self.store.read(&location, None).await? {
-                let Made { format, config: made } =
-                    serde_json::from_slice(&body).map_err(|error| unreadable(error.to_string()))?;
-                let (bucket, given) = (self.bucket.clone(), self.config);
-                if format != FORMAT {
-                    return Err(LakeError::OtherFormat { bucket, made: format });
-                }
-                return if made == given { Ok(()) } else { Err(LakeError::ConfigMismatch { bucket, made, given }) };
+        let unreadable = |source| LakeError::Unreadable { location: location.clone(), source };
+        let given = StoredConfig { format: FORMAT, config: self.config };
+        let (_, made) = compare_and_swap(&self.store, &location, None, |stored| match stored.body {
+            Some(body) => serde_json::from_slice(&body).map(Change::Keep).map_err(unreadable),
+            None => {
+                let body = serde_json::to_vec(&given).map_err(unreadable)?;
+                Ok::<_, LakeError>(Change::Put(Bytes::from(body), given))
             }
-            // Whoever wins the put, the record is there afterwards.
-            let made = Made { format: FORMAT, config: self.config };
-            let body = serde_json::to_vec(&made).map_err(|error| unreadable(error.to_string()))?;
-            self.store.put(&location, Bytes::from(body), &Version::Absent).await?;
+        })
+        .await?;
+        let bucket = self.bucket.clone();
+        match made {
+            StoredConfig { format, .. } if format != FORMAT => Err(LakeError::OtherFormat { bucket, made: format }),
+            StoredConfig { config, .. } if config == self.config => Ok(()),
+            StoredConfig { config: made, .. } => Err(LakeError::ConfigMismatch { bucket, made, given: given.config }),
         }
     }
 }

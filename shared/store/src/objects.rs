@@ -1,8 +1,8 @@
-//! S3: versioned reads, conditional puts, lists. Nothing here can overwrite an object without naming the version it has
-//! read, or that there was none.
+//! S3: versioned reads, conditional puts, lists. Every put names the version that was read, or that there was no object.
 
 use crate::counters::Counters;
-use crate::{answer_of, with_causes};
+use crate::error_kind::{ErrorKind, Failure};
+use crate::{answer_of, kind_of, with_causes};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
@@ -32,10 +32,10 @@ pub enum Version {
     Etag(String),
 }
 
-/// What a read found.
+/// The result of a read.
 #[derive(Clone, Debug)]
 pub enum Read {
-    /// The object still has the version that the reader knows.
+    /// The object has the version that the reader knows.
     Unchanged,
     /// There is no such object.
     Absent,
@@ -48,13 +48,13 @@ pub enum Read {
     },
 }
 
-/// What became of a put.
+/// The result of a put.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Put {
-    /// The object was written, and has this version now.
+    /// The object was written and has this version.
     Done(Version),
-    /// The object no longer has the expected version. This may also be the answer to our own put whose first response
-    /// was lost and which the SDK sent again: look at the object before you conclude.
+    /// The object does not have the expected version. This may be the answer to an own put whose first response was lost and
+    /// which the SDK sent again. Read the object before you decide.
     Conflict,
 }
 
@@ -70,12 +70,12 @@ impl Put {
 pub struct Listing {
     /// Key → ETag.
     pub objects: BTreeMap<String, String>,
-    /// Whether these are all.
+    /// Whether the list has all objects below the prefix.
     pub complete: bool,
 }
 
 impl Listing {
-    /// The version of the object at `key`, if the list tells.
+    /// The version of the object at `key`; none if the list is incomplete and does not have it.
     pub fn version(&self, key: &str) -> Option<Version> {
         match self.objects.get(key) {
             Some(etag) => Some(Version::Etag(etag.clone())),
@@ -84,12 +84,13 @@ impl Listing {
     }
 }
 
-/// A failed S3 call: what was tried, and why it failed.
+/// A failed S3 call.
 #[derive(Debug)]
 pub struct StoreError {
     call: &'static str,
     location: ObjectLocation,
     cause: String,
+    kind: ErrorKind,
 }
 
 impl fmt::Display for StoreError {
@@ -100,19 +101,25 @@ impl fmt::Display for StoreError {
 
 impl std::error::Error for StoreError {}
 
-/// How often a put is sent that meets another request for the same object.
+impl Failure for StoreError {
+    fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+}
+
+/// How often a put is sent while S3 answers 409: another request for the object is under way.
 const CONFLICT_ATTEMPTS_MAX: u32 = 6;
 const CONFLICT_FIRST_PAUSE: Duration = Duration::from_millis(20);
-/// The most objects S3 lists in one answer.
+/// The most objects that S3 lists in one answer.
 const LIST_OBJECTS_MAX: usize = 1000;
 
 impl Store {
-    /// A store behind `client`, whose puts are counted.
+    /// A store behind `client` that counts its puts.
     pub fn new(client: Client, counters: Arc<Counters>) -> Self {
         Self { client, counters }
     }
 
-    /// Reads an object; `known` is the ETag of a version that the reader already has.
+    /// Reads an object. `known` is the ETag of a version that the reader has.
     pub fn read<'a>(
         &'a self,
         location: &'a ObjectLocation,
@@ -121,7 +128,7 @@ impl Store {
         self.read_range_of(location, known, None)
     }
 
-    /// As [`Self::read`], but no more of the object than its first `bytes_max` bytes. S3 refuses that of an empty one.
+    /// As [`Self::read`], but at most the first `bytes_max` bytes. S3 refuses this for an empty object.
     pub fn read_start<'a>(
         &'a self,
         location: &'a ObjectLocation,
@@ -138,22 +145,21 @@ impl Store {
         range: Option<String>,
     ) -> BoxFuture<'a, Result<Read, StoreError>> {
         Box::pin(async move {
-            let Some(found) = self.get(location, known, range).await? else { return Ok(Read::Absent) };
-            let Some((etag, body)) = found else { return Ok(Read::Unchanged) };
+            let Some(object) = self.get(location, known, range).await? else { return Ok(Read::Absent) };
+            let Some((etag, body)) = object else { return Ok(Read::Unchanged) };
             let body = body.collect().await.map_err(|error| failed("read", location, &error))?;
             Ok(Read::Found { etag, body: body.into_bytes() })
         })
     }
 
-    /// Opens an object to read it in chunks: its ETag and its body; none if there is no such object, or if it is
-    /// archived and cannot be read.
+    /// Opens an object to read it in chunks. Returns its ETag and its body; none if there is no object or it is archived.
     pub fn open<'a>(
         &'a self,
         location: &'a ObjectLocation,
     ) -> BoxFuture<'a, Result<Option<(String, Body)>, StoreError>> {
         Box::pin(async move {
-            let found = self.get(location, None, None).await?.flatten();
-            Ok(found.map(|(etag, stream)| (etag, Body { stream, location: location.clone() })))
+            let object = self.get(location, None, None).await?.flatten();
+            Ok(object.map(|(etag, stream)| (etag, Body { stream, location: location.clone() })))
         })
     }
 
@@ -170,25 +176,25 @@ impl Store {
             Ok(_) => Err(failed("get", location, &NoEtag)),
             Err(error) if status(&error) == Some(304) => Ok(Some(None)),
             Err(error) if error.code() == Some("NoSuchBucket") => Err(refused("get", location, &error)),
-            // An archived object is as good as gone until it is restored.
+            // Until it is restored, an archived object counts as deleted.
             Err(error) if status(&error) == Some(404) || error.code() == Some("InvalidObjectState") => Ok(None),
             Err(error) => Err(refused("get", location, &error)),
         }
     }
 
-    /// The version that an object has now.
+    /// Returns the current version of an object.
     pub fn version<'a>(&'a self, location: &'a ObjectLocation) -> BoxFuture<'a, Result<Version, StoreError>> {
         Box::pin(async move {
             let call = self.client.head_object().bucket(&location.bucket).key(&location.key);
             match call.send().await {
-                Ok(found) => found.e_tag.map(Version::Etag).ok_or_else(|| failed("head", location, &NoEtag)),
+                Ok(head) => head.e_tag.map(Version::Etag).ok_or_else(|| failed("head", location, &NoEtag)),
                 Err(error) if status(&error) == Some(404) => Ok(Version::Absent),
                 Err(error) => Err(refused("head", location, &error)),
             }
         })
     }
 
-    /// Writes an object on condition that it still has the version `expected`.
+    /// Puts an object on condition that it has the version `expected`.
     pub fn put<'a>(
         &'a self,
         location: &'a ObjectLocation,
@@ -213,13 +219,12 @@ impl Store {
                             .map(|etag| Put::Done(Version::Etag(etag)))
                             .ok_or_else(|| failed("put", location, &NoEtag));
                     }
-                    // 412: another version is there; 404: the version we read is gone.
-                    Err(error) if status(&error) == Some(412) || error.code() == Some("NoSuchKey") => {
+                    Err(error) if is_conflict(&error) => {
                         self.counters.add(|counts| counts.conflicts += 1);
                         return Ok(Put::Conflict);
                     }
-                    // 409: another request for the object is under way, which may yet fail. So nothing is known of what is
-                    // there: least of all that the condition does not hold. The SDK does not send such a put again.
+                    // 409: another request for the object is under way, and it may fail. So the answer says nothing about
+                    // the condition. The SDK does not repeat such a put.
                     Err(error) if status(&error) == Some(409) => {
                         self.counters.add(|counts| counts.conflicts += 1);
                         if attempt == CONFLICT_ATTEMPTS_MAX {
@@ -236,7 +241,7 @@ impl Store {
         })
     }
 
-    /// Makes a bucket, unless it is there already. On AWS, Terraform does this.
+    /// Creates a bucket that does not exist. On AWS, Terraform does this.
     pub fn create_bucket<'a>(&'a self, bucket: &'a str) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
             match self.client.create_bucket().bucket(bucket).send().await {
@@ -250,7 +255,7 @@ impl Store {
         })
     }
 
-    /// Lists the objects below `prefix`: all of them, or the first thousand.
+    /// Lists the objects below `prefix`: all, or the first thousand.
     pub fn list<'a>(
         &'a self,
         bucket: &'a str,
@@ -288,7 +293,7 @@ pub struct Body {
 }
 
 impl Body {
-    /// The next chunk; none at the end.
+    /// Reads the next chunk; none at the end.
     pub fn chunk(&mut self) -> BoxFuture<'_, Result<Option<Bytes>, StoreError>> {
         Box::pin(async move { self.stream.try_next().await.map_err(|error| failed("read", &self.location, &error)) })
     }
@@ -302,15 +307,21 @@ fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
     error.raw_response().map(|response| response.status().as_u16())
 }
 
-/// A call that failed, or was refused.
+/// Whether S3 refused a put because its condition does not hold: another version is there (412), or the version that was
+/// read is deleted (404).
+fn is_conflict<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+    status(error) == Some(412) || error.code() == Some("NoSuchKey")
+}
+
+/// A call that failed or was refused.
 fn refused<E>(call: &'static str, location: &ObjectLocation, error: &SdkError<E, HttpResponse>) -> StoreError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    StoreError { call, location: location.clone(), cause: answer_of(error) }
+    StoreError { call, location: location.clone(), cause: answer_of(error), kind: kind_of(error) }
 }
 
 /// An answer that cannot be used.
 fn failed(call: &'static str, location: &ObjectLocation, error: &(dyn std::error::Error + 'static)) -> StoreError {
-    StoreError { call, location: location.clone(), cause: with_causes(error) }
+    StoreError { call, location: location.clone(), cause: with_causes(error), kind: ErrorKind::Retry }
 }

@@ -9,14 +9,14 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use std::sync::Arc;
 
-/// What a client talks to.
+/// The service that a client calls.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Service {
     S3,
     Glue,
 }
 
-/// Part of a client: counts each request just before it is sent.
+/// Counts each request of a client just before it is sent.
 #[derive(Debug)]
 pub(crate) struct CountRequests {
     pub(crate) service: Service,
@@ -34,13 +34,13 @@ impl Intercept for CountRequests {
         _: &RuntimeComponents,
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let again = config.load::<RequestAttempts>().is_some_and(|attempts| attempts.attempts() > 1);
+        let is_retry = config.load::<RequestAttempts>().is_some_and(|attempts| attempts.attempts() > 1);
         self.counters.add(|counts| {
             match self.service {
                 Service::S3 => counts.s3_requests += 1,
                 Service::Glue => counts.glue_requests += 1,
             }
-            counts.retries += u64::from(again);
+            counts.retries += u64::from(is_retry);
         });
         Ok(())
     }

@@ -1,8 +1,7 @@
-//! The embedded metric format: one JSON object a line, which says of itself which of its members are metrics.
+//! CloudWatch's embedded metric format: one JSON object a line, which names those of its members that are metrics.
 //!
-//! A member that is a dimension has one value, so each reason needs a line of its own. A member that is a metric is a
-//! number, or a list of no more than [`VALUES_MAX`]. Lambda takes a line for one of level INFO: a function whose
-//! application log level is above has no metrics.
+//! A dimension has one value in a line, so each reason needs its own line. A metric is a number, or a list of at most
+//! [`VALUES_MAX`] numbers. Lambda treats a line as of level INFO, so a higher application log level drops the metrics.
 
 use super::{DIMENSION, EVENT_AGE, Metric, NAMESPACE, REASON_DIMENSION, ROWS_EXCLUDED};
 use crate::events::EventTime;
@@ -11,18 +10,18 @@ use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 use store::counters::{Counters, Counts};
 
-/// The most values that a line has of one metric.
+/// The most values of one metric in a line.
 const VALUES_MAX: usize = 100;
 
-/// Prints what was counted since this was last done; `times` are those of the events that were dealt with. `function` is
-/// its name in Lambda, since an account may have several lakes.
+/// Prints the counts since the last call, and the ages of the events with these `times`. `function` is the name in Lambda,
+/// which differs between lakes.
 pub(crate) fn print(function: &str, counters: &Counters, times: &[EventTime]) {
     let lines = lines(function, now_ms(), &counters.drain(), times);
-    // What was derived is right, whether or not its metrics are told.
+    // The outputs are committed, whether or not their metrics are printed.
     let _ = std::io::stdout().lock().write_all(lines.as_bytes());
 }
 
-#[expect(clippy::disallowed_methods, reason = "when something was counted decides nothing")]
+#[expect(clippy::disallowed_methods, reason = "the time of a metric decides nothing")]
 fn now_ms() -> i64 {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)
@@ -35,8 +34,8 @@ fn lines(function: &str, now_ms: i64, counts: &Counts, times: &[EventTime]) -> S
     let totals = super::totals(counts).map(|(metric, total)| (metric, total.into()));
     let totals: Vec<(Metric, Value)> = totals.into_iter().chain(ages.next()).collect();
     let mut lines = line(now_ms, &of_function, &totals);
-    for more in ages {
-        lines += &line(now_ms, &of_function, &[more]);
+    for further in ages {
+        lines += &line(now_ms, &of_function, &[further]);
     }
     for (reason, rows) in &counts.rows_excluded {
         let of_reason = [(DIMENSION, function), (REASON_DIMENSION, reason)];
@@ -65,7 +64,7 @@ mod tests {
 
     const NOW_MS: i64 = 1_709_971_200_000;
 
-    /// Of events that happened so many milliseconds before now.
+    /// The times of events with these ages.
     fn times(ages_ms: impl IntoIterator<Item = i64>) -> Vec<EventTime> {
         let message = |age_ms: i64| {
             let body = json!({"Records": [{"eventVersion": "2.1", "eventName": "ObjectCreated:Put",
@@ -92,7 +91,7 @@ mod tests {
         }
     }
 
-    /// Checks each line against the format's specification, and gives the lines.
+    /// Checks each line against the specification of the format. Returns the lines.
     fn checked(text: &str) -> Vec<Value> {
         assert!(text.ends_with('\n'));
         text.lines().map(|line| serde_json::from_str(line).unwrap()).inspect(check).collect()
@@ -124,20 +123,20 @@ mod tests {
             }
             assert!(members.insert(name), "{name} twice");
         }
-        // Nothing is there that is not said to be.
+        // Each member is a metric or a dimension.
         assert!(line.as_object().unwrap().keys().all(|member| members.contains(member.as_str())), "{line}");
     }
 
     #[test]
-    fn one_line_tells_every_metric_and_further_ones_the_reasons() {
+    fn first_line_has_every_metric_and_further_lines_have_reasons() {
         let lines = checked(&lines("accelerometer_trusted", NOW_MS, &counts(), &times([5, 70_000])));
         assert_eq!(lines.len(), 3);
         let all = &lines[0];
         assert_eq!(all["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["function"]]));
         assert_eq!(all["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap().len(), METRICS.len());
         assert!(lines.iter().all(|line| line["function"] == "accelerometer_trusted"));
-        let told = METRICS.iter().map(|metric| all[metric.name].clone());
-        assert_eq!(Value::from_iter(told), json!([10, 4, 5, 1, 6, 7, 8, [5, 70_000], 9, 11]));
+        let values = METRICS.iter().map(|metric| all[metric.name].clone());
+        assert_eq!(Value::from_iter(values), json!([10, 4, 5, 1, 6, 7, 8, [5, 70_000], 9, 11]));
         for (line, reason, rows) in [(&lines[1], "before_consent", 2), (&lines[2], "no_trusted_customer", 3)] {
             assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["function", "reason"]]));
             assert_eq!((&line["reason"], &line["rows_excluded"]), (&json!(reason), &json!(rows)));
@@ -145,17 +144,17 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_counted_is_told_as_0_and_an_age_that_nobody_told_not_at_all() {
+    fn zero_counts_are_printed_and_missing_ages_are_not() {
         let lines = checked(&lines("customer_curated", NOW_MS, &Counts::default(), &[]));
         assert_eq!(lines.len(), 1);
         for metric in METRICS {
-            let wanted = if *metric == EVENT_AGE { Value::Null } else { 0.into() };
-            assert_eq!(lines[0][metric.name], wanted, "{metric:?}");
+            let expected = if *metric == EVENT_AGE { Value::Null } else { 0.into() };
+            assert_eq!(lines[0][metric.name], expected, "{metric:?}");
         }
     }
 
     #[test]
-    fn a_batch_with_more_ages_than_a_line_may_have_takes_more_lines() {
+    fn many_ages_take_several_lines() {
         let lines = checked(&lines("customer_trusted", NOW_MS, &Counts::default(), &times(0..250)));
         assert_eq!(lines.len(), 3);
         let ages = lines.iter().flat_map(|line| line["event_age"].as_array().unwrap().clone());
@@ -164,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_from_a_clock_that_is_ahead_is_of_age_0() {
+    fn event_from_the_future_has_age_0() {
         assert_eq!(checked(&lines("customer_trusted", NOW_MS, &counts(), &times([-3])))[0]["event_age"], json!([0]));
     }
 }

@@ -1,29 +1,28 @@
-//! What the functions count, and how CloudWatch hears of it.
+//! Metrics: what the functions count, in the form that CloudWatch reads from the logs.
 //!
-//! A [`Lake`](store::lake::Lake) has [`Counters`](store::counters::Counters) of what is done through it. In Lambda, and nowhere else, the bootstrap
-//! prints after each invocation what it counted, in CloudWatch's embedded metric format: the metrics come out of the
-//! log, without a request and without a permission. All of them are in the namespace [`NAMESPACE`], by function.
+//! Each [`Lake`](store::lake::Lake) has [`Counters`](store::counters::Counters). In Lambda, the bootstrap prints them after
+//! each invocation, in CloudWatch's embedded metric format. That needs no request and no permission. The metrics are in the
+//! namespace [`NAMESPACE`], by function.
 //!
-//! | metric | unit | what it is, per invocation |
+//! | metric | unit | value, per invocation |
 //! |---|---|---|
-//! | `rows_read` | Count | rows of the landing files that were read and derived: kept, excluded and quarantined together |
-//! | `rows_kept` | Count | those that are rows of the files' outputs |
-//! | `rows_excluded` | Count | those that are not; on further lines also by `reason`, the ones of the receipts |
-//! | `rows_quarantined` | Count | those that were no records |
-//! | `objects_written` | Count | puts that S3 carried out, the functions' own state included |
-//! | `conflicts` | Count | puts that met another's: refused since the object has another version, or answered 409 |
-//! | `retries` | Count | requests that were sent again, by the SDK, after a 409, or since others changed a table's partitions |
-//! | `event_age` | Milliseconds | from the time that an event tells to the end of the invocation that dealt with it: one value for each message, of its oldest event |
-//! | `s3_requests` | Count | requests to S3, those sent again included |
-//! | `glue_requests` | Count | requests to Glue, those sent again included |
+//! | `rows_read` | Count | rows of the landing files that were ingested: kept, excluded and quarantined |
+//! | `rows_kept` | Count | of these, rows in the outputs |
+//! | `rows_excluded` | Count | of these, rows that are not in the outputs; further lines give them by `reason`, as in the receipts |
+//! | `rows_quarantined` | Count | of these, pieces that are not records |
+//! | `objects_written` | Count | puts that S3 carried out, `_state/` included |
+//! | `conflicts` | Count | puts that S3 refused because of another version, or answered with 409 |
+//! | `retries` | Count | requests sent again: by the SDK, after a 409, or after a concurrent change of a table in Glue |
+//! | `event_age` | Milliseconds | from the time in an event to the end of the invocation: one value for each message, of its oldest event |
+//! | `s3_requests` | Count | requests to S3, repetitions included |
+//! | `glue_requests` | Count | requests to Glue, repetitions included |
 //!
-//! Rows are counted when a file is read and derived for its own event, as its receipt has them; not when a change of
-//! trust derives it again. Events come at least once, and a file whose event comes twice, or fails and comes again,
-//! counts each time: these numbers are to watch, the receipts are the account.
+//! Rows count when a file is ingested for its own event, not when it is reprocessed. Each delivery of an event counts
+//! them, also a repeated one. So these numbers show a trend; the receipts have the exact row counts.
 //!
-//! A put that S3 carried out, but whose answer was lost, is sent again and refused: it is in `conflicts`, and not in
-//! `objects_written`. An event that failed has no age yet: the queue tells how old what waits in it is. An invocation
-//! that Lambda stops, at its time-out for instance, prints nothing.
+//! S3 may carry out a put whose response is lost. The SDK sends it again, and S3 refuses it: it counts in `conflicts` and
+//! not in `objects_written`. A failed event has no age; the queue has a metric for that. An invocation that Lambda stops,
+//! for instance at its timeout, prints nothing.
 
 mod emf;
 
@@ -34,9 +33,9 @@ use store::counters::Counts;
 
 /// The namespace of all metrics.
 pub const NAMESPACE: &str = "STEDI";
-/// The dimension of all metrics: the function, by its name in Lambda.
+/// The dimension of all metrics: the name of the function in Lambda.
 pub const DIMENSION: &str = "function";
-/// The second dimension of `rows_excluded`, which is told with and without it.
+/// The second dimension of `rows_excluded`, which is printed with and without it.
 pub const REASON_DIMENSION: &str = "reason";
 
 /// A metric.
@@ -72,7 +71,7 @@ const EVENT_AGE: Metric = Metric { name: "event_age", unit: Unit::Milliseconds }
 const S3_REQUESTS: Metric = count("s3_requests");
 const GLUE_REQUESTS: Metric = count("glue_requests");
 
-/// All metrics: see the module's documentation for what each says.
+/// All metrics. The module's documentation explains each.
 pub const METRICS: &[Metric] = &[
     ROWS_READ,
     ROWS_KEPT,
@@ -86,7 +85,7 @@ pub const METRICS: &[Metric] = &[
     GLUE_REQUESTS,
 ];
 
-/// All metrics of `counts` that are one number.
+/// Returns the metrics of `counts` that are one number.
 fn totals(counts: &Counts) -> [(Metric, u64); 9] {
     [
         (ROWS_READ, counts.rows_read),
@@ -107,15 +106,15 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_table_says_name_and_unit_of_each_metric_once() {
+    fn names_of_metrics_are_unique_and_each_is_printed() {
         let table = serde_json::to_value(METRICS).unwrap();
         assert_eq!(table[0], json!({"name": "rows_read", "unit": "Count"}));
         assert_eq!(table[7], json!({"name": "event_age", "unit": "Milliseconds"}));
         for (i, metric) in METRICS.iter().enumerate() {
             assert!(METRICS[i + 1..].iter().all(|other| other.name != metric.name), "{metric:?}");
         }
-        let mut told: Vec<Metric> = totals(&Counts::default()).iter().map(|(metric, _)| *metric).collect();
-        told.push(EVENT_AGE);
-        assert!(METRICS.iter().all(|metric| told.contains(metric)) && told.len() == METRICS.len());
+        let mut printed: Vec<Metric> = totals(&Counts::default()).iter().map(|(metric, _)| *metric).collect();
+        printed.push(EVENT_AGE);
+        assert!(METRICS.iter().all(|metric| printed.contains(metric)) && printed.len() == METRICS.len());
     }
 }
