@@ -1,10 +1,9 @@
-//! The one clock of the local stack. It stamps events and catalogue entries, on which nothing depends, and tells how old
-//! a signature is.
+//! The one clock of the emulator. It stamps events and catalog entries, and gives the age of a signature.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Tells the time: [`SystemTime::now`], or whatever a simulation wants it to be.
+/// Returns the time: [`SystemTime::now`], or the time of a simulation.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
 /// Milliseconds since 1970, UTC.
@@ -13,7 +12,7 @@ pub(crate) fn milliseconds(time: SystemTime) -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// As S3 writes it in events: `2022-06-18T14:00:00.000Z`.
+/// The time as S3 writes it in events: `2022-06-18T14:00:00.000Z`.
 pub(crate) fn iso8601(time: SystemTime) -> String {
     let mut text = Vec::new();
     // Writing to memory fails only for years that do not have four digits.

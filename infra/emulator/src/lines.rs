@@ -16,16 +16,16 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    /// Opens or creates the file and reads its lines. A last line without an end was being written when the process
-    /// was killed: nobody was told that it is there, and it is cut off.
+    /// Opens or creates the file and reads its lines. A last line without an end is cut off: the process was killed
+    /// while it wrote the line, before it reported success.
     pub(crate) fn open<T: DeserializeOwned>(path: &Path) -> io::Result<(Self, Vec<T>)> {
-        let (file, lines) = Self::open_unread(path)?;
+        let (file, lines) = Self::open_raw(path)?;
         let lines = lines.iter().map(|line| serde_json::from_slice(line)).collect::<Result<_, _>>()?;
         Ok((file, lines))
     }
 
-    /// As [`Self::open`], with the lines as they are.
-    pub(crate) fn open_unread(path: &Path) -> io::Result<(Self, Vec<Bytes>)> {
+    /// Like [`Self::open`], without parsing the lines.
+    pub(crate) fn open_raw(path: &Path) -> io::Result<(Self, Vec<Bytes>)> {
         let mut file = File::options().read(true).append(true).create(true).open(path)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
@@ -45,15 +45,15 @@ impl Lines {
         self.append_bytes(&serialize(lines)?)
     }
 
-    /// As [`Self::append`], with lines as they are, without their ends.
-    pub(crate) fn append_unread(&mut self, lines: &[Bytes]) -> io::Result<()> {
-        let ended = lines.iter().flat_map(|line| [line.as_ref(), b"\n"]);
-        self.append_bytes(&ended.collect::<Vec<_>>().concat())
+    /// Like [`Self::append`], with serialized lines without line ends.
+    pub(crate) fn append_raw(&mut self, lines: &[Bytes]) -> io::Result<()> {
+        let parts = lines.iter().flat_map(|line| [line.as_ref(), b"\n"]);
+        self.append_bytes(&parts.collect::<Vec<_>>().concat())
     }
 
     fn append_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
         if let Err(error) = self.file.write_all(bytes) {
-            // Whatever of it was written is not to be followed by other lines.
+            // Cuts off what was written of the lines, so that the next append starts a new line.
             self.file.set_len(self.length)?;
             return Err(error);
         }
@@ -61,7 +61,7 @@ impl Lines {
         Ok(())
     }
 
-    /// Replaces all lines by these, at once.
+    /// Replaces all lines by these in one rename.
     pub(crate) fn replace<T: Serialize>(&mut self, lines: &[T]) -> io::Result<()> {
         let bytes = serialize(lines)?;
         let mut new = self.path.clone().into_os_string();
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn replaced_lines_are_followed_by_new_ones() {
+    fn append_continues_after_replace() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("lines");
         let (mut lines, _) = Lines::open::<u32>(&path).unwrap();

@@ -1,8 +1,8 @@
-//! How many requests of which kind came in.
+//! Counts of requests by kind.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Requests answered so far, refused and failed ones included: attempts, as a client pays for them.
+/// Requests answered so far. Refused and failed ones count, as a client pays for attempts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Requests {
     /// GetObject.
@@ -32,7 +32,7 @@ pub(crate) enum Kind {
     Other,
 }
 
-/// The counters, indexed by [`Kind`]. Relaxed: they are independent of each other and of what they count.
+/// The counters, indexed by [`Kind`]. They are independent of each other and of other memory, so their order is relaxed.
 #[derive(Debug, Default)]
 pub(crate) struct Counters([AtomicU64; 7]);
 
@@ -42,15 +42,15 @@ impl Counters {
     }
 
     pub(crate) fn read(&self) -> Requests {
-        let of = |kind: Kind| self.0[kind as usize].load(Ordering::Relaxed);
+        let count = |kind: Kind| self.0[kind as usize].load(Ordering::Relaxed);
         Requests {
-            get: of(Kind::Get),
-            head: of(Kind::Head),
-            put: of(Kind::Put),
-            list: of(Kind::List),
-            delete: of(Kind::Delete),
-            glue: of(Kind::Glue),
-            other: of(Kind::Other),
+            get: count(Kind::Get),
+            head: count(Kind::Head),
+            put: count(Kind::Put),
+            list: count(Kind::List),
+            delete: count(Kind::Delete),
+            glue: count(Kind::Glue),
+            other: count(Kind::Other),
         }
     }
 }

@@ -1,7 +1,7 @@
-//! The S3 operations that are implemented, on [`s3s`], which parses requests and writes answers.
+//! The implemented operations of S3, on [`s3s`], which parses requests and writes responses.
 //!
-//! What is missing here answers `NotImplemented`: that is the crate's default for an operation, and what the checks
-//! below answer for a header or parameter whose effect we would have to fake.
+//! Other operations answer `NotImplemented`, the default of the crate. So do the checks below for a header or parameter
+//! whose effect is not implemented.
 
 mod body;
 mod checksums;
@@ -18,17 +18,17 @@ use crate::clock::Clock;
 use crate::objects::attributes::Description;
 use crate::objects::list::Entry;
 use crate::objects::{Objects, WriteError};
-use conditions::Asked;
+use conditions::ReadConditions;
 use s3s::dto::*;
 use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// The S3 service over a lake's objects.
+/// The S3 service over [`Objects`].
 pub(crate) struct Service {
     pub(crate) objects: Arc<Objects>,
-    /// Stamps uploads in parts.
+    /// Stamps multipart uploads.
     pub(crate) clock: Clock,
 }
 
@@ -43,10 +43,10 @@ impl Service {
         object.ok_or_else(|| no_such_key(key))
     }
 
-    /// The object, if it exists and satisfies what was asked.
-    fn read(&self, bucket: &str, key: &str, asked: &Asked) -> S3Result<(File, Description)> {
+    /// Opens the object if it exists and the conditions hold.
+    fn read(&self, bucket: &str, key: &str, conditions: &ReadConditions) -> S3Result<(File, Description)> {
         let (file, description) = self.open(bucket, key)?;
-        asked.check(&description)?;
+        conditions.check(&description)?;
         Ok((file, description))
     }
 
@@ -90,7 +90,7 @@ impl S3 for Service {
         req: S3Request<GetBucketLocationInput>,
     ) -> S3Result<S3Response<GetBucketLocationOutput>> {
         self.bucket(&req.input.bucket)?;
-        // The one region has no constraint.
+        // Buckets in us-east-1 have no location constraint.
         Ok(S3Response::new(GetBucketLocationOutput::default()))
     }
 
@@ -99,7 +99,7 @@ impl S3 for Service {
         req: S3Request<GetBucketVersioningInput>,
     ) -> S3Result<S3Response<GetBucketVersioningOutput>> {
         self.bucket(&req.input.bucket)?;
-        // It never was enabled.
+        // Versioning is never enabled.
         Ok(S3Response::new(GetBucketVersioningOutput::default()))
     }
 
@@ -108,7 +108,7 @@ impl S3 for Service {
         refuse("HeadObject with a customer key", input.sse_customer_key.is_some())?;
         refuse_version(input.version_id.as_deref())?;
         read::check_overrides!(input)?;
-        let (_, description) = self.read(&input.bucket, &input.key, &read::asked!(input))?;
+        let (_, description) = self.read(&input.bucket, &input.key, &read::read_conditions!(input))?;
         Ok(S3Response::new(read::head(input, description)?))
     }
 
@@ -117,7 +117,7 @@ impl S3 for Service {
         refuse("GetObject with a customer key", input.sse_customer_key.is_some())?;
         refuse_version(input.version_id.as_deref())?;
         read::check_overrides!(input)?;
-        let (file, description) = self.read(&input.bucket, &input.key, &read::asked!(input))?;
+        let (file, description) = self.read(&input.bucket, &input.key, &read::read_conditions!(input))?;
         Ok(S3Response::new(read::get(input, file, description)?))
     }
 
@@ -137,7 +137,7 @@ impl S3 for Service {
     }
 
     async fn copy_object(&self, req: S3Request<CopyObjectInput>) -> S3Result<S3Response<CopyObjectOutput>> {
-        Ok(S3Response::new(copy::object(self, req).await?))
+        Ok(S3Response::new(copy::copy_object(self, req).await?))
     }
 
     async fn delete_object(&self, req: S3Request<DeleteObjectInput>) -> S3Result<S3Response<DeleteObjectOutput>> {
@@ -251,7 +251,7 @@ fn no_such_key(key: &str) -> S3Error {
     s3_error!(NoSuchKey, "there is no object {key}")
 }
 
-/// Refuses a request that asks for what is not implemented.
+/// Refuses a request that needs what is not implemented.
 fn refuse(what: &'static str, asked: bool) -> S3Result<()> {
     match asked {
         true => Err(S3Error::with_message(S3ErrorCode::NotImplemented, format!("{what} is not implemented"))),
@@ -259,18 +259,18 @@ fn refuse(what: &'static str, asked: bool) -> S3Result<()> {
     }
 }
 
-/// Refuses a version other than the one that an object in a bucket without versions has.
+/// Refuses any version but `null`, the only one in a bucket without versioning.
 fn refuse_version(id: Option<&str>) -> S3Result<()> {
     refuse("a request for a version of an object", id.is_some_and(|id| id != "null"))
 }
 
-/// The answer to a write that did not happen.
+/// The response to a write that failed.
 fn write_error(error: WriteError, bucket: &str, key: &str) -> S3Error {
     match error {
         WriteError::NoSuchBucket => no_such_bucket(bucket),
         WriteError::NoSuchKey => no_such_key(key),
         WriteError::PreconditionFailed => {
-            s3_error!(PreconditionFailed, "the object {key} is not as the condition demands")
+            s3_error!(PreconditionFailed, "the object {key} does not meet the condition")
         }
         WriteError::Io(error) => S3Error::internal_error(error),
     }

@@ -1,9 +1,9 @@
-//! What a function's answer says about its batch, read as an SQS event source reads it.
+//! Interprets the answer of a function to a batch, as the SQS event source of Lambda does.
 
 use super::queue::{Message, Outcome};
 use serde_json::Value;
 
-/// An answer that is not understood fails the batch: to take it for success would lose messages.
+/// An answer in another form fails the batch: to count it as success would lose messages.
 pub(super) fn outcome(batch: &[Message], answer: Result<String, String>) -> Outcome {
     let text = match answer {
         Ok(text) => text,
@@ -12,7 +12,7 @@ pub(super) fn outcome(batch: &[Message], answer: Result<String, String>) -> Outc
     let failures = match serde_json::from_str::<Value>(if text.trim().is_empty() { "null" } else { &text }) {
         Ok(Value::Object(answer)) => answer.get("batchItemFailures").cloned().unwrap_or_default(),
         Ok(Value::Null) => Value::Null,
-        _ => return Outcome::Error(format!("the answer is no batch response: {text}")),
+        _ => return Outcome::Error(format!("the answer is not a batch response: {text}")),
     };
     let failures = match failures {
         Value::Null => return Outcome::Failures(Vec::new()),

@@ -1,29 +1,30 @@
-//! Notifications in the JSON that AWS sends: an S3 event, as the body of an SQS message, in an SQS event.
+//! Events in the JSON of AWS: an S3 event is the body of an SQS message, and an SQS event contains messages.
 
 use super::queue::Message;
 use crate::REGION;
 use crate::clock::{iso8601, milliseconds};
 use crate::objects::StoredObject;
 use crate::objects::attributes::hex;
+use md5::{Digest, Md5};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use std::time::SystemTime;
 
-/// The account that everything here is in.
+/// The AWS account of all resources.
 const ACCOUNT: &str = "000000000000";
-/// What S3 leaves as it is in an event's key. A space becomes `+`.
+/// The characters that S3 does not encode in an event's key. A space becomes `+`.
 const KEY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'*').remove(b' ');
 
-/// An object that was stored, and when.
+/// A stored object and the time of its put.
 #[derive(Debug)]
 pub(super) struct Event {
-    /// Its number in the journal; rises with every put, so it is the sequencer, too.
+    /// Its number in the journal. It increases with every put, so it serves as sequencer, too.
     pub(super) ticket: u64,
     pub(super) object: StoredObject,
     pub(super) time: SystemTime,
 }
 
-/// The payload of a call: the messages as an SQS event source hands them over.
+/// Returns the payload of a call: the messages as an SQS event.
 pub(super) fn batch(function: &str, messages: &[Message], now: SystemTime) -> String {
     let records: Vec<_> = messages.iter().map(|message| sqs_record(function, message, now)).collect();
     json!({ "Records": records }).to_string()
@@ -35,7 +36,7 @@ fn sqs_record(function: &str, message: &Message, now: SystemTime) -> Value {
     json!({
         "messageId": id,
         "receiptHandle": format!("{id}/{}", message.receives),
-        "md5OfBody": hex(&md5_many::md5(body.as_bytes())),
+        "md5OfBody": hex(&Md5::digest(&body)),
         "body": body,
         "attributes": {
             "ApproximateReceiveCount": message.receives.to_string(),

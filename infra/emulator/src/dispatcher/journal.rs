@@ -1,8 +1,8 @@
-//! The events owed, on disk.
+//! The journal of undelivered events, on disk.
 //!
-//! `.stedi/events` is a file of JSON lines: an event is written before its object becomes visible, and struck off when
-//! all functions have acknowledged it. A process killed in between owes the event at its next start: that it may then
-//! come twice is harmless, that it never comes would not be. Objects that wake no function are not in it.
+//! `.stedi/events` is a file of JSON lines. An event is written before its object becomes visible, and removed when all
+//! functions have acknowledged it. After a kill in between, the next start delivers it: functions must accept an event
+//! twice, but no event may be lost. Objects that trigger no function are not in the journal.
 
 use crate::lines::Lines;
 use serde::{Deserialize, Serialize};
@@ -10,14 +10,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::Path;
 
-/// A journal is written anew when it is longer than this, and twice as long as after the last time.
+/// The journal is rewritten when it is longer than this and twice as long as after the last rewrite.
 const LENGTH_MIN: u64 = 64 * 1024;
 
 #[derive(Serialize, Deserialize)]
 enum Line {
-    /// The number of the next event: numbers keep rising when all lines are gone.
+    /// The number of the next event: numbers increase even after a rewrite without events.
     Next(u64),
-    Owed(u64, String, String),
+    Undelivered(u64, String, String),
     Done(u64),
 }
 
@@ -25,53 +25,53 @@ enum Line {
 pub(super) struct Journal {
     lines: Lines,
     next: u64,
-    owed: BTreeMap<u64, (String, String)>,
-    /// Rewrite it when it is longer.
+    undelivered: BTreeMap<u64, (String, String)>,
+    /// The length at which the journal is rewritten.
     length_max: u64,
 }
 
 /// A number, a bucket and a key.
-pub(super) type Owed = (u64, String, String);
+pub(super) type UndeliveredEvent = (u64, String, String);
 
 impl Journal {
-    /// Opens the journal; what is owed, in the order in which it happened, once per object.
-    pub(super) fn open(path: &Path) -> io::Result<(Self, Vec<Owed>)> {
+    /// Opens the journal; returns it with the undelivered events in order, the last one of each object.
+    pub(super) fn open(path: &Path) -> io::Result<(Self, Vec<UndeliveredEvent>)> {
         let (lines, read) = Lines::open(path)?;
-        let (mut next, mut owed) = (1, BTreeMap::new());
+        let (mut next, mut undelivered) = (1, BTreeMap::new());
         for line in read {
             match line {
                 Line::Next(number) => next = next.max(number),
-                Line::Owed(number, bucket, key) => {
+                Line::Undelivered(number, bucket, key) => {
                     next = next.max(number + 1);
-                    owed.insert(number, (bucket, key));
+                    undelivered.insert(number, (bucket, key));
                 }
                 Line::Done(number) => {
-                    owed.remove(&number);
+                    undelivered.remove(&number);
                 }
             }
         }
-        // An event only says where to look, so of several for one object the last will do.
-        let last: HashMap<_, _> = owed.iter().map(|(number, object)| (object.clone(), *number)).collect();
-        owed.retain(|number, object| last.get(object) == Some(number));
-        let again = owed.iter().map(|(number, (bucket, key))| (*number, bucket.clone(), key.clone())).collect();
-        let mut journal = Self { lines, next, owed, length_max: 0 };
+        // An event only names an object, so the last of several for one object suffices.
+        let last: HashMap<_, _> = undelivered.iter().map(|(number, object)| (object.clone(), *number)).collect();
+        undelivered.retain(|number, object| last.get(object) == Some(number));
+        let events = undelivered.iter().map(|(number, (bucket, key))| (*number, bucket.clone(), key.clone())).collect();
+        let mut journal = Self { lines, next, undelivered, length_max: 0 };
         journal.rewrite()?;
-        Ok((journal, again))
+        Ok((journal, events))
     }
 
-    /// Notes an event before its object becomes visible; its number.
-    pub(super) fn owe(&mut self, bucket: &str, key: &str) -> io::Result<u64> {
+    /// Adds an event before its object becomes visible; returns its number.
+    pub(super) fn add(&mut self, bucket: &str, key: &str) -> io::Result<u64> {
         let number = self.next;
-        self.lines.append(&[Line::Owed(number, bucket.into(), key.into())])?;
+        self.lines.append(&[Line::Undelivered(number, bucket.into(), key.into())])?;
         self.next += 1;
-        self.owed.insert(number, (bucket.into(), key.into()));
+        self.undelivered.insert(number, (bucket.into(), key.into()));
         Ok(number)
     }
 
-    /// Strikes events off.
-    pub(super) fn settle(&mut self, numbers: &[u64]) -> io::Result<()> {
+    /// Removes events.
+    pub(super) fn remove(&mut self, numbers: &[u64]) -> io::Result<()> {
         for number in numbers {
-            self.owed.remove(number);
+            self.undelivered.remove(number);
         }
         if self.lines.length() > self.length_max {
             return self.rewrite();
@@ -80,8 +80,11 @@ impl Journal {
     }
 
     fn rewrite(&mut self) -> io::Result<()> {
-        let owed = self.owed.iter().map(|(number, (bucket, key))| Line::Owed(*number, bucket.clone(), key.clone()));
-        let lines: Vec<_> = [Line::Next(self.next)].into_iter().chain(owed).collect();
+        let undelivered = self
+            .undelivered
+            .iter()
+            .map(|(number, (bucket, key))| Line::Undelivered(*number, bucket.clone(), key.clone()));
+        let lines: Vec<_> = [Line::Next(self.next)].into_iter().chain(undelivered).collect();
         self.lines.replace(&lines)?;
         self.length_max = LENGTH_MIN.max(2 * self.lines.length());
         Ok(())
@@ -95,33 +98,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_struck_off_is_owed_once_per_object_and_in_order() {
+    fn reopening_returns_undelivered_events_in_order_once_per_object() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("events");
-        let (mut journal, owed) = Journal::open(&path).unwrap();
-        assert!(owed.is_empty());
-        let numbers: Vec<_> = ["a", "b", "c", "a"].map(|key| journal.owe("bucket", key).unwrap()).into();
+        let (mut journal, undelivered) = Journal::open(&path).unwrap();
+        assert!(undelivered.is_empty());
+        let numbers: Vec<_> = ["a", "b", "c", "a"].map(|key| journal.add("bucket", key).unwrap()).into();
         assert_eq!(numbers, [1, 2, 3, 4]);
-        journal.settle(&[2]).unwrap();
+        journal.remove(&[2]).unwrap();
         drop(journal);
-        let (mut journal, owed) = Journal::open(&path).unwrap();
-        assert_eq!(owed, [(3, "bucket".into(), "c".into()), (4, "bucket".into(), "a".into())]);
-        journal.settle(&[3, 4]).unwrap();
+        let (mut journal, undelivered) = Journal::open(&path).unwrap();
+        assert_eq!(undelivered, [(3, "bucket".into(), "c".into()), (4, "bucket".into(), "a".into())]);
+        journal.remove(&[3, 4]).unwrap();
         drop(journal);
-        let (mut journal, owed) = Journal::open(&path).unwrap();
-        assert!(owed.is_empty());
-        assert_eq!(journal.owe("bucket", "d").unwrap(), 5, "numbers keep rising");
+        let (mut journal, undelivered) = Journal::open(&path).unwrap();
+        assert!(undelivered.is_empty());
+        assert_eq!(journal.add("bucket", "d").unwrap(), 5, "numbers increase");
     }
 
     #[test]
-    fn a_long_journal_is_written_anew() {
+    fn a_long_journal_is_rewritten() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("events");
         let (mut journal, _) = Journal::open(&path).unwrap();
-        let stays = journal.owe("bucket", "stays").unwrap();
+        let stays = journal.add("bucket", "stays").unwrap();
         for _ in 0..10_000 {
-            let number = journal.owe("bucket", "goes").unwrap();
-            journal.settle(&[number]).unwrap();
+            let number = journal.add("bucket", "goes").unwrap();
+            journal.remove(&[number]).unwrap();
         }
         assert!(std::fs::metadata(&path).unwrap().len() < 2 * LENGTH_MIN);
         drop(journal);

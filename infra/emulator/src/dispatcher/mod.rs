@@ -1,15 +1,17 @@
-//! Stored objects wake functions: S3 notifications, through a queue per function, at least once.
+//! Stored objects trigger functions: S3 notifications through one queue per function, delivered at least once.
 //!
-//! A put whose key is below one of a function's prefixes becomes a message in that function's queue. Pollers take
-//! what has gathered, up to a batch, and hand it to the function as an SQS event source does; while a function is
-//! busy its queue fills, and the next batch is larger. A function waits while one before it in the order of the
-//! subscriptions has something to do, though not for ever; so name them in the order in which what one stores wakes the
-//! next, and each derives once what it would have derived again and again. What fails is delivered again, and after
-//! [`Options::receives_max`] times it is a dead letter.
+//! A put whose key is below a prefix of a function becomes a message in the queue of that function. Pollers take the
+//! queued messages, up to a batch, and call the function as an SQS event source does. While a function is busy its queue
+//! grows, and the next batch is larger.
 //!
-//! What is owed survives a killed process: an event is in a journal from before its object is visible until every
-//! function it wakes has acknowledged it. A dead letter stays owed, so it is delivered again at the next start, when
-//! whatever was wrong may have been put right.
+//! A function waits while one before it in the list of subscriptions is busy, up to a limit. So list the functions in the
+//! order in which the objects of one trigger the next: each then handles many objects in one call.
+//!
+//! A failed message is delivered again. After [`Options::receives_max`] deliveries it becomes a dead letter.
+//!
+//! Undelivered events survive a killed process. An event is in the journal from before its object is visible until all
+//! functions that it triggers have acknowledged it. A dead letter stays in the journal, so the next start delivers it
+//! again, when its cause may be repaired.
 
 mod answer;
 mod event;
@@ -26,18 +28,18 @@ use crate::Cloud;
 use crate::objects::{Outbox, StoredObject};
 use event::Event;
 use journal::Journal;
-use queue::{Queues, Woken};
+use queue::{Queues, Target};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
-/// Delivers the events of one [`Cloud`]. Dropped without [`Dispatcher::stop`] it breaks off like a killed process:
-/// what was not acknowledged is owed at the next start.
+/// Delivers the events of one [`Cloud`]. Dropping it without [`Dispatcher::stop`] aborts the calls in progress, like a
+/// kill: the next start delivers the events that were not acknowledged.
 pub struct Dispatcher {
     shared: Arc<Shared>,
-    /// Dropping it aborts the pollers, and they the calls of their functions.
+    /// Dropping the set aborts the pollers and their calls.
     pollers: JoinSet<()>,
 }
 
@@ -47,7 +49,7 @@ impl std::fmt::Debug for Dispatcher {
     }
 }
 
-/// What pollers, puts and the dispatcher's owner share.
+/// The state that pollers, puts and the owner of the dispatcher share.
 struct Shared {
     cloud: Cloud,
     functions: Vec<Function>,
@@ -55,21 +57,21 @@ struct Shared {
     journal: Mutex<Journal>,
     queues: Mutex<Queues>,
     progress: watch::Sender<Progress>,
-    /// How many functions are called, in the order of the subscriptions. Events of the others are only gathered.
+    /// How many functions are called, in the order of the subscriptions. Events of the others stay queued.
     released: AtomicUsize,
     stopping: AtomicBool,
 }
 
 struct Function {
     subscription: Subscription,
-    /// Something was added to its queue.
+    /// Notified when its queue may hold messages to take.
     added: Notify,
 }
 
 impl Dispatcher {
-    /// Starts delivering what the cloud stores from now on, and what an earlier run still owes.
+    /// Starts delivering the events of new objects, and the undelivered events of earlier runs.
     ///
-    /// Call it inside a tokio runtime: functions run as its tasks.
+    /// Call it in a tokio runtime: functions run as its tasks.
     ///
     /// # Errors
     /// If the cloud has a dispatcher already, a subscription is invalid, or the journal cannot be read.
@@ -78,7 +80,7 @@ impl Dispatcher {
         if cloud.has_dispatcher().swap(true, Ordering::AcqRel) {
             return Err(DispatchError::AlreadyStarted);
         }
-        let (journal, owed) = Journal::open(&cloud.own("events")).map_err(|error| {
+        let (journal, undelivered) = Journal::open(&cloud.state_file("events")).map_err(|error| {
             cloud.has_dispatcher().store(false, Ordering::Release);
             DispatchError::Journal(error)
         })?;
@@ -94,8 +96,8 @@ impl Dispatcher {
             progress: watch::Sender::default(),
             stopping: AtomicBool::new(false),
         });
-        for (ticket, bucket, key) in owed {
-            shared.owe_again(ticket, &bucket, &key);
+        for (ticket, bucket, key) in undelivered {
+            shared.requeue(ticket, &bucket, &key);
         }
         cloud.objects().set_outbox(Some(Arc::clone(&shared) as Arc<dyn Outbox>));
         let mut pollers = JoinSet::new();
@@ -107,21 +109,20 @@ impl Dispatcher {
         Ok(Self { shared, pollers })
     }
 
-    /// Starts the delivery of what was held to the functions that are among the first `functions` subscriptions: see
-    /// [`Options::hold`].
+    /// Starts the delivery to the first `functions` subscriptions, after [`Options::hold`].
     pub fn release(&self, functions: usize) {
         self.shared.released.fetch_max(functions, Ordering::AcqRel);
-        self.shared.look_again();
+        self.shared.notify_pollers();
     }
 
-    /// Waits until nothing is queued or being handled. More may come later, from other puts.
+    /// Waits until no message is queued or in a call. Later puts may queue more.
     pub async fn wait_until_quiet(&self) -> Report {
         // The sender is in `shared`, so the wait cannot fail.
         let _ = self.shared.progress.subscribe().wait_for(|progress| progress.pending == 0).await;
         self.report()
     }
 
-    /// What has happened so far.
+    /// Returns what has happened so far.
     #[must_use]
     pub fn report(&self) -> Report {
         let queues = self.shared.queues();
@@ -134,18 +135,18 @@ impl Dispatcher {
         }
     }
 
-    /// Follows the counters as they change.
+    /// Returns a receiver that follows the counters.
     #[must_use]
     pub fn progress(&self) -> watch::Receiver<Progress> {
         self.shared.progress.subscribe()
     }
 
-    /// Lets the calls under way finish, starts no others, and stops. What is still queued is owed at the next start.
-    /// Stop servers and other writers first: what is put after this wakes nobody.
+    /// Waits for the calls in progress, starts no others, and stops. The next start delivers what is still queued. Stop
+    /// servers and other writers first: an object that is put after this triggers no function.
     pub async fn stop(mut self) -> Report {
         self.shared.stopping.store(true, Ordering::Release);
-        self.shared.look_again();
-        // The outbox stays until the last call is over, for that may put objects.
+        self.shared.notify_pollers();
+        // The outbox stays until the last call ends, because that may put objects.
         while self.pollers.join_next().await.is_some() {}
         self.report()
     }
@@ -168,75 +169,75 @@ impl Shared {
         self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has every poller look whether there is something to do.
-    fn look_again(&self) {
+    /// Lets every poller check its queue.
+    fn notify_pollers(&self) {
         for function in &self.functions {
             function.added.notify_waiters();
         }
     }
 
-    /// The functions that an object of this bucket and key wakes.
-    fn woken_by<'a>(&'a self, bucket: &'a str, key: &'a str) -> impl Iterator<Item = Woken> + 'a {
+    /// Returns the functions that an object with this key triggers.
+    fn targets<'a>(&'a self, bucket: &'a str, key: &'a str) -> impl Iterator<Item = Target> + 'a {
         let below = |prefix: &String| key.len() > prefix.len() && key.starts_with(prefix.as_str());
         self.functions.iter().enumerate().filter_map(move |(function, Function { subscription, .. })| {
             let prefix = subscription.prefixes.iter().position(below)?;
-            (subscription.bucket == bucket).then_some(Woken { function, prefix })
+            (subscription.bucket == bucket).then_some(Target { function, prefix })
         })
     }
 
-    /// Queues an event that an earlier run did not finish. Its object's present version is the one to look at.
-    fn owe_again(&self, ticket: u64, bucket: &str, key: &str) {
+    /// Queues an undelivered event of an earlier run, with the current version of its object.
+    fn requeue(&self, ticket: u64, bucket: &str, key: &str) {
         let objects = self.cloud.objects();
-        let found = objects.bucket(bucket).map(|directory| objects.read(&directory, key));
-        match found {
-            Some(Ok(Some((_, description)))) if self.woken_by(bucket, key).next().is_some() => {
+        let object = objects.bucket(bucket).map(|directory| objects.read(&directory, key));
+        match object {
+            Some(Ok(Some((_, description)))) if self.targets(bucket, key).next().is_some() => {
                 let object = StoredObject {
                     bucket: bucket.into(),
                     key: key.into(),
                     size: description.size,
                     etag: description.etag,
                 };
-                self.stored(ticket, &object);
+                self.commit(ticket, &object);
             }
             Some(Err(error)) => {
-                // Stays owed: at the next start it may be readable.
-                tracing::error!(bucket, key, %error, "an object whose event is owed cannot be read");
+                // The event stays in the journal: at the next start the object may be readable.
+                tracing::error!(bucket, key, %error, "cannot read an object with an undelivered event; the next start tries again");
             }
-            // It was never stored, is deleted, or no function is interested any more.
-            _ => self.abandoned(ticket),
+            // It was never stored, was deleted, or triggers no function any more.
+            _ => self.abort(ticket),
         }
     }
 
-    /// Strikes events off the journal. If that fails, they are only delivered once more at the next start.
-    fn settle(&self, tickets: &[u64]) {
-        if let Err(error) = self.journal().settle(tickets) {
-            tracing::error!(%error, "events that are done could not be marked so, and will be delivered again");
+    /// Removes events from the journal. If that fails, the next start delivers them once more.
+    fn remove_from_journal(&self, tickets: &[u64]) {
+        if let Err(error) = self.journal().remove(tickets) {
+            tracing::error!(%error, "cannot remove acknowledged events from the journal; the next start delivers them again");
         }
     }
 }
 
 impl Outbox for Shared {
-    fn intend(&self, object: &StoredObject) -> io::Result<Option<u64>> {
-        match self.woken_by(&object.bucket, &object.key).next() {
+    fn prepare(&self, object: &StoredObject) -> io::Result<Option<u64>> {
+        match self.targets(&object.bucket, &object.key).next() {
             None => Ok(None),
-            Some(_) => self.journal().owe(&object.bucket, &object.key).map(Some),
+            Some(_) => self.journal().add(&object.bucket, &object.key).map(Some),
         }
     }
 
-    fn stored(&self, ticket: u64, object: &StoredObject) {
+    fn commit(&self, ticket: u64, object: &StoredObject) {
         let event = Arc::new(Event { ticket, object: object.clone(), time: self.cloud.now() });
-        let woken: Vec<_> = self.woken_by(&object.bucket, &object.key).collect();
+        let targets: Vec<_> = self.targets(&object.bucket, &object.key).collect();
         {
             let mut queues = self.queues();
-            let added = queues.add(&event, &woken, self.options.duplicate);
+            let added = queues.add(&event, &targets, self.options.duplicate);
             self.progress.send_modify(|progress| progress.pending += added);
         }
-        for Woken { function, .. } in woken {
+        for Target { function, .. } in targets {
             self.functions[function].added.notify_waiters();
         }
     }
 
-    fn abandoned(&self, ticket: u64) {
-        self.settle(&[ticket]);
+    fn abort(&self, ticket: u64) {
+        self.remove_from_journal(&[ticket]);
     }
 }

@@ -1,6 +1,6 @@
-//! Takes batches out of a queue and hands them to the function.
+//! Takes batches from a queue and calls the function with them.
 
-use super::queue::{Message, Outcome, Settled};
+use super::queue::{BatchResult, Message, Outcome};
 use super::{Handler, Shared, answer, event};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,7 +12,7 @@ pub(super) async fn poll(shared: Arc<Shared>, index: usize) {
     loop {
         let added = function.added.notified();
         tokio::pin!(added);
-        // Before looking, so that nothing added after the look is missed.
+        // Enabled before the queue is read, so that no message that is added afterwards is missed.
         added.as_mut().enable();
         if shared.stopping.load(Ordering::Acquire) {
             return;
@@ -30,8 +30,8 @@ pub(super) async fn poll(shared: Arc<Shared>, index: usize) {
     }
 }
 
-/// Calls the function in a task of its own, so that a panic is its failure and not the dispatcher's. The set aborts
-/// the task if this poller is dropped.
+/// Calls the function in a task of its own, so that its panic does not end the poller. The set aborts the task if this
+/// poller is dropped.
 async fn call(handler: Handler, payload: String) -> Result<String, String> {
     let mut task = JoinSet::new();
     task.spawn(async move { handler(payload).await });
@@ -49,7 +49,7 @@ fn panic_text(error: JoinError) -> String {
             let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
             format!("the function panicked: {}", text.unwrap_or("no text"))
         }
-        Err(error) => format!("the call was broken off: {error}"),
+        Err(error) => format!("the call was aborted: {error}"),
     }
 }
 
@@ -84,13 +84,13 @@ impl Shared {
             }
             Outcome::Failures(_) => {}
         }
-        let Settled { finished, dead, events_done } =
-            self.queues().settle(index, name, batch, outcome, self.options.receives_max);
-        // First the journal, then the counters: who sees that nothing is pending finds nothing owed but dead letters.
+        let BatchResult { finished, dead, events_done } =
+            self.queues().finish_batch(index, name, batch, outcome, self.options.receives_max);
+        // The journal before the counters: when nothing is pending, the journal holds dead letters only.
         if !events_done.is_empty() {
-            self.settle(&events_done);
+            self.remove_from_journal(&events_done);
         }
-        self.look_again();
+        self.notify_pollers();
         self.progress.send_modify(|progress| {
             progress.pending -= finished;
             progress.events += finished as u64;

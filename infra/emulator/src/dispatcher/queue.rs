@@ -1,4 +1,4 @@
-//! A queue per function, and how far each event has come.
+//! One queue per function, and the state of each event.
 
 use super::DeadLetter;
 use super::event::Event;
@@ -12,48 +12,48 @@ use std::time::SystemTime;
 pub(super) struct Message {
     number: u64,
     pub(super) event: Arc<Event>,
-    /// Which of the function's prefixes the object is below.
+    /// The index of the function's prefix that the key has.
     prefix: usize,
-    /// How often it was taken out of its queue.
+    /// How often it was delivered.
     pub(super) receives: u32,
     pub(super) first_received: Option<SystemTime>,
     error: Option<String>,
 }
 
 impl Message {
-    /// Unique, in the shape of SQS's.
+    /// A unique id in the form of SQS.
     pub(super) fn id(&self) -> String {
         format!("{:08x}-0000-4000-8000-{:012x}", self.event.ticket & 0xffff_ffff, self.number & 0xffff_ffff_ffff)
     }
 }
 
-/// What became of a batch.
+/// The outcome of a batch.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// The messages of these ids failed, all others are acknowledged.
+    /// The messages with these ids failed; the function acknowledged the others.
     Failures(Vec<String>),
-    /// All failed, for this reason.
+    /// All messages failed, with this error.
     Error(String),
 }
 
-/// What a settled batch changed.
+/// The effects of a finished batch.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Settled {
-    /// Messages that are finished, dead letters among them.
+pub(super) struct BatchResult {
+    /// Messages that are finished, including dead letters.
     pub(super) finished: usize,
     pub(super) dead: usize,
-    /// Events that every function has acknowledged.
+    /// Events that all functions have acknowledged.
     pub(super) events_done: Vec<u64>,
 }
 
-struct Outstanding {
+struct EventState {
     messages: usize,
     dead: bool,
 }
 
-/// Where an event's message goes: to a function, by which of its prefixes.
+/// The destination of a message: a function, and the prefix that triggers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Woken {
+pub(super) struct Target {
     pub(super) function: usize,
     pub(super) prefix: usize,
 }
@@ -61,12 +61,12 @@ pub(super) struct Woken {
 /// The messages of one function.
 #[derive(Default)]
 struct Queue {
-    /// For each of its prefixes, in order.
+    /// The messages of each prefix, in order.
     messages: Vec<VecDeque<Message>>,
-    /// Calls under way.
+    /// Calls in progress.
     running: usize,
-    /// How many calls of functions before it have begun since messages of its own began to wait.
-    passed_over: u32,
+    /// How many calls of earlier functions have begun while its messages waited.
+    skips: u32,
 }
 
 impl Queue {
@@ -81,7 +81,7 @@ impl Queue {
         self.messages[message.prefix].push_back(message);
     }
 
-    /// The next message: the first of the first prefix, or any.
+    /// Returns the first message of the first prefix, or a random one if there is a random order.
     fn pop(&mut self, order: &mut Option<Rng>) -> Option<Message> {
         let Some(order) = order else {
             return self.messages.iter_mut().find_map(VecDeque::pop_front);
@@ -96,12 +96,12 @@ impl Queue {
     }
 }
 
-/// How many calls of functions before it a function with messages waits for at most.
-const PASSED_OVER_MAX: u32 = 64;
+/// How many calls of earlier functions a function with messages waits for at most.
+const SKIPS_MAX: u32 = 64;
 
 pub(super) struct Queues {
     queues: Vec<Queue>,
-    outstanding: HashMap<u64, Outstanding>,
+    events: HashMap<u64, EventState>,
     pub(super) dead_letters: Vec<DeadLetter>,
     order: Option<Rng>,
     next: u64,
@@ -111,18 +111,18 @@ impl Queues {
     pub(super) fn new(functions: usize, shuffle: Option<u64>) -> Self {
         Self {
             queues: (0..functions).map(|_| Queue::default()).collect(),
-            outstanding: HashMap::new(),
+            events: HashMap::new(),
             dead_letters: Vec::new(),
             order: shuffle.map(Rng::with_seed),
             next: 1,
         }
     }
 
-    /// Queues an event for the woken functions; how many messages that made.
-    pub(super) fn add(&mut self, event: &Arc<Event>, woken: &[Woken], duplicate: usize) -> usize {
-        let messages = woken.len() * duplicate;
-        self.outstanding.insert(event.ticket, Outstanding { messages, dead: false });
-        for &Woken { function, prefix } in woken {
+    /// Queues an event for `targets`; returns the number of new messages.
+    pub(super) fn add(&mut self, event: &Arc<Event>, targets: &[Target], duplicate: usize) -> usize {
+        let messages = targets.len() * duplicate;
+        self.events.insert(event.ticket, EventState { messages, dead: false });
+        for &Target { function, prefix } in targets {
             for _ in 0..duplicate {
                 let (number, event) = (self.next, Arc::clone(event));
                 self.next += 1;
@@ -139,19 +139,19 @@ impl Queues {
         messages
     }
 
-    /// Takes the next messages for a function; empty if there are none, or if a function before it has something to do:
-    /// what that stores may be more for this one, which then derives once what it would have derived twice.
+    /// Takes the next messages for a function. Returns none if the queue is empty, or while an earlier function is busy: the
+    /// objects that it stores may trigger this one, which then handles them in one batch.
     pub(super) fn take(&mut self, function: usize, batch_size: usize, now: SystemTime) -> Vec<Message> {
-        let (before, from) = self.queues.split_at_mut(function);
-        let Some((queue, after)) = from.split_first_mut() else { return Vec::new() };
-        let is_behind = before.iter().any(|before| before.running > 0 || before.len() > 0);
-        if queue.len() == 0 || is_behind && queue.passed_over < PASSED_OVER_MAX {
+        let (earlier, rest) = self.queues.split_at_mut(function);
+        let Some((queue, later)) = rest.split_first_mut() else { return Vec::new() };
+        let is_blocked = earlier.iter().any(|queue| queue.running > 0 || queue.len() > 0);
+        if queue.len() == 0 || is_blocked && queue.skips < SKIPS_MAX {
             return Vec::new();
         }
         queue.running += 1;
-        queue.passed_over = 0;
-        for after in after.iter_mut().filter(|after| after.len() > 0) {
-            after.passed_over += 1;
+        queue.skips = 0;
+        for queue in later.iter_mut().filter(|queue| queue.len() > 0) {
+            queue.skips += 1;
         }
         let mut batch = Vec::with_capacity(batch_size.min(queue.len()));
         while batch.len() < batch_size {
@@ -165,16 +165,16 @@ impl Queues {
         batch
     }
 
-    /// Acknowledges, queues again or gives up each message of a batch that was taken.
-    pub(super) fn settle(
+    /// Acknowledges each message of a batch, queues it again, or makes it a dead letter.
+    pub(super) fn finish_batch(
         &mut self,
         function: usize,
         name: &str,
         batch: Vec<Message>,
         outcome: &Outcome,
         receives_max: u32,
-    ) -> Settled {
-        let mut settled = Settled::default();
+    ) -> BatchResult {
+        let mut result = BatchResult::default();
         self.queues[function].running -= 1;
         for mut message in batch {
             let failed = match outcome {
@@ -188,10 +188,10 @@ impl Queues {
                 self.queues[function].push(message);
                 continue;
             }
-            settled.finished += 1;
+            result.finished += 1;
             let ticket = message.event.ticket;
             if failed {
-                settled.dead += 1;
+                result.dead += 1;
                 self.dead_letters.push(DeadLetter {
                     function: name.into(),
                     bucket: message.event.object.bucket.clone(),
@@ -200,21 +200,21 @@ impl Queues {
                     error: message.error,
                 });
             }
-            settled.events_done.extend(self.finish(ticket, failed));
+            result.events_done.extend(self.finish_message(ticket, failed));
         }
-        settled
+        result
     }
 
-    /// The event's number, if this was its last message and none was given up.
-    fn finish(&mut self, ticket: u64, dead: bool) -> Option<u64> {
-        let event = self.outstanding.get_mut(&ticket)?;
+    /// Returns the number of the event if this was its last message and none became a dead letter.
+    fn finish_message(&mut self, ticket: u64, dead: bool) -> Option<u64> {
+        let event = self.events.get_mut(&ticket)?;
         event.messages -= 1;
         event.dead |= dead;
         let (left, dead) = (event.messages, event.dead);
         if left > 0 {
             return None;
         }
-        self.outstanding.remove(&ticket);
+        self.events.remove(&ticket);
         (!dead).then_some(ticket)
     }
 }

@@ -1,24 +1,24 @@
-//! What a dispatcher tells of its work.
+//! A dispatcher's counters and reports.
 
-/// What has happened so far.
+/// A dispatcher's counters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Messages that are finished: acknowledged, or dead letters. One per event, woken function and duplicate.
+    /// Finished messages: acknowledged ones and dead letters. One per event, triggered function and duplicate.
     pub events: u64,
-    /// Messages that are queued or being handled.
+    /// Messages that are queued, or in a call in progress.
     pub pending: usize,
-    /// Messages handed to functions, redeliveries included.
+    /// Messages delivered to functions, including redeliveries.
     pub deliveries: u64,
     /// Calls of functions.
     pub invocations: u64,
-    /// How many of the finished messages are dead letters.
+    /// The dead letters among the finished messages.
     pub dead_letters: usize,
 }
 
-/// A message that its function never acknowledged.
+/// A message that its function failed to handle [`Options::receives_max`](super::Options::receives_max) times.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// The function that was to handle it.
+    /// The function.
     pub function: String,
     /// The object's bucket.
     pub bucket: String,
@@ -26,20 +26,20 @@ pub struct DeadLetter {
     pub key: String,
     /// How often it was delivered.
     pub receives: u32,
-    /// The error of the last call that failed as a whole; `None` if the function only ever named this message in its
-    /// batch response. Then the function's log says why.
+    /// The error of the last call that failed as a whole. `None` if the function only reported this message in its batch
+    /// responses; then its log says why.
     pub error: Option<String>,
 }
 
-/// What a dispatcher did, from its start until nothing was pending.
+/// What a dispatcher has done since its start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Messages finished; see [`Progress::events`].
+    /// Finished messages; see [`Progress::events`].
     pub events: u64,
-    /// Messages handed to functions, redeliveries included.
+    /// Messages delivered to functions, including redeliveries.
     pub deliveries: u64,
     /// Calls of functions.
     pub invocations: u64,
-    /// Messages given up, in the order in which that happened.
+    /// The dead letters in order.
     pub dead_letters: Vec<DeadLetter>,
 }

@@ -1,32 +1,33 @@
-//! What a dispatcher is started with.
+//! Subscriptions and options of a dispatcher.
 
 use futures::future::BoxFuture;
 use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 
-/// A function: the JSON of an SQS event in, the JSON of an SQS batch response out. An error or a panic fails the batch.
+/// A function. It takes the JSON of an SQS event and returns the JSON of an SQS batch response. An error or a panic fails
+/// the batch.
 pub type Handler = Arc<dyn Fn(String) -> BoxFuture<'static, Result<String, String>> + Send + Sync>;
 
-/// One function and what wakes it.
+/// A function and the objects that trigger it.
 #[derive(Clone)]
 pub struct Subscription {
     /// The function's name, unique among the subscriptions.
     pub function: String,
-    /// The bucket whose objects wake it; those of any other bucket do not.
+    /// The bucket whose objects trigger it.
     pub bucket: String,
-    /// Objects below any of these key prefixes wake it, once per object. Those below an earlier one are handed over first.
+    /// An object below any of these key prefixes triggers it once. Messages of earlier prefixes are delivered first.
     pub prefixes: Vec<String>,
-    /// Called with each batch.
+    /// The code to call with each batch.
     pub handler: Handler,
-    /// Messages in one call at most.
+    /// The maximum number of messages in one call.
     pub batch_size: usize,
-    /// Calls at the same time at most.
+    /// The maximum number of concurrent calls.
     pub concurrency: usize,
 }
 
 impl Subscription {
-    /// A subscription with batches of up to 100 messages and 2 calls at a time.
+    /// Returns a subscription with batches of up to 100 messages and 2 concurrent calls.
     pub fn new(
         function: impl Into<String>,
         bucket: impl Into<String>,
@@ -44,16 +45,16 @@ impl std::fmt::Debug for Subscription {
     }
 }
 
-/// How messages are delivered.
+/// Options of delivery.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// How often every event is delivered, each time as a message of its own. Default 1.
     pub duplicate: usize,
-    /// Take messages out of the queues in an order drawn from this seed, rather than in the order they came.
+    /// Deliver messages in a random order from this seed. Default: in order of arrival.
     pub shuffle: Option<u64>,
-    /// How often a message is handed to its function before it is a dead letter. Default 5.
+    /// How often a message is delivered before it becomes a dead letter. Default 5.
     pub receives_max: u32,
-    /// Gather events, and deliver none before [`Dispatcher::release`](super::Dispatcher::release): for many puts at once.
+    /// Queue events, and deliver none before [`Dispatcher::release`](super::Dispatcher::release): for many puts at once.
     pub hold: bool,
 }
 
@@ -67,10 +68,10 @@ impl Default for Options {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DispatchError {
-    /// One cloud has one dispatcher.
+    /// The cloud has another dispatcher.
     #[error("the cloud already has a dispatcher: stop it before starting another")]
     AlreadyStarted,
-    /// The function's name is there twice, it has no prefix, or a limit is 0.
+    /// Two subscriptions name the function, it has no prefix, or a limit is 0.
     #[error("the subscription of {function} is invalid: {reason}")]
     Invalid {
         /// The subscription's function.
@@ -81,12 +82,12 @@ pub enum DispatchError {
     /// A limit is 0.
     #[error("the dispatcher's option {0} is 0, expected at least 1")]
     Options(&'static str),
-    /// The journal of owed events cannot be used.
-    #[error("the journal of owed events cannot be read: expected a file of JSON lines that can be written")]
+    /// The journal of undelivered events cannot be used.
+    #[error("cannot read the journal of undelivered events: expected a file of JSON lines that can be written")]
     Journal(#[source] io::Error),
 }
 
-/// Refuses what could never deliver anything.
+/// Refuses subscriptions and options that cannot work.
 pub(super) fn check(subscriptions: &[Subscription], options: &Options) -> Result<(), DispatchError> {
     if options.duplicate == 0 {
         return Err(DispatchError::Options("duplicate"));

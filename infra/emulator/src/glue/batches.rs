@@ -1,11 +1,10 @@
-//! Many partitions in one call. What it can do it does; what it cannot is listed in the answer, which is a success all
-//! the same.
+//! Batch calls on partitions. A call succeeds even if some items fail; the response lists their errors.
 
 use super::Answer;
 use super::catalog::Catalog;
 use super::error::Refusal;
 use super::input::{Input, values};
-use super::partitions::{described, missing, of, replace};
+use super::partitions::{from_input, not_found, replace, table_of};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -16,13 +15,13 @@ const UPDATED_MAX: usize = 100;
 const DELETED_MAX: usize = 25;
 
 pub(super) fn create(catalog: &mut Catalog, input: &Input<'_>) -> Answer {
-    let (database, table) = of(input)?;
+    let (database, table) = table_of(input)?;
     let batch = input.batch("PartitionInputList", CREATED_MAX)?;
     catalog.table(&database, &table)?;
     let (mut new, mut errors, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
     for item in batch {
         let item = item.as_object().ok_or_else(|| Refusal::invalid("a PartitionInput is not an object"))?;
-        let made = described(catalog, &database, &table, item).and_then(|made| {
+        let made = from_input(catalog, &database, &table, item).and_then(|made| {
             match catalog.partitions(&database, &table)?.contains_key(&made.0) || !seen.insert(made.0.clone()) {
                 true => Err(Refusal::exists("Partition")),
                 false => Ok(made),
@@ -37,9 +36,9 @@ pub(super) fn create(catalog: &mut Catalog, input: &Input<'_>) -> Answer {
     Ok(json!({"Errors": errors}))
 }
 
-/// Those that there are; of the others nothing is said, as in Glue.
+/// Returns the partitions that exist and, as in Glue, omits the others.
 pub(super) fn get(catalog: &mut Catalog, input: &Input<'_>) -> Answer {
-    let (database, table) = of(input)?;
+    let (database, table) = table_of(input)?;
     let batch = input.batch("PartitionsToGet", READ_MAX)?;
     let partitions = catalog.partitions(&database, &table)?;
     let wanted = batch.iter().map(values_of).collect::<Result<Vec<_>, _>>()?;
@@ -49,7 +48,7 @@ pub(super) fn get(catalog: &mut Catalog, input: &Input<'_>) -> Answer {
 }
 
 pub(super) fn update(catalog: &mut Catalog, input: &Input<'_>) -> Answer {
-    let (database, table) = of(input)?;
+    let (database, table) = table_of(input)?;
     let batch = input.batch("Entries", UPDATED_MAX)?;
     catalog.table(&database, &table)?;
     let mut errors = Vec::new();
@@ -65,14 +64,14 @@ pub(super) fn update(catalog: &mut Catalog, input: &Input<'_>) -> Answer {
 }
 
 pub(super) fn delete(catalog: &mut Catalog, input: &Input<'_>) -> Answer {
-    let (database, table) = of(input)?;
+    let (database, table) = table_of(input)?;
     let batch = input.batch("PartitionsToDelete", DELETED_MAX)?;
     let (mut gone, mut errors) = (Vec::new(), Vec::new());
     for item in batch {
         let wanted = values_of(item)?;
         match catalog.partitions(&database, &table)?.contains_key(&wanted) {
             true => gone.push(wanted),
-            false => errors.push(item_error(item.get("Values"), &missing(&wanted))),
+            false => errors.push(item_error(item.get("Values"), &not_found(&wanted))),
         }
     }
     catalog.delete_partitions(&database, &table, &gone)?;

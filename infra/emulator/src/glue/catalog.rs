@@ -1,8 +1,8 @@
-//! The catalogue's files, and what has been read of them.
+//! The files of the catalog, and a cache of partitions.
 //!
-//! `DATABASE/database.json`, `DATABASE/TABLE/table.json` (both replaced by rename) and `DATABASE/TABLE/partitions.jsonl`
-//! (one line per change, appended). Names are escaped as keys are. A table's partitions are read when they are asked
-//! for the first time.
+//! The files are `DATABASE/database.json` and `DATABASE/TABLE/table.json` (replaced by rename) and
+//! `DATABASE/TABLE/partitions.jsonl` (one appended line per change). Names are escaped like keys. The partitions of a table
+//! are read on their first use.
 
 use super::error::Refusal;
 use crate::clock::{Clock, milliseconds};
@@ -22,12 +22,12 @@ const TABLE: &str = "table.json";
 /// A table's partitions, by their values.
 pub(super) type Partitions = BTreeMap<Vec<String>, Partition>;
 
-/// A partition, as the line that puts it. It is read when somebody asks for it: most of a table's are only counted, or
-/// looked through for their values.
+/// A partition, as its line in the file. It is parsed when a call returns it: most calls need only the values of most
+/// partitions.
 pub(super) struct Partition(Bytes);
 
 impl Partition {
-    /// All of it.
+    /// Parses the partition.
     pub(super) fn read(&self) -> Result<Map<String, Value>, Refusal> {
         #[derive(Deserialize)]
         enum Line {
@@ -45,15 +45,15 @@ enum Change<T> {
     Delete(Vec<String>),
 }
 
-/// What is read of a partition at first.
+/// The part of a partition that is parsed when the file is read.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Valued {
+struct PartitionValues {
     #[serde(default)]
     values: Vec<String>,
 }
 
-struct Loaded {
+struct TablePartitions {
     partitions: Partitions,
     lines: Lines,
 }
@@ -61,12 +61,12 @@ struct Loaded {
 pub(super) struct Catalog {
     directory: PathBuf,
     clock: Clock,
-    loaded: HashMap<PathBuf, Loaded>,
+    tables: HashMap<PathBuf, TablePartitions>,
 }
 
 impl Catalog {
     pub(super) fn new(directory: PathBuf, clock: Clock) -> Self {
-        Self { directory, clock, loaded: HashMap::new() }
+        Self { directory, clock, tables: HashMap::new() }
     }
 
     /// Seconds since 1970, as JSON 1.1 writes times.
@@ -96,13 +96,13 @@ impl Catalog {
         replace(&self.database_directory(database), DATABASE, value)
     }
 
-    /// Puts a database where none is. Whatever a killed removal left of an earlier one goes first.
+    /// Creates a database. First it removes what a killed removal left of an earlier one.
     pub(super) fn new_database(&mut self, database: &str, value: &Map<String, Value>) -> Result<(), Refusal> {
         self.clear(&self.database_directory(database))?;
         self.put_database(database, value)
     }
 
-    /// Removes a database, and all that is in it: first what says that it is there.
+    /// Removes a database and its tables. Its file goes first, so that after a kill the database does not exist.
     pub(super) fn delete_database(&mut self, database: &str) -> Result<(), Refusal> {
         let directory = self.database_directory(database);
         fs::remove_file(directory.join(DATABASE))?;
@@ -110,7 +110,7 @@ impl Catalog {
     }
 
     fn clear(&mut self, directory: &Path) -> Result<(), Refusal> {
-        self.loaded.retain(|path, _| !path.starts_with(directory));
+        self.tables.retain(|path, _| !path.starts_with(directory));
         match fs::remove_dir_all(directory) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
             _ => Ok(()),
@@ -126,13 +126,13 @@ impl Catalog {
         replace(&self.table_directory(database, table), TABLE, value)
     }
 
-    /// Puts a table where none is: one without partitions, whatever a killed removal left of an earlier one.
+    /// Creates a table without partitions. First it removes what a killed removal left of an earlier one.
     pub(super) fn new_table(&mut self, database: &str, table: &str, value: &Map<String, Value>) -> Result<(), Refusal> {
         self.clear(&self.table_directory(database, table))?;
         self.put_table(database, table, value)
     }
 
-    /// Removes a table and its partitions: first what says that it is there.
+    /// Removes a table and its partitions. Its file goes first, so that after a kill the table does not exist.
     pub(super) fn delete_table(&mut self, database: &str, table: &str) -> Result<(), Refusal> {
         let directory = self.table_directory(database, table);
         fs::remove_file(directory.join(TABLE))?;
@@ -154,13 +154,13 @@ impl Catalog {
         table: &str,
         new: Vec<(Vec<String>, Map<String, Value>)>,
     ) -> Result<(), Refusal> {
-        let loaded = self.load(database, table)?;
+        let table = self.load(database, table)?;
         let mut lines = Vec::new();
         for (_, partition) in &new {
             lines.push(Bytes::from(serde_json::to_vec(&Change::Put(partition))?));
         }
-        loaded.lines.append_unread(&lines)?;
-        loaded.partitions.extend(new.into_iter().map(|(key, _)| key).zip(lines.into_iter().map(Partition)));
+        table.lines.append_raw(&lines)?;
+        table.partitions.extend(new.into_iter().map(|(key, _)| key).zip(lines.into_iter().map(Partition)));
         Ok(())
     }
 
@@ -168,39 +168,39 @@ impl Catalog {
         &mut self,
         database: &str,
         table: &str,
-        gone: &[Vec<String>],
+        deleted: &[Vec<String>],
     ) -> Result<(), Refusal> {
-        let loaded = self.load(database, table)?;
-        let changes: Vec<Change<()>> = gone.iter().cloned().map(Change::Delete).collect();
-        loaded.lines.append(&changes)?;
-        for key in gone {
-            loaded.partitions.remove(key);
+        let table = self.load(database, table)?;
+        let changes: Vec<Change<()>> = deleted.iter().cloned().map(Change::Delete).collect();
+        table.lines.append(&changes)?;
+        for key in deleted {
+            table.partitions.remove(key);
         }
         Ok(())
     }
 
-    fn load(&mut self, database: &str, table: &str) -> Result<&mut Loaded, Refusal> {
+    fn load(&mut self, database: &str, table: &str) -> Result<&mut TablePartitions, Refusal> {
         use std::collections::hash_map::Entry;
         self.table(database, table)?;
         let path = self.table_directory(database, table).join("partitions.jsonl");
-        match self.loaded.entry(path) {
+        match self.tables.entry(path) {
             Entry::Occupied(entry) => Ok(entry.into_mut()),
             Entry::Vacant(entry) => {
-                let (lines, changes) = Lines::open_unread(entry.key())?;
+                let (lines, changes) = Lines::open_raw(entry.key())?;
                 let mut partitions = Partitions::new();
                 for change in changes {
                     match serde_json::from_slice(&change)? {
-                        Change::Put(Valued { values }) => drop(partitions.insert(values, Partition(change))),
+                        Change::Put(PartitionValues { values }) => drop(partitions.insert(values, Partition(change))),
                         Change::Delete(values) => drop(partitions.remove(&values)),
                     }
                 }
-                Ok(entry.insert(Loaded { partitions, lines }))
+                Ok(entry.insert(TablePartitions { partitions, lines }))
             }
         }
     }
 }
 
-/// The names of the directories in which there is a file `what`, in order.
+/// Returns the sorted names of the directories that contain a file `what`.
 fn entries(directory: &Path, what: &str) -> Result<Vec<String>, Refusal> {
     let entries = match fs::read_dir(directory) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -227,7 +227,7 @@ fn read(path: &Path) -> Result<Option<Map<String, Value>>, Refusal> {
     }
 }
 
-/// By rename, so that a killed process leaves the old file or the new one.
+/// Replaces a file by rename, so that after a kill the old or the new file exists.
 fn replace(directory: &Path, name: &str, value: &Map<String, Value>) -> Result<(), Refusal> {
     let write = || -> io::Result<()> {
         fs::create_dir_all(directory)?;

@@ -7,7 +7,7 @@ use super::input::{Input, fold, page};
 use serde_json::{Map, Value, json};
 
 pub(super) fn create(catalog: &mut Catalog, input: &Input<'_>) -> Answer {
-    let (name, mut database) = described(input)?;
+    let (name, mut database) = from_input(input)?;
     if catalog.database(&name).is_ok() {
         return Err(Refusal::exists("Database"));
     }
@@ -26,19 +26,21 @@ pub(super) fn get_all(catalog: &Catalog, input: &Input<'_>) -> Answer {
     Ok(json!({"DatabaseList": databases, "NextToken": next}))
 }
 
-/// Replaces the whole definition: what the input does not name is gone.
+/// Replaces the whole definition: a field that is not in the input is removed.
 pub(super) fn update(catalog: &Catalog, input: &Input<'_>) -> Answer {
-    let (old, (name, mut database)) = (input.name("Name")?, described(input)?);
+    let (old, (name, mut database)) = (input.name("Name")?, from_input(input)?);
     let created = catalog.database(&old)?.remove("CreateTime").unwrap_or_default();
     if name != old {
-        return Err(Refusal::invalid(format!("a database keeps its name: {old} cannot become {name}")));
+        return Err(Refusal::invalid(format!(
+            "a database cannot be renamed: Name is {old}, DatabaseInput.Name is {name}"
+        )));
     }
     database.insert("CreateTime".into(), created);
     catalog.put_database(&name, &database)?;
     Ok(json!({}))
 }
 
-/// Its tables and their partitions go with it, as in Glue.
+/// Deletes a database with its tables and partitions, as in Glue.
 pub(super) fn delete(catalog: &mut Catalog, input: &Input<'_>) -> Answer {
     let name = input.name("Name")?;
     catalog.database(&name)?;
@@ -46,7 +48,7 @@ pub(super) fn delete(catalog: &mut Catalog, input: &Input<'_>) -> Answer {
     Ok(json!({}))
 }
 
-/// There are none, in any database: clients that write tables ask.
+/// Returns no functions; clients that write tables make this call.
 pub(super) fn get_functions(catalog: &Catalog, input: &Input<'_>) -> Answer {
     if input.optional("DatabaseName").is_some() {
         catalog.database(&input.name("DatabaseName")?)?;
@@ -54,7 +56,7 @@ pub(super) fn get_functions(catalog: &Catalog, input: &Input<'_>) -> Answer {
     Ok(json!({"UserDefinedFunctions": []}))
 }
 
-fn described(input: &Input<'_>) -> Result<(String, Map<String, Value>), Refusal> {
+fn from_input(input: &Input<'_>) -> Result<(String, Map<String, Value>), Refusal> {
     let mut database = input.object("DatabaseInput")?.clone();
     let name = fold(&database.get("Name").cloned().unwrap_or_default(), "DatabaseInput.Name")?;
     database.insert("Name".into(), name.clone().into());

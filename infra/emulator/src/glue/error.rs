@@ -1,10 +1,10 @@
-//! Refusals, as Glue words them.
+//! Error responses of Glue.
 
 use http::StatusCode;
 use serde_json::{Value, json};
 use std::io;
 
-/// An error answer: the exception's name and text.
+/// An error response: name and text of the exception.
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) code: &'static str,
@@ -35,12 +35,12 @@ impl Refusal {
         }
     }
 
-    /// The body of an error answer.
+    /// The body of the response.
     pub(super) fn document(&self) -> String {
         json!({"__type": self.code, "Message": self.message}).to_string()
     }
 
-    /// As one of the errors of a batch.
+    /// The error of one item of a batch.
     pub(super) fn detail(&self) -> Value {
         json!({"ErrorCode": self.code, "ErrorMessage": self.message})
     }
@@ -48,12 +48,12 @@ impl Refusal {
 
 impl From<io::Error> for Refusal {
     fn from(error: io::Error) -> Self {
-        Self::new("InternalServiceException", format!("the catalogue's files cannot be used: {error}"))
+        Self::new("InternalServiceException", format!("cannot use the files of the catalog: {error}"))
     }
 }
 
 impl From<serde_json::Error> for Refusal {
     fn from(error: serde_json::Error) -> Self {
-        Self::new("InternalServiceException", format!("a file of the catalogue is damaged: {error}"))
+        Self::new("InternalServiceException", format!("a file of the catalog is damaged: {error}"))
     }
 }

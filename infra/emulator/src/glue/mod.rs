@@ -1,6 +1,6 @@
-//! The Glue catalogue: JSON 1.1 calls, answered from files below `.stedi/glue`.
+//! The Glue Data Catalog: JSON 1.1 calls, answered from files below `.stedi/glue`.
 //!
-//! Inputs are stored as they came. A call, or a parameter of a call, that is not implemented is refused by name.
+//! Inputs are stored unchanged. A call or parameter that is not implemented is refused by name.
 
 mod batches;
 mod catalog;
@@ -26,12 +26,12 @@ use std::sync::{Mutex, PoisonError};
 const PAGED: [&str; 2] = ["MaxResults", "NextToken"];
 const OF_TABLE: [&str; 2] = ["DatabaseName", "TableName"];
 
-/// What an operation answers: the members of its output.
+/// The output of an operation.
 type Answer = Result<Value, Refusal>;
 
-/// The Glue service of one lake.
+/// The Glue service of one directory.
 pub(crate) struct Glue {
-    /// One lock for all: a call takes microseconds, and is never held across an await.
+    /// One lock for all calls: a call takes microseconds, and the lock is never held across an await.
     catalog: Mutex<Catalog>,
 }
 
@@ -51,7 +51,7 @@ impl Glue {
         }
     }
 
-    /// How many partitions a table has.
+    /// Returns the number of partitions of a table.
     pub(crate) fn partitions(&self, database: &str, table: &str) -> io::Result<usize> {
         let catalog = &mut *self.catalog.lock().unwrap_or_else(PoisonError::into_inner);
         let partitions = catalog.partitions(database, table);
@@ -69,7 +69,7 @@ impl Glue {
         let body: Value = serde_json::from_slice(if body.is_empty() { b"{}" } else { body })
             .map_err(|error| Refusal::new("SerializationException", format!("the body is not JSON: {error}")))?;
         let input = |known: &[&str]| Input::new(operation, &body, known);
-        // A panic cannot leave the catalogue half changed: files change by rename or append, memory after them.
+        // A panic cannot leave the catalog inconsistent: files change by rename or append, and memory changes after them.
         let catalog = &mut *self.catalog.lock().unwrap_or_else(PoisonError::into_inner);
         match operation {
             "CreateDatabase" => databases::create(catalog, &input(&["DatabaseInput"])?),

@@ -1,4 +1,4 @@
-//! Partitions, one by one and page by page.
+//! Calls on single partitions, and GetPartitions.
 
 use super::Answer;
 use super::catalog::{Catalog, Partition};
@@ -13,15 +13,15 @@ use std::ops::Bound;
 const SEGMENTS_MAX: u64 = 10;
 
 pub(super) fn get(catalog: &mut Catalog, input: &Input<'_>) -> Answer {
-    let (database, table) = of(input)?;
+    let (database, table) = table_of(input)?;
     let values = input.values("PartitionValues")?;
-    let partition = catalog.partitions(&database, &table)?.get(&values).ok_or_else(|| missing(&values))?;
+    let partition = catalog.partitions(&database, &table)?.get(&values).ok_or_else(|| not_found(&values))?;
     Ok(json!({"Partition": partition.read()?}))
 }
 
-/// A page in the order of the values.
+/// Returns a page of partitions, ordered by their values.
 pub(super) fn get_all(catalog: &mut Catalog, input: &Input<'_>) -> Answer {
-    let (database, table) = of(input)?;
+    let (database, table) = table_of(input)?;
     let after = match input.optional("NextToken") {
         None => Bound::Unbounded,
         Some(token) => Bound::Excluded(
@@ -32,14 +32,14 @@ pub(super) fn get_all(catalog: &mut Catalog, input: &Input<'_>) -> Answer {
     let (page, segment, without_columns) = (input.results_max()?, segment(input)?, input.flag("ExcludeColumnSchema")?);
     let keys = keys(catalog, &database, &table)?;
     let filter = input.optional("Expression").map(|expression| Filter::parse(expression, &keys)).transpose()?.flatten();
-    let is_chosen = |values: &[String]| {
-        filter.as_ref().is_none_or(|filter| filter.chooses(&keys, values))
+    let matches = |values: &[String]| {
+        filter.as_ref().is_none_or(|filter| filter.matches(&keys, values))
             && segment.is_none_or(|(number, total)| hash(values) % total == number)
     };
     let rest = catalog.partitions(&database, &table)?.range((after, Bound::Unbounded));
-    let mut rest = rest.filter(|(values, _)| is_chosen(values));
-    let taken: Vec<_> = rest.by_ref().take(page).collect();
-    let last = taken.last().map(|(values, _)| *values);
+    let mut rest = rest.filter(|(values, _)| matches(values));
+    let page: Vec<_> = rest.by_ref().take(page).collect();
+    let last = page.last().map(|(values, _)| *values);
     let next = rest.next().and(last).map(|values| json!(values).to_string());
     let shown = |partition: &Partition| {
         let mut partition = partition.read()?;
@@ -49,11 +49,11 @@ pub(super) fn get_all(catalog: &mut Catalog, input: &Input<'_>) -> Answer {
         }
         Ok(partition)
     };
-    let partitions = taken.into_iter().map(|(_, partition)| shown(partition)).collect::<Result<Vec<_>, Refusal>>()?;
+    let partitions = page.into_iter().map(|(_, partition)| shown(partition)).collect::<Result<Vec<_>, Refusal>>()?;
     Ok(json!({"Partitions": partitions, "NextToken": next}))
 }
 
-/// Which of how many parts of a table's partitions is asked for.
+/// Returns number and total of the requested segment of the partitions.
 fn segment(input: &Input<'_>) -> Result<Option<(u64, u64)>, Refusal> {
     let Some(segment) = input.optional_object("Segment")? else { return Ok(None) };
     let number = |name: &str| segment.get(name).and_then(Value::as_u64);
@@ -65,7 +65,7 @@ fn segment(input: &Input<'_>) -> Result<Option<(u64, u64)>, Refusal> {
     }
 }
 
-/// What segment a partition is in stays the same from page to page: this hasher has no random key.
+/// Hashes the values of a partition. The hasher has no random key: a partition must stay in its segment from page to page.
 fn hash(values: &[String]) -> u64 {
     let mut hasher = DefaultHasher::new();
     values.hash(&mut hasher);
@@ -80,8 +80,8 @@ pub(super) fn keys(catalog: &Catalog, database: &str, table: &str) -> Result<Vec
 }
 
 pub(super) fn create(catalog: &mut Catalog, input: &Input<'_>) -> Answer {
-    let (database, table) = of(input)?;
-    let new = described(catalog, &database, &table, input.object("PartitionInput")?)?;
+    let (database, table) = table_of(input)?;
+    let new = from_input(catalog, &database, &table, input.object("PartitionInput")?)?;
     if catalog.partitions(&database, &table)?.contains_key(&new.0) {
         return Err(Refusal::exists("Partition"));
     }
@@ -90,13 +90,13 @@ pub(super) fn create(catalog: &mut Catalog, input: &Input<'_>) -> Answer {
 }
 
 pub(super) fn update(catalog: &mut Catalog, input: &Input<'_>) -> Answer {
-    let (database, table) = of(input)?;
+    let (database, table) = table_of(input)?;
     let old = input.values("PartitionValueList")?;
     replace(catalog, &database, &table, &old, input.object("PartitionInput")?)?;
     Ok(json!({}))
 }
 
-/// Replaces the partition of the values `old`, which may get other values.
+/// Replaces the partition with the values `old`; the new one may have other values.
 pub(super) fn replace(
     catalog: &mut Catalog,
     database: &str,
@@ -105,16 +105,16 @@ pub(super) fn replace(
     input: &Map<String, Value>,
 ) -> Result<(), Refusal> {
     let (values, mut new) = match input.contains_key("Values") {
-        true => described(catalog, database, table, input)?,
+        true => from_input(catalog, database, table, input)?,
         false => {
             let mut input = input.clone();
             input.insert("Values".into(), json!(old));
-            described(catalog, database, table, &input)?
+            from_input(catalog, database, table, &input)?
         }
     };
     let partitions = catalog.partitions(database, table)?;
-    let was = partitions.get(old).ok_or_else(|| missing(old))?.read()?;
-    let created = was.get("CreationTime").cloned().unwrap_or_default();
+    let previous = partitions.get(old).ok_or_else(|| not_found(old))?.read()?;
+    let created = previous.get("CreationTime").cloned().unwrap_or_default();
     let is_moved = values != old;
     if is_moved && partitions.contains_key(&values) {
         return Err(Refusal::exists("Partition"));
@@ -125,21 +125,21 @@ pub(super) fn replace(
 }
 
 pub(super) fn delete(catalog: &mut Catalog, input: &Input<'_>) -> Answer {
-    let (database, table) = of(input)?;
+    let (database, table) = table_of(input)?;
     let values = input.values("PartitionValues")?;
     if !catalog.partitions(&database, &table)?.contains_key(&values) {
-        return Err(missing(&values));
+        return Err(not_found(&values));
     }
     catalog.delete_partitions(&database, &table, &[values])?;
     Ok(json!({}))
 }
 
-pub(super) fn of(input: &Input<'_>) -> Result<(String, String), Refusal> {
+pub(super) fn table_of(input: &Input<'_>) -> Result<(String, String), Refusal> {
     Ok((input.name("DatabaseName")?, input.name("TableName")?))
 }
 
-/// The partition that an input describes: its values and what is stored.
-pub(super) fn described(
+/// Returns the values and the stored form of the partition in an input.
+pub(super) fn from_input(
     catalog: &Catalog,
     database: &str,
     table: &str,
@@ -158,6 +158,6 @@ pub(super) fn described(
     Ok((values, partition))
 }
 
-pub(super) fn missing(values: &[String]) -> Refusal {
+pub(super) fn not_found(values: &[String]) -> Refusal {
     Refusal::missing(format_args!("Partition {values:?}"))
 }

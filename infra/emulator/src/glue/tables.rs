@@ -10,17 +10,17 @@ use serde_json::{Map, Value, json};
 /// AWS's limits.
 const DELETED_MAX: usize = 100;
 const EXPRESSION_BYTES_MAX: usize = 2048;
-/// What a pattern may grow to.
+/// The maximum size of a compiled pattern.
 const PATTERN_BYTES_MAX: usize = 1 << 20;
 
 pub(super) fn create(catalog: &mut Catalog, input: &Input<'_>) -> Answer {
     let database = input.name("DatabaseName")?;
-    let (name, table) = described(&database, input)?;
+    let (name, table) = from_input(&database, input)?;
     catalog.database(&database)?;
     if catalog.table(&database, &name).is_ok() {
         return Err(Refusal::exists("Table"));
     }
-    let table = stamped(catalog, table, catalog.now().into(), 0);
+    let table = with_version(catalog, table, catalog.now().into(), 0);
     catalog.new_table(&database, &name, &table)?;
     Ok(json!({}))
 }
@@ -44,30 +44,30 @@ pub(super) fn get_all(catalog: &Catalog, input: &Input<'_>) -> Answer {
     Ok(json!({"TableList": tables, "NextToken": next}))
 }
 
-/// A pattern of whole names. As in Glue, a `*` that repeats nothing is any text: `acc*`, `*_landing`.
+/// Compiles a pattern of whole names. As in Glue, a `*` after no repeatable character matches any text: `acc*`, `*_raw`.
 fn pattern(expression: &str) -> Result<regex::Regex, Refusal> {
-    let wrong = |why: String| Refusal::invalid(format!("Expression {expression:?} is no pattern of names: {why}"));
+    let wrong = |why: String| Refusal::invalid(format!("Expression {expression:?} is not a pattern of names: {why}"));
     if expression.len() > EXPRESSION_BYTES_MAX {
         return Err(wrong(format!("it is longer than {EXPRESSION_BYTES_MAX} bytes")));
     }
     let mut whole = String::from("^(?:");
-    let mut before = None;
+    let mut last = None;
     for c in expression.chars() {
-        if c == '*' && before.is_none_or(|c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '|' | '(' | '*')) {
+        if c == '*' && last.is_none_or(|c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '|' | '(' | '*')) {
             whole.push('.');
         }
         whole.push(c);
-        before = Some(c);
+        last = Some(c);
     }
     whole.push_str(")$");
     let built = RegexBuilder::new(&whole).case_insensitive(true).size_limit(PATTERN_BYTES_MAX).build();
     built.map_err(|error| wrong(error.to_string()))
 }
 
-/// Replaces the whole definition, as Glue does: what the input does not name is gone.
+/// Replaces the whole definition, as Glue does: a field that is not in the input is removed.
 pub(super) fn update(catalog: &Catalog, input: &Input<'_>) -> Answer {
     let database = input.name("DatabaseName")?;
-    let (name, table) = described(&database, input)?;
+    let (name, table) = from_input(&database, input)?;
     catalog.database(&database)?;
     let old = catalog.table(&database, &name)?;
     let version = version_of(&old);
@@ -76,12 +76,12 @@ pub(super) fn update(catalog: &Catalog, input: &Input<'_>) -> Answer {
         return Err(Refusal::new("ConcurrentModificationException", message));
     }
     let next = version.parse::<u64>().unwrap_or_default() + 1;
-    let table = stamped(catalog, table, old.get("CreateTime").cloned().unwrap_or_default(), next);
+    let table = with_version(catalog, table, old.get("CreateTime").cloned().unwrap_or_default(), next);
     catalog.put_table(&database, &name, &table)?;
     Ok(json!({}))
 }
 
-/// Its partitions go with it; objects stay.
+/// Deletes a table with its partitions, but not their objects.
 pub(super) fn delete(catalog: &mut Catalog, input: &Input<'_>) -> Answer {
     let (database, name) = (input.name("DatabaseName")?, input.name("Name")?);
     catalog.database(&database)?;
@@ -105,14 +105,14 @@ pub(super) fn delete_batch(catalog: &mut Catalog, input: &Input<'_>) -> Answer {
     Ok(json!({"Errors": errors}))
 }
 
-/// The current version is the only one that is kept, as after updates that skip the archive.
+/// Returns the current version, the only one that is kept, as after updates with SkipArchive.
 pub(super) fn get_versions(catalog: &Catalog, input: &Input<'_>) -> Answer {
-    let table = versioned(catalog, input)?;
+    let table = find(catalog, input)?;
     Ok(json!({"TableVersions": [{"VersionId": version_of(&table), "Table": table}]}))
 }
 
 pub(super) fn get_version(catalog: &Catalog, input: &Input<'_>) -> Answer {
-    let table = versioned(catalog, input)?;
+    let table = find(catalog, input)?;
     match input.optional("VersionId") {
         Some(version) if version != version_of(&table) => {
             Err(Refusal::missing(format_args!("Version {version} of the table")))
@@ -121,7 +121,7 @@ pub(super) fn get_version(catalog: &Catalog, input: &Input<'_>) -> Answer {
     }
 }
 
-fn versioned(catalog: &Catalog, input: &Input<'_>) -> Result<Map<String, Value>, Refusal> {
+fn find(catalog: &Catalog, input: &Input<'_>) -> Result<Map<String, Value>, Refusal> {
     let (database, name) = (input.name("DatabaseName")?, input.name("TableName")?);
     catalog.database(&database)?;
     catalog.table(&database, &name)
@@ -131,7 +131,7 @@ fn version_of(table: &Map<String, Value>) -> &str {
     table.get("VersionId").and_then(Value::as_str).unwrap_or_default()
 }
 
-fn described(database: &str, input: &Input<'_>) -> Result<(String, Map<String, Value>), Refusal> {
+fn from_input(database: &str, input: &Input<'_>) -> Result<(String, Map<String, Value>), Refusal> {
     let mut table = input.object("TableInput")?.clone();
     let name = fold(&table.get("Name").cloned().unwrap_or_default(), "TableInput.Name")?;
     table.insert("Name".into(), name.clone().into());
@@ -139,7 +139,7 @@ fn described(database: &str, input: &Input<'_>) -> Result<(String, Map<String, V
     Ok((name, table))
 }
 
-fn stamped(catalog: &Catalog, mut table: Map<String, Value>, created: Value, version: u64) -> Map<String, Value> {
+fn with_version(catalog: &Catalog, mut table: Map<String, Value>, created: Value, version: u64) -> Map<String, Value> {
     table.insert("CreateTime".into(), created);
     table.insert("UpdateTime".into(), catalog.now().into());
     table.insert("VersionId".into(), version.to_string().into());
@@ -153,24 +153,24 @@ mod tests {
     use super::pattern;
 
     #[test]
-    fn tables_are_found_by_patterns_of_their_names() {
+    fn patterns_match_names_as_in_glue() {
         for (expression, name, expected) in [
-            ("customer_landing", "customer_landing", true),
-            ("customer", "customer_landing", false),
-            ("customer*", "customer_landing", true),
-            ("*_landing", "customer_landing", true),
-            ("*mer*", "customer_landing", true),
-            ("customer.*", "customer_landing", true),
-            ("CUSTOMER_(landing|trusted)", "customer_trusted", true),
-            ("customer_[a-l]*", "customer_landing", false),
-            ("a|customer_l.+", "customer_landing", true),
+            ("photo_raw", "photo_raw", true),
+            ("photo", "photo_raw", false),
+            ("photo*", "photo_raw", true),
+            ("*_raw", "photo_raw", true),
+            ("*oto*", "photo_raw", true),
+            ("photo.*", "photo_raw", true),
+            ("PHOTO_(raw|small)", "photo_small", true),
+            ("photo_[a-l]*", "photo_raw", false),
+            ("a|photo_r.+", "photo_raw", true),
         ] {
             assert_eq!(pattern(expression).unwrap().is_match(name), expected, "{expression} {name}");
         }
     }
 
     #[test]
-    fn a_pattern_that_is_none_is_refused() {
+    fn an_invalid_pattern_is_refused() {
         for expression in ["(", "a{1000000000}", &"x".repeat(3000)] {
             assert_eq!(pattern(expression).unwrap_err().code, "InvalidInputException");
         }

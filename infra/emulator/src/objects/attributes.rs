@@ -1,11 +1,11 @@
-//! What S3 knows of an object besides its bytes: ETag, headers and the like, kept in an extended attribute of its file.
+//! ETag, headers and other properties of an object, kept in an extended attribute of its file.
 //!
 //! The attribute is set on the temporary file, so the rename replaces bytes and attribute at once. It repeats the
-//! file's size and modification time: a file that was dropped in by hand has no attribute, one that was edited in
-//! place has one that no longer fits, and for both the ETag is computed anew.
+//! file's size and modification time. A file that a user copied into the directory has no attribute, and that of a file
+//! that a user edited no longer matches: for both the ETag is computed again.
 
 use super::checksum::Checksum;
-use md5_many::Md5State;
+use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
@@ -16,8 +16,8 @@ use std::path::Path;
 use std::time::SystemTime;
 use xattr::FileExt;
 
-const ATTRIBUTE: &str = "user.stedi.object";
-/// How much of a file is in memory while its MD5 is computed.
+const ATTRIBUTE: &str = "user.emulator";
+/// The piece of a file that is in memory while its MD5 is computed.
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// The headers that a put may store with an object, and a get returns.
@@ -33,10 +33,10 @@ pub(crate) struct Headers {
     pub(crate) content_disposition: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) cache_control: Option<String>,
-    /// As it was given: nothing here expires.
+    /// The value of the request; nothing expires in this emulator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) expires: Option<String>,
-    /// None for the usual one. It is kept and shown, and changes nothing else.
+    /// `None` for STANDARD. A class is stored and shown, and has no other effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) storage_class: Option<String>,
     /// User metadata: `x-amz-meta-` headers without that prefix.
@@ -44,7 +44,7 @@ pub(crate) struct Headers {
     pub(crate) metadata: BTreeMap<String, String>,
 }
 
-/// What is stored with an object, besides what its bytes say.
+/// What a client stores with an object besides its bytes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Properties {
     #[serde(flatten)]
@@ -62,16 +62,16 @@ pub(crate) struct Properties {
 pub(crate) struct Upload {
     pub(crate) id: String,
     pub(crate) parts: u32,
-    /// The parts' sizes in order, as (how many, bytes of each); none if they are too irregular to be kept.
+    /// The parts' sizes in order, run-length encoded: (parts, bytes of each). `None` if there are too many runs to keep.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sizes: Option<Vec<(u32, u64)>>,
 }
 
-/// An attribute must fit into some 4 KB on common file systems; uploads have one size, and another for the last part.
+/// An attribute must fit into some 4 KB on common file systems. Most uploads have two runs: the last part is shorter.
 const SIZES_MAX: usize = 32;
 
 impl Upload {
-    pub(crate) fn of(id: &str, parts: impl IntoIterator<Item = u64>) -> Self {
+    pub(crate) fn new(id: &str, parts: impl IntoIterator<Item = u64>) -> Self {
         let (mut count, mut runs) = (0, Vec::<(u32, u64)>::new());
         for size in parts {
             count += 1;
@@ -83,14 +83,14 @@ impl Upload {
         Self { id: id.into(), parts: count, sizes: (runs.len() <= SIZES_MAX).then_some(runs) }
     }
 
-    /// The parts' places in the body, in order; none if they are not known.
-    pub(crate) fn places(&self) -> Option<impl Iterator<Item = Range<u64>>> {
+    /// The parts' byte ranges in the body, in order; `None` if they are unknown.
+    pub(crate) fn part_ranges(&self) -> Option<impl Iterator<Item = Range<u64>>> {
         let mut start = 0;
         let sizes = self.sizes.as_ref()?.iter().flat_map(|(number, size)| (0..*number).map(|_| *size));
         Some(sizes.map(move |size| {
-            let place = start..start + size;
-            start = place.end;
-            place
+            let range = start..start + size;
+            start = range.end;
+            range
         }))
     }
 }
@@ -98,7 +98,7 @@ impl Upload {
 /// The description of one object.
 #[derive(Debug, Clone)]
 pub(crate) struct Description {
-    /// Without quotes: the hexadecimal MD5 of the body, or for an upload in parts what S3 makes of theirs.
+    /// Without quotes: the hexadecimal MD5 of the body, or for a multipart upload S3's ETag of the parts.
     pub(crate) etag: String,
     /// The body's length in bytes.
     pub(crate) size: u64,
@@ -106,17 +106,17 @@ pub(crate) struct Description {
     pub(crate) properties: Properties,
 }
 
-/// The attribute: a [`Stamp`], and behind it as JSON the [`Rest`] if there is any.
+/// The attribute: a [`Stamp`], followed by the [`Rest`] as JSON unless it is empty.
 struct Attribute {
     stamp: Stamp,
     rest: Rest,
 }
 
-/// What every object has, in some 30 bytes. They find room in the inode of a file system such as ext4; what does not gets
-/// a block of its own, 4 KiB for each file.
+/// What every object has, in some 30 bytes. They fit into the inode on a file system such as ext4; a larger attribute
+/// takes a block of its own, 4 KiB for each file.
 #[derive(Serialize, Deserialize)]
 struct Stamp {
-    /// The ETag, if it is such a hash.
+    /// The ETag, if it is an MD5.
     md5: [u8; 16],
     size: u64,
     /// Seconds and nanoseconds of the modification time.
@@ -125,13 +125,13 @@ struct Stamp {
     is_octets: bool,
 }
 
-/// The content type that SDKs give to bodies of which they know nothing.
+/// The content type that SDKs send by default.
 const OCTETS: &str = "application/octet-stream";
 
-/// What only some objects have.
+/// What few objects have.
 #[derive(Default, PartialEq, Serialize, Deserialize)]
 struct Rest {
-    /// The ETag, if it is no MD5.
+    /// The ETag, if it is not an MD5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     etag: Option<String>,
     #[serde(flatten)]
@@ -139,7 +139,7 @@ struct Rest {
 }
 
 impl Attribute {
-    fn of(file: &Metadata, etag: &str, mut properties: Properties) -> Self {
+    fn new(file: &Metadata, etag: &str, mut properties: Properties) -> Self {
         let md5 = unhex(etag);
         let is_octets = properties.headers.content_type.as_deref() == Some(OCTETS);
         if is_octets {
@@ -158,14 +158,14 @@ impl Attribute {
         Ok(bytes)
     }
 
-    /// An attribute that cannot be read counts as absent: the body alone decides the ETag.
+    /// Returns `None` for an attribute that cannot be read; the ETag is then computed from the body.
     fn decode(bytes: &[u8]) -> Option<Self> {
         let (stamp, rest) = postcard::take_from_bytes(bytes).ok()?;
         let rest = if rest.is_empty() { Rest::default() } else { serde_json::from_slice(rest).ok()? };
         Some(Self { stamp, rest })
     }
 
-    fn fits(&self, file: &Metadata) -> bool {
+    fn matches(&self, file: &Metadata) -> bool {
         self.stamp.size == file.len() && self.stamp.modified == (file.mtime(), file.mtime_nsec())
     }
 
@@ -180,12 +180,12 @@ impl Attribute {
 
 /// Writes ETag and properties to a file that is complete.
 pub(crate) fn set(file: &File, etag: &str, properties: Properties) -> io::Result<()> {
-    set_as_of(file, &file.metadata()?, etag, properties)
+    set_for(file, &file.metadata()?, etag, properties)
 }
 
-fn set_as_of(file: &File, seen: &Metadata, etag: &str, properties: Properties) -> io::Result<()> {
-    match file.set_xattr(ATTRIBUTE, &Attribute::of(seen, etag, properties).encode()?) {
-        // No extended attributes here: the ETag is computed when somebody asks, the properties are lost.
+fn set_for(file: &File, metadata: &Metadata, etag: &str, properties: Properties) -> io::Result<()> {
+    match file.set_xattr(ATTRIBUTE, &Attribute::new(metadata, etag, properties).encode()?) {
+        // This file system has no extended attributes: the ETag is computed when it is needed, properties are not kept.
         Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
         other => other,
     }
@@ -195,23 +195,23 @@ fn set_as_of(file: &File, seen: &Metadata, etag: &str, properties: Properties) -
 pub(crate) fn describe(file: &File) -> io::Result<Description> {
     let metadata = file.metadata()?;
     match parse(file.get_xattr(ATTRIBUTE)) {
-        Some(attribute) if attribute.fits(&metadata) => attribute.describe(&metadata),
+        Some(attribute) if attribute.matches(&metadata) => attribute.describe(&metadata),
         _ => {
             let etag = hash(file)?;
-            // Remember it for the next time; who may only read the file computes again. It is the ETag of what was
-            // there before the hashing began: somebody may still be writing the file.
+            // Kept for the next read; without write permission it is computed again. The metadata are from before the
+            // hashing: if another process is still writing the file, they no longer match and the ETag is not used.
             let properties = Properties::default();
-            let _ = set_as_of(file, &metadata, &etag, properties.clone());
+            let _ = set_for(file, &metadata, &etag, properties.clone());
             Ok(Description { etag, size: metadata.len(), modified: metadata.modified()?, properties })
         }
     }
 }
 
-/// As [`describe`], by path and with fewer system calls: for listings.
+/// Describes a file by its path, with fewer system calls than [`describe`]: for listings.
 pub(crate) fn describe_path(path: &Path) -> io::Result<Description> {
     let metadata = std::fs::metadata(path)?;
     match parse(xattr::get(path, ATTRIBUTE)) {
-        Some(attribute) if attribute.fits(&metadata) => attribute.describe(&metadata),
+        Some(attribute) if attribute.matches(&metadata) => attribute.describe(&metadata),
         _ => describe(&File::open(path)?),
     }
 }
@@ -221,7 +221,7 @@ fn parse(value: io::Result<Option<Vec<u8>>>) -> Option<Attribute> {
 }
 
 fn hash(mut file: &File) -> io::Result<String> {
-    let mut md5 = Md5State::new();
+    let mut md5 = Md5::new();
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
         match file.read(&mut buffer)? {
@@ -231,7 +231,7 @@ fn hash(mut file: &File) -> io::Result<String> {
     }
 }
 
-/// What [`hex`] makes those digits of; none if it is no 16 bytes.
+/// The reverse of [`hex`]; `None` unless `digits` are those of 16 bytes.
 fn unhex(digits: &str) -> Option<[u8; 16]> {
     let bytes = u128::from_str_radix(digits, 16).ok()?.to_be_bytes();
     (hex(&bytes) == digits).then_some(bytes)
@@ -249,18 +249,18 @@ mod tests {
 
     const MD5: &str = "0bce989a03eec36686ee30bdbcd8fa03";
 
-    /// What the attribute of a file with this ETag and these properties tells, and how many bytes it has.
-    fn kept(etag: &str, properties: &Properties) -> (Description, usize) {
+    /// Encodes and decodes an attribute; returns the description and the length in bytes.
+    fn round_trip(etag: &str, properties: &Properties) -> (Description, usize) {
         let file = tempfile::tempfile().unwrap();
         let metadata = file.metadata().unwrap();
-        let bytes = Attribute::of(&metadata, etag, properties.clone()).encode().unwrap();
+        let bytes = Attribute::new(&metadata, etag, properties.clone()).encode().unwrap();
         let attribute = Attribute::decode(&bytes).unwrap();
-        assert!(attribute.fits(&metadata));
+        assert!(attribute.matches(&metadata));
         (attribute.describe(&metadata).unwrap(), bytes.len())
     }
 
     #[test]
-    fn all_that_is_known_of_an_object_is_kept() {
+    fn attributes_round_trip() {
         let plain = Properties::default();
         let octets = Headers { content_type: Some(OCTETS.into()), ..Headers::default() };
         let text = Headers { content_type: Some("text/plain".into()), ..Headers::default() };
@@ -268,19 +268,19 @@ mod tests {
         let of_headers = [octets, text].map(|headers| Properties { headers, ..plain.clone() });
         for etag in [MD5, "0bce989a03eec36686ee30bdbcd8fa03-7", "0BCE989A03EEC36686EE30BDBCD8FA03", "+1", ""] {
             for properties in of_headers.iter().chain([&plain, &tagged]) {
-                let (told, _) = kept(etag, properties);
-                assert_eq!((told.etag.as_str(), &told.properties), (etag, properties));
+                let (description, _) = round_trip(etag, properties);
+                assert_eq!((description.etag.as_str(), &description.properties), (etag, properties));
             }
         }
     }
 
     #[test]
-    fn what_most_objects_have_finds_room_in_an_inode() {
+    fn the_attribute_of_a_plain_object_fits_into_an_inode() {
         // Of ext4's 256 bytes 92 are for attributes; a name takes 16 bytes and its own, the end of the list 4.
         let room = 92 - 16 - ATTRIBUTE.trim_start_matches("user.").len().next_multiple_of(4) - 4;
         let headers = Headers { content_type: Some(OCTETS.into()), ..Headers::default() };
-        let (_, bytes) = kept(MD5, &Properties { headers, ..Properties::default() });
-        // Empty and of now; the largest object and the last time of all take 9 more.
+        let (_, bytes) = round_trip(MD5, &Properties { headers, ..Properties::default() });
+        // The file is empty and new; the largest size and the latest time take 9 bytes more.
         assert!(bytes + 9 <= room, "{bytes} of {room} bytes");
     }
 }

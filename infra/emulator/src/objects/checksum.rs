@@ -1,4 +1,4 @@
-//! Checksums of bodies: the five algorithms of S3, and what is kept of them with an object.
+//! Checksums of bodies: the five algorithms of S3, and the checksum that is stored with an object.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,7 +7,7 @@ use s3s::crypto::Checksum as _;
 use s3s::crypto::{Crc32, Crc32c, Crc64Nvme, Sha1, Sha256};
 use serde::{Deserialize, Serialize};
 
-/// How a checksum is computed.
+/// A checksum algorithm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Algorithm {
     #[serde(rename = "CRC32")]
@@ -22,13 +22,13 @@ pub(crate) enum Algorithm {
     Sha256,
 }
 
-/// A checksum as it is kept with an object and shown to clients.
+/// A checksum that is stored with an object and shown to clients.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Checksum {
     pub(crate) algorithm: Algorithm,
-    /// In base64; with `-N` behind it if it is one of N parts' checksums.
+    /// In base64; followed by `-N` if it is a checksum of N parts' checksums.
     pub(crate) value: String,
-    /// It is a checksum of the parts' checksums, not of the body.
+    /// Whether it is a checksum of the parts' checksums rather than of the body.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) composite: bool,
 }
@@ -36,7 +36,7 @@ pub(crate) struct Checksum {
 impl Algorithm {
     pub(crate) const ALL: [Self; 5] = [Self::Crc32, Self::Crc32c, Self::Crc64Nvme, Self::Sha1, Self::Sha256];
 
-    /// As S3 writes it.
+    /// S3's name of the algorithm.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Crc32 => "CRC32",
@@ -51,7 +51,7 @@ impl Algorithm {
         Self::ALL.into_iter().find(|algorithm| algorithm.name().eq_ignore_ascii_case(name))
     }
 
-    /// The header, or trailer, that gives the checksum of a body.
+    /// The header or trailer that carries the checksum of a body.
     pub(crate) const fn header(self) -> &'static str {
         match self {
             Self::Crc32 => "x-amz-checksum-crc32",
@@ -62,7 +62,7 @@ impl Algorithm {
         }
     }
 
-    /// What [`combine`] needs; none for a hash, which cannot be told from its parts'.
+    /// The parameters for [`combine`]; `None` for a hash, which cannot be computed from those of the parts.
     const fn crc(self) -> Option<CrcAlgorithm> {
         match self {
             Self::Crc32 => Some(CrcAlgorithm::Crc32IsoHdlc),
@@ -72,7 +72,7 @@ impl Algorithm {
         }
     }
 
-    /// Whether the checksum of a whole follows from its parts'.
+    /// Whether the checksum of a body can be computed from those of its parts.
     pub(crate) const fn combines(self) -> bool {
         self.crc().is_some()
     }
@@ -94,7 +94,7 @@ impl Algorithm {
     }
 }
 
-/// A checksum being computed.
+/// The state of a checksum computation.
 pub(crate) enum Hasher {
     Crc32(Crc32),
     Crc32c(Crc32c),
@@ -125,7 +125,7 @@ impl Hasher {
     }
 }
 
-/// The checksum of a whole from those of its parts in order, each with its bytes' number; none for a hash.
+/// Computes the checksum of a body from the checksums and sizes of its parts; `None` for a hash.
 pub(crate) fn combine<'a>(algorithm: Algorithm, parts: impl IntoIterator<Item = (&'a [u8], u64)>) -> Option<Vec<u8>> {
     let crc = algorithm.crc()?;
     let mut width = None;
@@ -135,7 +135,7 @@ pub(crate) fn combine<'a>(algorithm: Algorithm, parts: impl IntoIterator<Item = 
         let number = checksum.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
         whole = Some(match whole {
             None => number,
-            Some(before) => checksum_combine(crc, before, number, size),
+            Some(previous) => checksum_combine(crc, previous, number, size),
         });
     }
     let bytes = whole?.to_be_bytes();
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn checksums_are_those_that_are_published() {
+    fn checksums_equal_known_values() {
         for (algorithm, expected) in [
             (Algorithm::Crc32, "y/Q5Jg=="),
             (Algorithm::Crc32c, "4waSgw=="),
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn the_checksum_of_a_whole_follows_from_its_parts() {
+    fn combined_checksums_equal_those_of_the_whole() {
         let whole: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
         for algorithm in Algorithm::ALL {
             let parts: Vec<_> = [&whole[..5], &whole[5..5], &whole[5..70_001], &whole[70_001..]]

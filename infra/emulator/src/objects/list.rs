@@ -1,8 +1,8 @@
-//! Listings in the byte order of the keys, reading only the directories that the answer needs.
+//! Listings in the byte order of the keys. They read only the directories that a page needs.
 
 use super::attributes::{self, Description};
+use super::key_file;
 use super::names::{self, BESIDE, CONTINUES};
-use super::place;
 use std::collections::VecDeque;
 use std::fs;
 use std::io;
@@ -12,16 +12,16 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Default)]
 pub(crate) struct Query<'a> {
     pub(crate) prefix: &'a str,
-    /// Keys that hold it after the prefix are rolled up into common prefixes.
+    /// Keys that contain it after the prefix are grouped into common prefixes.
     pub(crate) delimiter: Option<&'a str>,
-    /// Only keys that come after this, byte-wise.
+    /// Only keys greater than this, by bytes.
     pub(crate) after: &'a str,
-    /// A common prefix that an earlier page ended with: all below it is over.
+    /// The common prefix that the page before ended with: keys below it are skipped.
     pub(crate) rolled_up: Option<&'a str>,
     pub(crate) entries_max: usize,
 }
 
-/// One line of a listing.
+/// An entry of a listing.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "most are objects, and a page has a thousand at most")]
 pub(crate) enum Entry {
@@ -29,7 +29,7 @@ pub(crate) enum Entry {
     CommonPrefix(String),
 }
 
-/// The entries of a query, and whether there are more.
+/// Returns the entries of a query, and whether there are more.
 pub(crate) fn list(bucket: &Path, query: &Query<'_>) -> io::Result<(Vec<Entry>, bool)> {
     let mut entries: Vec<Entry> = Vec::new();
     if query.entries_max == 0 {
@@ -51,8 +51,8 @@ pub(crate) fn list(bucket: &Path, query: &Query<'_>) -> io::Result<(Vec<Entry>, 
         } else {
             match attributes::describe_path(&path) {
                 Ok(description) => entries.push(Entry::Object(key, description)),
-                // Deleted since its directory was read, or moved aside: then it is at its second name.
-                Err(error) if place::is_absence(&error) => {
+                // A writer has deleted it since the directory was read, or moved it to its second name.
+                Err(error) if key_file::is_absence(&error) => {
                     if let Ok(description) = attributes::describe_path(&names::beside(&path)) {
                         entries.push(Entry::Object(key, description));
                     }
@@ -64,23 +64,23 @@ pub(crate) fn list(bucket: &Path, query: &Query<'_>) -> io::Result<(Vec<Entry>, 
     Ok((entries, false))
 }
 
-/// A file or directory whose key, or whose keys' common beginning, is `key`. Directories' end in a slash, so that the
-/// byte order of these is the order of the keys: `a-b` comes before `a/b`.
+/// A file with its key, or a directory with the prefix of its keys. That prefix ends in a slash, so that the byte order
+/// of nodes is the order of the keys: `a-b` comes before `a/b`.
 struct Node {
     key: String,
     path: PathBuf,
     directory: bool,
 }
 
-/// A walk in key order. It holds the nodes of the directories on the way to the present place, the next one first.
+/// A walk in key order. It holds the unvisited nodes of the directories on the current path, the next one first.
 struct Walk {
     pending: VecDeque<Node>,
-    /// Everything that starts with this is over.
+    /// Keys with this prefix are skipped.
     skipped: Option<String>,
 }
 
 impl Walk {
-    /// Starts at the deepest directory that holds all of the query's keys.
+    /// Starts at the deepest directory that contains all keys of the query.
     fn start(bucket: &Path, query: &Query<'_>) -> io::Result<Self> {
         let above = query.prefix.rfind('/').map_or("", |slash| &query.prefix[..=slash]);
         let mut path = bucket.to_owned();
@@ -95,10 +95,10 @@ impl Walk {
         self.skipped = Some(prefix.to_owned());
     }
 
-    /// The next object's key and file.
+    /// Returns the key and path of the next object.
     fn next(&mut self, query: &Query<'_>) -> io::Result<Option<(String, PathBuf)>> {
         while let Some(node) = self.pending.pop_front() {
-            if self.is_over(&node, query) {
+            if self.is_excluded(&node, query) {
                 continue;
             }
             if !node.directory {
@@ -111,11 +111,11 @@ impl Walk {
         Ok(None)
     }
 
-    /// Nothing at or below the node belongs to the answer.
-    fn is_over(&self, node: &Node, query: &Query<'_>) -> bool {
+    /// Whether no key at or below the node matches the query.
+    fn is_excluded(&self, node: &Node, query: &Query<'_>) -> bool {
         let matches = node.key.starts_with(query.prefix) || (node.directory && query.prefix.starts_with(&node.key));
         let rolled_up = self.skipped.as_deref().is_some_and(|skipped| node.key.starts_with(skipped));
-        // All keys below a directory start with its own: some may come after `after` only if that does, too.
+        // All keys below a directory start with its prefix, so that decides whether any comes after `after`.
         let before = match node.directory {
             true => node.key.as_str() < query.after && !query.after.starts_with(&node.key),
             false => node.key.as_str() <= query.after,
@@ -124,13 +124,13 @@ impl Walk {
     }
 }
 
-/// The nodes of one directory in key order. The pieces of an over-long component are put together here, so that its
-/// keys, too, are in order with their neighbours'.
+/// The nodes of one directory in key order. The pieces of an over-long component are joined here, so that its keys are
+/// in order, too.
 fn children(parent: &Node) -> io::Result<Vec<Node>> {
     let mut nodes = Vec::new();
     collect(&parent.path, &parent.key, "", &mut Vec::new(), &mut nodes)?;
     nodes.sort_by(|a: &Node, b: &Node| a.key.cmp(&b.key));
-    // While a new version takes over from a file that stepped aside, both names may be seen.
+    // While a new version replaces a file at its second name, both names may exist.
     nodes.dedup_by(|a, b| a.key == b.key);
     Ok(nodes)
 }
@@ -138,12 +138,12 @@ fn children(parent: &Node) -> io::Result<Vec<Node>> {
 fn collect(
     directory: &Path,
     above: &str,
-    begun: &str,
+    joined: &str,
     pieces: &mut Vec<String>,
     nodes: &mut Vec<Node>,
 ) -> io::Result<()> {
     let entries = match fs::read_dir(directory) {
-        Err(error) if place::is_absence(&error) => return Ok(()),
+        Err(error) if key_file::is_absence(&error) => return Ok(()),
         other => other?,
     };
     for entry in entries {
@@ -155,14 +155,14 @@ fn collect(
         if let Some(piece) = name.strip_suffix(CONTINUES).filter(|_| kind.is_dir()) {
             let Some(text) = names::unescape(piece) else { continue };
             pieces.push(name);
-            collect(&path, above, &format!("{begun}{text}"), pieces, nodes)?;
+            collect(&path, above, &format!("{joined}{text}"), pieces, nodes)?;
             pieces.pop();
             continue;
         }
         let plain = name.strip_suffix(BESIDE).filter(|_| kind.is_file()).unwrap_or(&name);
         let Some(text) = names::unescape(plain) else { continue };
-        let component = format!("{begun}{text}");
-        // A foreign name that happens to unescape is no object: a get of that key looks elsewhere.
+        let component = format!("{joined}{text}");
+        // A user's file whose name unescapes by chance is not an object: a get of that key reads another path.
         let ordinary = pieces.is_empty() && !plain.contains('%') && plain.len() < 254;
         if !ordinary && !names::escape(&component).iter().map(String::as_str).eq(chain(pieces, plain)) {
             continue;

@@ -1,23 +1,21 @@
-//! Objects as plain files: DIR/BUCKET/KEY, conditional writes, and the hook for stored objects.
+//! Objects as plain files: `DIR/BUCKET/KEY`, conditional writes, and the hooks for stored objects.
 //!
-//! Everything here calls `std::fs` directly, from async handlers too. The files are small and local, so a call takes
-//! microseconds, less than handing it to another thread; and a deterministic simulation must be able to run on one
-//! thread, which forbids `spawn_blocking` and `tokio::fs`. No lock is held across an await.
+//! Async handlers call `std::fs` and hash bodies directly. A call on a local file takes microseconds, less than handing
+//! it to another thread. And a deterministic simulation must be able to run on one thread, which forbids
+//! `spawn_blocking` and `tokio::fs`. No lock is held across an await.
 //!
-//! There is no index: opening a lake reads nothing, and a put costs by itself alone.
+//! There is no index: opening a directory reads no objects, and the cost of a put does not depend on their number.
 
 pub(crate) mod attributes;
 pub(crate) mod checksum;
-pub(crate) mod hashing;
+mod key_file;
 pub(crate) mod list;
 pub(crate) mod names;
-mod place;
 pub(crate) mod temporary;
 pub(crate) mod uploads;
 
 use attributes::Description;
 use checksum::Algorithm;
-use hashing::Hashing;
 use names::Location;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -27,42 +25,42 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::SystemTime;
-use temporary::{Complete, Temporary};
+use temporary::{CompleteFile, TemporaryFile};
 use uploads::Uploads;
 
-/// Keys that share a lock wait for each other; more stripes than threads is enough.
+/// Keys that share a lock wait for each other. More locks than threads are enough.
 const LOCKS: usize = 64;
 
-/// An object as it was just stored.
+/// An object that was just stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredObject {
     /// The bucket's name.
     pub bucket: String,
-    /// The object's key, as it is: not URL-encoded.
+    /// The object's key, not URL-encoded.
     pub key: String,
     /// The body's length in bytes.
     pub size: u64,
-    /// Without quotes: the hexadecimal MD5 of the body, or for an upload in parts what S3 makes of theirs.
+    /// Without quotes: the hexadecimal MD5 of the body, or for a multipart upload S3's ETag of the parts.
     pub etag: String,
 }
 
-/// Is told of every put before and after it becomes visible, so that no stored object is forgotten by a killed process.
+/// Is called before and after every put becomes visible, so that a killed process loses no event.
 pub(crate) trait Outbox: Send + Sync {
-    /// The object is about to be stored. The answer, if any, is handed to [`Outbox::stored`] or [`Outbox::abandoned`].
-    fn intend(&self, object: &StoredObject) -> io::Result<Option<u64>>;
-    /// The object of this ticket is stored.
-    fn stored(&self, ticket: u64, object: &StoredObject);
-    /// The object of this ticket could not be stored.
-    fn abandoned(&self, ticket: u64);
+    /// The object is about to be stored. The ticket, if any, is passed to [`Outbox::commit`] or [`Outbox::abort`].
+    fn prepare(&self, object: &StoredObject) -> io::Result<Option<u64>>;
+    /// The object of this ticket was stored.
+    fn commit(&self, ticket: u64, object: &StoredObject);
+    /// Storing the object of this ticket failed.
+    fn abort(&self, ticket: u64);
 }
 
-/// Beside the object, the file of the version whose place it took, if there was one.
+/// Gets the object and the file of the version that it replaced, if there was one.
 type Listener = Arc<dyn Fn(&StoredObject, Option<&File>) + Send + Sync>;
 
-/// What a write or delete demands of the stored object.
+/// What a write or delete requires of the stored object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Condition {
-    /// No demand.
+    /// Nothing.
     None,
     /// `If-None-Match: *`
     Absent,
@@ -72,11 +70,11 @@ pub(crate) enum Condition {
     Version(String),
 }
 
-/// Why a write or delete did not happen.
+/// Why a write or delete failed.
 #[derive(Debug)]
 pub(crate) enum WriteError {
     NoSuchBucket,
-    /// The condition names a version, and there is no object.
+    /// The condition names a version, but the object does not exist.
     NoSuchKey,
     PreconditionFailed,
     Io(io::Error),
@@ -94,26 +92,24 @@ pub(crate) struct Objects {
     temporaries: PathBuf,
     next_temporary: AtomicU64,
     uploads: Uploads,
-    hashing: Hashing,
     locks: [Mutex<()>; LOCKS],
     outbox: RwLock<Option<Arc<dyn Outbox>>>,
     listeners: RwLock<Vec<Listener>>,
-    /// Held open, and so locked, as long as anybody can reach the objects.
+    /// Stays open, and so locked, until the last user of the objects is dropped.
     _lock: File,
 }
 
 impl Objects {
-    /// Opens the buckets below `root`; `temporaries` and `uploads` must be on the same file system, and the first is
-    /// emptied. `lock` is the locked file that keeps others out.
+    /// Opens the buckets below `root`. `temporaries` and `uploads` must be on the same file system; `temporaries` is
+    /// emptied. `lock` is the file whose lock keeps other processes out.
     pub(crate) fn open(root: PathBuf, temporaries: PathBuf, uploads: PathBuf, lock: File) -> io::Result<Self> {
-        temporary::sweep(&temporaries)?;
+        temporary::clear(&temporaries)?;
         let uploads = Uploads::open(uploads)?;
         Ok(Self {
             root,
             temporaries,
             next_temporary: AtomicU64::new(0),
             uploads,
-            hashing: Hashing::new(),
             locks: std::array::from_fn(|_| Mutex::default()),
             outbox: RwLock::default(),
             listeners: RwLock::default(),
@@ -121,13 +117,13 @@ impl Objects {
         })
     }
 
-    /// The directory of a bucket whose name was validated, or `None` if there is no such bucket.
+    /// Returns the directory of a bucket, or `None` if the bucket does not exist. The caller has validated the name.
     pub(crate) fn bucket(&self, name: &str) -> Option<PathBuf> {
         let directory = self.root.join(name);
         directory.is_dir().then_some(directory)
     }
 
-    /// Creates a bucket; that it exists already is no error.
+    /// Creates a bucket unless it exists.
     pub(crate) fn create_bucket(&self, name: &str) -> io::Result<()> {
         match fs::create_dir(self.root.join(name)) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
@@ -135,10 +131,10 @@ impl Objects {
         }
     }
 
-    /// Deletes a bucket without objects, and its unfinished uploads; false if there is something in it.
+    /// Deletes an empty bucket and its unfinished uploads; returns false if the bucket holds objects.
     pub(crate) fn delete_bucket(&self, name: &str) -> io::Result<bool> {
-        // Whoever puts an object into it meanwhile finds that the bucket is gone, or makes it impossible to remove.
-        match place::remove_empty(&self.root.join(name)) {
+        // A concurrent put either finds the bucket deleted, or makes this removal fail.
+        match key_file::remove_empty(&self.root.join(name)) {
             Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => return Ok(false),
             other => other?,
         }
@@ -150,27 +146,22 @@ impl Objects {
         Ok(true)
     }
 
-    /// The uploads in parts that are under way.
+    /// The multipart uploads in progress.
     pub(crate) const fn uploads(&self) -> &Uploads {
         &self.uploads
     }
 
-    /// Where the bodies that come in are hashed.
-    pub(crate) const fn hashing(&self) -> &Hashing {
-        &self.hashing
-    }
-
-    /// Replaces the tags of an object; false if there is no object.
+    /// Replaces the tags of an object; returns false if the object does not exist.
     pub(crate) fn tag(&self, bucket: &str, key: &str, tags: BTreeMap<String, String>) -> Result<bool, WriteError> {
         let directory = self.bucket(bucket).ok_or(WriteError::NoSuchBucket)?;
-        // Nobody may put a version between the look and the write: it would be given this one's properties.
+        // Without the lock, a version put between read and write would get the properties of the one before it.
         let _guard = self.lock(bucket, key);
         let Some((file, description)) = self.read(&directory, key)? else { return Ok(false) };
         attributes::set(&file, &description.etag, attributes::Properties { tags, ..description.properties })?;
         Ok(true)
     }
 
-    /// The buckets and when they were created: the directories whose names are bucket names, in order.
+    /// Lists the buckets with their creation times, by name: the directories whose names are valid for a bucket.
     pub(crate) fn buckets(&self) -> io::Result<Vec<(String, SystemTime)>> {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.root)? {
@@ -180,7 +171,7 @@ impl Objects {
                 && s3s::path::check_bucket_name(&name)
             {
                 let metadata = entry.metadata()?;
-                // Not every file system remembers when a directory was created.
+                // Not every file system records creation times.
                 names.push((name, metadata.created().or_else(|_| metadata.modified())?));
             }
         }
@@ -188,85 +179,85 @@ impl Objects {
         Ok(names)
     }
 
-    /// Opens an object: bytes and description are of one version, whatever is put meanwhile.
+    /// Opens an object. Bytes and description are of one version, even if another is put meanwhile.
     pub(crate) fn read(&self, bucket: &Path, key: &str) -> io::Result<Option<(File, Description)>> {
-        let Some((file, _)) = place::open(&Location::of(bucket, key))? else {
+        let Some((file, _)) = key_file::open(&Location::new(bucket, key))? else {
             return Ok(None);
         };
         let description = attributes::describe(&file)?;
         Ok(Some((file, description)))
     }
 
-    /// The file of an object, whose bytes stay those of one version.
+    /// Opens the file of an object. Its bytes stay those of one version.
     pub(crate) fn file(&self, bucket: &str, key: &str) -> io::Result<Option<File>> {
         let Some(directory) = self.bucket(bucket) else { return Ok(None) };
-        Ok(place::open(&Location::of(&directory, key))?.map(|(file, _)| file))
+        Ok(key_file::open(&Location::new(&directory, key))?.map(|(file, _)| file))
     }
 
-    /// A new temporary file for a body, of which a checksum is to be computed or not.
-    pub(crate) fn temporary(&self, algorithm: Option<Algorithm>) -> io::Result<Temporary> {
-        // A counter is unique: one process per lake, and it swept the directory when it opened.
+    /// Creates a temporary file for a body, and computes a checksum of it if `algorithm` names one.
+    pub(crate) fn temporary(&self, algorithm: Option<Algorithm>) -> io::Result<TemporaryFile> {
+        // A counter is unique: one process has the directory open, and it emptied `temporaries` first.
         let number = self.next_temporary.fetch_add(1, Ordering::Relaxed);
-        Temporary::create(self.temporaries.join(number.to_string()), algorithm)
+        TemporaryFile::create(self.temporaries.join(number.to_string()), algorithm)
     }
 
-    /// Stores a complete body under `key` if the condition holds: of several writers that name one version, one wins.
+    /// Stores a complete body under `key` if the condition holds. Of concurrent writers that name one version, one wins.
     pub(crate) fn put(
         &self,
         bucket: &str,
         key: &str,
-        mut body: Complete,
+        mut body: CompleteFile,
         condition: &Condition,
     ) -> Result<(), WriteError> {
         let directory = self.bucket(bucket).ok_or(WriteError::NoSuchBucket)?;
-        let location = Location::of(&directory, key);
+        let location = Location::new(&directory, key);
         let outbox = self.outbox.read().unwrap_or_else(PoisonError::into_inner).clone();
 
-        // From the look at the stored version to the rename nobody else may write this key. Announcing inside the
-        // lock, too, keeps the events of one key in the order of its versions.
+        // From the check of the stored version to the rename no other writer may change this key. The outbox is called
+        // under the lock, too: that keeps the events of one key in the order of its versions.
         let guard = self.lock(bucket, key);
-        let former = self.check(&location, condition)?;
+        let previous = self.check(&location, condition)?;
         let etag = body.etag.clone();
         let object = StoredObject { bucket: bucket.into(), key: key.into(), size: body.size, etag };
-        let ticket = outbox.as_ref().map(|outbox| outbox.intend(&object)).transpose()?.flatten();
-        let placed = place::place(&mut body, &directory, &location);
-        if placed.is_ok() {
-            // Before any function is woken: who listens hears of an object before it hears of what was made of it. If
-            // this never returns the event is owed, as after a kill.
+        let ticket = outbox.as_ref().map(|outbox| outbox.prepare(&object)).transpose()?.flatten();
+        let result = key_file::store(&mut body, &directory, &location);
+        if result.is_ok() {
+            // Before the outbox triggers a function: a listener sees an object before those that a function makes of it.
+            // If the process dies here, the event stays in the journal and is delivered at the next start.
             for listener in self.listeners.read().unwrap_or_else(PoisonError::into_inner).iter() {
-                listener(&object, former.as_ref());
+                listener(&object, previous.as_ref());
             }
         }
         if let (Some(outbox), Some(ticket)) = (&outbox, ticket) {
-            match placed {
-                Ok(()) => outbox.stored(ticket, &object),
-                Err(_) => outbox.abandoned(ticket),
+            match result {
+                Ok(()) => outbox.commit(ticket, &object),
+                Err(_) => outbox.abort(ticket),
             }
         }
         drop(guard);
-        match placed {
-            Err(error) if place::is_absence(&error) && !directory.is_dir() => Err(WriteError::NoSuchBucket),
+        match result {
+            Err(error) if key_file::is_absence(&error) && !directory.is_dir() => Err(WriteError::NoSuchBucket),
             other => Ok(other?),
         }
     }
 
-    /// Deletes an object if the condition holds; without a condition, that there is none is no error.
+    /// Deletes an object if the condition holds. Without a condition, a missing object counts as deleted.
     pub(crate) fn delete(&self, bucket: &str, key: &str, condition: &Condition) -> Result<(), WriteError> {
         let directory = self.bucket(bucket).ok_or(WriteError::NoSuchBucket)?;
-        let location = Location::of(&directory, key);
+        let location = Location::new(&directory, key);
         let _guard = self.lock(bucket, key);
         self.check(&location, condition)?;
-        Ok(place::remove(&directory, &location)?)
+        Ok(key_file::remove(&directory, &location)?)
     }
 
-    /// The file of the stored version, if there is one and the condition holds.
+    /// Opens the stored version, if any; fails unless the condition holds.
     fn check(&self, location: &Location, condition: &Condition) -> Result<Option<File>, WriteError> {
-        match (condition, place::open(location)?) {
+        match (condition, key_file::open(location)?) {
             (Condition::None | Condition::Absent, None) => Ok(None),
             (Condition::None | Condition::Present, Some((file, _))) => Ok(Some(file)),
             (Condition::Absent, Some(_)) => Err(WriteError::PreconditionFailed),
             (Condition::Present | Condition::Version(_), None) => Err(WriteError::NoSuchKey),
-            (Condition::Version(wanted), Some((file, _))) => match attributes::describe(&file)?.etag == *wanted {
+            (Condition::Version(expected), Some((file, _))) => match attributes::describe(&file)?.etag == *expected {
                 true => Ok(Some(file)),
                 false => Err(WriteError::PreconditionFailed),
             },
@@ -278,7 +269,7 @@ impl Objects {
         (bucket, key).hash(&mut hasher);
         // The modulo is below LOCKS, so it fits.
         let stripe = (hasher.finish() % LOCKS as u64) as usize;
-        // The lock guards files, not memory: a panic of another holder left nothing half done in here.
+        // The lock guards files, not memory: after a panic of another holder nothing in memory is inconsistent.
         self.locks[stripe].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -292,11 +283,11 @@ impl Objects {
         self.listeners.write().unwrap_or_else(PoisonError::into_inner).push(listener);
     }
 
-    /// Completes a body that is in memory already.
+    /// Completes a body that is in memory.
     #[cfg(test)]
-    pub(crate) fn complete(&self, body: &[u8], headers: attributes::Headers) -> io::Result<Complete> {
+    pub(crate) fn complete(&self, body: &[u8], headers: attributes::Headers) -> io::Result<CompleteFile> {
         let mut temporary = self.temporary(None)?;
-        temporary.write_alone(body)?;
+        temporary.write(body)?;
         let etag = attributes::hex(&temporary.digests().md5);
         temporary.complete(etag, attributes::Properties { headers, ..Default::default() })
     }

@@ -1,6 +1,6 @@
 //! Object keys as paths below a bucket's directory, and back.
 //!
-//! The rule: a key's components (what lies between its slashes) are the path's names, unchanged, except that
+//! The components of a key (the text between its slashes) are the names of the path, with these exceptions:
 //!
 //! | in a key | on disk |
 //! |---|---|
@@ -8,21 +8,21 @@
 //! | a component `.` or `..` | `%2E`, `%2E%2E` |
 //! | an empty component | `%` |
 //! | a component longer than 253 bytes (escaped) | pieces, each but the last a directory whose name ends in `%+` |
-//! | an object `a` where there are objects below `a/` too | its file is `a%-`, beside the directory `a` |
+//! | an object `a`, if there are objects below `a/` | its file is `a%-`, beside the directory `a` |
 //!
-//! A `%` in a name is therefore always an escape, the mapping is reversible without an index, and no key leaves its
-//! bucket's directory. A file dropped in by hand under a name that the rule never yields is no object.
+//! So a `%` in a name is always an escape, the mapping is reversible without an index, and no key leads out of its
+//! bucket's directory. A file with a name that this mapping never produces is not an object.
 
 use std::path::{Path, PathBuf};
 
-/// The longest escaped name: with the two bytes of a mark it fits into the 255 bytes that file systems allow.
+/// The longest escaped name: with a suffix of two bytes it fits into the 255 bytes that file systems allow.
 const NAME_BYTES_MAX: usize = 253;
-/// Ends the name of a directory that holds the rest of an over-long component.
+/// The suffix of a directory that contains the rest of an over-long component.
 pub(crate) const CONTINUES: &str = "%+";
-/// Ends the name of an object's file that would otherwise have a directory's name.
+/// The suffix of an object's file whose plain name is a directory.
 pub(crate) const BESIDE: &str = "%-";
 
-/// Where a key's object may be: `plain`, or `beside` when a directory has that name (or once had it).
+/// The two possible paths of a key's object: `plain`, or `beside` if `plain` is or was a directory.
 #[derive(Debug)]
 pub(crate) struct Location {
     pub(crate) plain: PathBuf,
@@ -30,30 +30,30 @@ pub(crate) struct Location {
 }
 
 impl Location {
-    /// The two places of `key` below its bucket's directory.
-    pub(crate) fn of(bucket_dir: &Path, key: &str) -> Self {
+    /// Returns the paths of `key` below its bucket's directory.
+    pub(crate) fn new(bucket_dir: &Path, key: &str) -> Self {
         let plain = key.split('/').flat_map(escape).fold(bucket_dir.to_owned(), |path, name| path.join(name));
         Self { beside: beside(&plain), plain }
     }
 }
 
-/// The directory, relative to the lake's, that holds the file of `key`'s object or, if `key` ends in a slash, the files
-/// of the objects right below it.
+/// Returns the directory of the file of `key`'s object or, if `key` ends in a slash, of the objects right below it. The
+/// path is relative to that of the [`Cloud`](crate::Cloud).
 #[must_use]
 pub fn directory_of(bucket: &str, key: &str) -> PathBuf {
-    let mut path = Location::of(Path::new(bucket), key).plain;
+    let mut path = Location::new(Path::new(bucket), key).plain;
     path.pop();
     path
 }
 
-/// The name that a file steps aside to when its own is needed for a directory.
+/// The second name of a file, for when its plain name is needed for a directory.
 pub(crate) fn beside(plain: &Path) -> PathBuf {
     let mut path = plain.as_os_str().to_owned();
     path.push(BESIDE);
     path.into()
 }
 
-/// The names of one component: one, or several nested ones for an over-long component.
+/// The names of one component: several nested ones if it is over-long.
 pub(crate) fn escape(component: &str) -> Vec<String> {
     if component.is_empty() {
         return vec!["%".into()];
@@ -91,7 +91,7 @@ fn escape_char(char: char) -> String {
     }
 }
 
-/// The text that one name stands for, without its mark; `None` if the rule never yields such a name.
+/// The reverse of [`escape`] for one name without its suffix; `None` if [`escape`] never returns such a name.
 pub(crate) fn unescape(name: &str) -> Option<String> {
     if name == "%" {
         return Some(String::new());
@@ -120,22 +120,21 @@ mod tests {
     use proptest::prelude::*;
     use std::path::Component;
 
-    /// What a listing does: put the pieces of a component together again.
+    /// Joins the pieces of a component, as a listing does.
     fn component_of(names: &[String]) -> String {
         names.iter().map(|name| unescape(name.strip_suffix(CONTINUES).unwrap_or(name)).unwrap()).collect()
     }
 
     #[test]
-    fn ordinary_keys_are_their_own_paths() {
-        for key in
-            ["customer/landing/2022 06.json", "dt=2022-06-18/hour=14/a+b.parquet", "ünï/日本.json", ".hidden", "a..b"]
+    fn ordinary_keys_are_paths() {
+        for key in ["photos/raw/2022 06.json", "dt=2022-06-18/hour=14/a+b.parquet", "ünï/日本.json", ".hidden", "a..b"]
         {
-            assert_eq!(Location::of(Path::new("/lake/b"), key).plain, Path::new("/lake/b").join(key), "{key}");
+            assert_eq!(Location::new(Path::new("/data/b"), key).plain, Path::new("/data/b").join(key), "{key}");
         }
     }
 
     #[test]
-    fn a_directory_holds_the_files_of_its_keys() {
+    fn a_directory_contains_the_files_of_its_keys() {
         let long = format!("a/{}", "x".repeat(300));
         let piece = format!("b/a/{}%+", "x".repeat(251));
         for (key, directory) in [("k", "b"), ("a/k", "b/a"), ("a/", "b/a"), ("../k", "b/%2E%2E"), (&*long, &*piece)] {
@@ -144,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_keys_stay_inside() {
+    fn hostile_keys_stay_in_their_bucket() {
         for (key, path) in [
             ("../../etc/passwd", "%2E%2E/%2E%2E/etc/passwd"),
             ("/etc/passwd", "%/etc/passwd"),
@@ -152,7 +151,7 @@ mod tests {
             ("./100%", "%2E/100%25"),
             ("nul\0", "nul%00"),
         ] {
-            assert_eq!(Location::of(Path::new("b"), key).plain, Path::new("b").join(path), "{key}");
+            assert_eq!(Location::new(Path::new("b"), key).plain, Path::new("b").join(path), "{key}");
         }
     }
 
@@ -165,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_split_never_leaves_a_parent_directory() {
+    fn a_split_never_yields_a_parent_directory() {
         let names = escape(&format!("{}..", "x".repeat(251)));
         assert_eq!(names.len(), 1);
         let names = escape(&format!("{}..", "x".repeat(252)));
@@ -177,7 +176,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_component_comes_back(text in "([%.\0a-c]|\\PC){0,400}") {
+        fn components_round_trip(text in "([%.\0a-c]|\\PC){0,400}") {
             let component = text.replace('/', ".");
             let names = escape(&component);
             prop_assert_eq!(component_of(&names), component);
@@ -190,8 +189,8 @@ mod tests {
         }
 
         #[test]
-        fn two_keys_never_share_a_place(a in "[%./a\0]{1,12}", b in "[%./a\0]{1,12}") {
-            let (x, y) = (Location::of(Path::new("b"), &a), Location::of(Path::new("b"), &b));
+        fn two_keys_never_share_a_path(a in "[%./a\0]{1,12}", b in "[%./a\0]{1,12}") {
+            let (x, y) = (Location::new(Path::new("b"), &a), Location::new(Path::new("b"), &b));
             prop_assert_eq!(a == b, x.plain.as_os_str() == y.plain.as_os_str());
             prop_assert!(x.beside.as_os_str() != y.plain.as_os_str());
         }

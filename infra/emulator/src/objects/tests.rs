@@ -9,27 +9,27 @@ use std::io::{Read, Seek};
 use std::thread;
 use tempfile::TempDir;
 
-fn lake() -> (TempDir, Objects) {
+fn open() -> (TempDir, Objects) {
     let directory = tempfile::tempdir().unwrap();
     let objects = reopen(&directory);
-    objects.create_bucket("lake").unwrap();
+    objects.create_bucket("bucket").unwrap();
     (directory, objects)
 }
 
 fn reopen(directory: &TempDir) -> Objects {
-    let own = directory.path().join(".stedi");
-    fs::create_dir_all(&own).unwrap();
-    let lock = File::create(own.join("lock")).unwrap();
-    Objects::open(directory.path().into(), own.join("tmp"), own.join("uploads"), lock).unwrap()
+    let state = directory.path().join(".stedi");
+    fs::create_dir_all(&state).unwrap();
+    let lock = File::create(state.join("lock")).unwrap();
+    Objects::open(directory.path().into(), state.join("tmp"), state.join("uploads"), lock).unwrap()
 }
 
 fn put(objects: &Objects, key: &str, body: &str) {
     let body = objects.complete(body.as_bytes(), Headers::default()).unwrap();
-    objects.put("lake", key, body, &Condition::None).unwrap();
+    objects.put("bucket", key, body, &Condition::None).unwrap();
 }
 
 fn get(objects: &Objects, key: &str) -> Option<String> {
-    let bucket = objects.bucket("lake").unwrap();
+    let bucket = objects.bucket("bucket").unwrap();
     let (mut file, description) = objects.read(&bucket, key).unwrap()?;
     let mut text = String::new();
     io::Read::read_to_string(&mut file, &mut text).unwrap();
@@ -38,7 +38,7 @@ fn get(objects: &Objects, key: &str) -> Option<String> {
 }
 
 fn keys(objects: &Objects, query: &Query<'_>) -> Vec<String> {
-    let (entries, _) = list::list(&objects.bucket("lake").unwrap(), query).unwrap();
+    let (entries, _) = list::list(&objects.bucket("bucket").unwrap(), query).unwrap();
     let name = |entry| match entry {
         Entry::Object(name, _) | Entry::CommonPrefix(name) => name,
     };
@@ -51,17 +51,17 @@ fn all(objects: &Objects) -> Vec<String> {
 
 #[test]
 fn an_object_is_a_plain_file_at_its_key() {
-    let (directory, objects) = lake();
-    put(&objects, "customer/landing/2022 06.json", "{}");
-    assert_eq!(fs::read(directory.path().join("lake/customer/landing/2022 06.json")).unwrap(), b"{}");
+    let (directory, objects) = open();
+    put(&objects, "photos/raw/2022 06.json", "{}");
+    assert_eq!(fs::read(directory.path().join("bucket/photos/raw/2022 06.json")).unwrap(), b"{}");
 }
 
 #[test]
-fn a_file_dropped_in_by_hand_is_an_object_with_an_etag() {
-    let (directory, objects) = lake();
-    fs::create_dir(directory.path().join("lake/a")).unwrap();
-    fs::write(directory.path().join("lake/a/b"), "hello").unwrap();
-    let bucket = objects.bucket("lake").unwrap();
+fn a_copied_file_is_an_object_with_an_etag() {
+    let (directory, objects) = open();
+    fs::create_dir(directory.path().join("bucket/a")).unwrap();
+    fs::write(directory.path().join("bucket/a/b"), "hello").unwrap();
+    let bucket = objects.bucket("bucket").unwrap();
     for _ in 0..2 {
         let (_, description) = objects.read(&bucket, "a/b").unwrap().unwrap();
         assert_eq!(description.etag, "5d41402abc4b2a76b9719d911017c592");
@@ -71,19 +71,19 @@ fn a_file_dropped_in_by_hand_is_an_object_with_an_etag() {
 }
 
 #[test]
-fn a_file_edited_in_place_has_a_new_etag() {
-    let (directory, objects) = lake();
+fn an_edited_file_has_a_new_etag() {
+    let (directory, objects) = open();
     put(&objects, "a", "before");
-    fs::write(directory.path().join("lake/a"), "hello").unwrap();
-    let (_, description) = objects.read(&objects.bucket("lake").unwrap(), "a").unwrap().unwrap();
+    fs::write(directory.path().join("bucket/a"), "hello").unwrap();
+    let (_, description) = objects.read(&objects.bucket("bucket").unwrap(), "a").unwrap().unwrap();
     assert_eq!(description.etag, "5d41402abc4b2a76b9719d911017c592");
 }
 
 #[test]
-fn what_a_killed_put_left_is_removed_at_open_and_never_seen() {
-    let (directory, objects) = lake();
+fn open_removes_the_file_of_a_killed_put() {
+    let (directory, objects) = open();
     put(&objects, "a", "old");
-    // A put that is killed before its rename leaves exactly this.
+    // A put that is killed before its rename leaves this file.
     let leftover = directory.path().join(".stedi/tmp/7");
     fs::write(&leftover, "half of the n").unwrap();
     drop(objects);
@@ -94,50 +94,50 @@ fn what_a_killed_put_left_is_removed_at_open_and_never_seen() {
 }
 
 #[test]
-fn a_put_hands_over_the_version_that_it_replaced() {
-    let (_directory, objects) = lake();
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let listening = Arc::clone(&told);
-    objects.listen(Arc::new(move |object: &StoredObject, former: Option<&File>| {
-        let former = former.map(|mut file| {
+fn a_listener_gets_the_file_of_the_replaced_version() {
+    let (_directory, objects) = open();
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    let record = Arc::clone(&calls);
+    objects.listen(Arc::new(move |object: &StoredObject, previous: Option<&File>| {
+        let previous = previous.map(|mut file| {
             let mut text = String::new();
             file.rewind().unwrap();
             file.read_to_string(&mut text).unwrap();
             text
         });
-        listening.lock().unwrap().push((object.key.clone(), former));
+        record.lock().unwrap().push((object.key.clone(), previous));
     }));
     let put = |key: &str, body: &str, condition| {
         let body = objects.complete(body.as_bytes(), Headers::default()).unwrap();
-        objects.put("lake", key, body, &condition).is_ok()
+        objects.put("bucket", key, body, &condition).is_ok()
     };
     assert!(put("a", "hello", Condition::Absent));
     assert!(put("a", "1", Condition::Version("5d41402abc4b2a76b9719d911017c592".into())));
     assert!(put("a", "2", Condition::Present));
     assert!(!put("a", "3", Condition::Absent));
-    // It steps aside for this one, and is there all the same.
+    // The file of `a` is moved to its second name.
     assert!(put("a/b", "4", Condition::None));
     assert!(put("a", "5", Condition::None));
-    objects.delete("lake", "a", &Condition::None).unwrap();
+    objects.delete("bucket", "a", &Condition::None).unwrap();
     assert!(put("a", "6", Condition::None));
     let expected = [("a", None), ("a", Some("hello")), ("a", Some("1")), ("a/b", None), ("a", Some("2")), ("a", None)];
-    assert_eq!(*told.lock().unwrap(), expected.map(|(key, former)| (key.to_owned(), former.map(str::to_owned))));
+    assert_eq!(*calls.lock().unwrap(), expected.map(|(key, previous)| (key.to_owned(), previous.map(str::to_owned))));
 }
 
 #[test]
-fn an_abandoned_body_leaves_nothing() {
-    let (directory, objects) = lake();
+fn a_dropped_body_leaves_no_file() {
+    let (directory, objects) = open();
     let mut body = objects.temporary(None).unwrap();
-    body.write_alone(b"half").unwrap();
+    body.write(b"half").unwrap();
     drop(body);
     drop(objects.complete(b"whole", Headers::default()).unwrap());
     assert_eq!(fs::read_dir(directory.path().join(".stedi/tmp")).unwrap().count(), 0);
 }
 
 #[test]
-fn an_object_and_objects_below_it_live_together_in_any_order() {
+fn an_object_and_objects_below_it_coexist_in_any_order() {
     for order in [["a", "a/b", "a/b/c"], ["a/b/c", "a/b", "a"], ["a/b", "a", "a/b/c"]] {
-        let (_directory, objects) = lake();
+        let (_directory, objects) = open();
         for key in order {
             put(&objects, key, key);
         }
@@ -147,36 +147,36 @@ fn an_object_and_objects_below_it_live_together_in_any_order() {
             put(&objects, key, "new");
             assert_eq!(get(&objects, key).unwrap(), "new", "{key} of {order:?}");
         }
-        objects.delete("lake", "a/b", &Condition::None).unwrap();
+        objects.delete("bucket", "a/b", &Condition::None).unwrap();
         assert_eq!(all(&objects), ["a", "a/b/c"]);
-        objects.delete("lake", "a/b/c", &Condition::None).unwrap();
+        objects.delete("bucket", "a/b/c", &Condition::None).unwrap();
         put(&objects, "a", "newer");
         assert_eq!(get(&objects, "a").unwrap(), "newer");
-        objects.delete("lake", "a", &Condition::None).unwrap();
+        objects.delete("bucket", "a", &Condition::None).unwrap();
         assert_eq!(all(&objects), [""; 0]);
     }
 }
 
 #[test]
 fn deleting_the_last_object_removes_its_directories_but_not_the_bucket() {
-    let (directory, objects) = lake();
+    let (directory, objects) = open();
     put(&objects, "a/b/c", "");
-    objects.delete("lake", "a/b/c", &Condition::None).unwrap();
-    assert_eq!(fs::read_dir(directory.path().join("lake")).unwrap().count(), 0);
+    objects.delete("bucket", "a/b/c", &Condition::None).unwrap();
+    assert_eq!(fs::read_dir(directory.path().join("bucket")).unwrap().count(), 0);
 }
 
 #[test]
-fn of_many_threads_that_name_one_version_one_wins() {
-    let (_directory, objects) = lake();
+fn one_of_many_conditional_puts_wins() {
+    let (_directory, objects) = open();
     put(&objects, "key", "0");
     for round in 1..20 {
-        let (_, old) = objects.read(&objects.bucket("lake").unwrap(), "key").unwrap().unwrap();
+        let (_, old) = objects.read(&objects.bucket("bucket").unwrap(), "key").unwrap().unwrap();
         let winners: usize = thread::scope(|scope| {
             let writer = |number: u32| {
                 let (objects, etag) = (&objects, old.etag.clone());
                 move || {
                     let body = objects.complete(format!("{round} {number}").as_bytes(), Headers::default()).unwrap();
-                    usize::from(objects.put("lake", "key", body, &Condition::Version(etag)).is_ok())
+                    usize::from(objects.put("bucket", "key", body, &Condition::Version(etag)).is_ok())
                 }
             };
             let threads: Vec<_> = (0..8).map(|number| scope.spawn(writer(number))).collect();
@@ -187,8 +187,8 @@ fn of_many_threads_that_name_one_version_one_wins() {
 }
 
 #[test]
-fn puts_and_deletes_of_neighbours_never_fail_or_lose_a_version() {
-    let (_directory, objects) = lake();
+fn puts_and_deletes_of_nested_keys_never_fail_or_lose_a_version() {
+    let (_directory, objects) = open();
     let churn = |key: &'static str| {
         let objects = &objects;
         move || {
@@ -196,7 +196,7 @@ fn puts_and_deletes_of_neighbours_never_fail_or_lose_a_version() {
                 put(objects, key, &round.to_string());
                 assert_eq!(get(objects, key).unwrap(), round.to_string(), "{key}");
                 if round % 3 == 0 {
-                    objects.delete("lake", key, &Condition::None).unwrap();
+                    objects.delete("bucket", key, &Condition::None).unwrap();
                     assert_eq!(get(objects, key), None, "{key}");
                 }
             }
@@ -210,7 +210,7 @@ fn puts_and_deletes_of_neighbours_never_fail_or_lose_a_version() {
     assert_eq!(all(&objects), ["a", "a/b", "a/b/c", "a/b/d"]);
 }
 
-/// What the listing must be: all keys, filtered and rolled up.
+/// The expected listing: all keys, filtered and grouped.
 fn model(keys: &BTreeMap<String, ()>, query: &Query<'_>) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     let over = |key: &str| query.rolled_up.is_some_and(|prefix| key.starts_with(prefix));
@@ -229,7 +229,7 @@ fn model(keys: &BTreeMap<String, ()>, query: &Query<'_>) -> Vec<String> {
 fn key() -> impl Strategy<Value = String> {
     prop_oneof![
         "[a-c/%.+-]{1,8}",
-        // A component that is split on disk, among neighbours that are not.
+        // A component that is split on disk, among others that are not.
         "[ab]/x{250,254}[a-c]{0,4}(/y)?",
     ]
 }
@@ -237,14 +237,14 @@ fn key() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
     #[test]
-    fn listings_are_those_of_a_sorted_map(
+    fn listings_equal_those_of_a_sorted_map(
         stored in prop::collection::vec(key(), 0..25),
         prefix in "[a-c/]{0,3}",
         after in prop_oneof![Just(String::new()), key()],
         delimiter in prop_oneof![Just(None), Just(Some("/")), Just(Some("-")), Just(Some("b"))],
         entries_max in 1_usize..20,
     ) {
-        let (_directory, objects) = lake();
+        let (_directory, objects) = open();
         let mut keys_stored = BTreeMap::new();
         for key in stored {
             put(&objects, &key, &key);

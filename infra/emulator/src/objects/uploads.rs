@@ -1,14 +1,13 @@
-//! Uploads in parts that are under way: kept on disk, so that a client may go on after a restart.
+//! Multipart uploads in progress, kept on disk so that a client can go on after a restart.
 //!
-//! `uploads/ID/about` says what is uploaded, and `uploads/ID/NUMBER/MD5[.CHECKSUM]` is a part: its name says all that
-//! has to be known of its bytes, so that a part is there, or not, by one rename. While its directory has another name an
-//! upload is not there: `ID.new` before it is complete, `ID.completing` while its parts are put together, so that no
-//! part can change meanwhile.
+//! `uploads/ID/about` describes the object, and `uploads/ID/NUMBER/MD5[.CHECKSUM]` is a part. The digests are in the name,
+//! so one rename makes a part visible. Requests do not see an upload whose directory has another name: `ID.new` while it
+//! is created, `ID.completing` while its parts are concatenated, so that no part can change meanwhile.
 
 use super::attributes::{Headers, hex};
 use super::checksum::Algorithm;
-use super::place::is_absence;
-use super::temporary::{Digests, Temporary};
+use super::key_file::is_absence;
+use super::temporary::{Digests, TemporaryFile};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,35 +17,35 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-const ABOUT: &str = "about";
+const HEADER: &str = "about";
 const NEW: &str = "new";
 const COMPLETING: &str = "completing";
-/// Twice as many hexadecimal digits name an upload.
+/// An upload id has twice as many hexadecimal digits.
 const ID_BYTES: usize = 16;
 
-/// What is uploaded.
+/// The object that an upload creates.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct About {
+pub(crate) struct UploadHeader {
     pub(crate) bucket: String,
     pub(crate) key: String,
     #[serde(flatten)]
     pub(crate) headers: Headers,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) tags: BTreeMap<String, String>,
-    /// Of every part, and of the object.
+    /// The algorithm of the checksums of every part and of the object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) algorithm: Option<Algorithm>,
-    /// The object's checksum is one of the parts' checksums, not of the body.
+    /// Whether the object's checksum is one of the parts' checksums rather than of the body.
     #[serde(default)]
     pub(crate) composite: bool,
 }
 
-/// A part that was uploaded.
+/// A stored part.
 #[derive(Debug, Clone)]
 pub(crate) struct Part {
     pub(crate) number: u16,
     pub(crate) md5: [u8; 16],
-    /// By the upload's algorithm.
+    /// The checksum by the upload's algorithm.
     pub(crate) checksum: Option<Vec<u8>>,
     pub(crate) size: u64,
     pub(crate) modified: SystemTime,
@@ -57,26 +56,27 @@ pub(crate) struct Part {
 pub(crate) struct Uploads {
     root: PathBuf,
     next: AtomicU64,
-    /// Of two parts of one number that come at the same time, one takes the other's place.
+    /// Held while a part replaces another of its number, so that one of two concurrent ones stays.
     storing: Mutex<()>,
 }
 
-/// The right to complete an upload, which nobody else sees meanwhile. Dropped before it is done, the upload is as it was.
+/// The exclusive right to complete an upload; other requests do not see it meanwhile. Dropping the claim without
+/// [`Claim::finish`] puts the upload back.
 pub(crate) struct Claim {
     open: PathBuf,
-    claimed: PathBuf,
+    completing: PathBuf,
     done: bool,
 }
 
 impl Uploads {
-    /// Opens the directory, and puts right what a killed process left.
+    /// Opens the directory, and repairs what a killed process left.
     pub(crate) fn open(root: PathBuf) -> io::Result<Self> {
         fs::create_dir_all(&root)?;
         for entry in fs::read_dir(&root)? {
             let path = entry?.path();
             match path.extension().and_then(|extension| extension.to_str()) {
                 Some(NEW) => fs::remove_dir_all(&path)?,
-                Some(COMPLETING) if path.join(ABOUT).exists() => fs::rename(&path, path.with_extension(""))?,
+                Some(COMPLETING) if path.join(HEADER).exists() => fs::rename(&path, path.with_extension(""))?,
                 Some(COMPLETING) => fs::remove_dir_all(&path)?,
                 _ => {}
             }
@@ -84,8 +84,8 @@ impl Uploads {
         Ok(Self { root, next: AtomicU64::new(0), storing: Mutex::default() })
     }
 
-    /// Begins an upload; its name. `now` keeps that from being one of an earlier process.
-    pub(crate) fn begin(&self, about: &About, now: SystemTime) -> io::Result<String> {
+    /// Creates an upload; returns its id. `now` makes the id differ from those of earlier processes.
+    pub(crate) fn begin(&self, about: &UploadHeader, now: SystemTime) -> io::Result<String> {
         let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
         loop {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
@@ -93,7 +93,7 @@ impl Uploads {
             let id = hex(&digest[..ID_BYTES]);
             let (open, new) = (self.root.join(&id), self.root.join(&id).with_extension(NEW));
             match fs::create_dir(&new) {
-                // Of a clock that stands still, and a process that counts from the beginning again.
+                // The clock did not move since an earlier process, and the counter began again at 0.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
                 other => other?,
             }
@@ -101,27 +101,27 @@ impl Uploads {
                 fs::remove_dir(&new)?;
                 continue;
             }
-            fs::write(new.join(ABOUT), serde_json::to_vec(about)?)?;
+            fs::write(new.join(HEADER), serde_json::to_vec(about)?)?;
             fs::rename(&new, &open)?;
             return Ok(id);
         }
     }
 
-    /// An upload that is under way, and when it began.
-    pub(crate) fn find(&self, id: &str) -> io::Result<Option<(About, SystemTime)>> {
+    /// Returns an upload in progress, and when it began.
+    pub(crate) fn find(&self, id: &str) -> io::Result<Option<(UploadHeader, SystemTime)>> {
         match self.directory(id) {
             Some(directory) => about(&directory),
             None => Ok(None),
         }
     }
 
-    /// Whether the upload is being completed just now.
+    /// Whether another request is completing the upload.
     pub(crate) fn is_completing(&self, id: &str) -> bool {
         self.directory(id).is_some_and(|directory| directory.with_extension(COMPLETING).is_dir())
     }
 
-    /// Stores a part in place of the one with its number; false if the upload is not under way.
-    pub(crate) fn store(&self, id: &str, number: u16, mut body: Temporary, digests: &Digests) -> io::Result<bool> {
+    /// Stores a part, replacing one with the same number; returns false if the upload is not in progress.
+    pub(crate) fn store(&self, id: &str, number: u16, mut body: TemporaryFile, digests: &Digests) -> io::Result<bool> {
         let Some(directory) = self.directory(id).filter(|directory| directory.is_dir()) else { return Ok(false) };
         let directory = directory.join(number.to_string());
         let mut name = hex(&digests.md5);
@@ -129,16 +129,16 @@ impl Uploads {
             name = format!("{name}.{}", hex(checksum));
         }
         let _guard = self.storing.lock().unwrap_or_else(PoisonError::into_inner);
-        let placed = match fs::create_dir(&directory) {
+        let result = match fs::create_dir(&directory) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
-            _ => body.place(&directory.join(&name)),
+            _ => body.rename_to(&directory.join(&name)),
         };
-        match placed {
+        match result {
             Err(error) if is_absence(&error) => return Ok(false),
             other => other?,
         }
         for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
-            // If an earlier one stays, the younger counts.
+            // If an older file stays, `parts` takes the newest.
             if entry.file_name().to_str() != Some(&name) {
                 let _ = fs::remove_file(entry.path());
             }
@@ -146,29 +146,29 @@ impl Uploads {
         Ok(true)
     }
 
-    /// The parts of an upload that is under way, in order.
+    /// The parts of an upload in progress, by number.
     pub(crate) fn parts(&self, id: &str) -> io::Result<Vec<Part>> {
         self.directory(id).map_or_else(|| Ok(Vec::new()), |directory| parts(&directory))
     }
 
-    /// Takes the upload out of everybody's sight; none if it is not under way.
+    /// Hides the upload from other requests; returns `None` if it is not in progress.
     pub(crate) fn claim(&self, id: &str) -> io::Result<Option<Claim>> {
         let Some(open) = self.directory(id) else { return Ok(None) };
-        let claimed = open.with_extension(COMPLETING);
-        match fs::rename(&open, &claimed) {
+        let completing = open.with_extension(COMPLETING);
+        match fs::rename(&open, &completing) {
             Err(error) if is_absence(&error) => Ok(None),
-            other => other.map(|()| Some(Claim { open, claimed, done: false })),
+            other => other.map(|()| Some(Claim { open, completing, done: false })),
         }
     }
 
-    /// Removes an upload and its parts; false if it is not under way.
+    /// Removes an upload and its parts; returns false if it is not in progress.
     pub(crate) fn remove(&self, id: &str) -> io::Result<bool> {
         let claim = self.claim(id)?;
-        claim.map_or(Ok(false), |claim| claim.done().map(|()| true))
+        claim.map_or(Ok(false), |claim| claim.finish().map(|()| true))
     }
 
-    /// The uploads under way, in the order of buckets, keys, beginnings.
-    pub(crate) fn list(&self) -> io::Result<Vec<(String, About, SystemTime)>> {
+    /// The uploads in progress, ordered by bucket, key and time of creation.
+    pub(crate) fn list(&self) -> io::Result<Vec<(String, UploadHeader, SystemTime)>> {
         let mut uploads = Vec::new();
         for entry in fs::read_dir(&self.root)? {
             let Ok(id) = entry?.file_name().into_string() else { continue };
@@ -182,7 +182,7 @@ impl Uploads {
         Ok(uploads)
     }
 
-    /// Where an upload of this name is; none if it is no name of an upload, and may lead elsewhere.
+    /// The directory of an upload; `None` if `id` is not an upload id: it could be a path to elsewhere.
     fn directory(&self, id: &str) -> Option<PathBuf> {
         let is_id = id.len() == 2 * ID_BYTES && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         is_id.then(|| self.root.join(id))
@@ -190,34 +190,34 @@ impl Uploads {
 }
 
 impl Claim {
-    pub(crate) fn about(&self) -> io::Result<About> {
-        Ok(about(&self.claimed)?.ok_or(ErrorKind::NotFound)?.0)
+    pub(crate) fn about(&self) -> io::Result<UploadHeader> {
+        Ok(about(&self.completing)?.ok_or(ErrorKind::NotFound)?.0)
     }
 
     pub(crate) fn parts(&self) -> io::Result<Vec<Part>> {
-        parts(&self.claimed)
+        parts(&self.completing)
     }
 
     /// Removes the upload.
-    pub(crate) fn done(mut self) -> io::Result<()> {
+    pub(crate) fn finish(mut self) -> io::Result<()> {
         self.done = true;
-        // First what says that it is an upload: a process may be killed in here.
-        fs::remove_file(self.claimed.join(ABOUT))?;
-        fs::remove_dir_all(&self.claimed)
+        // The header goes first: after a kill in between, `open` removes a directory without it.
+        fs::remove_file(self.completing.join(HEADER))?;
+        fs::remove_dir_all(&self.completing)
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
         if !self.done {
-            // If that fails, it is done when the lake is opened the next time.
-            let _ = fs::rename(&self.claimed, &self.open);
+            // If this fails, the next `open` puts the upload back.
+            let _ = fs::rename(&self.completing, &self.open);
         }
     }
 }
 
-fn about(directory: &Path) -> io::Result<Option<(About, SystemTime)>> {
-    let path = directory.join(ABOUT);
+fn about(directory: &Path) -> io::Result<Option<(UploadHeader, SystemTime)>> {
+    let path = directory.join(HEADER);
     match fs::read(&path) {
         Err(error) if is_absence(&error) => Ok(None),
         other => Ok(Some((serde_json::from_slice(&other?)?, fs::metadata(&path)?.modified()?))),

@@ -1,4 +1,4 @@
-//! Checksums as requests give them, and as answers show them.
+//! Checksums in requests and responses.
 
 use crate::objects::checksum::{self, Algorithm, Checksum};
 use crate::objects::temporary::Digests;
@@ -8,21 +8,21 @@ use http::HeaderMap;
 use s3s::dto::{self, ChecksumAlgorithm, ChecksumType};
 use s3s::{S3Result, s3_error};
 
-/// The header that names the checksum behind a body.
+/// The header that names the checksum in the trailer of a body.
 const TRAILER: &str = "x-amz-trailer";
 
-/// What a request says of its body.
+/// Size and digests that a request states for its body.
 #[derive(Debug, Default)]
-pub(super) struct Claimed {
+pub(super) struct BodyClaim {
     pub(super) algorithm: Option<Algorithm>,
-    /// In base64. None if it follows the body: the wire has verified it then.
+    /// In base64. `None` if it is in a trailer, which the module `wire` verifies.
     pub(super) value: Option<String>,
     pub(super) md5: Option<String>,
     pub(super) size: Option<u64>,
 }
 
-/// The fields of a request that give a checksum.
-macro_rules! given {
+/// Takes the checksum fields out of a request.
+macro_rules! checksum_fields {
     ($input:expr) => {
         s3s::dto::Checksum {
             checksum_crc32: $input.checksum_crc32.take(),
@@ -35,15 +35,15 @@ macro_rules! given {
     };
 }
 
-/// Sets the fields of an answer that show a checksum; its type only where there is such a field.
+/// Sets the checksum fields of a response; with `part` without the type, which the responses to parts do not have.
 macro_rules! show {
     ($output:expr, $checksum:expr, part) => {
-        let shown = $crate::s3::checksums::shown($checksum);
-        $output.checksum_crc32 = shown.checksum_crc32;
-        $output.checksum_crc32c = shown.checksum_crc32c;
-        $output.checksum_crc64nvme = shown.checksum_crc64nvme;
-        $output.checksum_sha1 = shown.checksum_sha1;
-        $output.checksum_sha256 = shown.checksum_sha256;
+        let fields = $crate::s3::checksums::fields($checksum);
+        $output.checksum_crc32 = fields.checksum_crc32;
+        $output.checksum_crc32c = fields.checksum_crc32c;
+        $output.checksum_crc64nvme = fields.checksum_crc64nvme;
+        $output.checksum_sha1 = fields.checksum_sha1;
+        $output.checksum_sha256 = fields.checksum_sha256;
     };
     ($output:expr, $checksum:expr) => {
         $crate::s3::checksums::show!($output, $checksum, part);
@@ -51,9 +51,9 @@ macro_rules! show {
     };
 }
 
-pub(super) use {given, show};
+pub(super) use {checksum_fields, show};
 
-/// The one checksum that is given, if one is.
+/// Returns the checksum of a request, if any; refuses more than one.
 pub(super) fn only(given: dto::Checksum) -> S3Result<Option<(Algorithm, String)>> {
     let mut values = [
         (Algorithm::Crc32, given.checksum_crc32),
@@ -74,13 +74,13 @@ pub(super) fn only(given: dto::Checksum) -> S3Result<Option<(Algorithm, String)>
     Ok(first)
 }
 
-/// What a request with these fields and headers says of its body.
-pub(super) fn claimed(
+/// Collects what the fields and headers of a request state for its body.
+pub(super) fn body_claim(
     given: dto::Checksum,
     headers: &HeaderMap,
     md5: Option<String>,
     size: Option<i64>,
-) -> S3Result<Claimed> {
+) -> S3Result<BodyClaim> {
     let size = size.map(u64::try_from).transpose();
     let size = size.map_err(|_| s3_error!(InvalidArgument, "the Content-Length is negative"))?;
     let (algorithm, value) = match only(given)? {
@@ -96,16 +96,16 @@ pub(super) fn claimed(
     {
         return Err(s3_error!(InvalidRequest, "the checksum given is {value:?}, expected base64"));
     }
-    Ok(Claimed { algorithm, value, md5, size })
+    Ok(BodyClaim { algorithm, value, md5, size })
 }
 
-impl Claimed {
-    /// That the body is what was claimed.
+impl BodyClaim {
+    /// Fails unless the body has this size and these digests.
     pub(super) fn check(&self, size: u64, digests: &Digests) -> S3Result<()> {
-        if let Some(announced) = self.size
-            && announced != size
+        if let Some(expected) = self.size
+            && expected != size
         {
-            return Err(s3_error!(IncompleteBody, "{announced} bytes were announced, {size} came"));
+            return Err(s3_error!(IncompleteBody, "the Content-Length is {expected}, the body has {size} bytes"));
         }
         if let (Some(given), Some((algorithm, found))) = (&self.value, &digests.checksum) {
             let found = checksum::base64(found);
@@ -127,14 +127,14 @@ impl Claimed {
     }
 }
 
-/// The checksum of a body, to be stored with it.
-pub(super) fn of(digests: &Digests) -> Option<Checksum> {
+/// The checksum to store with a body.
+pub(super) fn checksum_of(digests: &Digests) -> Option<Checksum> {
     let (algorithm, value) = digests.checksum.as_ref()?;
     Some(Checksum { algorithm: *algorithm, value: checksum::base64(value), composite: false })
 }
 
-/// The fields that show a checksum.
-pub(super) fn shown(checksum: Option<&Checksum>) -> dto::Checksum {
+/// The fields of a response with this checksum.
+pub(super) fn fields(checksum: Option<&Checksum>) -> dto::Checksum {
     let value = |algorithm| checksum.filter(|sum| sum.algorithm == algorithm).map(|sum| sum.value.clone());
     dto::Checksum {
         checksum_crc32: value(Algorithm::Crc32),

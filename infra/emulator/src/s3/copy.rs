@@ -1,8 +1,8 @@
-//! Copies: of an object, or of a range of one as a part of an upload.
+//! CopyObject, and the source of any copy.
 
 use super::body::{self, BODY_BYTES_MAX, FileBody};
-use super::checksums::{self, Claimed};
-use super::conditions::Asked;
+use super::checksums::{self, BodyClaim};
+use super::conditions::ReadConditions;
 use super::properties::{self, headers, refuse_special};
 use super::{Service, conditions, read};
 use crate::objects::Condition;
@@ -11,10 +11,10 @@ use s3s::dto::*;
 use s3s::{S3Error, S3Request, S3Result, s3_error};
 use std::fs::File;
 
-/// The conditions of a copy's source.
-macro_rules! asked_of_source {
+/// Takes the conditions on the source out of a copy request.
+macro_rules! source_conditions {
     ($input:expr) => {
-        $crate::s3::conditions::Asked {
+        $crate::s3::conditions::ReadConditions {
             matches: $input.copy_source_if_match.take(),
             none_match: $input.copy_source_if_none_match.take(),
             modified_since: $input.copy_source_if_modified_since.take(),
@@ -23,20 +23,24 @@ macro_rules! asked_of_source {
     };
 }
 
-pub(super) use asked_of_source;
+pub(super) use source_conditions;
 
-/// The object to copy, if it is as is demanded.
-pub(super) fn source(service: &Service, source: &CopySource, asked: &Asked) -> S3Result<(File, Description)> {
+/// Opens the object to copy if the conditions hold.
+pub(super) fn source(
+    service: &Service,
+    source: &CopySource,
+    conditions: &ReadConditions,
+) -> S3Result<(File, Description)> {
     let CopySource::Bucket { bucket, key, version_id } = source else {
         return Err(s3_error!(NotImplemented, "a copy from an access point is not implemented"));
     };
     super::refuse_version(version_id.as_deref())?;
     let (file, object) = service.open(bucket, key)?;
-    read::check_source(asked, &object)?;
+    read::check_source(conditions, &object)?;
     Ok((file, object))
 }
 
-pub(super) async fn object(service: &Service, req: S3Request<CopyObjectInput>) -> S3Result<CopyObjectOutput> {
+pub(super) async fn copy_object(service: &Service, req: S3Request<CopyObjectInput>) -> S3Result<CopyObjectOutput> {
     let mut input = req.input;
     refuse_special!("CopyObject", input)?;
     super::refuse("CopyObject with a customer key", input.copy_source_sse_customer_key.is_some())?;
@@ -50,7 +54,7 @@ pub(super) async fn object(service: &Service, req: S3Request<CopyObjectInput>) -
     };
     let replaces = replaces_of(input.metadata_directive.as_ref().map(MetadataDirective::as_str))?;
     let replaces_tags = replaces_of(input.tagging_directive.as_ref().map(TaggingDirective::as_str))?;
-    let (file, copied) = source(service, &input.copy_source, &asked_of_source!(input))?;
+    let (file, copied) = source(service, &input.copy_source, &source_conditions!(input))?;
     let is_itself = matches!(&input.copy_source, CopySource::Bucket { bucket, key, .. }
         if **bucket == *input.bucket && **key == *input.key);
     if is_itself && !replaces && !replaces_tags && input.storage_class.is_none() {
@@ -69,7 +73,7 @@ pub(super) async fn object(service: &Service, req: S3Request<CopyObjectInput>) -
     let known = Properties {
         headers: match replaces {
             true => headers!(input)?,
-            // The class is never the source's.
+            // The storage class is never copied.
             false => Headers {
                 storage_class: properties::storage_class(input.storage_class.as_ref())?,
                 ..copied.properties.headers
@@ -81,8 +85,8 @@ pub(super) async fn object(service: &Service, req: S3Request<CopyObjectInput>) -
     let algorithm = input.checksum_algorithm.as_ref().map(checksums::algorithm).transpose()?;
     let algorithm = algorithm.or_else(|| copied.properties.checksum.as_ref().map(|checksum| checksum.algorithm));
     let body = FileBody::new(file, &(0..copied.size));
-    let (temporary, digests) = body::receive(objects, Some(body), &Claimed::default(), algorithm).await?;
-    let checksum = checksums::of(&digests);
+    let (temporary, digests) = body::receive(objects, Some(body), &BodyClaim::default(), algorithm).await?;
+    let checksum = checksums::checksum_of(&digests);
     let stored = Properties { checksum: checksum.clone(), ..known };
     let complete = temporary.complete(hex(&digests.md5), stored).map_err(S3Error::internal_error)?;
     let (etag, modified) = (complete.etag.clone(), complete.modified);
@@ -98,13 +102,13 @@ pub(super) async fn object(service: &Service, req: S3Request<CopyObjectInput>) -
     Ok(CopyObjectOutput { copy_object_result: Some(result), ..Default::default() })
 }
 
-/// The crate's input has no field for the conditions on the object that is written.
+/// Parses a condition on the destination, for which the input of `s3s` has no field.
 fn condition(header: Option<&http::HeaderValue>) -> S3Result<Option<ETagCondition>> {
     let parsed = header.map(|value| ETagCondition::parse_http_header(value.as_bytes())).transpose();
-    parsed.map_err(|error| s3_error!(InvalidArgument, "a condition is no ETag: {error}"))
+    parsed.map_err(|error| s3_error!(InvalidArgument, "a condition is not an ETag: {error}"))
 }
 
-/// Whether a directive says that what the source has is not copied.
+/// Whether a directive replaces the values of the source.
 fn replaces_of(directive: Option<&str>) -> S3Result<bool> {
     match directive {
         None | Some("COPY") => Ok(false),

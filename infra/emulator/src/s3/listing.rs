@@ -1,4 +1,4 @@
-//! Listings of objects: pages, and the tokens and markers that lead from one to the next.
+//! Listings of objects in pages, with continuation tokens and markers.
 
 use super::{Entry, properties};
 use crate::objects::list::{self, Query};
@@ -7,23 +7,23 @@ use s3s::dto::*;
 use s3s::{S3Error, S3Result, s3_error};
 use std::path::Path;
 
-/// S3 never lists more at once.
+/// The maximum number of keys in a page.
 pub(super) const KEYS_MAX: i32 = 1000;
-/// What `encoding-type=url` leaves as it is.
+/// The characters that `encoding-type=url` does not encode.
 const URL: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'*');
 
-/// How keys are written in an answer.
+/// The encoding of keys in a response.
 #[derive(Clone, Copy)]
 pub(super) struct Encoding {
     url: bool,
 }
 
 impl Encoding {
-    pub(super) fn of(asked: Option<&EncodingType>) -> S3Result<Self> {
+    pub(super) fn from_request(asked: Option<&EncodingType>) -> S3Result<Self> {
         match asked.map(EncodingType::as_str) {
             None => Ok(Self { url: false }),
             Some(EncodingType::URL) => Ok(Self { url: true }),
-            Some(other) => Err(s3_error!(InvalidArgument, "the encoding type is {other:?}, there is only url")),
+            Some(other) => Err(s3_error!(InvalidArgument, "the encoding type is {other:?}, expected url")),
         }
     }
 
@@ -35,11 +35,11 @@ impl Encoding {
     }
 }
 
-/// How many entries a page has.
+/// The length of a page: as the response states it, and as a number of entries.
 pub(super) fn entries_max(asked: Option<i32>) -> S3Result<(i32, usize)> {
     let asked = asked.unwrap_or(KEYS_MAX);
     let max = usize::try_from(asked.min(KEYS_MAX))
-        .map_err(|_| s3_error!(InvalidArgument, "at most {asked} entries are asked for, it must not be negative"))?;
+        .map_err(|_| s3_error!(InvalidArgument, "the maximum number of entries is {asked}, expected at least 0"))?;
     Ok((asked.min(KEYS_MAX), max))
 }
 
@@ -61,7 +61,7 @@ pub(super) fn list(bucket: &Path, input: ListObjectsV2Input) -> S3Result<ListObj
     };
     let (entries, truncated) = list::list(bucket, &query).map_err(S3Error::internal_error)?;
     let next = entries.last().filter(|_| truncated).map(Token::after);
-    let encoding = Encoding::of(input.encoding_type.as_ref())?;
+    let encoding = Encoding::from_request(input.encoding_type.as_ref())?;
     let encoded = |text| encoding.encode(text);
     let (contents, common_prefixes) = contents(entries, encoding)?;
     let count = contents.len() + common_prefixes.len();
@@ -82,7 +82,7 @@ pub(super) fn list(bucket: &Path, input: ListObjectsV2Input) -> S3Result<ListObj
     })
 }
 
-/// A page that follows a marker: a key, or a common prefix that ended the page before.
+/// Returns the page after a marker: the key or common prefix that ended the page before.
 fn page_after(
     bucket: &Path,
     prefix: &str,
@@ -132,11 +132,11 @@ fn contents(entries: Vec<Entry>, encoding: Encoding) -> S3Result<(Vec<Object>, V
 /// ListObjects, the first version.
 pub(super) fn list_v1(bucket: &Path, input: ListObjectsInput) -> S3Result<ListObjectsOutput> {
     let (max_keys, entries_max) = entries_max(input.max_keys)?;
-    let encoding = Encoding::of(input.encoding_type.as_ref())?;
+    let encoding = Encoding::from_request(input.encoding_type.as_ref())?;
     let prefix = input.prefix.unwrap_or_default();
     let marker = input.marker.unwrap_or_default();
     let (entries, truncated) = page_after(bucket, &prefix, input.delimiter.as_deref(), &marker, entries_max)?;
-    // Without a delimiter the last key is the next marker, and S3 does not say so.
+    // Without a delimiter S3 omits the next marker, which is the last key.
     let next = entries.last().filter(|_| truncated && input.delimiter.is_some()).map(name_of);
     let (contents, common_prefixes) = contents(entries, encoding)?;
     Ok(ListObjectsOutput {
@@ -154,10 +154,10 @@ pub(super) fn list_v1(bucket: &Path, input: ListObjectsInput) -> S3Result<ListOb
     })
 }
 
-/// ListObjectVersions of a bucket that keeps one version of each object.
+/// ListObjectVersions. A bucket has one version of each object.
 pub(super) fn list_versions(bucket: &Path, input: ListObjectVersionsInput) -> S3Result<ListObjectVersionsOutput> {
     let (max_keys, entries_max) = entries_max(input.max_keys)?;
-    let encoding = Encoding::of(input.encoding_type.as_ref())?;
+    let encoding = Encoding::from_request(input.encoding_type.as_ref())?;
     let prefix = input.prefix.unwrap_or_default();
     let marker = input.key_marker.unwrap_or_default();
     let (entries, truncated) = page_after(bucket, &prefix, input.delimiter.as_deref(), &marker, entries_max)?;
@@ -190,7 +190,7 @@ pub(super) fn list_versions(bucket: &Path, input: ListObjectVersionsInput) -> S3
     })
 }
 
-/// Where a page ended. Clients must not look into it.
+/// The end of a page. To clients it is opaque.
 enum Token<'a> {
     Object(&'a str),
     CommonPrefix(&'a str),

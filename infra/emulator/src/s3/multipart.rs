@@ -1,25 +1,25 @@
-//! Uploads in parts.
+//! Multipart uploads.
 
 use super::checksums;
-use super::copy::{self, asked_of_source};
+use super::copy::{self, source_conditions};
 use super::properties::{self, headers, refuse_special};
 use super::{Service, body, conditions};
 use crate::objects::Objects;
 use crate::objects::attributes::{Properties, Upload, hex};
 use crate::objects::checksum::{self, Algorithm, Checksum};
-use crate::objects::temporary::{Digests, Temporary};
-use crate::objects::uploads::{About, Part};
-use md5_many::Md5State;
+use crate::objects::temporary::{Digests, TemporaryFile};
+use crate::objects::uploads::{Part, UploadHeader};
+use md5::{Digest, Md5};
 use s3s::dto::*;
 use s3s::{S3Error, S3Request, S3Result, s3_error};
 use std::fs::File;
 use std::time::SystemTime;
 
-/// S3's bounds.
+/// S3's limits.
 const PARTS_MAX: u16 = 10_000;
 const PART_BYTES_MIN: u64 = 5 * 1024 * 1024;
 const OBJECT_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024 * 1024;
-/// As much is copied at once: others want the thread, too.
+/// The bytes that are copied before other tasks may run.
 const SLICE_BYTES: u64 = 16 * 1024 * 1024;
 
 pub(super) fn create(
@@ -32,7 +32,7 @@ pub(super) fn create(
     }
     let algorithm = input.checksum_algorithm.as_ref().map(checksums::algorithm).transpose()?;
     let composite = composite(algorithm, input.checksum_type.as_ref())?;
-    let about = About {
+    let about = UploadHeader {
         headers: headers!(input)?,
         tags: properties::tags(input.tagging.as_deref())?,
         bucket: input.bucket,
@@ -51,8 +51,7 @@ pub(super) fn create(
     })
 }
 
-/// Whether the object's checksum is one of the parts' checksums. Hashes cannot be put together in another way, and the
-/// longest CRC always is.
+/// Whether the object's checksum is a checksum of the parts' checksums. For hashes it must be; for CRC64NVME it must not.
 fn composite(algorithm: Option<Algorithm>, asked: Option<&ChecksumType>) -> S3Result<bool> {
     let composite = match (algorithm, asked.map(ChecksumType::as_str)) {
         (None, None) => return Ok(false),
@@ -81,8 +80,8 @@ fn composite(algorithm: Option<Algorithm>, asked: Option<&ChecksumType>) -> S3Re
     }
 }
 
-/// The upload under way that a request means.
-pub(super) fn find(objects: &Objects, bucket: &str, key: &str, id: &str) -> S3Result<(About, SystemTime)> {
+/// Returns the upload in progress that a request names.
+pub(super) fn find(objects: &Objects, bucket: &str, key: &str, id: &str) -> S3Result<(UploadHeader, SystemTime)> {
     if objects.bucket(bucket).is_none() {
         return Err(super::no_such_bucket(bucket));
     }
@@ -110,9 +109,9 @@ pub(super) async fn upload_part(service: &Service, req: S3Request<UploadPartInpu
     super::refuse("UploadPart with a customer key", input.sse_customer_key.is_some())?;
     let number = part_number(input.part_number)?;
     let (about, _) = find(objects, &input.bucket, &input.key, &input.upload_id)?;
-    let given = checksums::given!(input);
-    let claimed = checksums::claimed(given, &req.headers, input.content_md5.take(), input.content_length)?;
-    if let (Some(expected), Some(actual)) = (about.algorithm, claimed.algorithm)
+    let given = checksums::checksum_fields!(input);
+    let claim = checksums::body_claim(given, &req.headers, input.content_md5.take(), input.content_length)?;
+    if let (Some(expected), Some(actual)) = (about.algorithm, claim.algorithm)
         && expected != actual
     {
         let (expected, actual) = (expected.name().to_lowercase(), actual.name().to_lowercase());
@@ -121,11 +120,11 @@ pub(super) async fn upload_part(service: &Service, req: S3Request<UploadPartInpu
             "Checksum Type mismatch occurred, expected checksum Type: {expected}, actual checksum Type: {actual}"
         ));
     }
-    let algorithm = about.algorithm.or(claimed.algorithm);
-    let (temporary, digests) = body::receive(objects, input.body.take(), &claimed, algorithm).await?;
+    let algorithm = about.algorithm.or(claim.algorithm);
+    let (temporary, digests) = body::receive(objects, input.body.take(), &claim, algorithm).await?;
     store(objects, &input.upload_id, number, temporary, &digests, &about)?;
     let mut output = UploadPartOutput { e_tag: Some(ETag::Strong(hex(&digests.md5))), ..Default::default() };
-    checksums::show!(output, checksums::of(&digests).as_ref(), part);
+    checksums::show!(output, checksums::checksum_of(&digests).as_ref(), part);
     Ok(output)
 }
 
@@ -133,9 +132,9 @@ fn store(
     objects: &Objects,
     id: &str,
     number: u16,
-    temporary: Temporary,
+    temporary: TemporaryFile,
     digests: &Digests,
-    about: &About,
+    about: &UploadHeader,
 ) -> S3Result<()> {
     let kept = digests.checksum.clone().filter(|_| about.algorithm.is_some());
     let kept = Digests { md5: digests.md5, checksum: kept };
@@ -155,8 +154,8 @@ pub(super) async fn upload_part_copy(
     })?;
     let number = part_number(input.part_number)?;
     let (about, _) = find(objects, &input.bucket, &input.key, &input.upload_id)?;
-    let (file, object) = copy::source(service, &input.copy_source, &asked_of_source!(input))?;
-    let wanted = match input.copy_source_range.as_deref() {
+    let (file, object) = copy::source(service, &input.copy_source, &source_conditions!(input))?;
+    let range = match input.copy_source_range.as_deref() {
         None => 0..object.size,
         Some(text) => match Range::parse(text) {
             Ok(Range::Int { first, last: Some(last) }) if first <= last && last < object.size => first..last + 1,
@@ -169,16 +168,16 @@ pub(super) async fn upload_part_copy(
             }
         },
     };
-    let claimed = checksums::Claimed { size: Some(wanted.end - wanted.start), ..Default::default() };
-    let body = body::FileBody::new(file, &wanted);
-    let (temporary, digests) = body::receive(objects, Some(body), &claimed, about.algorithm).await?;
+    let claim = checksums::BodyClaim { size: Some(range.end - range.start), ..Default::default() };
+    let body = body::FileBody::new(file, &range);
+    let (temporary, digests) = body::receive(objects, Some(body), &claim, about.algorithm).await?;
     store(objects, &input.upload_id, number, temporary, &digests, &about)?;
     let mut result = CopyPartResult {
         e_tag: Some(ETag::Strong(hex(&digests.md5))),
         last_modified: Some((service.clock)().into()),
         ..Default::default()
     };
-    checksums::show!(result, checksums::of(&digests).as_ref(), part);
+    checksums::show!(result, checksums::checksum_of(&digests).as_ref(), part);
     Ok(UploadPartCopyOutput { copy_part_result: Some(result), ..Default::default() })
 }
 
@@ -191,12 +190,12 @@ pub(super) fn abort(service: &Service, input: &AbortMultipartUploadInput) -> S3R
     }
 }
 
-/// The parts that a client names: in order, and each once.
-fn listed(upload: Option<CompletedMultipartUpload>) -> S3Result<Vec<(u16, CompletedPart)>> {
+/// Returns the parts that a client lists, which must be in order and without duplicates.
+fn numbered_parts(upload: Option<CompletedMultipartUpload>) -> S3Result<Vec<(u16, CompletedPart)>> {
     let parts = upload.and_then(|upload| upload.parts).unwrap_or_default();
     if parts.is_empty() || parts.len() > usize::from(PARTS_MAX) {
         let given = parts.len();
-        return Err(s3_error!(MalformedXML, "{given} parts to put together, 1 to {PARTS_MAX} are allowed"));
+        return Err(s3_error!(MalformedXML, "{given} parts to complete, 1 to {PARTS_MAX} are allowed"));
     }
     let mut numbered: Vec<(u16, CompletedPart)> = Vec::with_capacity(parts.len());
     for part in parts {
@@ -219,26 +218,26 @@ pub(super) async fn complete(
 ) -> S3Result<CompleteMultipartUploadOutput> {
     let (objects, id) = (&service.objects, input.upload_id.clone());
     let condition = conditions::of_write(input.if_match.take(), input.if_none_match.take())?;
-    let listed = listed(input.multipart_upload.take())?;
+    let listed = numbered_parts(input.multipart_upload.take())?;
     let directory = objects.bucket(&input.bucket).ok_or_else(|| super::no_such_bucket(&input.bucket))?;
 
-    // Completed before, and the answer was lost, or the process ended before it could clear up.
-    let there = objects.read(&directory, &input.key).map_err(S3Error::internal_error)?;
-    if let Some((_, object)) = there
+    // An earlier request completed it, but its response was lost, or the process ended before it removed the upload.
+    let existing = objects.read(&directory, &input.key).map_err(S3Error::internal_error)?;
+    if let Some((_, object)) = existing
         && object.properties.upload.as_ref().is_some_and(|upload| upload.id == id)
         && etag_of(listed.iter().map(|(_, part)| md5_of(part))).as_ref() == Some(&object.etag)
     {
         objects.uploads().remove(&id).map_err(S3Error::internal_error)?;
-        return Ok(completed(input, object.etag, object.properties.checksum.as_ref()));
+        return Ok(complete_output(input, object.etag, object.properties.checksum.as_ref()));
     }
     if objects.uploads().is_completing(&id) {
         return Err(s3_error!(OperationAborted, "the upload is being completed by another request"));
     }
     find(objects, &input.bucket, &input.key, &id)?;
-    // From here on no part can change. If anything fails, or the client goes away, the upload is under way again.
+    // From here on no part can change. If a step fails, or the client disconnects, dropping the claim puts the upload back.
     let claim = objects.uploads().claim(&id).map_err(S3Error::internal_error)?.ok_or_else(no_such_upload)?;
     let about = claim.about().map_err(S3Error::internal_error)?;
-    let parts = chosen(&listed, &claim.parts().map_err(S3Error::internal_error)?, about.algorithm)?;
+    let parts = select_parts(&listed, &claim.parts().map_err(S3Error::internal_error)?, about.algorithm)?;
     let size: u64 = parts.iter().map(|part| part.size).sum();
     if size > OBJECT_BYTES_MAX {
         return Err(s3_error!(EntityTooLarge, "the parts have {size} bytes together, at most {OBJECT_BYTES_MAX}"));
@@ -246,10 +245,7 @@ pub(super) async fn complete(
     if let Some(expected) = input.mpu_object_size
         && u64::try_from(expected) != Ok(size)
     {
-        return Err(s3_error!(
-            InvalidRequest,
-            "the object's size is said to be {expected}, the parts have {size} bytes"
-        ));
+        return Err(s3_error!(InvalidRequest, "x-amz-mp-object-size is {expected}, the parts have {size} bytes"));
     }
     let checksum = about.algorithm.map(|algorithm| checksum_of(&parts, algorithm, about.composite)).transpose()?;
     check(&mut input, checksum.as_ref())?;
@@ -259,21 +255,25 @@ pub(super) async fn complete(
         headers: about.headers,
         tags: about.tags,
         checksum: checksum.clone(),
-        upload: Some(Upload::of(&id, parts.iter().map(|part| part.size))),
+        upload: Some(Upload::new(&id, parts.iter().map(|part| part.size))),
     };
-    let whole = put_together(objects, &parts).await?;
+    let whole = concatenate(objects, &parts).await?;
     let body = whole.complete(etag.clone(), stored).map_err(S3Error::internal_error)?;
     objects
         .put(&input.bucket, &input.key, body, &condition)
         .map_err(|error| super::write_error(error, &input.bucket, &input.key))?;
-    if let Err(error) = claim.done() {
-        // The object is there, which is what was asked for; the parts are removed when the lake is opened again.
-        tracing::warn!(error = &error as &dyn std::error::Error, id, "a completed upload could not be removed");
+    if let Err(error) = claim.finish() {
+        // The object is stored, so the request succeeds. The next start removes the parts.
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            id,
+            "cannot remove a completed upload; the next start removes it"
+        );
     }
-    Ok(completed(input, etag, checksum.as_ref()))
+    Ok(complete_output(input, etag, checksum.as_ref()))
 }
 
-fn completed(
+fn complete_output(
     input: CompleteMultipartUploadInput,
     etag: String,
     checksum: Option<&Checksum>,
@@ -296,19 +296,19 @@ fn md5_of(part: &CompletedPart) -> Option<[u8; 16]> {
     bytes?.try_into().ok()
 }
 
-/// The ETag of an object in parts: the MD5 of theirs, and how many they are.
+/// The ETag of a multipart object: the MD5 of the parts' MD5s, and their number.
 fn etag_of(parts: impl IntoIterator<Item = Option<[u8; 16]>>) -> Option<String> {
-    let (mut md5, mut count) = (Md5State::new(), 0);
+    let (mut md5, mut count) = (Md5::new(), 0);
     for part in parts {
-        md5.update(&part?);
+        md5.update(part?);
         count += 1;
     }
     Some(format!("{}-{count}", hex(&md5.finalize())))
 }
 
-/// The stored parts that a client names, if they are what it takes them for.
-fn chosen(listed: &[(u16, CompletedPart)], stored: &[Part], algorithm: Option<Algorithm>) -> S3Result<Vec<Part>> {
-    let mut chosen: Vec<Part> = Vec::with_capacity(listed.len());
+/// Returns the stored parts that a client lists; fails unless their ETags and checksums are equal.
+fn select_parts(listed: &[(u16, CompletedPart)], stored: &[Part], algorithm: Option<Algorithm>) -> S3Result<Vec<Part>> {
+    let mut parts: Vec<Part> = Vec::with_capacity(listed.len());
     for (at, (number, named)) in listed.iter().enumerate() {
         let invalid = || {
             s3_error!(
@@ -326,8 +326,8 @@ fn chosen(listed: &[(u16, CompletedPart)], stored: &[Part], algorithm: Option<Al
             return Err(invalid());
         }
         let mut given = named.clone();
-        if let Some((kind, value)) = checksums::only(checksums::given!(given))? {
-            // Of an upload without an algorithm no part's checksum is kept: it was verified when the part came.
+        if let Some((kind, value)) = checksums::only(checksums::checksum_fields!(given))? {
+            // An upload without an algorithm keeps no checksums: they were verified when the parts arrived.
             let found = part.checksum.as_ref().map(|found| checksum::base64(found));
             if algorithm.is_some() && (algorithm != Some(kind) || found != Some(value)) {
                 return Err(invalid());
@@ -341,9 +341,9 @@ fn chosen(listed: &[(u16, CompletedPart)], stored: &[Part], algorithm: Option<Al
                  the last must have {PART_BYTES_MIN}"
             ));
         }
-        chosen.push(part.clone());
+        parts.push(part.clone());
     }
-    Ok(chosen)
+    Ok(parts)
 }
 
 /// The checksum of an object from those of its parts.
@@ -362,7 +362,7 @@ fn checksum_of(parts: &[Part], algorithm: Algorithm, composite: bool) -> S3Resul
     Ok(Checksum { algorithm, value, composite })
 }
 
-/// That the object's checksum is the one that the client expects, if it expects one.
+/// Fails if the client expects another checksum of the object.
 fn check(input: &mut CompleteMultipartUploadInput, found: Option<&Checksum>) -> S3Result<()> {
     if let Some(asked) = &input.checksum_type
         && let Some(found) = found
@@ -370,12 +370,12 @@ fn check(input: &mut CompleteMultipartUploadInput, found: Option<&Checksum>) -> 
     {
         let (asked, kind) = (asked.as_str(), checksums::kind_of(found.composite));
         let kind = kind.as_str();
-        return Err(s3_error!(InvalidRequest, "the upload was begun with the checksum type {kind}, not {asked}"));
+        return Err(s3_error!(InvalidRequest, "the upload was created with the checksum type {kind}, not {asked}"));
     }
-    let Some((algorithm, given)) = checksums::only(checksums::given!(input))? else { return Ok(()) };
+    let Some((algorithm, given)) = checksums::only(checksums::checksum_fields!(input))? else { return Ok(()) };
     let name = algorithm.name();
     let Some(found) = found.filter(|found| found.algorithm == algorithm) else {
-        return Err(s3_error!(InvalidRequest, "the upload was not begun with the checksum algorithm {name}"));
+        return Err(s3_error!(InvalidRequest, "the upload was not created with the checksum algorithm {name}"));
     };
     let without_count = found.value.split('-').next().unwrap_or_default();
     match given == found.value || (found.composite && given == without_count) {
@@ -387,7 +387,7 @@ fn check(input: &mut CompleteMultipartUploadInput, found: Option<&Checksum>) -> 
     }
 }
 
-async fn put_together(objects: &Objects, parts: &[Part]) -> S3Result<Temporary> {
+async fn concatenate(objects: &Objects, parts: &[Part]) -> S3Result<TemporaryFile> {
     let mut whole = objects.temporary(None).map_err(S3Error::internal_error)?;
     for part in parts {
         let file = File::open(&part.path).map_err(S3Error::internal_error)?;

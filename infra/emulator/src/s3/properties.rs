@@ -1,4 +1,4 @@
-//! What a write stores with an object besides its bytes, and what it asks for that is not there.
+//! What a write stores with an object besides its bytes, and the refusal of what is not implemented.
 
 use crate::objects::attributes::{Headers, Properties};
 use percent_encoding::percent_decode_str;
@@ -6,13 +6,13 @@ use s3s::dto::{Metadata, StorageClass, Timestamp, TimestampFormat};
 use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 use std::collections::BTreeMap;
 
-/// S3's bounds.
+/// S3's limits.
 const METADATA_BYTES_MAX: usize = 2048;
 const TAGS_MAX: usize = 10;
 const TAG_KEY_CHARS_MAX: usize = 128;
 const TAG_VALUE_CHARS_MAX: usize = 256;
 
-/// The headers that a request stores with an object.
+/// Takes the headers out of a request that are stored with an object.
 macro_rules! headers {
     ($input:expr) => {
         $crate::s3::properties::headers_of(
@@ -31,7 +31,7 @@ macro_rules! headers {
     };
 }
 
-/// Refuses what an object cannot be given here.
+/// Refuses features of a write that are not implemented.
 macro_rules! refuse_special {
     ($what:literal, $input:expr) => {
         $crate::s3::properties::refuse_any(
@@ -73,7 +73,7 @@ pub(super) fn refuse_any(what: &str, asked: &[(&str, bool)]) -> S3Result<()> {
     }
 }
 
-/// A class whose objects can be read at once, as all can here; none for the usual one.
+/// Accepts storage classes whose objects can be read without a restore; `None` for STANDARD.
 pub(super) fn storage_class(asked: Option<&StorageClass>) -> S3Result<Option<String>> {
     match asked.map(StorageClass::as_str) {
         None | Some(StorageClass::STANDARD) => Ok(None),
@@ -91,7 +91,7 @@ pub(super) fn storage_class(asked: Option<&StorageClass>) -> S3Result<Option<Str
     }
 }
 
-/// The class for lists, which name the usual one, too.
+/// The storage class for listings, which name STANDARD, too.
 pub(super) fn class_shown(headers: &Headers) -> String {
     headers.storage_class.clone().unwrap_or_else(|| StorageClass::STANDARD.to_owned())
 }
@@ -102,7 +102,7 @@ pub(super) fn headers_of(known: Headers, expires: Option<Timestamp>, metadata: O
     if size > METADATA_BYTES_MAX {
         return Err(s3_error!(
             MetadataTooLarge,
-            "the metadata have {size} bytes, at most {METADATA_BYTES_MAX} are taken"
+            "the metadata have {size} bytes, at most {METADATA_BYTES_MAX} are allowed"
         ));
     }
     let expires = expires.map(|time| {
@@ -113,12 +113,12 @@ pub(super) fn headers_of(known: Headers, expires: Option<Timestamp>, metadata: O
     Ok(Headers { expires: expires.transpose()?, metadata, ..known })
 }
 
-/// When the object expires, as it was given.
+/// The header Expires of the object.
 pub(super) fn expires(headers: &Headers) -> Option<Timestamp> {
     Timestamp::parse(TimestampFormat::HttpDate, headers.expires.as_deref()?).ok()
 }
 
-/// Sets the fields of an answer that show an object's headers.
+/// Sets the fields of a response to the headers of an object.
 macro_rules! show_headers {
     ($output:expr, $headers:expr) => {
         let headers: $crate::objects::attributes::Headers = $headers;
@@ -150,7 +150,7 @@ pub(super) fn tags(header: Option<&str>) -> S3Result<BTreeMap<String, String>> {
     checked_tags(tags.collect::<S3Result<Vec<_>>>()?)
 }
 
-/// Tags that S3 would take.
+/// Checks tags against S3's limits.
 pub(super) fn checked_tags(pairs: Vec<(String, String)>) -> S3Result<BTreeMap<String, String>> {
     if pairs.len() > TAGS_MAX {
         return Err(s3_error!(InvalidTag, "Object tags cannot be greater than {TAGS_MAX}"));
@@ -164,13 +164,13 @@ pub(super) fn checked_tags(pairs: Vec<(String, String)>) -> S3Result<BTreeMap<St
             ));
         }
         if tags.insert(key.clone(), value).is_some() {
-            return Err(s3_error!(InvalidTag, "the tag {key:?} is there twice"));
+            return Err(s3_error!(InvalidTag, "the tag {key:?} is given twice"));
         }
     }
     Ok(tags)
 }
 
-/// Properties without a checksum and an upload.
+/// Properties without checksum and upload.
 pub(super) fn properties(headers: Headers, tags: BTreeMap<String, String>) -> Properties {
     Properties { headers, tags, ..Default::default() }
 }

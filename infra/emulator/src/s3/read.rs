@@ -1,8 +1,8 @@
-//! Gets and heads: the whole of an object, a range of it, or one of its parts.
+//! Gets and heads of an object, a range, or a part.
 
 use super::body::FileBody;
 use super::checksums;
-use super::conditions::Asked;
+use super::conditions::ReadConditions;
 use super::properties::{class_shown, show_headers};
 use crate::objects::attributes::{Description, Upload};
 use http::HeaderValue;
@@ -11,13 +11,13 @@ use s3s::{S3Error, S3Result, s3_error};
 use std::fs::File;
 use std::ops;
 
-/// As many parts as an answer lists.
+/// The maximum number of parts in a response.
 const PARTS_MAX: i32 = 1000;
 
-/// The conditions of a request that reads.
-macro_rules! asked {
+/// Takes the conditions out of a read request.
+macro_rules! read_conditions {
     ($input:expr) => {
-        $crate::s3::conditions::Asked {
+        $crate::s3::conditions::ReadConditions {
             matches: $input.if_match.take(),
             none_match: $input.if_none_match.take(),
             modified_since: $input.if_modified_since.take(),
@@ -26,7 +26,7 @@ macro_rules! asked {
     };
 }
 
-/// Refuses headers for the answer that could not be sent.
+/// Refuses `response-` parameters that are not valid header values.
 macro_rules! check_overrides {
     ($input:expr) => {
         $crate::s3::read::all_are_headers([
@@ -39,72 +39,74 @@ macro_rules! check_overrides {
     };
 }
 
-pub(super) use {asked, check_overrides};
+pub(super) use {check_overrides, read_conditions};
 
 pub(super) fn all_are_headers(given: [Option<&str>; 5]) -> S3Result<()> {
     match given.into_iter().flatten().find(|value| HeaderValue::from_str(value).is_err()) {
-        Some(value) => Err(s3_error!(InvalidArgument, "a response- parameter is {value:?}, which no header can have")),
+        Some(value) => {
+            Err(s3_error!(InvalidArgument, "a response- parameter is {value:?}, expected a valid header value"))
+        }
         None => Ok(()),
     }
 }
 
-/// Which bytes of an object are wanted.
-pub(super) struct Wanted {
+/// The bytes of an object that a request reads.
+pub(super) struct ReadRange {
     pub(super) bytes: ops::Range<u64>,
-    /// None for the whole.
+    /// `None` for the whole object.
     pub(super) content_range: Option<String>,
     pub(super) parts: Option<i32>,
 }
 
-pub(super) fn wanted(object: &Description, range: Option<&Range>, part: Option<i32>) -> S3Result<Wanted> {
+pub(super) fn read_range(object: &Description, range: Option<&Range>, part: Option<i32>) -> S3Result<ReadRange> {
     let size = object.size;
     let upload = object.properties.upload.as_ref();
     let parts = part.and(upload).map(|upload| i32::try_from(upload.parts)).transpose();
     let parts = parts.map_err(S3Error::internal_error)?;
     let bytes = match (range, part) {
-        (None, None) => return Ok(Wanted { bytes: 0..size, content_range: None, parts }),
+        (None, None) => return Ok(ReadRange { bytes: 0..size, content_range: None, parts }),
         (Some(_), Some(_)) => {
             return Err(s3_error!(InvalidRequest, "Cannot specify both Range header and partNumber query parameter"));
         }
-        // Of an empty object no range can be had, not even its last bytes.
-        (Some(range), None) => range.check(size).ok().filter(|wanted| !wanted.is_empty()).ok_or_else(|| {
-            s3_error!(InvalidRange, "the object has {size} bytes, asked was {}", range.to_header_string())
+        // An empty object has no range, not even one of its last bytes.
+        (Some(range), None) => range.check(size).ok().filter(|bytes| !bytes.is_empty()).ok_or_else(|| {
+            s3_error!(InvalidRange, "the object has {size} bytes, the range is {}", range.to_header_string())
         })?,
-        (None, Some(number)) => place(upload, number, size)?,
+        (None, Some(number)) => part_range(upload, number, size)?,
     };
-    // An object without bytes is its own first part.
+    // An empty object is its own first part.
     let content_range = (!bytes.is_empty()).then(|| format!("bytes {}-{}/{size}", bytes.start, bytes.end - 1));
-    Ok(Wanted { bytes, content_range, parts })
+    Ok(ReadRange { bytes, content_range, parts })
 }
 
-fn place(upload: Option<&Upload>, number: i32, size: u64) -> S3Result<ops::Range<u64>> {
+fn part_range(upload: Option<&Upload>, number: i32, size: u64) -> S3Result<ops::Range<u64>> {
     let index = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
     let index = index.ok_or_else(|| s3_error!(InvalidArgument, "the part number is {number}, expected 1 to 10000"))?;
-    let place = match upload {
-        // Whatever was not uploaded in parts is one.
+    let range = match upload {
+        // An object that was not uploaded in parts counts as one.
         None => (index == 0).then_some(0..size),
         Some(upload) => {
-            let mut places = upload.places().ok_or_else(|| {
+            let mut ranges = upload.part_ranges().ok_or_else(|| {
                 s3_error!(NotImplemented, "the parts of this object were too irregular to remember their sizes")
             })?;
-            places.nth(index)
+            ranges.nth(index)
         }
     };
-    // As S3: the code has no name of its own there.
-    place.ok_or_else(|| s3_error!(InvalidRange, "The requested partnumber {number} is not satisfiable"))
+    // As in S3, where this case has no error code of its own.
+    range.ok_or_else(|| s3_error!(InvalidRange, "The requested partnumber {number} is not satisfiable"))
 }
 
 fn length(bytes: &ops::Range<u64>) -> S3Result<i64> {
     i64::try_from(bytes.end - bytes.start).map_err(S3Error::internal_error)
 }
 
-/// The answer to a get.
+/// The response to a get.
 pub(super) fn get(input: GetObjectInput, file: File, object: Description) -> S3Result<GetObjectOutput> {
-    let Wanted { bytes, content_range, parts } = wanted(&object, input.range.as_ref(), input.part_number)?;
+    let ReadRange { bytes, content_range, parts } = read_range(&object, input.range.as_ref(), input.part_number)?;
     let tags = object.properties.tags.len();
     let mut output = GetObjectOutput {
         accept_ranges: Some("bytes".into()),
-        body: Some(FileBody::new(file, &bytes).into_answer().map_err(S3Error::internal_error)?),
+        body: Some(FileBody::new(file, &bytes).into_response_body().map_err(S3Error::internal_error)?),
         content_length: Some(length(&bytes)?),
         e_tag: Some(ETag::Strong(object.etag)),
         last_modified: Some(object.modified.into()),
@@ -112,7 +114,7 @@ pub(super) fn get(input: GetObjectInput, file: File, object: Description) -> S3R
         tag_count: (tags > 0).then(|| i32::try_from(tags)).transpose().map_err(S3Error::internal_error)?,
         ..Default::default()
     };
-    // The checksum is the whole's: a client would hold it against the bytes that it gets.
+    // The checksum is that of the whole object, and a client would compare it with a range.
     if is_enabled(input.checksum_mode.as_ref()) && content_range.is_none() {
         checksums::show!(output, object.properties.checksum.as_ref());
     }
@@ -121,9 +123,9 @@ pub(super) fn get(input: GetObjectInput, file: File, object: Description) -> S3R
     Ok(output)
 }
 
-/// The answer to a head.
+/// The response to a head.
 pub(super) fn head(input: HeadObjectInput, object: Description) -> S3Result<HeadObjectOutput> {
-    let Wanted { bytes, content_range, parts } = wanted(&object, input.range.as_ref(), input.part_number)?;
+    let ReadRange { bytes, content_range, parts } = read_range(&object, input.range.as_ref(), input.part_number)?;
     let mut output = HeadObjectOutput {
         accept_ranges: Some("bytes".into()),
         content_length: Some(length(&bytes)?),
@@ -137,7 +139,7 @@ pub(super) fn head(input: HeadObjectInput, object: Description) -> S3Result<Head
     }
     output.content_range = content_range;
     show_headers!(output, object.properties.headers);
-    // What a get would answer with.
+    // As in the response to a get.
     output.cache_control = input.response_cache_control.or(output.cache_control);
     output.content_disposition = input.response_content_disposition.or(output.content_disposition);
     output.content_encoding = input.response_content_encoding.or(output.content_encoding);
@@ -151,14 +153,14 @@ fn is_enabled(mode: Option<&ChecksumMode>) -> bool {
     mode.is_some_and(|mode| mode.as_str().eq_ignore_ascii_case(ChecksumMode::ENABLED))
 }
 
-/// The answer to GetObjectAttributes.
+/// The response to GetObjectAttributes.
 pub(super) fn attributes(input: &GetObjectAttributesInput, object: Description) -> S3Result<GetObjectAttributesOutput> {
     let mut output = GetObjectAttributesOutput { last_modified: Some(object.modified.into()), ..Default::default() };
     for attribute in &input.object_attributes {
         match attribute.as_str() {
             ObjectAttributes::ETAG => output.e_tag = Some(ETag::Strong(object.etag.clone())),
             ObjectAttributes::CHECKSUM => {
-                output.checksum = object.properties.checksum.as_ref().map(|checksum| checksums::shown(Some(checksum)));
+                output.checksum = object.properties.checksum.as_ref().map(|checksum| checksums::fields(Some(checksum)));
             }
             ObjectAttributes::OBJECT_PARTS => {
                 output.object_parts =
@@ -180,9 +182,9 @@ fn parts(input: &GetObjectAttributesInput, upload: &Upload) -> S3Result<GetObjec
     let total = i32::try_from(upload.parts).map_err(S3Error::internal_error)?;
     let (marker, max) = (input.part_number_marker.unwrap_or(0), input.max_parts.unwrap_or(PARTS_MAX).min(PARTS_MAX));
     let mut listed = Vec::new();
-    for (number, place) in (1..).zip(upload.places().into_iter().flatten()) {
+    for (number, range) in (1..).zip(upload.part_ranges().into_iter().flatten()) {
         if number > marker && i32::try_from(listed.len()).is_ok_and(|count| count < max) {
-            let size = Some(length(&place)?);
+            let size = Some(length(&range)?);
             listed.push(ObjectPart { part_number: Some(number), size, ..Default::default() });
         }
     }
@@ -197,9 +199,9 @@ fn parts(input: &GetObjectAttributesInput, upload: &Upload) -> S3Result<GetObjec
     })
 }
 
-/// The conditions of a copy's source: what is not wanted is always 412.
-pub(super) fn check_source(asked: &Asked, object: &Description) -> S3Result<()> {
-    asked
-        .is_wanted(object)
+/// Fails with 412 unless the conditions on the source of a copy hold.
+pub(super) fn check_source(conditions: &ReadConditions, object: &Description) -> S3Result<()> {
+    conditions
+        .evaluate(object)
         .map_err(|_| s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold"))
 }

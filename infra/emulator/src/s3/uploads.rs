@@ -1,4 +1,4 @@
-//! Listings of uploads in parts, of their parts, and of buckets.
+//! Listings of multipart uploads, of their parts, and of buckets.
 
 use super::listing::{self, Encoding};
 use super::properties::class_shown;
@@ -52,14 +52,14 @@ pub(super) fn list_uploads(
 ) -> S3Result<ListMultipartUploadsOutput> {
     service.bucket(&input.bucket)?;
     let (max_uploads, uploads_max) = listing::entries_max(input.max_uploads)?;
-    let encoding = Encoding::of(input.encoding_type.as_ref())?;
+    let encoding = Encoding::from_request(input.encoding_type.as_ref())?;
     let prefix = input.prefix.unwrap_or_default();
     let (marker, id_marker) = (input.key_marker.unwrap_or_default(), input.upload_id_marker.unwrap_or_default());
     let delimiter = input.delimiter.filter(|delimiter| !delimiter.is_empty());
-    let under_way = service.objects.uploads().list().map_err(S3Error::internal_error)?;
-    let mine = under_way.into_iter().filter(|(_, about, _)| about.bucket == input.bucket);
+    let in_progress = service.objects.uploads().list().map_err(S3Error::internal_error)?;
+    let mine = in_progress.into_iter().filter(|(_, about, _)| about.bucket == input.bucket);
     let mut mine: Vec<_> = mine.filter(|(_, about, _)| about.key.starts_with(&prefix)).collect();
-    // After a marker the uploads of its own key follow that come after the one that is named.
+    // The page starts after the upload that both markers name, or after all uploads of the key marker.
     if !marker.is_empty() {
         let after = mine.iter().position(|(id, about, _)| about.key == marker && *id == id_marker);
         let from = after.map_or_else(|| mine.partition_point(|(_, about, _)| *about.key <= *marker), |at| at + 1);
@@ -117,17 +117,17 @@ pub(super) fn list_uploads(
     })
 }
 
-/// ListBuckets, whose token is the last bucket's name.
+/// ListBuckets. The continuation token is the name of the last bucket.
 pub(super) fn list_buckets(service: &Service, input: ListBucketsInput) -> S3Result<ListBucketsOutput> {
     let buckets = service.objects.buckets().map_err(S3Error::internal_error)?;
     let (prefix, after) = (input.prefix.clone().unwrap_or_default(), input.continuation_token.unwrap_or_default());
-    // Without a limit all are listed.
+    // Without a limit the page has all buckets.
     let max = input.max_buckets.map_or(Ok(usize::MAX), usize::try_from).map_err(S3Error::internal_error)?;
     let elsewhere = input.bucket_region.is_some_and(|region| region != crate::REGION);
-    let wanted = buckets.into_iter().filter(|(name, _)| name.starts_with(&prefix) && *name > after && !elsewhere);
-    let mut wanted = wanted.peekable();
-    let listed: Vec<_> = wanted.by_ref().take(max).collect();
-    let next = listed.last().filter(|_| wanted.peek().is_some()).map(|(name, _)| name.clone());
+    let matching = buckets.into_iter().filter(|(name, _)| name.starts_with(&prefix) && *name > after && !elsewhere);
+    let mut matching = matching.peekable();
+    let listed: Vec<_> = matching.by_ref().take(max).collect();
+    let next = listed.last().filter(|_| matching.peek().is_some()).map(|(name, _)| name.clone());
     let buckets = listed.into_iter().map(|(name, created)| Bucket {
         name: Some(name),
         creation_date: Some(created.into()),
@@ -137,6 +137,6 @@ pub(super) fn list_buckets(service: &Service, input: ListBucketsInput) -> S3Resu
         buckets: Some(buckets.collect()),
         continuation_token: next,
         prefix: input.prefix,
-        owner: Some(Owner { id: Some("stedi".into()), display_name: Some("stedi".into()) }),
+        owner: Some(Owner { id: Some("emulator".into()), display_name: Some("emulator".into()) }),
     })
 }

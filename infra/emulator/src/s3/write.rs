@@ -8,7 +8,7 @@ use crate::objects::{Condition, Objects, WriteError};
 use s3s::dto::*;
 use s3s::{S3Error, S3Request, S3Result, s3_error};
 
-/// As many as S3 deletes at once.
+/// The maximum number of objects in one DeleteObjects request.
 const DELETIONS_MAX: usize = 1000;
 
 /// Stores an object.
@@ -22,10 +22,10 @@ pub(super) async fn put(objects: &Objects, req: S3Request<PutObjectInput>) -> S3
     }
     let tags = properties::tags(input.tagging.as_deref())?;
     let known = properties(headers!(input)?, tags);
-    let given = checksums::given!(input);
-    let claimed = checksums::claimed(given, &req.headers, input.content_md5.take(), input.content_length)?;
-    let (temporary, digests) = body::receive(objects, input.body.take(), &claimed, claimed.algorithm).await?;
-    let checksum: Option<Checksum> = checksums::of(&digests);
+    let given = checksums::checksum_fields!(input);
+    let claim = checksums::body_claim(given, &req.headers, input.content_md5.take(), input.content_length)?;
+    let (temporary, digests) = body::receive(objects, input.body.take(), &claim, claim.algorithm).await?;
+    let checksum: Option<Checksum> = checksums::checksum_of(&digests);
     let stored = Properties { checksum: checksum.clone(), ..known };
     let etag = hex(&digests.md5);
     let body = temporary.complete(etag.clone(), stored).map_err(S3Error::internal_error)?;
@@ -49,7 +49,7 @@ pub(super) fn delete(objects: &Objects, input: DeleteObjectInput) -> S3Result<()
         .map_err(|error| super::write_error(error, &input.bucket, &input.key))
 }
 
-/// Deletes up to 1,000 objects; what fails is in the answer's errors.
+/// Deletes up to 1,000 objects; failures are in the errors of the response.
 pub(super) fn delete_all(objects: &Objects, input: DeleteObjectsInput) -> S3Result<DeleteObjectsOutput> {
     let Delete { objects: identifiers, quiet } = input.delete;
     if identifiers.is_empty() || identifiers.len() > DELETIONS_MAX {

@@ -1,18 +1,18 @@
-//! Who may send requests.
+//! Access control of a server.
 
 use std::fmt;
 
-/// Whose requests a server answers.
+/// The requests that a server answers.
 #[derive(Clone)]
 pub enum Access {
-    /// Anybody's. Signatures are not looked at.
+    /// All requests. Signatures are not verified.
     Anyone,
-    /// Those that are signed with this key, by Signature Version 4 in the header or in the address, or by Version 2 in the
+    /// Requests that are signed with this key: by Signature Version 4 in the header or the address, or by Version 2 in the
     /// address.
     Signed {
-        /// The access key's id, which requests name.
+        /// The id of the access key.
         id: String,
-        /// The secret, which requests are signed with.
+        /// The secret access key.
         secret: String,
     },
 }
@@ -21,7 +21,7 @@ impl fmt::Debug for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Anyone => f.write_str("Anyone"),
-            // The secret is nobody else's business.
+            // The secret must not be in a log.
             Self::Signed { id, .. } => f.debug_struct("Signed").field("id", id).finish_non_exhaustive(),
         }
     }

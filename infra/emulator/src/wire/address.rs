@@ -1,21 +1,21 @@
-//! Which bucket a host name names: `BUCKET.localhost` is `localhost/BUCKET`, as AWS has it below its own names.
+//! Virtual-host addresses: `BUCKET.localhost` is `localhost/BUCKET`, as `BUCKET.s3.amazonaws.com` on AWS.
 //!
-//! Only names that end like an S3 endpoint's name buckets. Any other host, or an IP address, is this endpoint itself,
-//! whatever it is called on a network of containers.
+//! Only host names that end like those of S3 endpoints contain a bucket. Any other host or IP address is this endpoint
+//! itself: containers may reach it under any name.
 
 use http::header::HOST;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Request, Uri};
 use s3s::Body;
 
-/// The same request with the bucket in its path rather than in its host name.
+/// Moves the bucket from the host name to the path.
 pub(super) fn with_bucket_in_path(mut request: Request<Body>) -> Request<Body> {
     let Some(bucket) = bucket_of(request.headers()) else {
         return request;
     };
     let path = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
     let path = format!("/{bucket}{}{path}", if path.starts_with('/') { "" } else { "/" });
-    // Only an address that is far too long already becomes none by this; then the path alone must be refused.
+    // This fails only for an address that is too long, which is refused later.
     if let Ok(uri) = Uri::builder().path_and_query(path).build() {
         *request.uri_mut() = uri;
         request.headers_mut().insert(HOST, HeaderValue::from_static("localhost"));
@@ -23,12 +23,12 @@ pub(super) fn with_bucket_in_path(mut request: Request<Body>) -> Request<Body> {
     request
 }
 
-/// The bucket that the header `Host` names.
+/// Returns the bucket in the header `Host`.
 pub(super) fn bucket_of(headers: &HeaderMap) -> Option<String> {
     headers.get(HOST).and_then(|host| host.to_str().ok()).and_then(bucket)
 }
 
-/// The bucket that a host name, with or without a port, names.
+/// Returns the bucket in a host name with or without a port.
 fn bucket(host: &str) -> Option<String> {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
@@ -39,24 +39,24 @@ fn bucket(host: &str) -> Option<String> {
     let rest = name.strip_suffix("localhost").or_else(|| before_region(name.strip_suffix("amazonaws.com")?))?;
     let bucket = rest.strip_suffix('.')?;
     let bucket = bucket.strip_suffix(".s3").unwrap_or(bucket);
-    // `s3.localhost` is an endpoint; no bucket has a name of two letters. What else is no bucket's name is told so later,
-    // but must not change what the path says.
+    // `s3.localhost` is an endpoint; a bucket name has at least three letters. Other invalid bucket names are refused later,
+    // but must not change the path.
     let is_name = bucket.starts_with(|first: char| first.is_ascii_alphanumeric())
         && bucket.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
     (is_name && bucket != "s3").then(|| bucket.to_owned())
 }
 
-/// Of what is before AWS's domain, what is before the service: of `bucket.s3.eu-west-1.` it is `bucket.`, and of the
-/// bare endpoint, or another service's, nothing.
+/// Returns the text before the service S3 in a host name without AWS's domain: `bucket.` of `bucket.s3.eu-west-1.`. It is
+/// empty for an endpoint without a bucket, and `None` for another service.
 fn before_region(name: &str) -> Option<&str> {
     let name = name.strip_suffix('.')?;
     let is_service = |label: &str| label == "s3" || label.starts_with("s3-");
     // The service is followed by at most two labels: `dualstack` and the region.
     let mut start = name.len();
     for _ in 0..3 {
-        let before = name[..start].trim_end_matches('.');
-        let label_start = before.rfind('.').map_or(0, |dot| dot + 1);
-        if is_service(&before[label_start..]) {
+        let rest = name[..start].trim_end_matches('.');
+        let label_start = rest.rfind('.').map_or(0, |dot| dot + 1);
+        if is_service(&rest[label_start..]) {
             return Some(&name[..label_start]);
         }
         start = label_start;
@@ -71,17 +71,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_below_an_endpoint_name_a_bucket() {
+    fn hosts_below_an_endpoint_contain_a_bucket() {
         for (host, expected) in [
-            ("stedi.localhost:7833", "stedi"),
-            ("stedi.localhost", "stedi"),
+            ("photos.localhost:7833", "photos"),
+            ("photos.localhost", "photos"),
             ("with.dots.localhost:7833", "with.dots"),
-            ("stedi.s3.localhost:7833", "stedi"),
-            ("STEDI.s3.LOCALHOST.", "stedi"),
-            ("stedi.s3.amazonaws.com", "stedi"),
+            ("photos.s3.localhost:7833", "photos"),
+            ("PHOTOS.s3.LOCALHOST.", "photos"),
+            ("photos.s3.amazonaws.com", "photos"),
             ("with.dots.s3.us-east-1.amazonaws.com", "with.dots"),
-            ("stedi.s3-us-west-2.amazonaws.com", "stedi"),
-            ("stedi.s3.dualstack.us-east-1.amazonaws.com:443", "stedi"),
+            ("photos.s3-us-west-2.amazonaws.com", "photos"),
+            ("photos.s3.dualstack.us-east-1.amazonaws.com:443", "photos"),
         ] {
             assert_eq!(bucket(host).as_deref(), Some(expected), "{host}");
         }
@@ -100,7 +100,7 @@ mod tests {
             "s3.us-east-1.amazonaws.com",
             "glue.us-east-1.amazonaws.com",
             "notlocalhost",
-            "stedi:7833",
+            "photos:7833",
             "host.docker.internal:7833",
             "a/b.localhost",
             "a%2Fb.localhost",
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bucket_goes_before_the_key() {
+    fn the_bucket_is_put_before_the_key() {
         let address = |host: &str, uri: &str| {
             let request = Request::builder().uri(uri).header(HOST, host).body(Body::empty()).unwrap();
             with_bucket_in_path(request).uri().to_string()

@@ -1,8 +1,8 @@
-//! Bodies on their way in: checked against what was signed, and taken out of their frames, as they are read.
+//! Bodies of requests: checks their signed hashes and decodes their chunks while they are read.
 //!
-//! None of it holds more of a body than the piece that just came.
+//! Memory holds one piece of a body at a time.
 
-use super::checksum::Running;
+use super::checksum::TrailerChecksum;
 use super::chunked;
 use super::fault::Fault;
 use super::signature::{CONTENT_SHA256, Payload};
@@ -20,10 +20,10 @@ use std::sync::{Arc, OnceLock};
 const DECODED_LENGTH: HeaderName = HeaderName::from_static("x-amz-decoded-content-length");
 const TRAILER: HeaderName = HeaderName::from_static("x-amz-trailer");
 
-/// Of a body that nobody wants so much is taken in all the same.
+/// How many bytes of the body of a refused request are read.
 const DRAINED_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// What is found wrong with a body while a service reads it. To the service the body just breaks off; the answer must
+/// The fault of a body that is found while a service reads it. The service only sees that reading fails; the response must
 /// say why.
 #[derive(Clone, Default)]
 pub(super) struct Faults(Arc<OnceLock<Fault>>);
@@ -33,16 +33,16 @@ impl Faults {
         self.0.get()
     }
 
-    /// Remembers the first fault, and gives what the reader of the body is told.
-    pub(super) fn found(&self, fault: Fault) -> io::Error {
+    /// Records the first fault; returns the error for the reader of the body.
+    pub(super) fn record(&self, fault: Fault) -> io::Error {
         let error = io::Error::new(io::ErrorKind::InvalidData, format!("{fault:?}"));
-        // Of several only the first is the cause.
+        // The first fault is the cause of later ones.
         let _ = self.0.set(fault);
         error
     }
 }
 
-/// The same request with its body as it is meant, which is checked while it is read.
+/// Returns the request with its decoded body, which is checked while it is read.
 pub(super) fn receive(mut request: Request<Body>, payload: Payload, faults: &Faults) -> Result<Request<Body>, Fault> {
     let headers = request.headers_mut();
     headers.remove(CONTENT_SHA256);
@@ -50,26 +50,26 @@ pub(super) fn receive(mut request: Request<Body>, payload: Payload, faults: &Fau
         Payload::Unsigned => Ok(request),
         Payload::Hash(hash) => {
             let faults = faults.clone();
-            Ok(request.map(|body| hashed(body, hash, faults)))
+            Ok(request.map(|body| check_hash(body, hash, faults)))
         }
         Payload::Framed(signing) => {
             strip_encoding(headers);
             headers.remove(TRANSFER_ENCODING);
-            // The length that was announced is the framed one; the body's own is in another header.
+            // Content-Length is that of the chunked body; the decoded length is in another header.
             let length = headers.remove(DECODED_LENGTH).ok_or(Fault::NoLength)?;
             headers.insert(CONTENT_LENGTH, length);
-            let announced = headers.get(TRAILER).map(|name| String::from_utf8_lossy(name.as_bytes()).trim().to_owned());
-            let checksum = announced
+            let trailer = headers.get(TRAILER).map(|name| String::from_utf8_lossy(name.as_bytes()).trim().to_owned());
+            let checksum = trailer
                 .as_deref()
-                .map(|name| Running::of(name).ok_or_else(|| Fault::UnknownTrailer(name.to_owned())));
-            let announced = announced.clone().zip(checksum.transpose()?);
+                .map(|name| TrailerChecksum::new(name).ok_or_else(|| Fault::UnknownTrailer(name.to_owned())));
+            let trailer = trailer.clone().zip(checksum.transpose()?);
             let faults = faults.clone();
-            Ok(request.map(|body| chunked::decode(body, signing, announced, faults)))
+            Ok(request.map(|body| chunked::decode(body, signing, trailer, faults)))
         }
     }
 }
 
-/// Takes `aws-chunked` out of the content encoding, which S3 does not store either.
+/// Removes `aws-chunked` from the content encoding, as S3 does not store it.
 fn strip_encoding(headers: &mut HeaderMap) {
     let Some(value) = headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()) else {
         return;
@@ -82,8 +82,8 @@ fn strip_encoding(headers: &mut HeaderMap) {
     };
 }
 
-/// The body, which breaks off at its end if its hash is another.
-fn hashed(body: Body, expected: String, faults: Faults) -> Body {
+/// Returns the body, which fails at its end unless its hash is `expected`.
+fn check_hash(body: Body, expected: String, faults: Faults) -> Body {
     let state = (body, Sha256::new(), expected, faults);
     let stream = stream::try_unfold(state, |(mut body, mut hash, expected, faults)| async move {
         match body.next().await {
@@ -93,17 +93,17 @@ fn hashed(body: Body, expected: String, faults: Faults) -> Body {
                 Ok(Some((chunk, (body, hash, expected, faults))))
             }
             None if hex(&hash.finalize()) == expected => Ok(None),
-            None => Err(faults.found(Fault::OtherPayload)),
+            None => Err(faults.record(Fault::OtherPayload)),
         }
     });
     Body::from(StreamingBlob::wrap(stream))
 }
 
-/// The whole body, if it is not larger than `bytes_max`.
+/// Reads the whole body; fails if it is larger than `bytes_max`.
 pub(super) async fn whole(mut body: Body, bytes_max: usize) -> Result<Bytes, Fault> {
     let mut bytes = BytesMut::new();
     while let Some(chunk) = body.next().await {
-        let chunk = chunk.map_err(|error| Fault::Frames(format!("the body breaks off: {error}")))?;
+        let chunk = chunk.map_err(|error| Fault::Frames(format!("the body ends early: {error}")))?;
         if chunk.len() > bytes_max - bytes.len() {
             drain(body).await;
             return Err(Fault::TooLarge(bytes_max));
@@ -113,8 +113,8 @@ pub(super) async fn whole(mut body: Body, bytes_max: usize) -> Result<Bytes, Fau
     Ok(bytes.freeze())
 }
 
-/// Takes in what a refused client is still sending, within bounds: a connection that is closed with bytes unread is reset,
-/// and with that the client may lose the answer.
+/// Reads the rest of the body of a refused request, up to a limit. Closing a connection with unread bytes resets it, and
+/// the client may then lose the response.
 pub(super) async fn drain(mut body: Body) {
     let mut bytes = 0;
     while bytes < DRAINED_BYTES_MAX

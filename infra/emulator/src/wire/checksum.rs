@@ -1,14 +1,14 @@
-//! The checksum that follows a body in frames. It belongs to the framing, so it is verified with it.
+//! The checksum in the trailer of a chunked body. It is part of the framing, so the decoder verifies it.
 
 use s3s::checksum::ChecksumHasher;
 use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Sha1, Sha256};
 
-/// The checksum of a body, as a trailer of the given name has it.
-pub(super) struct Running(ChecksumHasher);
+/// Computes the checksum of a body that its trailer must have.
+pub(super) struct TrailerChecksum(ChecksumHasher);
 
-impl Running {
-    /// `None` if the trailer is of no kind that is known.
-    pub(super) fn of(trailer: &str) -> Option<Self> {
+impl TrailerChecksum {
+    /// Returns `None` for an unknown trailer.
+    pub(super) fn new(trailer: &str) -> Option<Self> {
         let mut hasher = ChecksumHasher::default();
         match trailer.to_ascii_lowercase().as_str() {
             "x-amz-checksum-crc32" => hasher.crc32 = Some(Crc32::new()),
@@ -25,7 +25,7 @@ impl Running {
         self.0.update(bytes);
     }
 
-    /// In base64.
+    /// Returns the checksum in base64.
     pub(super) fn finish(self) -> Option<String> {
         let sums = self.0.finalize();
         let all = [sums.checksum_crc32, sums.checksum_crc32c, sums.checksum_crc64nvme];

@@ -1,7 +1,7 @@
 //! The `aws-chunked` framing of upload bodies: `SIZE[;chunk-signature=…]`, bytes, …, a chunk of size 0, trailers.
 
 use super::body::Faults;
-use super::checksum::Running;
+use super::checksum::TrailerChecksum;
 use super::fault::Fault;
 use super::signature::ChunkSigner;
 use bytes::{Buf, Bytes, BytesMut};
@@ -11,30 +11,30 @@ use s3s::Body;
 use s3s::dto::StreamingBlob;
 use std::io;
 
-/// A chunk's first line is a number and a signature; a trailer is a name and a checksum or signature.
+/// A chunk begins with a number and a signature; a trailer is a name and a checksum or signature.
 const LINE_BYTES_MAX: usize = 1024;
-/// One checksum and one signature are sent.
+/// Clients send one checksum and one signature.
 const TRAILERS_MAX: usize = 16;
 
-/// The body within the frames, chunk by chunk. With `signing` every chunk's signature is verified. A checksum that is
-/// announced must follow, and be the body's.
+/// Decodes a body chunk by chunk. With `signing` it verifies the signature of every chunk. The checksum in `trailer` must
+/// follow the body and be right.
 pub(super) fn decode(
     framed: Body,
     signing: Option<ChunkSigner>,
-    announced: Option<(String, Running)>,
+    trailer: Option<(String, TrailerChecksum)>,
     faults: Faults,
 ) -> Body {
     let (buffer, left, signature) = (BytesMut::new(), Left::Line, String::new());
-    let decoder = Decoder { framed, buffer, left, signing, signature, announced, faults };
+    let decoder = Decoder { framed, buffer, left, signing, signature, trailer, faults };
     Body::from(StreamingBlob::wrap(decoder.into_stream()))
 }
 
 enum Left {
     /// The next bytes are a chunk's first line.
     Line,
-    /// So many bytes of the chunk, and then the end of its line.
+    /// This many bytes of the chunk, and then the end of its line.
     Bytes(usize),
-    /// The last chunk came; what follows are trailers.
+    /// The trailers, which follow the last chunk.
     Trailers,
     Nothing,
 }
@@ -44,10 +44,10 @@ struct Decoder {
     buffer: BytesMut,
     left: Left,
     signing: Option<ChunkSigner>,
-    /// Of the chunk that is coming, as its first line has it.
+    /// The signature of the current chunk, from its first line.
     signature: String,
-    /// The name of the checksum that must come, and what it is so far.
-    announced: Option<(String, Running)>,
+    /// The name of the trailer that must follow, and its checksum so far.
+    trailer: Option<(String, TrailerChecksum)>,
     faults: Faults,
 }
 
@@ -62,7 +62,7 @@ impl Decoder {
                 Left::Nothing => return Ok(None),
                 Left::Trailers => {
                     self.read_trailers().await?;
-                    // To the end, so that the connection can be used again.
+                    // Reads to the end, so that the connection can be used again.
                     while self.fill().await? {
                         self.buffer.clear();
                     }
@@ -71,8 +71,9 @@ impl Decoder {
                 Left::Line => {
                     let line = self.line().await?;
                     let (size, extension) = line.split_once(';').unwrap_or((&line, ""));
-                    let size = usize::from_str_radix(size.trim(), 16)
-                        .map_err(|_| self.broken(format!("a chunk's size is {size:?}, not a hexadecimal number")))?;
+                    let size = usize::from_str_radix(size.trim(), 16).map_err(|_| {
+                        self.frame_error(format!("a chunk's size is {size:?}, not a hexadecimal number"))
+                    })?;
                     self.signature = extension.trim().strip_prefix("chunk-signature=").unwrap_or_default().to_owned();
                     if size == 0 {
                         self.verify_chunk()?;
@@ -83,20 +84,20 @@ impl Decoder {
                 }
                 Left::Bytes(0) => {
                     if !self.line().await?.is_empty() {
-                        return Err(self.broken("a chunk is longer than its size"));
+                        return Err(self.frame_error("a chunk is longer than its size"));
                     }
                     self.verify_chunk()?;
                     self.left = Left::Line;
                 }
                 Left::Bytes(left) => {
                     if self.buffer.is_empty() && !self.fill().await? {
-                        return Err(self.broken("the body ends in the middle of a chunk"));
+                        return Err(self.frame_error("the body ends in the middle of a chunk"));
                     }
                     let bytes = self.buffer.split_to(left.min(self.buffer.len())).freeze();
                     if let Some(signing) = &mut self.signing {
                         signing.update(&bytes);
                     }
-                    if let Some((_, checksum)) = &mut self.announced {
+                    if let Some((_, checksum)) = &mut self.trailer {
                         checksum.update(&bytes);
                     }
                     self.left = Left::Bytes(left - bytes.len());
@@ -109,7 +110,7 @@ impl Decoder {
     fn verify_chunk(&mut self) -> io::Result<()> {
         match self.signing.as_mut().is_none_or(|signing| signing.is_chunk(&self.signature)) {
             true => Ok(()),
-            false => Err(self.faults.found(Fault::Mismatch)),
+            false => Err(self.faults.record(Fault::Mismatch)),
         }
     }
 
@@ -123,7 +124,9 @@ impl Decoder {
             }
             let parts = line.split_once(':').map(|(name, value)| (name.trim().to_ascii_lowercase(), value.trim()));
             let Some((name, value)) = parts.filter(|_| headers.len() < TRAILERS_MAX) else {
-                return Err(self.broken(format!("{line:?} is not a trailer, or the {TRAILERS_MAX} allowed have come")));
+                return Err(
+                    self.frame_error(format!("{line:?} is not a trailer, or the body has more than {TRAILERS_MAX}"))
+                );
             };
             if name == "x-amz-trailer-signature" {
                 signature = Some(value.to_owned());
@@ -132,25 +135,25 @@ impl Decoder {
             signed.push_str(&format!("{name}:{value}\n"));
             match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
                 (Ok(name), Ok(value)) => headers.append(name, value),
-                _ => return Err(self.broken(format!("{line:?} is not a trailer"))),
+                _ => return Err(self.frame_error(format!("{line:?} is not a trailer"))),
             };
         }
         if let Some(signing) = &mut self.signing
             && !headers.is_empty()
             && !signature.is_some_and(|signature| signing.is_trailer(&signed, &signature))
         {
-            return Err(self.faults.found(Fault::Mismatch));
+            return Err(self.faults.record(Fault::Mismatch));
         }
-        if let Some((name, checksum)) = self.announced.take() {
+        if let Some((name, checksum)) = self.trailer.take() {
             let Some(given) = headers.get(&name) else {
                 return Err(self
                     .faults
-                    .found(Fault::Trailer(format!("the trailer {name} was announced, and did not come"))));
+                    .record(Fault::Trailer(format!("the trailer {name} is missing after the body"))));
             };
             let found = checksum.finish().unwrap_or_default();
             if given.as_bytes() != found.as_bytes() {
                 let text = format!("the trailer {name} is {given:?}, the body's is {found:?}");
-                return Err(self.faults.found(Fault::Checksum(text)));
+                return Err(self.faults.record(Fault::Checksum(text)));
             }
         }
         Ok(())
@@ -164,17 +167,16 @@ impl Decoder {
                 return Ok(line);
             }
             if self.buffer.len() > LINE_BYTES_MAX {
-                return Err(
-                    self.broken(format!("a chunk's first line, or a trailer, has more than {LINE_BYTES_MAX} bytes"))
-                );
+                return Err(self
+                    .frame_error(format!("a chunk's first line, or a trailer, has more than {LINE_BYTES_MAX} bytes")));
             }
             if !self.fill().await? {
-                return Err(self.broken("the body ends in the middle of a line"));
+                return Err(self.frame_error("the body ends in the middle of a line"));
             }
         }
     }
 
-    /// Adds what comes next to the buffer; false at the end.
+    /// Appends the next bytes to the buffer; returns false at the end.
     async fn fill(&mut self) -> io::Result<bool> {
         match self.framed.next().await {
             None => Ok(false),
@@ -186,7 +188,7 @@ impl Decoder {
         }
     }
 
-    fn broken(&self, why: impl Into<String>) -> io::Error {
-        self.faults.found(Fault::Frames(why.into()))
+    fn frame_error(&self, why: impl Into<String>) -> io::Error {
+        self.faults.record(Fault::Frames(why.into()))
     }
 }

@@ -1,11 +1,11 @@
-//! What is wrong with a request before any service sees it, in the words of each protocol.
+//! Faults of requests that are found before a service gets them, and their responses in each protocol.
 
 use super::json;
 use crate::REGION;
 use http::{Response, StatusCode};
 use s3s::Body;
 
-/// How a request is spoken to, and so answered.
+/// The protocol of a request and its response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Protocol {
     /// XML.
@@ -21,59 +21,57 @@ pub(super) enum Protocol {
 pub(super) enum Fault {
     /// There is no signature.
     Unsigned,
-    /// The signature is there, and cannot be read.
+    /// The signature cannot be parsed.
     Malformed(String),
-    /// It is signed in a way that is not implemented.
+    /// The signature is of a kind that is not implemented.
     Unsupported(String),
     /// It is signed with another key.
     UnknownKey,
-    /// There is a session token, and no key here has one.
+    /// There is a session token, but the key is not a temporary one.
     Token,
     /// It is signed for another region.
     Region(String),
     /// It is signed for another service.
     Service(String),
-    /// It was signed too long ago, or will be.
+    /// The time of the signature is too far in the past or future.
     Skewed,
-    /// The time for which the address was signed is over.
+    /// The presigned address has expired.
     Expired,
-    /// The signature is another.
+    /// The signature is wrong.
     Mismatch,
-    /// This header must be signed, and is not.
+    /// This header must be signed, but is not.
     UnsignedHeader(String),
-    /// The request says nothing, or nonsense, about its body's hash.
+    /// The header with the hash of the body is missing or invalid.
     Payload(String),
     /// The body is not the one that was signed.
     OtherPayload,
-    /// The body's length is not told.
+    /// The length of the body is missing.
     NoLength,
-    /// The body's frames are broken.
+    /// The framing of the body is invalid.
     Frames(String),
-    /// The trailer that was announced did not come.
+    /// The trailer that a header names is missing.
     Trailer(String),
-    /// The checksum that came after the body is not the body's.
+    /// The checksum in the trailer is wrong.
     Checksum(String),
-    /// The body is checked in a way that is not implemented.
+    /// The checksum in the trailer is of a kind that is not implemented.
     UnknownTrailer(String),
-    /// Nothing came for too long.
+    /// The client paused for too long.
     Slow,
     /// The body is larger than this.
     TooLarge(usize),
-    /// Something here is wrong.
+    /// The emulator failed.
     Internal(String),
 }
 
 impl Fault {
-    /// The status, the error code and the text.
-    fn told(&self, protocol: Protocol) -> (StatusCode, &'static str, String) {
+    /// Returns the status, the error code and the text of the response.
+    fn answer(&self, protocol: Protocol) -> (StatusCode, &'static str, String) {
         use Protocol::{Json, S3, Sts};
         let (bad, forbidden) = (StatusCode::BAD_REQUEST, StatusCode::FORBIDDEN);
         // JSON services answer 400 where the others answer 403.
         let denied = if protocol == Json { bad } else { forbidden };
         let (status, code, text) = match (self, protocol) {
-            (Self::Unsigned, S3) => {
-                (denied, "AccessDenied", "Access Denied: the request is not signed, and must be".into())
-            }
+            (Self::Unsigned, S3) => (denied, "AccessDenied", "Access Denied: the request is not signed".into()),
             (Self::Unsigned, Json) => {
                 (denied, "MissingAuthenticationTokenException", "Missing Authentication Token".into())
             }
@@ -147,10 +145,10 @@ impl Fault {
                 format!("There were headers present in the request which were not signed: {name}"),
             ),
             (Self::UnsignedHeader(name), Json) => {
-                (denied, "InvalidSignatureException", format!("the header {name} must be signed, and is not"))
+                (denied, "InvalidSignatureException", format!("the header {name} must be signed, but is not"))
             }
             (Self::UnsignedHeader(name), Sts) => {
-                (denied, "SignatureDoesNotMatch", format!("the header {name} must be signed, and is not"))
+                (denied, "SignatureDoesNotMatch", format!("the header {name} must be signed, but is not"))
             }
             (Self::Payload(why), _) => (bad, "InvalidRequest", why.clone()),
             (Self::OtherPayload, S3) => (
@@ -187,16 +185,16 @@ impl Fault {
                 format!("the body has more than {max} bytes"),
             ),
             (Self::Internal(why), _) => {
-                tracing::error!(why, "a request could not be answered");
+                tracing::error!(why, "cannot answer a request");
                 (StatusCode::INTERNAL_SERVER_ERROR, "InternalError", why.clone())
             }
         };
         (status, code, text)
     }
 
-    /// The answer to the request.
+    /// Returns the response to the request.
     pub(super) fn response(&self, protocol: Protocol) -> Response<Body> {
-        let (status, code, text) = self.told(protocol);
+        let (status, code, text) = self.answer(protocol);
         tracing::debug!(code, text, "a request was refused");
         let (kind, document) = match protocol {
             Protocol::S3 => ("application/xml", s3_document(code, &text)),
@@ -217,7 +215,7 @@ fn s3_document(code: &str, text: &str) -> String {
     )
 }
 
-/// An error answer of STS.
+/// The body of an error response of STS.
 pub(super) fn sts_document(code: &str, text: &str) -> String {
     format!(
         "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type><Code>{code}</Code>\
@@ -226,7 +224,7 @@ pub(super) fn sts_document(code: &str, text: &str) -> String {
     )
 }
 
-/// Text within XML. What a request sent is in some of it, so what XML does not allow at all is left out.
+/// Escapes text for XML. It may contain parts of a request, so characters that XML does not allow are removed.
 fn escape(text: &str) -> String {
     let allowed = text.chars().filter(|char| !char.is_control());
     allowed.fold(String::with_capacity(text.len()), |mut escaped, char| {

@@ -1,4 +1,4 @@
-//! The SDK's HTTP client that needs no network: a request goes straight to the endpoint.
+//! An HTTP client for the SDK without a network: it passes requests to the endpoint.
 
 use super::Endpoint;
 use super::access::Access;
@@ -44,7 +44,7 @@ impl HttpConnector for InProcess {
 
 fn incoming(request: HttpRequest) -> Result<http::Request<Body>, s3s::StdError> {
     let mut request = request.try_into_http1x()?;
-    // An HTTP client would do this; without it the service does not know for which host the request was meant.
+    // An HTTP client adds this header; the service needs it to know the host.
     if let Some(authority) = request.uri().authority() {
         let host = HeaderValue::from_str(authority.as_str())?;
         request.headers_mut().insert(HOST, host);

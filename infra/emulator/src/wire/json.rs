@@ -1,6 +1,6 @@
-//! JSON services: calls that say by `x-amz-target: SERVICE.Operation` what they are.
+//! JSON services: calls with the header `x-amz-target: SERVICE.Operation`.
 //!
-//! Glue is built in; others are handed to whoever registered for them.
+//! Glue is built in; the host program registers handlers for others.
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -9,14 +9,15 @@ use serde_json::json;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// The service that is built in.
+/// The built-in service.
 pub(super) const GLUE: &str = "AWSGlue";
 
-/// Answers one JSON service: the operation's name and the request's body in, an HTTP status and a JSON document out.
+/// Answers the calls of one JSON service. It takes the name of the operation and the body of the request, and returns an
+/// HTTP status and a JSON document.
 pub type JsonHandler = Arc<dyn Fn(String, Bytes) -> BoxFuture<'static, (StatusCode, String)> + Send + Sync>;
 
-/// Who answers which service. The endpoint does not own this: a handler may well call the endpoint, and the two would
-/// keep each other, and the lake's lock, for ever.
+/// The handlers by service. The endpoint does not own them: a handler may own a client of the endpoint, and that cycle would
+/// keep the directory locked.
 #[derive(Default)]
 pub(crate) struct Handlers(RwLock<HashMap<String, JsonHandler>>);
 
@@ -25,31 +26,31 @@ impl Handlers {
         self.0.write().unwrap_or_else(PoisonError::into_inner).insert(service.to_owned(), handler);
     }
 
-    /// Who answers `service`.
-    pub(super) fn of(&self, service: &str) -> Option<JsonHandler> {
+    /// Returns the handler of `service`.
+    pub(super) fn get(&self, service: &str) -> Option<JsonHandler> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(service).cloned()
     }
 }
 
-/// The service and the operation that a target names; a target without a dot has no service.
+/// Splits a target into service and operation. A target without a dot has no service.
 pub(super) fn parts(target: &str) -> (&str, &str) {
     target.rsplit_once('.').unwrap_or(("", target))
 }
 
-/// What requests to a service are signed for: `athena` for `AmazonAthena`. That holds for the services whose target has no
-/// date, and a maker's name before its own.
+/// Returns the name that requests to a service are signed for: `athena` for `AmazonAthena`. It is right for services whose
+/// target has no date.
 pub(super) fn signing_name(service: &str) -> String {
     let name = service.strip_prefix("Amazon").or_else(|| service.strip_prefix("AWS")).unwrap_or(service);
     name.to_ascii_lowercase()
 }
 
-/// The answer to a call that nobody registered for.
+/// The response to a call without a handler.
 pub(super) fn unknown(target: &str) -> (StatusCode, String) {
     let message = format!("the operation {target} is not implemented by this endpoint");
     (StatusCode::BAD_REQUEST, error("UnknownOperationException", &message))
 }
 
-/// The body of an error answer. Services differ in the case of `message`; clients take either.
+/// The body of an error response. Services differ in the case of `message`; clients accept both.
 pub(super) fn error(code: &str, message: &str) -> String {
     json!({"__type": code, "message": message}).to_string()
 }

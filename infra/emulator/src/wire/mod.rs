@@ -1,7 +1,7 @@
-//! One endpoint for S3, Glue and other JSON services, reached in process or over TCP.
+//! One endpoint for S3, Glue, STS and other JSON services, in process or over TCP.
 //!
-//! What comes in is verified here, once for all services; they see requests without signatures, with the bucket in the
-//! path, and with bodies as they are meant.
+//! It verifies requests for all services. They get requests without signatures, with the bucket in the path, and with
+//! decoded bodies.
 
 pub(crate) mod access;
 mod address;
@@ -13,8 +13,8 @@ pub(crate) mod in_process;
 pub(crate) mod json;
 pub(crate) mod server;
 mod signature;
+mod signature_removal;
 mod sts;
-mod unsigned;
 
 use crate::clock::Clock;
 use crate::glue::Glue;
@@ -31,26 +31,26 @@ use s3s::service::S3Service;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-/// Bounds the body of a JSON call; a batch of 100 partitions is far smaller.
+/// Limits the body of a JSON call. A batch of 100 partitions is far smaller.
 const JSON_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// Answers every request of either wire.
+/// Answers every request, in process or over TCP.
 pub(crate) struct Endpoint {
     pub(crate) s3: S3Service,
     pub(crate) glue: Glue,
     pub(crate) handlers: Weak<Handlers>,
     pub(crate) counters: Arc<Counters>,
-    /// Numbers the answers, so that a client can tell of one.
+    /// Numbers the responses; the number is in the request id.
     pub(crate) answered: AtomicU64,
     pub(crate) clock: Clock,
 }
 
 impl Endpoint {
-    /// Answers a request of somebody who has `access`. `faults` is where the body tells what is wrong with it.
+    /// Answers a request if `access` allows it. The reader of the body records its fault in `faults`.
     async fn answer(&self, mut request: Request<Body>, access: &Access, faults: Faults) -> Response<Body> {
         let number = self.answered.fetch_add(1, Ordering::Relaxed);
-        // HTTP/2 has the host's name in the address alone.
+        // HTTP/2 has the name of the host in the URI only.
         if let Some(host) = request.uri().authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok()) {
             request.headers_mut().entry(HOST).or_insert(host);
         }
@@ -63,22 +63,22 @@ impl Endpoint {
             Protocol::Sts => self.sts(request, access, number).await,
         };
         let mut response = match (faults.get().cloned(), answer) {
-            // A fault of the body is why the service refused.
+            // A fault of the body is the cause of an error of the service.
             (Some(fault), _) | (None, Err(fault)) => fault.response(protocol),
             (None, Ok(response)) => response,
         };
         if waits && (is_empty || !response.status().is_success()) {
-            // The client may have got this instead of the word to go on. What it then does with the connection differs, and
-            // botocore takes the next answer on it for this one.
+            // The client may have got this response instead of 100 Continue. Clients then use the connection differently:
+            // botocore takes the next response on it for this one.
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         if is_head && response.status() == StatusCode::OK && response.headers().contains_key(CONTENT_RANGE) {
-            // `s3s` knows only the get of a range.
+            // `s3s` sets this status only for the get of a range.
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
         }
         if is_head || response.status() == StatusCode::NOT_MODIFIED {
-            // HTTP ends such an answer after its headers. Nothing does so on the in-process wire, and with a body the
-            // SDK does not recognise what they say.
+            // HTTP has no body in such a response. In process nothing removes it, and with a body the SDK does not
+            // recognize the response.
             *response.body_mut() = Body::empty();
         }
         let (name, id) = match protocol {
@@ -93,21 +93,21 @@ impl Endpoint {
 
     async fn s3(&self, request: Request<Body>, access: &Access, faults: &Faults) -> Result<Response<Body>, Fault> {
         let (parts, body) = request.into_parts();
-        let verified = signature::of_s3(&parts, access, (self.clock)());
+        let verified = signature::verify_s3(&parts, access, (self.clock)());
         let request = address::with_bucket_in_path(Request::from_parts(parts, body));
-        // What is refused counts, too.
+        // Refused requests count, too.
         self.counters.count(kind(&request));
         let payload = match verified {
             Ok(payload) => payload,
             Err(fault) => {
-                // Who asks first whether to send a body sends none.
+                // A client that waits for 100 Continue sends no body.
                 if !request.headers().contains_key(EXPECT) {
                     body::drain(request.into_body()).await;
                 }
                 return Err(fault);
             }
         };
-        let request = body::receive(unsigned::without_signature(request), payload, faults)?;
+        let request = body::receive(signature_removal::without_signature(request), payload, faults)?;
         if request.headers().contains_key(TRANSFER_ENCODING) && !request.headers().contains_key(CONTENT_LENGTH) {
             return Err(Fault::NoLength);
         }
@@ -122,8 +122,8 @@ impl Endpoint {
         self.counters.count(if service == json::GLUE { Kind::Glue } else { Kind::Other });
         let body = body::whole(body, JSON_BODY_BYTES_MAX).await?;
         let signed_for = json::signing_name(service);
-        signature::of_call(&parts, access, &signed_for, &body, Protocol::Json, (self.clock)())?;
-        let (status, answer) = match self.handlers.upgrade().and_then(|handlers| handlers.of(service)) {
+        signature::verify_call(&parts, access, &signed_for, &body, Protocol::Json, (self.clock)())?;
+        let (status, answer) = match self.handlers.upgrade().and_then(|handlers| handlers.get(service)) {
             Some(handler) => handler(operation.to_owned(), body).await,
             None if service == json::GLUE => self.glue.answer(&target, &body),
             None => json::unknown(&target),
@@ -135,7 +135,7 @@ impl Endpoint {
         self.counters.count(Kind::Other);
         let (parts, body) = request.into_parts();
         let body = body::whole(body, sts::FORM_BYTES_MAX).await?;
-        signature::of_call(&parts, access, "sts", &body, Protocol::Sts, (self.clock)())?;
+        signature::verify_call(&parts, access, "sts", &body, Protocol::Sts, (self.clock)())?;
         let (status, answer) = sts::answer(&String::from_utf8_lossy(&body), number);
         Ok(document(status, "text/xml", answer))
     }
@@ -148,7 +148,7 @@ fn document(status: StatusCode, kind: &'static str, text: String) -> Response<Bo
     response
 }
 
-/// Whom a request is for.
+/// Returns the protocol of a request.
 fn protocol(request: &Request<Body>) -> Protocol {
     let is_form = || {
         let kind = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
@@ -163,7 +163,7 @@ fn protocol(request: &Request<Body>) -> Protocol {
     }
 }
 
-/// Which counter a request to S3 belongs to, told by its shape: one that is refused later counts, too.
+/// Returns the counter of a request to S3, from method and address only, so that refused requests count, too.
 fn kind(request: &Request<Body>) -> Kind {
     let has_key = request.uri().path().trim_start_matches('/').split_once('/').is_some_and(|(_, key)| !key.is_empty());
     let query = request.uri().query().unwrap_or_default();

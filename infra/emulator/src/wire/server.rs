@@ -20,16 +20,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-/// Connections at the same time; more wait to be accepted. Below what a process may open on a usual system.
+/// The maximum number of concurrent connections; more wait to be accepted. It is below the usual limit of open files.
 const CONNECTIONS_MAX: usize = 512;
-/// How long a client may take to send a request's head, and to send another one on the same connection.
+/// The time limit for the head of a request, and for the pause before the next request of a connection.
 const HEAD_SECONDS_MAX: u64 = 60;
-/// How long nothing may come of a body.
+/// The time limit for a pause within a body.
 const BODY_PAUSE_SECONDS_MAX: u64 = 60;
-/// After a connection could not be accepted, for example because there are too many open files.
+/// The pause after an error of accept, for example because of too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Accepts connections until `shutdown` is done, then lets the requests under way finish.
+/// Accepts connections until `shutdown` completes, then finishes the requests in progress.
 pub(crate) async fn serve(
     endpoint: Arc<Endpoint>,
     listener: TcpListener,
@@ -44,20 +44,20 @@ pub(crate) async fn serve(
     let free = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     tokio::pin!(shutdown);
     loop {
-        let (stream, place) = tokio::select! {
-            // In this order, so that a stream of new connections cannot delay the end, and without a random choice.
+        let (stream, permit) = tokio::select! {
+            // In this order, so that new connections cannot delay the end, and without a random choice.
             biased;
             () = &mut shutdown => break,
             accepted = accept(&listener, &free) => accepted?,
         };
-        // Small answers must not wait for an acknowledgement; a socket that refuses this only is slower.
+        // Small responses must not wait for an acknowledgment. A socket without this option is only slower.
         let _ = stream.set_nodelay(true);
         let (endpoint, access) = (Arc::clone(&endpoint), Arc::clone(&access));
         let service = service_fn(move |request: hyper::Request<Incoming>| {
             let (endpoint, access) = (Arc::clone(&endpoint), Arc::clone(&access));
             async move {
                 let faults = Faults::default();
-                let request = request.map(|body| impatient(body, faults.clone()));
+                let request = request.map(|body| with_timeout(body, faults.clone()));
                 Ok::<_, Infallible>(endpoint.answer(request, &access, faults).await)
             }
         });
@@ -66,37 +66,37 @@ pub(crate) async fn serve(
             if let Err(error) = connection.await {
                 tracing::debug!(error, "a connection ended early");
             }
-            drop(place);
+            drop(permit);
         });
     }
     connections.shutdown().await;
     Ok(())
 }
 
-/// The next connection, and its place among those allowed.
+/// Returns the next connection with its permit.
 async fn accept(
     listener: &TcpListener,
     free: &Arc<Semaphore>,
 ) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let place = Arc::clone(free).acquire_owned().await.map_err(io::Error::other)?;
+    let permit = Arc::clone(free).acquire_owned().await.map_err(io::Error::other)?;
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return Ok((stream, place)),
-            // The listener itself is gone.
+            Ok((stream, _)) => return Ok((stream, permit)),
+            // The listener itself failed.
             Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::NotConnected) => {
                 return Err(error);
             }
-            // The client gave up while it was still in the queue, or something is used up that will be free again.
+            // The client gave up before it was accepted, or a resource is temporarily exhausted.
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
+                tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
-/// The body, which breaks off if nothing more comes.
-fn impatient(body: Incoming, faults: Faults) -> Body {
+/// Returns the body, which fails if a pause is too long.
+fn with_timeout(body: Incoming, faults: Faults) -> Body {
     use hyper::body::Body as _;
     if body.is_end_stream() {
         return Body::empty();
@@ -104,9 +104,9 @@ fn impatient(body: Incoming, faults: Faults) -> Body {
     let stream = stream::try_unfold((Body::from(body), faults), |(mut body, faults)| async move {
         match timeout(Duration::from_secs(BODY_PAUSE_SECONDS_MAX), body.next()).await {
             Ok(Some(Ok(chunk))) => Ok(Some((chunk, (body, faults)))),
-            Ok(Some(Err(error))) => Err(faults.found(Fault::Frames(format!("the body breaks off: {error}")))),
+            Ok(Some(Err(error))) => Err(faults.record(Fault::Frames(format!("the body ends early: {error}")))),
             Ok(None) => Ok(None),
-            Err(_) => Err(faults.found(Fault::Slow)),
+            Err(_) => Err(faults.record(Fault::Slow)),
         }
     });
     Body::from(StreamingBlob::wrap(stream))

@@ -1,15 +1,15 @@
-//! The one question that clients ask before any other: who am I?
+//! The one implemented call of STS: GetCallerIdentity, which many clients make first.
 
 use super::fault::sts_document;
 use http::StatusCode;
 use percent_encoding::percent_decode_str;
 
-/// Bounds the form of a call.
+/// Limits the form of a call.
 pub(super) const FORM_BYTES_MAX: usize = 64 * 1024;
 const VERSION: &str = "2011-06-15";
 const ACCOUNT: &str = "000000000000";
 
-/// Answers a call, given as a form: an HTTP status and an XML document.
+/// Answers a call, given as a form, with an HTTP status and an XML document.
 pub(super) fn answer(form: &str, number: u64) -> (StatusCode, String) {
     let field = |name: &str| {
         let mut fields = form.split('&').filter_map(|field| field.split_once('='));

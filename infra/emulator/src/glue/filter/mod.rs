@@ -1,17 +1,17 @@
-//! Expressions that choose partitions, as Glue's GetPartitions takes them: `dt >= '2022-06-18' AND hour IN ('14', '15')`.
+//! The expressions of GetPartitions: `dt >= '2022-06-18' AND hour IN ('14', '15')`.
 //!
-//! Comparisons, BETWEEN, IN, LIKE, IS NULL, NOT, AND, OR and parentheses over the partition's keys. A number is not
-//! compared with a key of text, nor text that is no number with a key of numbers: that is refused, not guessed.
+//! They have comparisons, BETWEEN, IN, LIKE, IS NULL, NOT, AND, OR and parentheses over the partition keys. Comparing a
+//! text key with a number, or a numeric key with text that is not a number, is refused.
 
 mod parser;
-mod words;
+mod tokens;
 
 use super::error::Refusal;
 use std::cmp::Ordering;
 
 /// The longest expression, as on AWS.
 const EXPRESSION_BYTES_MAX: usize = 2048;
-/// What Hive calls a partition whose value is null.
+/// Hive's name of the null value in a partition.
 const NULL: &str = "__HIVE_DEFAULT_PARTITION__";
 
 /// A partition key of a table: its name and type.
@@ -30,7 +30,7 @@ enum Node {
     And(Box<Node>, Box<Node>),
     Or(Box<Node>, Box<Node>),
     Not(Box<Node>),
-    /// A test of the key of this number.
+    /// A test of the key at this position.
     Key(usize, Test),
 }
 
@@ -53,7 +53,7 @@ enum Comparison {
     GreaterOrEqual,
 }
 
-/// A value of the kind that its key has.
+/// A value of the type of its key.
 #[derive(Clone, Debug, PartialEq)]
 enum Literal {
     Text(String),
@@ -83,7 +83,7 @@ fn number(text: &str) -> Option<Literal> {
 }
 
 impl Filter {
-    /// Parses an expression over `keys`; none if it is empty.
+    /// Parses an expression over `keys`; `None` if it is empty.
     pub(super) fn parse(expression: &str, keys: &[Key]) -> Result<Option<Self>, Refusal> {
         if expression.len() > EXPRESSION_BYTES_MAX {
             let length = expression.len();
@@ -96,16 +96,16 @@ impl Filter {
         }
         parser::parse(expression, keys)
             .map(|node| Some(Self(node)))
-            .map_err(|why| Refusal::invalid(format!("Expression {expression:?} cannot be used: {why}")))
+            .map_err(|why| Refusal::invalid(format!("Expression {expression:?} is invalid: {why}")))
     }
 
-    /// Whether the partition with these values is chosen.
-    pub(super) fn chooses(&self, keys: &[Key], values: &[String]) -> bool {
+    /// Whether the partition with these values matches.
+    pub(super) fn matches(&self, keys: &[Key], values: &[String]) -> bool {
         holds(&self.0, keys, values) == Some(true)
     }
 }
 
-/// As in SQL: none is unknown, because a value is null.
+/// Evaluates a node as SQL does: `None` means unknown, because a value is null.
 fn holds(node: &Node, keys: &[Key], values: &[String]) -> Option<bool> {
     match node {
         Node::And(a, b) => match (holds(a, keys, values), holds(b, keys, values)) {
@@ -124,18 +124,18 @@ fn holds(node: &Node, keys: &[Key], values: &[String]) -> Option<bool> {
             if matches!(test, Test::IsNull) {
                 return Some(value.is_none());
             }
-            // What is no number in a column of numbers is null, as for whoever reads the table.
+            // In a numeric column a value that is not a number is null, as for SQL engines.
             let value = keys.get(*number)?.literal(value?)?;
-            tested(test, &value)
+            evaluate(test, &value)
         }
     }
 }
 
-fn tested(test: &Test, value: &Literal) -> Option<bool> {
-    let against = |other: &Literal| compare(value, other);
+fn evaluate(test: &Test, value: &Literal) -> Option<bool> {
+    let compared = |other: &Literal| compare(value, other);
     match test {
         Test::Compare(comparison, other) => {
-            let found = against(other)?;
+            let found = compared(other)?;
             Some(match comparison {
                 Comparison::Equal => found.is_eq(),
                 Comparison::NotEqual => found.is_ne(),
@@ -145,8 +145,8 @@ fn tested(test: &Test, value: &Literal) -> Option<bool> {
                 Comparison::GreaterOrEqual => found.is_ge(),
             })
         }
-        Test::Between(least, most) => Some(against(least)?.is_ge() && against(most)?.is_le()),
-        Test::In(others) => Some(others.iter().any(|other| against(other) == Some(Ordering::Equal))),
+        Test::Between(least, most) => Some(compared(least)?.is_ge() && compared(most)?.is_le()),
+        Test::In(others) => Some(others.iter().any(|other| compared(other) == Some(Ordering::Equal))),
         Test::Like(pattern) => match value {
             Literal::Text(text) => Some(like(&text.chars().collect::<Vec<_>>(), pattern)),
             Literal::Integer(_) | Literal::Real(_) => None,
@@ -168,8 +168,8 @@ fn compare(a: &Literal, b: &Literal) -> Option<Ordering> {
     }
 }
 
-/// `%` is any text, `_` any one character. Goes back to the last `%` only: the time is bounded by the product of the
-/// lengths.
+/// Matches a LIKE pattern: `%` is any text, `_` any character. It backtracks to the last `%` only, so the time is limited
+/// by the product of the lengths.
 fn like(text: &[char], pattern: &[char]) -> bool {
     let (mut t, mut p) = (0, 0);
     let mut last: Option<(usize, usize)> = None;

@@ -1,63 +1,63 @@
-//! From words to tests of keys.
+//! The parser of expressions.
 
-use super::words::{Word, split};
+use super::tokens::{Token, split};
 use super::{Comparison, Key, Literal, Node, Test};
 
-/// How deep parentheses and NOT may be.
+/// The maximum depth of parentheses and NOT.
 const DEPTH_MAX: usize = 100;
 
 type Parsed<T> = Result<T, String>;
 
 pub(super) fn parse(expression: &str, keys: &[Key]) -> Parsed<Node> {
-    let words = split(expression)?;
-    let mut parser = Parser { words: words.into_iter().peekable(), keys, depth: 0 };
-    let node = parser.either()?;
-    match parser.words.next() {
+    let tokens = split(expression)?;
+    let mut parser = Parser { tokens: tokens.into_iter().peekable(), keys, depth: 0 };
+    let node = parser.disjunction()?;
+    match parser.tokens.next() {
         None => Ok(node),
-        Some(word) => Err(format!("{} was not expected", told(&word))),
+        Some(token) => Err(format!("{} was not expected", display(&token))),
     }
 }
 
 struct Parser<'a> {
-    words: std::iter::Peekable<std::vec::IntoIter<Word>>,
+    tokens: std::iter::Peekable<std::vec::IntoIter<Token>>,
     keys: &'a [Key],
     depth: usize,
 }
 
-fn told(word: &Word) -> String {
-    match word {
-        Word::Name(text) | Word::Quoted(text) | Word::Number(text) => text.clone(),
-        Word::Text(text) => format!("'{text}'"),
-        Word::Sign(sign) => (*sign).to_owned(),
+fn display(token: &Token) -> String {
+    match token {
+        Token::Name(text) | Token::Quoted(text) | Token::Number(text) => text.clone(),
+        Token::Text(text) => format!("'{text}'"),
+        Token::Sign(sign) => (*sign).to_owned(),
     }
 }
 
 impl Parser<'_> {
-    fn either(&mut self) -> Parsed<Node> {
-        let mut node = self.both()?;
+    fn disjunction(&mut self) -> Parsed<Node> {
+        let mut node = self.conjunction()?;
         while self.keyword("or") {
-            node = Node::Or(Box::new(node), Box::new(self.both()?));
+            node = Node::Or(Box::new(node), Box::new(self.conjunction()?));
         }
         Ok(node)
     }
 
-    fn both(&mut self) -> Parsed<Node> {
-        let mut node = self.one()?;
+    fn conjunction(&mut self) -> Parsed<Node> {
+        let mut node = self.negation()?;
         while self.keyword("and") {
-            node = Node::And(Box::new(node), Box::new(self.one()?));
+            node = Node::And(Box::new(node), Box::new(self.negation()?));
         }
         Ok(node)
     }
 
-    fn one(&mut self) -> Parsed<Node> {
+    fn negation(&mut self) -> Parsed<Node> {
         self.depth += 1;
         if self.depth > DEPTH_MAX {
-            return Err(format!("it is more than {DEPTH_MAX} deep"));
+            return Err(format!("it is nested more than {DEPTH_MAX} levels deep"));
         }
         let node = if self.keyword("not") {
-            Node::Not(Box::new(self.one()?))
+            Node::Not(Box::new(self.negation()?))
         } else if self.sign("(") {
-            let node = self.either()?;
+            let node = self.disjunction()?;
             self.expect(")")?;
             node
         } else {
@@ -68,22 +68,22 @@ impl Parser<'_> {
     }
 
     fn test(&mut self) -> Parsed<Node> {
-        let word = self.words.next().ok_or("it ends where a partition key was expected")?;
-        let name = match word {
-            Word::Name(name) | Word::Quoted(name) => name,
+        let token = self.tokens.next().ok_or("it ends where a partition key was expected")?;
+        let name = match token {
+            Token::Name(name) | Token::Quoted(name) => name,
             // `'2022-06-18' <= dt`
-            value @ (Word::Text(_) | Word::Number(_)) => {
-                let comparison = self.comparison()?.ok_or("a comparison was expected")?.turned();
-                let (Some(Word::Name(name)) | Some(Word::Quoted(name))) = self.words.next() else {
-                    return Err("a comparison has to name a partition key".to_owned());
+            value @ (Token::Text(_) | Token::Number(_)) => {
+                let comparison = self.comparison()?.ok_or("a comparison was expected")?.mirror();
+                let (Some(Token::Name(name)) | Some(Token::Quoted(name))) = self.tokens.next() else {
+                    return Err("a comparison needs a partition key".to_owned());
                 };
-                let number = self.number_of(&name)?;
+                let number = self.position_of(&name)?;
                 let test = Test::Compare(comparison, self.literal(number, value)?);
                 return Ok(Node::Key(number, test));
             }
-            Word::Sign(sign) => return Err(format!("{sign} was not expected")),
+            Token::Sign(sign) => return Err(format!("{sign} was not expected")),
         };
-        let key = self.number_of(&name)?;
+        let key = self.position_of(&name)?;
         if let Some(comparison) = self.comparison()? {
             let test = Test::Compare(comparison, self.next_literal(key)?);
             return Ok(Node::Key(key, test));
@@ -113,7 +113,7 @@ impl Parser<'_> {
         } else if self.keyword("like") {
             match self.next_literal(key)? {
                 Literal::Text(pattern) => Test::Like(pattern.chars().collect()),
-                _ => return Err(format!("partition key {name} is no text")),
+                _ => return Err(format!("partition key {name} is not text")),
             }
         } else {
             return Err(format!("a comparison was expected after {name}"));
@@ -122,55 +122,55 @@ impl Parser<'_> {
     }
 
     fn comparison(&mut self) -> Parsed<Option<Comparison>> {
-        let comparison = match self.words.peek() {
-            Some(Word::Sign("=" | "==")) => Comparison::Equal,
-            Some(Word::Sign("<>" | "!=")) => Comparison::NotEqual,
-            Some(Word::Sign("<")) => Comparison::Less,
-            Some(Word::Sign("<=")) => Comparison::LessOrEqual,
-            Some(Word::Sign(">")) => Comparison::Greater,
-            Some(Word::Sign(">=")) => Comparison::GreaterOrEqual,
+        let comparison = match self.tokens.peek() {
+            Some(Token::Sign("=" | "==")) => Comparison::Equal,
+            Some(Token::Sign("<>" | "!=")) => Comparison::NotEqual,
+            Some(Token::Sign("<")) => Comparison::Less,
+            Some(Token::Sign("<=")) => Comparison::LessOrEqual,
+            Some(Token::Sign(">")) => Comparison::Greater,
+            Some(Token::Sign(">=")) => Comparison::GreaterOrEqual,
             _ => return Ok(None),
         };
-        self.words.next();
+        self.tokens.next();
         Ok(Some(comparison))
     }
 
-    fn number_of(&self, name: &str) -> Parsed<usize> {
+    fn position_of(&self, name: &str) -> Parsed<usize> {
         let found = self.keys.iter().position(|key| key.name.eq_ignore_ascii_case(name));
         found.ok_or_else(|| {
             let names: Vec<_> = self.keys.iter().map(|key| key.name.as_str()).collect();
-            format!("{name} is no partition key of the table, which has {names:?}")
+            format!("{name} is not a partition key of the table, expected one of {names:?}")
         })
     }
 
     fn next_literal(&mut self, key: usize) -> Parsed<Literal> {
         // `date '2022-06-18'`, `timestamp '…'`
         if self.keyword("date") || self.keyword("timestamp") {
-            return match self.words.next() {
-                Some(Word::Text(text)) => self.literal(key, Word::Text(text)),
+            return match self.tokens.next() {
+                Some(Token::Text(text)) => self.literal(key, Token::Text(text)),
                 _ => Err("a text was expected".to_owned()),
             };
         }
-        let word = self.words.next().ok_or("it ends where a value was expected")?;
-        self.literal(key, word)
+        let token = self.tokens.next().ok_or("it ends where a value was expected")?;
+        self.literal(key, token)
     }
 
-    fn literal(&self, key: usize, word: Word) -> Parsed<Literal> {
+    fn literal(&self, key: usize, token: Token) -> Parsed<Literal> {
         let key = self.keys.get(key).ok_or("there is no such key")?;
-        let wrong = |text: &str| format!("{text} is no value of partition key {} of type {}", key.name, key.kind);
-        match word {
-            Word::Text(text) => key.literal(&text).ok_or_else(|| wrong(&format!("'{text}'"))),
-            Word::Number(text) if key.is_number() => key.literal(&text).ok_or_else(|| wrong(&text)),
-            other => Err(wrong(&told(&other))),
+        let wrong = |text: &str| format!("{text} is not a value of partition key {} of type {}", key.name, key.kind);
+        match token {
+            Token::Text(text) => key.literal(&text).ok_or_else(|| wrong(&format!("'{text}'"))),
+            Token::Number(text) if key.is_number() => key.literal(&text).ok_or_else(|| wrong(&text)),
+            other => Err(wrong(&display(&other))),
         }
     }
 
     fn keyword(&mut self, keyword: &str) -> bool {
-        self.words.next_if(|word| matches!(word, Word::Name(name) if name.eq_ignore_ascii_case(keyword))).is_some()
+        self.tokens.next_if(|token| matches!(token, Token::Name(name) if name.eq_ignore_ascii_case(keyword))).is_some()
     }
 
     fn sign(&mut self, sign: &str) -> bool {
-        self.words.next_if(|word| matches!(word, Word::Sign(found) if *found == sign)).is_some()
+        self.tokens.next_if(|token| matches!(token, Token::Sign(found) if *found == sign)).is_some()
     }
 
     fn expect(&mut self, sign: &str) -> Parsed<()> {
@@ -183,8 +183,8 @@ fn negated(not: bool, node: Node) -> Node {
 }
 
 impl Comparison {
-    /// The same, with its sides exchanged.
-    fn turned(self) -> Self {
+    /// The comparison with its sides exchanged.
+    fn mirror(self) -> Self {
         match self {
             Self::Less => Self::Greater,
             Self::LessOrEqual => Self::GreaterOrEqual,

@@ -7,15 +7,15 @@ fn keys() -> Vec<Key> {
     vec![key("dt", "string"), key("hour", "string"), key("year", "int"), key("day", "date")]
 }
 
-/// Whether the partition dt=2022-06-18/hour=14/year=2022/day=2022-06-18 is chosen.
+/// Checks whether the partition dt=2022-06-18/hour=14/year=2022/day=2022-06-18 matches.
 fn check(expression: &str, expected: bool) {
     let filter = Filter::parse(expression, &keys()).unwrap().unwrap();
     let values = ["2022-06-18", "14", "2022", "2022-06-18"].map(str::to_owned);
-    assert_eq!(filter.chooses(&keys(), &values), expected, "{expression}");
+    assert_eq!(filter.matches(&keys(), &values), expected, "{expression}");
 }
 
 #[test]
-fn partitions_are_chosen_by_their_values() {
+fn expressions_match_partition_values() {
     for (expression, expected) in [
         ("dt='2022-06-18'", true),
         ("dt = '2022-06-18' AND hour>='14'", true),
@@ -50,33 +50,33 @@ fn partitions_are_chosen_by_their_values() {
 fn numbers_are_compared_as_numbers() {
     let filter = Filter::parse("year < 10", &keys()).unwrap().unwrap();
     let values = ["", "", "9", ""].map(str::to_owned);
-    assert!(filter.chooses(&keys(), &values));
+    assert!(filter.matches(&keys(), &values));
 }
 
 #[test]
-fn a_null_is_neither_chosen_nor_excluded_by_its_value() {
+fn comparisons_with_null_are_unknown() {
     let values = [NULL, "14", "2022", "2022-06-18"].map(str::to_owned);
     for (expression, expected) in
         [("dt = 'x'", false), ("NOT dt = 'x'", false), ("dt IS NULL", true), ("dt = 'x' OR hour = '14'", true)]
     {
         let filter = Filter::parse(expression, &keys()).unwrap().unwrap();
-        assert_eq!(filter.chooses(&keys(), &values), expected, "{expression}");
+        assert_eq!(filter.matches(&keys(), &values), expected, "{expression}");
     }
 }
 
 #[test]
 fn quotes_are_doubled_within_a_text() {
     let filter = Filter::parse("dt = 'it''s'", &keys()).unwrap().unwrap();
-    assert!(filter.chooses(&keys(), &["it's".to_owned()]));
+    assert!(filter.matches(&keys(), &["it's".to_owned()]));
 }
 
 #[test]
-fn an_empty_expression_chooses_all() {
+fn an_empty_expression_filters_nothing() {
     assert!(Filter::parse("  ", &keys()).unwrap().is_none());
 }
 
 #[test]
-fn what_is_no_expression_is_refused() {
+fn an_invalid_expression_is_refused() {
     let deep = format!("{}dt = ''{}", "(".repeat(200), ")".repeat(200));
     let long = format!("dt = '{}'", "x".repeat(EXPRESSION_BYTES_MAX));
     for expression in [

@@ -1,16 +1,16 @@
-//! The signatures of a body that is signed chunk by chunk, each with the one before it in its text.
+//! The signatures of a body that is signed chunk by chunk. Each signature covers the one before it.
 
 use super::{Key, unhex};
 use crate::objects::attributes::hex;
 use sha2::{Digest, Sha256};
 
-/// Follows the chunks of one body.
+/// Verifies the chunk signatures of one body.
 pub(crate) struct ChunkSigner {
     key: Key,
     stamp: String,
     scope: String,
     previous: String,
-    /// Of the chunk that is coming.
+    /// The hash of the current chunk so far.
     hash: Sha256,
 }
 
@@ -20,12 +20,12 @@ impl ChunkSigner {
         Self { key, stamp: stamp.to_owned(), scope: scope.to_owned(), previous: seed.to_owned(), hash }
     }
 
-    /// Some of the chunk's bytes came.
+    /// Adds bytes of the current chunk.
     pub(in crate::wire) fn update(&mut self, bytes: &[u8]) {
         self.hash.update(bytes);
     }
 
-    /// The chunk is complete: whether this is its signature.
+    /// Ends the current chunk; returns whether this is its signature.
     pub(in crate::wire) fn is_chunk(&mut self, signature: &str) -> bool {
         let nothing = hex(&Sha256::digest(b""));
         let hash = hex(&std::mem::take(&mut self.hash).finalize());

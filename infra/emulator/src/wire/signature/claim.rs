@@ -1,7 +1,7 @@
-//! What a request says about its signature, in the header `Authorization` or in its address.
+//! The signature of a request, from the header `Authorization` or from the address.
 
 use super::super::fault::Fault;
-use super::second::KEY_ID;
+use super::version2::KEY_ID;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use http::HeaderMap;
@@ -10,10 +10,10 @@ use http::request::Parts;
 use percent_encoding::percent_decode_str;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
-/// A week, in seconds: the longest that an address may be signed for.
+/// A week, in seconds: the maximum lifetime of a presigned address.
 const EXPIRES_SECONDS_MAX: i64 = 7 * 24 * 60 * 60;
 
-/// A signature, not yet verified.
+/// An unverified signature.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Claim {
     pub(super) key_id: String,
@@ -22,19 +22,19 @@ pub(super) struct Claim {
     pub(super) day: String,
     pub(super) region: String,
     pub(super) service: String,
-    /// Names in lower case, in order.
+    /// Lower-case names in the order of the request.
     pub(super) signed_headers: Vec<String>,
     pub(super) signature: String,
-    /// As it was signed: `20220618T140000Z`.
+    /// The time of the signature: `20220618T140000Z`.
     pub(super) stamp: String,
     /// The stamp, in seconds since 1970.
     pub(super) seconds: i64,
-    /// How long the address may be used, in seconds; only in an address.
+    /// The lifetime of a presigned address, in seconds.
     pub(super) expires: Option<i64>,
     pub(super) has_token: bool,
 }
 
-/// What the request claims, or `None` if it is not signed at all.
+/// Parses the signature of a request; `None` if it is not signed.
 pub(super) fn read(parts: &Parts) -> Result<Option<Claim>, Fault> {
     let query = parts.uri.query().unwrap_or_default();
     let in_address = parameter(query, "X-Amz-Algorithm").is_some() || parameter(query, "X-Amz-Signature").is_some();
@@ -49,13 +49,13 @@ pub(super) fn read(parts: &Parts) -> Result<Option<Claim>, Fault> {
              be specified"
                 .into(),
         )),
-        (false, None) if is_second_version(parts) => Err(unsupported(KEY_ID)),
+        (false, None) if is_version2(parts) => Err(unsupported(KEY_ID)),
         (false, None) => Ok(None),
     }
 }
 
-/// Whether the request is signed in its address, by the version before this one.
-pub(super) fn is_second_version(parts: &Parts) -> bool {
+/// Whether the address is signed by Signature Version 2.
+pub(super) fn is_version2(parts: &Parts) -> bool {
     let query = parts.uri.query().unwrap_or_default();
     !parts.headers.contains_key(AUTHORIZATION)
         && parameter(query, KEY_ID).is_some()
@@ -79,7 +79,8 @@ fn from_header(value: &str, headers: &HeaderMap) -> Result<Claim, Fault> {
 
 fn from_address(query: &str) -> Result<Claim, Fault> {
     let field = |name: &str| {
-        parameter(query, name).ok_or_else(|| malformed(format!("the address has no {name}, as a signed one must")))
+        parameter(query, name)
+            .ok_or_else(|| malformed(format!("the address has no {name}, which a presigned one needs")))
     };
     let algorithm = field("X-Amz-Algorithm")?;
     if algorithm != ALGORITHM {
@@ -105,7 +106,7 @@ fn claim(
     seconds: i64,
     expires: Option<i64>,
 ) -> Result<Claim, Fault> {
-    // From the end, for the key's id may have slashes.
+    // From the end, because the key id may contain slashes.
     let mut fields = credential.rsplitn(5, '/');
     let (Some("aws4_request"), Some(service), Some(region), Some(day), Some(key_id)) =
         (fields.next(), fields.next(), fields.next(), fields.next(), fields.next())
@@ -115,7 +116,7 @@ fn claim(
         )));
     };
     if !stamp.starts_with(day) || day.len() != 8 {
-        return Err(malformed(format!("the credential is of the day {day:?}, the request of {stamp}")));
+        return Err(malformed(format!("the credential has the day {day:?}, the request {stamp}")));
     }
     let names: Vec<_> = signed_headers.split(';').map(str::to_ascii_lowercase).collect();
     Ok(Claim {
@@ -133,7 +134,7 @@ fn claim(
     })
 }
 
-/// The time of a request that is signed in a header.
+/// Returns the time of a request with a signature in a header.
 fn stamp(headers: &HeaderMap) -> Result<(String, i64), Fault> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     if let Some(stamp) = text("x-amz-date") {
@@ -147,7 +148,7 @@ fn stamp(headers: &HeaderMap) -> Result<(String, i64), Fault> {
     Ok((stamp, time.secs()))
 }
 
-/// The seconds since 1970 of `20220618T140000Z`.
+/// Parses a time such as `20220618T140000Z` into seconds since 1970.
 fn seconds(stamp: &str) -> Option<i64> {
     let is_stamp = stamp.len() == 16
         && stamp.bytes().enumerate().all(|(at, byte)| match at {
@@ -164,7 +165,7 @@ fn seconds(stamp: &str) -> Option<i64> {
     DateTime::from_str(&text, Format::DateTime).ok().map(|time| time.secs())
 }
 
-/// A parameter of an address, decoded.
+/// Returns a decoded parameter of a query.
 pub(super) fn parameter(query: &str, name: &str) -> Option<String> {
     let mut parameters = query.split('&').filter_map(|part| part.split_once('='));
     let (_, value) = parameters.find(|(given, _)| *given == name)?;
@@ -187,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stamps_are_seconds() {
+    fn stamps_are_parsed_into_seconds() {
         assert_eq!(seconds("20220618T140000Z"), Some(1_655_560_800));
         for broken in
             ["", "20220618T140000", "20221318T140000Z", "2022-06-18T1400Z", "20220618X140000Z", "é0220618T14000Z"]

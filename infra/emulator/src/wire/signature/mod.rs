@@ -1,12 +1,12 @@
-//! Signatures, verified. Of Version 4: the same text is signed again, and the signatures are compared in constant time.
+//! Verifies signatures. It signs the text of the request again and compares the signatures in constant time.
 
-mod canonical;
+mod canonical_request;
 mod chunks;
 mod claim;
-mod second;
+mod version2;
 
 pub(super) use chunks::ChunkSigner;
-pub(super) use second::{EXPIRES, KEY_ID, SIGNATURE};
+pub(super) use version2::{EXPIRES, KEY_ID, SIGNATURE};
 
 use super::access::Access;
 use super::fault::{Fault, Protocol};
@@ -21,31 +21,31 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(super) const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
 const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
-/// How far the clocks of client and server may be apart.
+/// The maximum difference between the clocks of client and server.
 const SKEW_SECONDS_MAX: i64 = 15 * 60;
 
-/// What the signature says about the body.
+/// How the signature covers the body.
 pub(super) enum Payload {
-    /// Nothing.
+    /// Not at all.
     Unsigned,
-    /// Its SHA-256, in hexadecimal digits.
+    /// By its SHA-256, in hexadecimal digits.
     Hash(String),
-    /// It comes in frames.
+    /// The body is chunked; with a signer each chunk is signed.
     Framed(Option<ChunkSigner>),
 }
 
-/// Verifies a request to S3, whose body is yet to come.
-pub(super) fn of_s3(parts: &Parts, access: &Access, now: SystemTime) -> Result<Payload, Fault> {
+/// Verifies a request to S3 before its body is read.
+pub(super) fn verify_s3(parts: &Parts, access: &Access, now: SystemTime) -> Result<Payload, Fault> {
     let given = parts.headers.get(CONTENT_SHA256).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let Access::Signed { id, secret } = access else {
         return Ok(match given {
             Some(given) if given.starts_with("STREAMING-") => Payload::Framed(None),
-            // Who cannot be refused need not be checked.
+            // Without access control there is nothing to verify.
             _ => Payload::Unsigned,
         });
     };
-    if claim::is_second_version(parts) {
-        return second::verify(parts, (id, secret), now).map(|()| Payload::Unsigned);
+    if claim::is_version2(parts) {
+        return version2::verify(parts, (id, secret), now).map(|()| Payload::Unsigned);
     }
     let claim = claim::read(parts)?.ok_or(Fault::Unsigned)?;
     let payload = match (given, claim.expires) {
@@ -74,8 +74,8 @@ pub(super) fn of_s3(parts: &Parts, access: &Access, now: SystemTime) -> Result<P
     }
 }
 
-/// Verifies a request to another service, whose body is here.
-pub(super) fn of_call(
+/// Verifies a request to another service, with its body.
+pub(super) fn verify_call(
     parts: &Parts,
     access: &Access,
     service: &str,
@@ -87,12 +87,12 @@ pub(super) fn of_call(
         return Ok(());
     };
     let claim = claim::read(parts)?.ok_or(Fault::Unsigned)?;
-    // Whatever the header says: what is signed is the body that came.
+    // The hash is that of the received body, not of a header.
     let hash = hex(&Sha256::digest(body));
     verify(parts, &claim, (id, secret), service, &hash, protocol, now).map(drop)
 }
 
-/// Verifies the signature; the key that it was made with.
+/// Verifies the signature; returns its signing key.
 fn verify(
     parts: &Parts,
     claim: &Claim,
@@ -117,18 +117,18 @@ fn verify(
             claim.service
         )));
     }
-    in_time(claim, now)?;
-    all_signed(parts, claim, protocol)?;
-    let key = Key::of(secret, claim);
+    check_time(claim, now)?;
+    check_signed_headers(parts, claim, protocol)?;
+    let key = Key::new(secret, claim);
     let signature = unhex(&claim.signature).ok_or(Fault::Mismatch)?;
-    let is_signed = canonical::requests(parts, claim, payload).any(|request| {
+    let is_signed = canonical_request::candidates(parts, claim, payload).any(|request| {
         let hash = hex(&Sha256::digest(request));
         key.is_signature(&format!("AWS4-HMAC-SHA256\n{}\n{}\n{hash}", claim.stamp, claim.scope), &signature)
     });
     if is_signed { Ok(key) } else { Err(Fault::Mismatch) }
 }
 
-fn in_time(claim: &Claim, now: SystemTime) -> Result<(), Fault> {
+fn check_time(claim: &Claim, now: SystemTime) -> Result<(), Fault> {
     let ago = seconds_since_1970(now).saturating_sub(claim.seconds);
     match claim.expires {
         _ if ago < -SKEW_SECONDS_MAX => Err(Fault::Skewed),
@@ -142,13 +142,13 @@ fn seconds_since_1970(time: SystemTime) -> i64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
-/// Refuses what somebody between client and server could have put in or changed.
-fn all_signed(parts: &Parts, claim: &Claim, protocol: Protocol) -> Result<(), Fault> {
+/// Refuses a request with unsigned headers, which a proxy could have added or changed.
+fn check_signed_headers(parts: &Parts, claim: &Claim, protocol: Protocol) -> Result<(), Fault> {
     let is_signed = |name: &str| claim.signed_headers.iter().any(|signed| signed == name);
     if !is_signed("host") {
         return Err(Fault::UnsignedHeader("host".into()));
     }
-    // The body's hash is in the signed text anyway.
+    // The hash of the body is in the signed text in any case.
     let must = |name: &str| name.starts_with("x-amz-") && name != CONTENT_SHA256.as_str();
     let unsigned = parts.headers.keys().map(HeaderName::as_str).find(|name| must(name) && !is_signed(name));
     match unsigned {
@@ -157,11 +157,11 @@ fn all_signed(parts: &Parts, claim: &Claim, protocol: Protocol) -> Result<(), Fa
     }
 }
 
-/// What signs for a day, a region and a service.
+/// The signing key of a day, a region and a service.
 struct Key([u8; 32]);
 
 impl Key {
-    fn of(secret: &str, claim: &Claim) -> Self {
+    fn new(secret: &str, claim: &Claim) -> Self {
         let secret = format!("AWS4{secret}");
         let steps = [claim.day.as_str(), &claim.region, &claim.service, "aws4_request"];
         let key = steps.iter().fold(secret.into_bytes(), |key, step| mac(&key, step).finalize().into_bytes().to_vec());
@@ -170,7 +170,7 @@ impl Key {
         Self(bytes)
     }
 
-    /// Takes the same time whether they differ early or late.
+    /// Compares in constant time.
     fn is_signature(&self, text: &str, signature: &[u8]) -> bool {
         mac(&self.0, text).verify_slice(signature).is_ok()
     }
@@ -183,7 +183,7 @@ fn mac(key: &[u8], text: &str) -> Hmac<Sha256> {
     mac
 }
 
-/// The bytes of a signature.
+/// Parses the hexadecimal digits of a signature.
 fn unhex(text: &str) -> Option<Vec<u8>> {
     let digits = text.as_bytes();
     if digits.len() != 64 || !digits.iter().all(u8::is_ascii_hexdigit) {

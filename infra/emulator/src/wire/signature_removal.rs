@@ -1,11 +1,11 @@
-//! A verified request loses its signature: `s3s` refuses a signed request unless it can check it itself.
+//! Removes the signature of a verified request: `s3s` refuses signed requests unless it verifies them itself.
 
 use super::signature;
 use http::header::AUTHORIZATION;
 use http::{Request, Uri};
 use s3s::Body;
 
-/// The same request without a signature.
+/// Returns the request without its signature.
 pub(super) fn without_signature(mut request: Request<Body>) -> Request<Body> {
     if let Some(uri) = without_presignature(request.uri()) {
         *request.uri_mut() = uri;
@@ -14,7 +14,7 @@ pub(super) fn without_signature(mut request: Request<Body>) -> Request<Body> {
     request
 }
 
-/// The address without the signature of a presigned request, if it has one.
+/// Returns the address of a presigned request without the signature, or `None` for others.
 fn without_presignature(uri: &Uri) -> Option<Uri> {
     const PARAMETERS: [&str; 10] = [
         signature::KEY_ID,
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_presigned_address_loses_only_its_signature() {
+    fn only_the_signature_is_removed_from_a_presigned_address() {
         let uri = "http://h/b/k?x-id=GetObject&X-Amz-Date=1&X-Amz-Signature=2&list-type=2";
         let request =
             Request::builder().uri(uri).header("authorization", "AWS4-HMAC-SHA256").body(Body::empty()).unwrap();

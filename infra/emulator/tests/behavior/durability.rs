@@ -1,6 +1,6 @@
-//! What is owed stays owed, until it is acknowledged.
+//! An event stays in the journal until all functions have acknowledged it.
 
-use crate::support::{Calls, create_bucket, failures, gated, key, lake, one, put, send};
+use crate::support::{Calls, cloud_with_bucket, create_bucket, failures, gated, key, one, put, send};
 use emulator::{Cloud, Dispatcher, Handler, Options};
 use futures::FutureExt;
 use std::path::Path;
@@ -11,9 +11,9 @@ fn journal(directory: &Path) -> String {
     std::fs::read_to_string(directory.join(".stedi/events")).unwrap_or_default()
 }
 
-/// A runtime that is dropped with all its tasks is as near to a killed process as a test can come.
+/// Dropping a runtime with all its tasks simulates a kill within a test.
 #[test]
-fn what_was_not_acknowledged_is_owed_at_the_next_start() {
+fn the_next_start_delivers_unacknowledged_events() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let directory = tempfile::tempdir().unwrap();
     let calls = Calls::default();
@@ -40,7 +40,7 @@ fn what_was_not_acknowledged_is_owed_at_the_next_start() {
 
     runtime().block_on(async {
         let cloud = Cloud::open(directory.path()).unwrap();
-        send(&cloud, "DELETE", "lake/in/deleted", &[], "").await;
+        send(&cloud, "DELETE", "bucket/in/deleted", &[], "").await;
         let again = Calls::default();
         let dispatcher = Dispatcher::start(&cloud, one("in/", again.succeeding()), Options::default()).unwrap();
         let report = dispatcher.wait_until_quiet().await;
@@ -54,9 +54,9 @@ fn what_was_not_acknowledged_is_owed_at_the_next_start() {
 }
 
 #[tokio::test]
-async fn a_stopped_dispatcher_lets_go_of_the_lake() {
-    let (directory, cloud) = lake().await;
-    // A function that can put objects holds the cloud, and the cloud its dispatcher: stop has to untie that.
+async fn a_stopped_dispatcher_releases_the_directory() {
+    let (directory, cloud) = cloud_with_bucket().await;
+    // A function that puts objects owns the cloud, and the cloud its dispatcher: stop must break that cycle.
     let writer = cloud.clone();
     let handler: Handler = Arc::new(move |_| {
         let _writer = writer.clone();
@@ -70,25 +70,25 @@ async fn a_stopped_dispatcher_lets_go_of_the_lake() {
     Cloud::open(directory.path()).unwrap();
 }
 
-/// The journal is written before the object: a process killed between the two owes an event of an object that may be
-/// an older version, or missing.
+/// The journal is written before the object. After a kill between the two it has an event of an object whose version is
+/// older, or that does not exist.
 #[tokio::test]
-async fn a_put_killed_before_its_rename_owes_an_event_at_most() {
-    let (directory, cloud) = lake().await;
+async fn events_of_unfinished_puts_are_harmless() {
+    let (directory, cloud) = cloud_with_bucket().await;
     put(&cloud, "in/older", "").await;
-    let lines = "{\"Owed\":[7,\"lake\",\"in/older\"]}\n{\"Owed\":[8,\"lake\",\"in/missing\"]}\n{\"Owed\":[9,\"la";
+    let lines = "{\"Undelivered\":[7,\"bucket\",\"in/older\"]}\n{\"Undelivered\":[8,\"bucket\",\"in/missing\"]}\n{\"Undelivered\":[9,\"bu";
     std::fs::write(directory.path().join(".stedi/events"), lines).unwrap();
     let calls = Calls::default();
     let dispatcher = Dispatcher::start(&cloud, one("in/", calls.succeeding()), Options::default()).unwrap();
     dispatcher.wait_until_quiet().await;
     assert_eq!(calls.keys(), ["in/older"]);
     dispatcher.stop().await;
-    assert!(!journal(directory.path()).contains("missing\"]}\n{\"Owed"));
+    assert!(!journal(directory.path()).contains("missing\"]}\n{\"Undelivered"));
 }
 
 #[tokio::test]
-async fn stop_lets_the_call_under_way_finish_and_keeps_the_rest() {
-    let (directory, cloud) = lake().await;
+async fn stop_finishes_the_call_in_progress_and_keeps_the_rest() {
+    let (directory, cloud) = cloud_with_bucket().await;
     let (calls, gate, started) = (Calls::default(), Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
     let mut subscriptions = one("in/", gated(calls.succeeding(), &gate, &started));
     subscriptions[0].concurrency = 1;
@@ -106,8 +106,8 @@ async fn stop_lets_the_call_under_way_finish_and_keeps_the_rest() {
 }
 
 #[tokio::test]
-async fn a_message_that_always_fails_is_a_dead_letter_and_the_others_are_done() {
-    let (directory, cloud) = lake().await;
+async fn a_message_that_always_fails_becomes_a_dead_letter() {
+    let (directory, cloud) = cloud_with_bucket().await;
     let calls = Calls::default();
     let bad = |batch: &[(String, serde_json::Value)]| {
         let bad: Vec<_> =
@@ -120,12 +120,12 @@ async fn a_message_that_always_fails_is_a_dead_letter_and_the_others_are_done() 
     }
     let report = dispatcher.wait_until_quiet().await;
     let [dead] = &report.dead_letters[..] else { panic!("one dead letter: {report:?}") };
-    assert_eq!((dead.function.as_str(), dead.bucket.as_str(), dead.key.as_str()), ("function", "lake", "in/bad"));
+    assert_eq!((dead.function.as_str(), dead.bucket.as_str(), dead.key.as_str()), ("function", "bucket", "in/bad"));
     assert_eq!((dead.receives, &dead.error), (5, &None));
     assert_eq!((report.events, report.deliveries), (3, 7));
     dispatcher.stop().await;
 
-    // A dead letter stays owed: the next start delivers it again, and nothing else.
+    // A dead letter stays in the journal: the next start delivers it again, and nothing else.
     let again = Calls::default();
     let dispatcher = Dispatcher::start(&cloud, one("in/", again.succeeding()), Options::default()).unwrap();
     dispatcher.wait_until_quiet().await;

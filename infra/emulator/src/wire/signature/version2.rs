@@ -1,5 +1,5 @@
-//! Signature Version 2 in an address, which some SDKs still make unless they are told otherwise: boto3 does for
-//! `generate_presigned_url`. It is accepted nowhere else.
+//! Signature Version 2 in an address, the default of some SDKs: boto3 uses it for `generate_presigned_url`. It is accepted
+//! nowhere else.
 
 use super::super::address;
 use super::super::fault::Fault;
@@ -18,7 +18,7 @@ pub(in crate::wire) const KEY_ID: &str = "AWSAccessKeyId";
 pub(in crate::wire) const EXPIRES: &str = "Expires";
 pub(in crate::wire) const SIGNATURE: &str = "Signature";
 
-/// The parameters that say what is asked for, and so are signed.
+/// The parameters that the signature covers.
 const SIGNED_PARAMETERS: [&str; 29] = [
     "accelerate",
     "acl",
@@ -51,11 +51,12 @@ const SIGNED_PARAMETERS: [&str; 29] = [
     "website",
 ];
 
-/// Verifies an address that names its key as the second version does.
+/// Verifies an address that is signed by Version 2.
 pub(super) fn verify(parts: &Parts, (id, secret): (&str, &str), now: SystemTime) -> Result<(), Fault> {
     let query = parts.uri.query().unwrap_or_default();
     let field = |name: &str| {
-        parameter(query, name).ok_or_else(|| malformed(format!("the address has no {name}, as a signed one must")))
+        parameter(query, name)
+            .ok_or_else(|| malformed(format!("the address has no {name}, which a presigned one needs")))
     };
     let (given_id, expires, signature) = (field(KEY_ID)?, field(EXPIRES)?, field(SIGNATURE)?);
     if is_given(parts, query, "x-amz-security-token") {
@@ -74,7 +75,7 @@ pub(super) fn verify(parts: &Parts, (id, secret): (&str, &str), now: SystemTime)
     let mut mac = Hmac::<Sha1>::new_from_slice(secret.as_bytes()).expect("a key of any length");
     mac.update(text(parts, query, &expires).as_bytes());
     let signature = STANDARD.decode(signature).map_err(|_| Fault::Mismatch)?;
-    // It takes the same time whether they differ early or late.
+    // This compares in constant time.
     mac.verify_slice(&signature).map_err(|_| Fault::Mismatch)
 }
 
@@ -82,7 +83,7 @@ fn is_given(parts: &Parts, query: &str, name: &str) -> bool {
     parts.headers.contains_key(name) || parameter(query, name).is_some()
 }
 
-/// The text that the signature is of.
+/// Returns the text that the signature covers.
 fn text(parts: &Parts, query: &str, expires: &str) -> String {
     let header = |name: &str| {
         let value = parts.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).trim().to_owned());
@@ -92,7 +93,7 @@ fn text(parts: &Parts, query: &str, expires: &str) -> String {
     format!("{method}\n{md5}\n{kind}\n{expires}\n{}{}", amz_headers(parts, query), resource(parts, query))
 }
 
-/// A line for each header of AWS's; such an address may have them among its parameters.
+/// Returns a line for each `x-amz-` header; in a presigned address they may be parameters.
 fn amz_headers(parts: &Parts, query: &str) -> String {
     let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let headers = parts
@@ -107,7 +108,7 @@ fn amz_headers(parts: &Parts, query: &str) -> String {
     all.into_iter().map(|(name, values)| format!("{name}:{}\n", values.join(","))).collect()
 }
 
-/// Bucket, key and the parameters that count.
+/// Returns bucket, key and the signed parameters.
 fn resource(parts: &Parts, query: &str) -> String {
     let bucket = address::bucket_of(&parts.headers).map(|bucket| format!("/{bucket}")).unwrap_or_default();
     let mut signed: Vec<_> = parameters(query).filter(|(name, _)| SIGNED_PARAMETERS.contains(&name.as_str())).collect();
@@ -116,11 +117,11 @@ fn resource(parts: &Parts, query: &str) -> String {
         .into_iter()
         .map(|(name, value)| if value.is_empty() { name } else { format!("{name}={value}") })
         .collect();
-    let mark = if signed.is_empty() { "" } else { "?" };
-    format!("{bucket}{}{mark}{}", parts.uri.path(), signed.join("&"))
+    let separator = if signed.is_empty() { "" } else { "?" };
+    format!("{bucket}{}{separator}{}", parts.uri.path(), signed.join("&"))
 }
 
-/// Names and values, decoded.
+/// Returns decoded names and values.
 fn parameters(query: &str) -> impl Iterator<Item = (String, String)> {
     let parts = query.split('&').filter(|part| !part.is_empty());
     let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
@@ -140,7 +141,7 @@ mod tests {
 
     /// The example of AWS's documentation of the second version ("Query String Request Authentication Alternative").
     #[test]
-    fn the_documented_address_is_right() {
+    fn the_documented_example_is_verified() {
         let verified = |path: &str, seconds: u64| {
             let uri = format!(
                 "{path}?AWSAccessKeyId=AKIAIOSFODNN7EXAMPLE&Signature=NpgCjnDzrM%2BWFzoENXmpNDUsSn8%3D&Expires=1175139620"

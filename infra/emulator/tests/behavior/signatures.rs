@@ -1,4 +1,4 @@
-//! Signed requests: the examples in AWS's documentation, and what must be refused.
+//! Signed requests: the examples of AWS's documentation, and requests that must be refused.
 //!
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html> and the pages after it.
 
@@ -15,21 +15,21 @@ use tokio::task::AbortHandle;
 const SIGNED_AT: u64 = 1_369_353_600;
 const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
-/// A lake with the examples' bucket that is served at the examples' time, some seconds later.
-struct Served {
+/// A server with the bucket of the examples, whose clock shows the examples' time plus some seconds.
+struct Server {
     cloud: Cloud,
     address: SocketAddr,
     server: AbortHandle,
     _directory: tempfile::TempDir,
 }
 
-impl Drop for Served {
+impl Drop for Server {
     fn drop(&mut self) {
         self.server.abort();
     }
 }
 
-async fn serve(seconds_later: i64) -> Served {
+async fn serve(seconds_later: i64) -> Server {
     let directory = tempfile::tempdir().unwrap();
     let now = UNIX_EPOCH + Duration::from_secs(SIGNED_AT.checked_add_signed(seconds_later).unwrap());
     let cloud = Cloud::open_with_clock(directory.path(), Arc::new(move || now)).unwrap();
@@ -41,16 +41,16 @@ async fn serve(seconds_later: i64) -> Served {
         Access::Signed { id: "AKIAIOSFODNN7EXAMPLE".into(), secret: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".into() };
     let served = cloud.clone();
     let server = tokio::spawn(async move { served.serve(listener, access, std::future::pending()).await });
-    Served { cloud, address, server: server.abort_handle(), _directory: directory }
+    Server { cloud, address, server: server.abort_handle(), _directory: directory }
 }
 
-impl Served {
-    /// Sends a request as it is; the whole answer.
+impl Server {
+    /// Sends a request; returns the whole response.
     async fn ask(&self, head: &[&str], body: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let head = format!("{}\r\nconnection: close\r\n\r\n", head.join("\r\n"));
         stream.write_all(head.as_bytes()).await.unwrap();
-        // A refusal may come, and the connection end, before all of the body is sent.
+        // The server may refuse and close before all of the body is sent.
         let _ = stream.write_all(body).await;
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer).await;
@@ -62,7 +62,7 @@ impl Served {
     }
 }
 
-/// The status and the error code of an answer.
+/// Status and error code of a response.
 fn code(answer: &str) -> (u16, String) {
     let status = answer.split(' ').nth(1).unwrap_or_default().parse().unwrap_or_default();
     let within = |from: &str, to: &str| answer.split_once(from)?.1.split_once(to).map(|(code, _)| code.to_owned());
@@ -108,7 +108,7 @@ async fn a_signed_get_is_answered() {
 }
 
 #[tokio::test]
-async fn a_signed_put_is_stored_unless_its_body_is_another() {
+async fn a_signed_put_with_another_body_is_refused() {
     let served = serve(0).await;
     let headers = "date;host;x-amz-content-sha256;x-amz-date;x-amz-storage-class";
     let head = [
@@ -140,18 +140,18 @@ async fn a_signed_list_is_answered() {
         &s3("host;x-amz-content-sha256;x-amz-date", "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7"),
     ];
     let (status, code) = serve(0).await.ask_code(&head, b"").await;
-    // Verified; whether this kind of list is implemented is not the question.
+    // The signature is right, even if this kind of listing is not implemented.
     assert!(status == 200 || (status, code.as_str()) == (501, "NotImplemented"), "{status} {code}");
 }
 
-/// The documentation's address that is signed for a day.
+/// The documentation's presigned address for one day.
 const PRESIGNED: &str = "GET /test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256\
     &X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20130524T000000Z\
     &X-Amz-Expires=86400&X-Amz-SignedHeaders=host\
     &X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404 HTTP/1.1";
 
 #[tokio::test]
-async fn a_signed_address_is_good_until_it_expires() {
+async fn a_presigned_address_works_until_it_expires() {
     let host = "host: examplebucket.s3.amazonaws.com";
     for seconds in [-900, 0, 86_400] {
         let answer = serve(seconds).await.ask(&[PRESIGNED, host], b"").await;
@@ -188,7 +188,7 @@ fn chunks(signatures: [&str; 3], end: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_body_that_is_signed_in_chunks_is_stored_unless_a_chunk_is_another() {
+async fn a_signed_chunk_with_other_bytes_is_refused() {
     let served = serve(0).await;
     let headers = "content-encoding;content-length;host;x-amz-content-sha256;x-amz-date;x-amz-decoded-content-length;\
                    x-amz-storage-class";
@@ -256,7 +256,7 @@ async fn a_signed_trailer_is_verified() {
 }
 
 #[tokio::test]
-async fn what_is_not_signed_with_the_key_and_now_is_refused() {
+async fn requests_with_a_wrong_key_time_or_scope_are_refused() {
     let served = serve(0).await;
     let unsigned = ["GET /examplebucket/test.txt HTTP/1.1", "host: localhost"];
     assert_eq!(served.ask_code(&unsigned, b"").await, (403, "AccessDenied".into()));
@@ -291,7 +291,7 @@ async fn what_is_not_signed_with_the_key_and_now_is_refused() {
 }
 
 #[tokio::test]
-async fn json_services_and_sts_say_so_in_their_own_words() {
+async fn json_services_and_sts_refuse_in_their_protocols() {
     let served = serve(0).await;
     let head = ["POST / HTTP/1.1", "host: localhost", "x-amz-target: AWSGlue.GetDatabases", "content-length: 2"];
     let refused = served.ask_code(&head, b"{}").await;

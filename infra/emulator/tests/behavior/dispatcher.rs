@@ -1,6 +1,6 @@
-//! Stored objects wake functions, at least once, whatever fails.
+//! Stored objects trigger functions at least once, through all failures.
 
-use crate::support::{Batch, Calls, create_bucket, failures, gated, key, lake, one, put, records, send};
+use crate::support::{Batch, Calls, cloud_with_bucket, create_bucket, failures, gated, key, one, put, records, send};
 use emulator::{Cloud, DispatchError, Dispatcher, Handler, Options, Progress, Subscription};
 use futures::FutureExt;
 use std::collections::BTreeSet;
@@ -10,19 +10,19 @@ use std::time::{Duration, UNIX_EPOCH};
 use tokio::sync::Semaphore;
 
 #[tokio::test]
-async fn an_event_is_what_aws_sends() {
+async fn an_event_has_the_form_of_aws() {
     let directory = tempfile::tempdir().unwrap();
     let clock = Arc::new(|| UNIX_EPOCH + Duration::from_millis(1_655_560_800_123));
     let cloud = Cloud::open_with_clock(directory.path(), clock).unwrap();
     create_bucket(&cloud).await;
     let seen = Arc::new(std::sync::Mutex::new(String::new()));
-    let remember = Arc::clone(&seen);
+    let record = Arc::clone(&seen);
     let handler: Handler = Arc::new(move |event| {
-        *remember.lock().unwrap() = event;
+        *record.lock().unwrap() = event;
         async { Ok(String::new()) }.boxed()
     });
-    let dispatcher = Dispatcher::start(&cloud, one("customer/landing/", handler), Options::default()).unwrap();
-    put(&cloud, "customer/landing/2022%2006/a%2Bb=%C3%A9.json", "hello").await;
+    let dispatcher = Dispatcher::start(&cloud, one("photos/raw/", handler), Options::default()).unwrap();
+    put(&cloud, "photos/raw/2022%2006/a%2Bb=%C3%A9.json", "hello").await;
     let report = dispatcher.wait_until_quiet().await;
     assert_eq!((report.events, report.deliveries, report.invocations), (1, 1, 1));
 
@@ -38,41 +38,41 @@ async fn an_event_is_what_aws_sends() {
     assert_eq!(record["eventSource"], "aws:s3");
     assert_eq!(record["eventName"], "ObjectCreated:Put");
     assert_eq!(record["eventTime"], "2022-06-18T14:00:00.123Z");
-    assert_eq!(record["s3"]["bucket"]["name"], "lake");
-    assert_eq!(record["s3"]["bucket"]["arn"], "arn:aws:s3:::lake");
-    assert_eq!(record["s3"]["object"]["key"], "customer/landing/2022+06/a%2Bb%3D%C3%A9.json");
+    assert_eq!(record["s3"]["bucket"]["name"], "bucket");
+    assert_eq!(record["s3"]["bucket"]["arn"], "arn:aws:s3:::bucket");
+    assert_eq!(record["s3"]["object"]["key"], "photos/raw/2022+06/a%2Bb%3D%C3%A9.json");
     assert_eq!(record["s3"]["object"]["size"], 5);
     assert_eq!(record["s3"]["object"]["eTag"], "5d41402abc4b2a76b9719d911017c592");
     assert!(!record["s3"]["object"]["sequencer"].as_str().unwrap().is_empty());
 }
 
 #[tokio::test]
-async fn an_object_wakes_each_function_with_its_prefix_once() {
-    let (_directory, cloud) = lake().await;
-    let (both, trusted, none) = (Calls::default(), Calls::default(), Calls::default());
+async fn an_object_triggers_each_function_with_its_prefix_once() {
+    let (_directory, cloud) = cloud_with_bucket().await;
+    let (both, small, none) = (Calls::default(), Calls::default(), Calls::default());
     let subscriptions = vec![
-        Subscription::new("both", "lake", ["landing/", "trusted/", "trusted/a"], both.succeeding()),
-        Subscription::new("trusted", "lake", ["trusted/"], trusted.succeeding()),
-        Subscription::new("none", "lake", ["none/"], none.succeeding()),
+        Subscription::new("both", "bucket", ["raw/", "small/", "small/a"], both.succeeding()),
+        Subscription::new("small", "bucket", ["small/"], small.succeeding()),
+        Subscription::new("none", "bucket", ["none/"], none.succeeding()),
     ];
     let dispatcher = Dispatcher::start(&cloud, subscriptions, Options::default()).unwrap();
-    for key in ["landing/1", "trusted/a1", "trusted/", "elsewhere/1", "landing"] {
+    for key in ["raw/1", "small/a1", "small/", "elsewhere/1", "raw"] {
         put(&cloud, key, "").await;
     }
-    // Somebody's copy elsewhere is no landing file.
-    for path in ["other", "other/landing/2"] {
+    // An object of another bucket triggers nothing.
+    for path in ["other", "other/raw/2"] {
         assert_eq!(send(&cloud, "PUT", path, &[], "").await.0, 200);
     }
     let report = dispatcher.wait_until_quiet().await;
-    assert_eq!(both.keys(), ["landing/1", "trusted/a1"]);
-    assert_eq!(trusted.keys(), ["trusted/a1"]);
+    assert_eq!(both.keys(), ["raw/1", "small/a1"]);
+    assert_eq!(small.keys(), ["small/a1"]);
     assert!(none.keys().is_empty());
     assert_eq!(report.events, 3);
 }
 
 #[tokio::test]
-async fn while_a_function_is_busy_its_queue_fills_to_a_batch() {
-    let (_directory, cloud) = lake().await;
+async fn messages_of_a_busy_function_gather_into_a_batch() {
+    let (_directory, cloud) = cloud_with_bucket().await;
     let (calls, gate, started) = (Calls::default(), Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
     let mut subscriptions = one("in/", gated(calls.succeeding(), &gate, &started));
     subscriptions[0].concurrency = 1;
@@ -95,23 +95,23 @@ async fn while_a_function_is_busy_its_queue_fills_to_a_batch() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_functions_store_wakes_others_until_all_is_quiet() {
-    let (_directory, cloud) = lake().await;
+async fn objects_of_one_function_trigger_the_next() {
+    let (_directory, cloud) = cloud_with_bucket().await;
     let last = Calls::default();
     let writer = cloud.clone();
     let copy: Handler = Arc::new(move |event| {
         let writer = writer.clone();
         async move {
             for (_, record) in records(&event) {
-                put(&writer, &key(&record).replace("first/", "second/"), "derived").await;
+                put(&writer, &key(&record).replace("first/", "second/"), "copy").await;
             }
             Ok(String::new())
         }
         .boxed()
     });
     let subscriptions = vec![
-        Subscription::new("copy", "lake", ["first/"], copy),
-        Subscription::new("last", "lake", ["second/"], last.succeeding()),
+        Subscription::new("copy", "bucket", ["first/"], copy),
+        Subscription::new("last", "bucket", ["second/"], last.succeeding()),
     ];
     let dispatcher = Dispatcher::start(&cloud, subscriptions, Options::default()).unwrap();
     for number in 0..200 {
@@ -120,13 +120,13 @@ async fn what_functions_store_wakes_others_until_all_is_quiet() {
     let report = dispatcher.wait_until_quiet().await;
     assert_eq!(report.events, 400);
     assert_eq!(last.keys().len(), 200);
-    let counted = cloud.requests();
-    assert_eq!((counted.put, counted.other, counted.get), (400, 1, 0));
+    let requests = cloud.requests();
+    assert_eq!((requests.put, requests.other, requests.get), (400, 1, 0));
 }
 
 #[tokio::test]
-async fn only_the_messages_that_failed_come_again() {
-    let (_directory, cloud) = lake().await;
+async fn only_failed_messages_are_delivered_again() {
+    let (_directory, cloud) = cloud_with_bucket().await;
     let (calls, gate, started) = (Calls::default(), Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
     let attempts = AtomicUsize::new(0);
     let fails_twice = calls.answering(move |batch| {
@@ -151,17 +151,17 @@ async fn only_the_messages_that_failed_come_again() {
 }
 
 #[tokio::test]
-async fn errors_panics_and_nonsense_fail_the_whole_batch_and_are_told() {
+async fn an_error_a_panic_or_an_invalid_answer_fails_the_whole_batch() {
     type Answer = fn(&[(String, serde_json::Value)]) -> Result<String, String>;
     let answers: [(Answer, &str); 5] = [
         (|_| Err("bucket is on fire".into()), "bucket is on fire"),
         (|_| panic!("index {} out of range", 7), "the function panicked: index 7 out of range"),
-        (|_| Ok("oops".into()), "the answer is no batch response: oops"),
+        (|_| Ok("oops".into()), "the answer is not a batch response: oops"),
         (|_| Ok(failures([&"other".to_owned()])), "names no message of the batch"),
         (|_| Ok(r#"{"batchItemFailures":[{}]}"#.into()), "names no message of the batch"),
     ];
     for (answer, text) in answers {
-        let (_directory, cloud) = lake().await;
+        let (_directory, cloud) = cloud_with_bucket().await;
         let calls = Calls::default();
         let options = Options { receives_max: 2, ..Options::default() };
         let dispatcher = Dispatcher::start(&cloud, one("in/", calls.answering(answer)), options).unwrap();
@@ -176,7 +176,7 @@ async fn errors_panics_and_nonsense_fail_the_whole_batch_and_are_told() {
 #[tokio::test]
 async fn an_empty_answer_acknowledges_the_batch() {
     for answer in ["", "null", "{}", r#"{"batchItemFailures":null}"#, r#"{"batchItemFailures":[]}"#] {
-        let (_directory, cloud) = lake().await;
+        let (_directory, cloud) = cloud_with_bucket().await;
         let calls = Calls::default();
         let handler = calls.answering(move |_| Ok(answer.into()));
         let dispatcher = Dispatcher::start(&cloud, one("in/", handler), Options::default()).unwrap();
@@ -187,8 +187,8 @@ async fn an_empty_answer_acknowledges_the_batch() {
 }
 
 #[tokio::test]
-async fn every_event_is_delivered_as_often_as_asked() {
-    let (_directory, cloud) = lake().await;
+async fn duplicate_delivers_every_event_several_times() {
+    let (_directory, cloud) = cloud_with_bucket().await;
     let calls = Calls::default();
     let options = Options { duplicate: 3, ..Options::default() };
     let dispatcher = Dispatcher::start(&cloud, one("in/", calls.succeeding()), options).unwrap();
@@ -196,14 +196,14 @@ async fn every_event_is_delivered_as_often_as_asked() {
     let report = dispatcher.wait_until_quiet().await;
     assert_eq!(calls.keys(), ["in/1"; 3]);
     let ids: BTreeSet<_> = calls.batches().into_iter().flatten().map(|(id, _)| id).collect();
-    assert_eq!(ids.len(), 3, "each is a message of its own");
+    assert_eq!(ids.len(), 3, "the messages have different ids");
     assert_eq!(report.events, 3);
 }
 
 #[tokio::test]
-async fn a_shuffled_order_is_the_seeds() {
+async fn the_seed_decides_a_shuffled_order() {
     let order = async |seed: Option<u64>| {
-        let (_directory, cloud) = lake().await;
+        let (_directory, cloud) = cloud_with_bucket().await;
         let (calls, gate, started) = (Calls::default(), Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
         let mut subscriptions = one("in/", gated(calls.succeeding(), &gate, &started));
         subscriptions[0].concurrency = 1;
@@ -227,20 +227,20 @@ async fn a_shuffled_order_is_the_seeds() {
 }
 
 #[tokio::test]
-async fn a_refused_put_wakes_nobody() {
-    let (_directory, cloud) = lake().await;
+async fn a_refused_put_triggers_nothing() {
+    let (_directory, cloud) = cloud_with_bucket().await;
     let calls = Calls::default();
     let dispatcher = Dispatcher::start(&cloud, one("in/", calls.succeeding()), Options::default()).unwrap();
     put(&cloud, "in/1", "first").await;
-    let (status, _) = send(&cloud, "PUT", "lake/in/1", &[("if-none-match", "*")], "second").await;
+    let (status, _) = send(&cloud, "PUT", "bucket/in/1", &[("if-none-match", "*")], "second").await;
     assert_eq!(status, 412);
     let report = dispatcher.wait_until_quiet().await;
     assert_eq!((report.events, calls.keys()), (1, vec!["in/1".to_owned()]));
 }
 
 #[tokio::test]
-async fn a_start_that_cannot_work_is_refused() {
-    let (_directory, cloud) = lake().await;
+async fn invalid_subscriptions_and_a_second_dispatcher_are_refused() {
+    let (_directory, cloud) = cloud_with_bucket().await;
     let calls = Calls::default();
     let start = |subscriptions, options| Dispatcher::start(&cloud, subscriptions, options);
     let twice = [one("a/", calls.succeeding()), one("b/", calls.succeeding())].concat();
@@ -258,13 +258,13 @@ async fn a_start_that_cannot_work_is_refused() {
 }
 
 #[tokio::test]
-async fn a_listener_hears_of_an_object_before_any_function_is_woken_by_it() {
-    let (_directory, cloud) = lake().await;
+async fn a_listener_is_called_before_the_object_triggers_a_function() {
+    let (_directory, cloud) = cloud_with_bucket().await;
     let calls = Calls::default();
     let dispatcher = Dispatcher::start(&cloud, one("in/", calls.succeeding()), Options::default()).unwrap();
     let (progress, pending) = (dispatcher.progress(), Arc::new(std::sync::Mutex::new(Vec::new())));
-    let remember = Arc::clone(&pending);
-    cloud.on_stored(move |_, _| remember.lock().unwrap().push(progress.borrow().pending));
+    let record = Arc::clone(&pending);
+    cloud.on_stored(move |_, _| record.lock().unwrap().push(progress.borrow().pending));
     put(&cloud, "in/1", "").await;
     assert_eq!(*pending.lock().unwrap(), [0]);
     assert_eq!(dispatcher.wait_until_quiet().await.events, 1);

@@ -1,16 +1,16 @@
-//! The text that a signature is of.
+//! Canonical requests: the texts that a signature covers.
 
 use super::claim::Claim;
 use http::request::Parts;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 
-/// What is encoded in a query; the path's slashes are left.
+/// The characters that are encoded in a query. In a path slashes are not encoded.
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 const PATH: &AsciiSet = &QUERY.remove(b'/');
 
-/// What a client may have signed, the likeliest first: AWS encodes path and query anew, and so do its SDKs; others sign
-/// them as they send them, with some characters that need no escape in an address left as they are.
-pub(super) fn requests(parts: &Parts, claim: &Claim, payload: &str) -> impl Iterator<Item = String> {
+/// Returns the texts that a client may have signed, the likeliest first. AWS and its SDKs encode path and query again.
+/// Other clients sign them as sent, with some characters unescaped.
+pub(super) fn candidates(parts: &Parts, claim: &Claim, payload: &str) -> impl Iterator<Item = String> {
     let (raw_path, raw_query) = (parts.uri.path(), parts.uri.query().unwrap_or_default());
     let path = percent_encode(&percent_decode_str(raw_path).collect::<Vec<_>>(), PATH).to_string();
     let encode = |text: &str| percent_encode(&percent_decode_str(text).collect::<Vec<_>>(), QUERY).to_string();
@@ -23,7 +23,7 @@ pub(super) fn requests(parts: &Parts, claim: &Claim, payload: &str) -> impl Iter
     all.into_iter().map(move |(path, query)| format!("{head}\n{path}\n{query}\n{tail}"))
 }
 
-/// The parameters in order, without the signature.
+/// Returns the sorted parameters without the signature.
 fn query(raw: &str, encode: impl Fn(&str) -> String) -> String {
     let parts = raw.split('&').filter(|part| !part.is_empty());
     let mut parameters: Vec<_> = parts
@@ -36,7 +36,7 @@ fn query(raw: &str, encode: impl Fn(&str) -> String) -> String {
     parameters.join("&")
 }
 
-/// A line for each signed header, with the spaces in its value run together.
+/// Returns a line for each signed header; runs of spaces in its value become one.
 fn headers(parts: &Parts, names: &[String]) -> String {
     let line = |name: &String| {
         let values = parts.headers.get_all(name.as_str()).iter().map(|value| {

@@ -1,19 +1,19 @@
-//! The file system below one key: find its file, give a new file its name, remove it.
+//! The file of one key: opens it, replaces it, removes it.
 //!
-//! A name cannot be file and directory at once, but `a` and `a/b` can both be objects. So a file that is in the way
-//! of a directory steps aside to its second name (see [`super::names`]), and stays there until it is deleted. Looking
-//! at the plain name first and the second name then always finds it, also while it moves.
+//! A name cannot be a file and a directory at once, but `a` and `a/b` can both be objects. So a file whose name is needed
+//! for a directory is moved to its second name (see [`super::names`]), and stays there until it is deleted. A reader
+//! tries the plain name first and the second name next, so it finds the file also while it is moved.
 
 use super::names::{self, Location};
-use super::temporary::Complete;
+use super::temporary::CompleteFile;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-/// How often a name is tried while others create and remove directories around it.
+/// Attempts at one rename while other writers create and remove directories above it.
 const ATTEMPTS_MAX: usize = 100;
 
-/// Opens the file of an object, and says which of its two names it has.
+/// Opens the file of an object; returns it with its path.
 pub(crate) fn open(location: &Location) -> io::Result<Option<(File, &PathBuf)>> {
     for path in [&location.plain, &location.beside] {
         match File::open(path) {
@@ -26,15 +26,15 @@ pub(crate) fn open(location: &Location) -> io::Result<Option<(File, &PathBuf)>> 
     Ok(None)
 }
 
-/// Renames a complete file to the object's name. The caller holds the key's lock.
-pub(crate) fn place(body: &mut Complete, bucket: &Path, location: &Location) -> io::Result<()> {
+/// Renames a complete file to the object's name. The caller must hold the key's lock.
+pub(crate) fn store(body: &mut CompleteFile, bucket: &Path, location: &Location) -> io::Result<()> {
     let mut last = None;
     for _ in 0..ATTEMPTS_MAX {
-        // An object that once stepped aside stays there: with two files, one would be an old version.
+        // An object at its second name stays there: with files at both names, one would be an old version.
         let target = if location.beside.is_file() { &location.beside } else { &location.plain };
-        match body.place(target) {
+        match body.rename_to(target) {
             Ok(()) => return Ok(()),
-            Err(error) if error.kind() == ErrorKind::IsADirectory => match body.place(&location.beside) {
+            Err(error) if error.kind() == ErrorKind::IsADirectory => match body.rename_to(&location.beside) {
                 Ok(()) => return Ok(()),
                 Err(error) => last = Some(error),
             },
@@ -48,9 +48,9 @@ pub(crate) fn place(body: &mut Complete, bucket: &Path, location: &Location) -> 
     Err(last.unwrap_or_else(|| ErrorKind::NotFound.into()))
 }
 
-/// Removes the object's file, and the directories that are empty without it.
+/// Removes the object's file, and the directories that become empty.
 pub(crate) fn remove(bucket: &Path, location: &Location) -> io::Result<()> {
-    // In this order: the file may step aside between the two, but never comes back.
+    // In this order: the file may move to its second name between the two, but never back.
     for path in [&location.plain, &location.beside] {
         match fs::remove_file(path) {
             Err(error) if !is_absence(&error) && error.kind() != ErrorKind::IsADirectory => return Err(error),
@@ -67,7 +67,7 @@ pub(crate) fn remove(bucket: &Path, location: &Location) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes a directory that holds nothing but empty directories: what a put leaves that failed.
+/// Removes a directory that holds nothing but empty directories, which a failed put may leave.
 pub(crate) fn remove_empty(directory: &Path) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
@@ -79,8 +79,8 @@ pub(crate) fn remove_empty(directory: &Path) -> io::Result<()> {
     fs::remove_dir(directory)
 }
 
-/// Creates the directories above `target`; files in their way step aside. Somebody may remove an empty one meanwhile,
-/// so this only tries: the caller renames, and comes again if that fails.
+/// Creates the directories above `target`, and moves files that have their names. Another writer may remove an empty
+/// directory meanwhile: then the caller's rename fails, and it tries again.
 fn make_directories(bucket: &Path, target: &Path) -> io::Result<()> {
     let Some(names) = target.parent().and_then(|parent| parent.strip_prefix(bucket).ok()) else {
         return Ok(());
@@ -91,7 +91,7 @@ fn make_directories(bucket: &Path, target: &Path) -> io::Result<()> {
         match fs::create_dir(&directory) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 if directory.is_file() {
-                    step_aside(&directory)?;
+                    move_aside(&directory)?;
                     ignore_race(fs::create_dir(&directory))?;
                 }
             }
@@ -101,9 +101,8 @@ fn make_directories(bucket: &Path, target: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// No lock of that file's key is needed: whoever writes it looks at both names, and the newer version takes this way
-/// last.
-fn step_aside(file: &Path) -> io::Result<()> {
+/// Moves a file to its second name. This needs no lock of that file's key: a writer of it checks both names.
+fn move_aside(file: &Path) -> io::Result<()> {
     ignore_race(fs::rename(file, names::beside(file)))
 }
 
@@ -114,7 +113,7 @@ fn ignore_race(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Nothing has this name; a file where a directory would have to be says the same.
+/// Whether the error says that the path does not exist. A file in the path where a directory is needed counts, too.
 pub(crate) fn is_absence(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }

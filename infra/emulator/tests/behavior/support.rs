@@ -1,4 +1,4 @@
-//! Puts objects as any client would, over the in-process wire, and gives functions that remember what they were told.
+//! Sends requests in process, and makes functions that record their calls.
 
 use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector};
 use aws_smithy_runtime_api::http::Request;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
 
-/// Sends a request over the in-process wire; status and body.
+/// Sends a request in process; returns status and body.
 pub(crate) async fn send(
     cloud: &Cloud,
     method: &str,
@@ -36,27 +36,27 @@ fn connector(cloud: &Cloud) -> SharedHttpConnector {
     cloud.http_client().http_connector(&HttpConnectorSettings::builder().build(), &components)
 }
 
-/// Stores an object in the bucket `lake`.
+/// Stores an object in the bucket `bucket`.
 pub(crate) async fn put(cloud: &Cloud, key: &str, body: &str) {
-    let (status, answer) = send(cloud, "PUT", &format!("lake/{key}"), &[], body).await;
+    let (status, answer) = send(cloud, "PUT", &format!("bucket/{key}"), &[], body).await;
     assert_eq!(status, 200, "{answer}");
 }
 
-/// Creates the bucket `lake`.
+/// Creates the bucket `bucket`.
 pub(crate) async fn create_bucket(cloud: &Cloud) {
-    let (status, answer) = send(cloud, "PUT", "lake", &[], "").await;
+    let (status, answer) = send(cloud, "PUT", "bucket", &[], "").await;
     assert_eq!(status, 200, "{answer}");
 }
 
 /// The messages of one call: id and S3 record.
 pub(crate) type Batch = Vec<(String, Value)>;
 
-/// The batches that a function was called with, each as the messages' ids and decoded S3 records.
+/// The batches of the calls of a function: ids and decoded S3 records of the messages.
 #[derive(Clone, Default)]
 pub(crate) struct Calls(Arc<Mutex<Vec<Batch>>>);
 
 impl Calls {
-    /// A function that remembers its calls and answers what `answer` says to a batch.
+    /// Returns a function that records its calls and answers batches with `answer`.
     pub(crate) fn answering(
         &self,
         answer: impl Fn(&[(String, Value)]) -> Result<String, String> + Send + Sync + 'static,
@@ -74,7 +74,7 @@ impl Calls {
         })
     }
 
-    /// A function that remembers its calls and succeeds.
+    /// Returns a function that records its calls and succeeds.
     pub(crate) fn succeeding(&self) -> Handler {
         self.answering(|_| Ok(r#"{"batchItemFailures":[]}"#.into()))
     }
@@ -101,31 +101,31 @@ pub(crate) fn records(event: &str) -> Batch {
     event["Records"].as_array().unwrap().iter().map(record).collect()
 }
 
-/// The object's key as the event has it.
+/// The encoded key of an S3 record.
 pub(crate) fn key(record: &Value) -> String {
     record["s3"]["object"]["key"].as_str().unwrap().to_owned()
 }
 
-/// A batch response that names these messages.
+/// A batch response with these messages as failures.
 pub(crate) fn failures<'a>(ids: impl IntoIterator<Item = &'a String>) -> String {
     let ids: Vec<_> = ids.into_iter().map(|id| serde_json::json!({"itemIdentifier": id})).collect();
     serde_json::json!({"batchItemFailures": ids}).to_string()
 }
 
-/// An empty lake with the bucket `lake`.
-pub(crate) async fn lake() -> (tempfile::TempDir, Cloud) {
+/// Opens a cloud on a new directory with the bucket `bucket`.
+pub(crate) async fn cloud_with_bucket() -> (tempfile::TempDir, Cloud) {
     let directory = tempfile::tempdir().unwrap();
     let cloud = Cloud::open(directory.path()).unwrap();
     create_bucket(&cloud).await;
     (directory, cloud)
 }
 
-/// One function below one prefix.
+/// Subscribes one function to one prefix.
 pub(crate) fn one(prefix: &str, handler: Handler) -> Vec<Subscription> {
-    vec![Subscription::new("function", "lake", [prefix], handler)]
+    vec![Subscription::new("function", "bucket", [prefix], handler)]
 }
 
-/// A function that waits until it is let through.
+/// Returns a function that waits for a permit of `gate` before it calls `inner`.
 pub(crate) fn gated(inner: Handler, gate: &Arc<Semaphore>, started: &Arc<Semaphore>) -> Handler {
     let (gate, started) = (Arc::clone(gate), Arc::clone(started));
     Arc::new(move |event| {

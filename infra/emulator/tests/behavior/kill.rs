@@ -1,4 +1,4 @@
-//! A process killed in the middle of its puts: what was answered is there, whole, and its events are owed.
+//! Kills a process during its puts: every answered put is stored completely, and its event is delivered at the next start.
 
 use crate::support::{Calls, create_bucket, gated, one, put, send};
 use emulator::{Cloud, Dispatcher, Options};
@@ -9,20 +9,20 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-/// Names the lake to the process that is to be killed.
-const LAKE: &str = "LOCAL_TEST_KILLED_LAKE";
+/// Passes the directory to the process that is to be killed.
+const DIRECTORY: &str = "EMULATOR_TEST_KILLED_DIRECTORY";
 const ROUNDS: usize = 5;
 const KEYS: usize = 7;
 
-/// Large enough that a kill falls into the middle of a write now and then.
+/// Large enough that some kills happen during a write.
 fn body(number: usize) -> String {
     format!("{number:08} ").repeat(20_000)
 }
 
-/// The process that is killed. Run as a test of its own it has no lake, and nothing to do.
+/// The process that is killed. Without the variable, as in a normal run of the tests, it does nothing.
 #[tokio::test]
 async fn victim() {
-    let Ok(directory) = std::env::var(LAKE) else { return };
+    let Ok(directory) = std::env::var(DIRECTORY) else { return };
     let cloud = Cloud::open(Path::new(&directory)).unwrap();
     create_bucket(&cloud).await;
     let never = Arc::new(Semaphore::new(0));
@@ -30,18 +30,18 @@ async fn victim() {
     let _dispatcher = Dispatcher::start(&cloud, one("in/", handler), Options::default()).unwrap();
     for number in 0.. {
         put(&cloud, &format!("in/{}", number % KEYS), &body(number)).await;
-        // Straight to the pipe: the test harness keeps what is printed to itself.
+        // Directly to the pipe, because the test harness captures the output of println.
         writeln!(std::io::stdout(), "\nstored {number}").unwrap();
     }
 }
 
 #[tokio::test]
-async fn a_killed_process_loses_nothing_that_it_answered() {
+async fn a_kill_loses_no_answered_put_and_no_event() {
     let directory = tempfile::tempdir().unwrap();
     for round in 1..=ROUNDS {
         let mut victim = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "killed::victim", "--nocapture"])
-            .env(LAKE, directory.path())
+            .args(["--exact", "kill::victim", "--nocapture"])
+            .env(DIRECTORY, directory.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -62,10 +62,10 @@ async fn a_killed_process_loses_nothing_that_it_answered() {
         let cloud = Cloud::open(directory.path()).unwrap();
         assert_eq!(std::fs::read_dir(directory.path().join(".stedi/tmp")).unwrap().count(), 0);
         for (key, number) in &answered {
-            let (status, text) = send(&cloud, "GET", &format!("lake/in/{key}"), &[], "").await;
+            let (status, text) = send(&cloud, "GET", &format!("bucket/in/{key}"), &[], "").await;
             assert_eq!(status, 200);
             let found: usize = text[..8].parse().unwrap();
-            // The put that was being answered may have come through, too.
+            // A put that was stored but not yet answered is visible, too.
             assert!([*number, number + KEYS].contains(&found), "{found} for {number}");
             assert!(text == body(found), "half of a body was visible");
         }

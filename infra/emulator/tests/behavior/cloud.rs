@@ -9,13 +9,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 #[tokio::test]
-async fn a_lake_is_open_once() {
+async fn a_directory_is_open_once() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = Cloud::open(directory.path()).unwrap();
     let error = Cloud::open(directory.path()).unwrap_err();
     assert!(matches!(&error, OpenError::InUse(path) if path == directory.path()));
     assert!(error.to_string().contains("is already open"), "{error}");
-    // A client keeps it open, too: it could still write.
+    // A client keeps it open, too, because it can write.
     let client = cloud.http_client();
     drop(cloud);
     assert!(matches!(Cloud::open(directory.path()), Err(OpenError::InUse(_))));
@@ -24,7 +24,7 @@ async fn a_lake_is_open_once() {
 }
 
 #[tokio::test]
-async fn a_directory_that_cannot_be_a_lake_says_why() {
+async fn an_unusable_directory_is_an_error_with_a_cause() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let error = Cloud::open(file.path()).unwrap_err();
     assert!(matches!(error, OpenError::Io { .. }));
@@ -32,76 +32,76 @@ async fn a_directory_that_cannot_be_a_lake_says_why() {
 }
 
 #[tokio::test]
-async fn objects_and_catalogue_are_there_after_reopening() {
+async fn objects_and_catalog_survive_reopening() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = Cloud::open(directory.path()).unwrap();
     create_bucket(&cloud).await;
-    send(&cloud, "PUT", "lake/k", &[("content-type", "text/plain"), ("x-amz-meta-a", "b")], "hello").await;
+    send(&cloud, "PUT", "bucket/k", &[("content-type", "text/plain"), ("x-amz-meta-a", "b")], "hello").await;
     let glue = async |cloud: &Cloud, operation: &str, body: &str| {
         send(cloud, "POST", "", &[("x-amz-target", &format!("AWSGlue.{operation}"))], body).await
     };
     let calls = [
-        ("CreateDatabase", r#"{"DatabaseInput":{"Name":"stedi"}}"#),
-        ("CreateTable", r#"{"DatabaseName":"stedi","TableInput":{"Name":"T","PartitionKeys":[{"Name":"dt"}]}}"#),
+        ("CreateDatabase", r#"{"DatabaseInput":{"Name":"photos"}}"#),
+        ("CreateTable", r#"{"DatabaseName":"photos","TableInput":{"Name":"T","PartitionKeys":[{"Name":"dt"}]}}"#),
         (
             "BatchCreatePartition",
-            r#"{"DatabaseName":"stedi","TableName":"t","PartitionInputList":[{"Values":["1"]},{"Values":["2"]}]}"#,
+            r#"{"DatabaseName":"photos","TableName":"t","PartitionInputList":[{"Values":["1"]},{"Values":["2"]}]}"#,
         ),
-        ("DeletePartition", r#"{"DatabaseName":"stedi","TableName":"t","PartitionValues":["1"]}"#),
+        ("DeletePartition", r#"{"DatabaseName":"photos","TableName":"t","PartitionValues":["1"]}"#),
     ];
     for (operation, body) in calls {
         assert_eq!(glue(&cloud, operation, body).await.0, 200, "{operation}");
     }
     drop(cloud);
-    // A process killed while it appended leaves half a line.
-    let partitions = directory.path().join(".stedi/glue/stedi/t/partitions.jsonl");
+    // A kill during an append leaves half a line.
+    let partitions = directory.path().join(".stedi/glue/photos/t/partitions.jsonl");
     let mut torn = std::fs::read(&partitions).unwrap();
     torn.extend(br#"{"Put":{"Val"#);
     std::fs::write(&partitions, torn).unwrap();
 
     let cloud = Cloud::open(directory.path()).unwrap();
-    let list = r#"{"DatabaseName":"stedi","TableName":"t"}"#;
+    let list = r#"{"DatabaseName":"photos","TableName":"t"}"#;
     let (status, answer) = glue(&cloud, "GetPartitions", list).await;
     assert_eq!(status, 200, "{answer}");
     let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
     let values: Vec<_> = answer["Partitions"].as_array().unwrap().iter().map(|p| p["Values"][0].clone()).collect();
     assert_eq!(values, ["2"]);
-    assert_eq!(cloud.partitions("stedi", "t").unwrap(), 1);
-    assert!(cloud.partitions("stedi", "other").is_err());
-    let (_, table) = glue(&cloud, "GetTable", r#"{"DatabaseName":"STEDI","Name":"t"}"#).await;
+    assert_eq!(cloud.partitions("photos", "t").unwrap(), 1);
+    assert!(cloud.partitions("photos", "other").is_err());
+    let (_, table) = glue(&cloud, "GetTable", r#"{"DatabaseName":"PHOTOS","Name":"t"}"#).await;
     assert!(table.contains(r#""PartitionKeys":[{"Name":"dt"}]"#), "{table}");
-    assert_eq!(send(&cloud, "GET", "lake/k", &[], "").await, (200, "hello".into()));
+    assert_eq!(send(&cloud, "GET", "bucket/k", &[], "").await, (200, "hello".into()));
 }
 
 #[tokio::test]
-async fn requests_are_counted_by_kind_refused_ones_too() {
+async fn requests_are_counted_by_kind_including_refused_ones() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = Cloud::open(directory.path()).unwrap();
     create_bucket(&cloud).await;
     put(&cloud, "a/b", "").await;
-    assert_eq!(send(&cloud, "PUT", "lake/a/b", &[("if-none-match", "*")], "").await.0, 412);
-    assert_eq!(send(&cloud, "GET", "lake/none", &[], "").await.0, 404);
-    assert_eq!(send(&cloud, "HEAD", "lake/a/b", &[], "").await.0, 200);
-    assert_eq!(send(&cloud, "GET", "lake?list-type=2", &[], "").await.0, 200);
-    assert_eq!(send(&cloud, "DELETE", "lake/a/b", &[], "").await.0, 204);
+    assert_eq!(send(&cloud, "PUT", "bucket/a/b", &[("if-none-match", "*")], "").await.0, 412);
+    assert_eq!(send(&cloud, "GET", "bucket/none", &[], "").await.0, 404);
+    assert_eq!(send(&cloud, "HEAD", "bucket/a/b", &[], "").await.0, 200);
+    assert_eq!(send(&cloud, "GET", "bucket?list-type=2", &[], "").await.0, 200);
+    assert_eq!(send(&cloud, "DELETE", "bucket/a/b", &[], "").await.0, 204);
     assert_eq!(send(&cloud, "POST", "", &[("x-amz-target", "AWSGlue.Unknown")], "{}").await.0, 400);
     let expected = Requests { get: 1, head: 1, put: 2, list: 1, delete: 1, glue: 1, other: 1 };
     assert_eq!(cloud.requests(), expected);
 }
 
 #[tokio::test]
-async fn listeners_are_told_of_every_stored_object() {
+async fn listeners_are_called_for_every_stored_object() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = Cloud::open(directory.path()).unwrap();
     create_bucket(&cloud).await;
     let stored = Arc::new(Mutex::new(Vec::new()));
-    let remember = Arc::clone(&stored);
-    cloud.on_stored(move |object, _| remember.lock().unwrap().push(object.clone()));
+    let record = Arc::clone(&stored);
+    cloud.on_stored(move |object, _| record.lock().unwrap().push(object.clone()));
     put(&cloud, "a%20b", "hello").await;
-    send(&cloud, "PUT", "lake/a%20b", &[("if-none-match", "*")], "").await;
+    send(&cloud, "PUT", "bucket/a%20b", &[("if-none-match", "*")], "").await;
     let stored = stored.lock().unwrap();
     assert_eq!(stored.len(), 1);
-    assert_eq!((stored[0].bucket.as_str(), stored[0].key.as_str(), stored[0].size), ("lake", "a b", 5));
+    assert_eq!((stored[0].bucket.as_str(), stored[0].key.as_str(), stored[0].size), ("bucket", "a b", 5));
     assert_eq!(stored[0].etag, "5d41402abc4b2a76b9719d911017c592");
 }
 
@@ -116,7 +116,7 @@ async fn bucket_names_are_checked() {
 }
 
 #[tokio::test]
-async fn a_server_finishes_the_requests_under_way_and_stops() {
+async fn a_server_finishes_the_requests_in_progress_and_stops() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = Cloud::open(directory.path()).unwrap();
     create_bucket(&cloud).await;
@@ -128,9 +128,9 @@ async fn a_server_finishes_the_requests_under_way_and_stops() {
         async move { cloud.serve(listener, emulator::Access::Anyone, async { drop(stopped.await) }).await }
     });
     let mut slow = TcpStream::connect(address).await.unwrap();
-    let head = "PUT /lake/slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n";
+    let head = "PUT /bucket/slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n";
     slow.write_all(head.as_bytes()).await.unwrap();
-    // The answer to `Expect` says that the request is under way.
+    // The response to `Expect` shows that the request is in progress.
     let mut buffer = vec![0; 1024];
     let read = slow.read(&mut buffer).await.unwrap();
     assert!(buffer[..read].starts_with(b"HTTP/1.1 100"));
@@ -140,12 +140,12 @@ async fn a_server_finishes_the_requests_under_way_and_stops() {
     slow.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     server.await.unwrap().unwrap();
-    assert_eq!(send(&cloud, "GET", "lake/slow", &[], "").await, (200, "0123456789".into()));
+    assert_eq!(send(&cloud, "GET", "bucket/slow", &[], "").await, (200, "0123456789".into()));
 }
 
-/// A client that goes away in the middle of a body leaves no object, and no temporary file.
+/// A client that disconnects during a body leaves no object and no temporary file.
 #[tokio::test]
-async fn a_body_that_breaks_off_is_no_object() {
+async fn an_incomplete_body_is_not_stored() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = Cloud::open(directory.path()).unwrap();
     create_bucket(&cloud).await;
@@ -157,7 +157,7 @@ async fn a_body_that_breaks_off_is_no_object() {
         async move { cloud.serve(listener, emulator::Access::Anyone, async { drop(stopped.await) }).await }
     });
     let mut client = TcpStream::connect(address).await.unwrap();
-    let head = "PUT /lake/half HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n01234";
+    let head = "PUT /bucket/half HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n01234";
     client.write_all(head.as_bytes()).await.unwrap();
     client.shutdown().await.unwrap();
     let mut answer = Vec::new();
@@ -166,13 +166,13 @@ async fn a_body_that_breaks_off_is_no_object() {
     assert!(!answer.starts_with(b"HTTP/1.1 200"));
     stop.send(()).unwrap();
     server.await.unwrap().unwrap();
-    assert_eq!(send(&cloud, "GET", "lake/half", &[], "").await.0, 404);
+    assert_eq!(send(&cloud, "GET", "bucket/half", &[], "").await.0, 404);
     assert_eq!(std::fs::read_dir(directory.path().join(".stedi/tmp")).unwrap().count(), 0);
 }
 
-/// Another JSON service, whose handler uses the lake itself.
+/// Another JSON service, whose handler owns a client of the cloud.
 #[tokio::test]
-async fn a_json_service_is_answered_by_its_handler_and_keeps_no_lake_open() {
+async fn a_json_service_calls_its_handler_and_does_not_keep_the_directory_open() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = Cloud::open(directory.path()).unwrap();
     let unknown = send(&cloud, "POST", "", &[("x-amz-target", "Other.Do")], "{}").await;
