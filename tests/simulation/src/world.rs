@@ -285,7 +285,7 @@ impl<'a> World<'a> {
         Some(Instance { function: AnyFunction::with_limits(function, lake, limits)?, wire })
     }
 
-    fn finish(&mut self, Completion { number, instance, end }: Finished) {
+    fn finish(&mut self, Completion { number, instance, end }: Completion) {
         let Some(InFlight { invocation, taken, overtaken, concurrent }) = self.in_flight.remove(&number) else {
             return;
         };

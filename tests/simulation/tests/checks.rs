@@ -179,7 +179,7 @@ async fn safety_fails_if_a_customer_never_consented() {
 async fn safety_fails_if_a_reading_was_never_uploaded() {
     let lake = AtRest::new().await;
     let (key, body) = lake.object(Table::MachineLearningCurated).await;
-    let violations = Watch::default().stored(&key, &body);
+    let violations = Watch::default().check_object(&key, &body);
     assert_violated(&violations, Invariant::Safety, "never uploaded");
 }
 
