@@ -25,7 +25,7 @@ pub(crate) struct Report {
     /// How often a run came to rest and the whole lake was compared.
     pub compared: u64,
     /// The kinds of faults that might occur.
-    pub faults: BTreeMap<&'static str, Injected>,
+    pub faults: BTreeMap<&'static str, FaultCounts>,
     /// The invariants that were checked.
     pub invariants: Vec<String>,
     /// The time from start to finish.
@@ -36,7 +36,7 @@ pub(crate) struct Report {
 
 /// A kind of fault.
 #[derive(Debug, Serialize)]
-pub(crate) struct Injected {
+pub(crate) struct FaultCounts {
     /// How often it was injected.
     pub injected: u64,
     /// How often it made a difference.
@@ -63,7 +63,7 @@ impl Report {
     pub(crate) fn new(seed: u64, runs: u64, faults: &Faults, statistics: &Statistics, seconds: f64) -> Self {
         let kinds = faults.0.iter().map(|kind| {
             let (injected, mattered) = statistics.faults.get(kind).copied().unwrap_or_default();
-            (kind.name(), Injected { injected, mattered })
+            (kind.name(), FaultCounts { injected, mattered })
         });
         Self {
             seed,
@@ -99,7 +99,7 @@ impl Report {
     fn faults_text(&self) -> TextTable {
         let mut table = table(["fault", "injected", "mattered", "it matters if"]);
         for kind in Kind::ALL {
-            if let Some(Injected { injected, mattered }) = self.faults.get(kind.name()) {
+            if let Some(FaultCounts { injected, mattered }) = self.faults.get(kind.name()) {
                 table.add_row([kind.name(), &grouped(*injected), &grouped(*mattered), kind.matters_when()]);
             }
         }
