@@ -1,4 +1,4 @@
-//! What many runs of the simulation came to, as JSON and as text.
+//! The report of many runs of the simulation, as JSON and as text.
 
 use crate::report::grouped;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
@@ -9,50 +9,50 @@ use simulation::faults::{Faults, Kind, Statistics};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// What was run, and what came of it. Its JSON is part of the command line's contract.
+/// The runs and their results. Its JSON is part of the command line's contract.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     /// The first seed.
     pub seed: u64,
-    /// How many were run.
+    /// The number of runs.
     pub runs: u64,
     /// Invocations of functions.
     pub invocations: u64,
     /// Their requests to S3 and Glue.
     pub requests: u64,
-    /// Their writes, each of which was looked at.
+    /// Their writes, each of which was checked.
     pub writes: u64,
-    /// How often nothing was left to deliver, and everything was compared.
+    /// How often a run came to rest and the whole lake was compared.
     pub compared: u64,
-    /// The kinds that might occur.
-    pub faults: BTreeMap<&'static str, Injected>,
-    /// What was checked.
+    /// The kinds of faults that might occur.
+    pub faults: BTreeMap<&'static str, FaultCounts>,
+    /// The invariants that were checked.
     pub invariants: Vec<String>,
     /// The time from start to finish.
     pub seconds: f64,
-    /// The invariant that was broken, by the smallest seed that broke one.
-    pub violation: Option<Broken>,
+    /// The violation of the smallest seed that violates an invariant.
+    pub violation: Option<SeedViolation>,
 }
 
 /// A kind of fault.
 #[derive(Debug, Serialize)]
-pub(crate) struct Injected {
+pub(crate) struct FaultCounts {
     /// How often it was injected.
     pub injected: u64,
-    /// How often that mattered.
+    /// How often it made a difference.
     pub mattered: u64,
 }
 
-/// A invariant that was broken.
+/// A violation that a seed led to.
 #[derive(Debug, Serialize)]
-pub(crate) struct Broken {
-    /// By which seed.
+pub(crate) struct SeedViolation {
+    /// The seed.
     pub seed: u64,
-    /// Which.
+    /// The name of the invariant.
     pub invariant: String,
-    /// How.
+    /// Where and how it is violated.
     pub what: String,
-    /// The command that shows it.
+    /// The command that repeats the run.
     pub command: String,
     /// The file with a smaller case.
     pub smaller: PathBuf,
@@ -63,7 +63,7 @@ impl Report {
     pub(crate) fn new(seed: u64, runs: u64, faults: &Faults, statistics: &Statistics, seconds: f64) -> Self {
         let kinds = faults.0.iter().map(|kind| {
             let (injected, mattered) = statistics.faults.get(kind).copied().unwrap_or_default();
-            (kind.name(), Injected { injected, mattered })
+            (kind.name(), FaultCounts { injected, mattered })
         });
         Self {
             seed,
@@ -71,7 +71,7 @@ impl Report {
             invocations: statistics.invocations,
             requests: statistics.requests,
             writes: statistics.writes,
-            compared: statistics.settled,
+            compared: statistics.comparisons,
             faults: kinds.collect(),
             invariants: Invariant::ALL.iter().map(ToString::to_string).collect(),
             seconds,
@@ -79,14 +79,14 @@ impl Report {
         }
     }
 
-    /// The report for people, of runs in which no invariant was broken.
+    /// The report as text, of runs that violated no invariant.
     pub(crate) fn to_text(&self) -> String {
         let Self { seed, runs, invocations, requests, writes, compared, seconds, .. } = self;
         format!(
             "{faults}\n{invariants}\n{runs} runs from seed {seed} on, {rate:.1} a second: {invocations} invocations, \
-             {requests} requests; {writes} writes looked at, everything compared {compared} times. No invariant was broken",
+             {requests} requests; {writes} writes checked, everything compared {compared} times. No invariant was violated",
             faults = self.faults_text(),
-            invariants = laws_text(),
+            invariants = invariants_text(),
             runs = grouped(*runs),
             rate = *runs as f64 / seconds,
             invocations = grouped(*invocations),
@@ -97,9 +97,9 @@ impl Report {
     }
 
     fn faults_text(&self) -> TextTable {
-        let mut table = table(["fault", "injected", "mattered", "it matters when"]);
+        let mut table = table(["fault", "injected", "mattered", "it matters if"]);
         for kind in Kind::ALL {
-            if let Some(Injected { injected, mattered }) = self.faults.get(kind.name()) {
+            if let Some(FaultCounts { injected, mattered }) = self.faults.get(kind.name()) {
                 table.add_row([kind.name(), &grouped(*injected), &grouped(*mattered), kind.matters_when()]);
             }
         }
@@ -110,23 +110,23 @@ impl Report {
     }
 }
 
-fn laws_text() -> TextTable {
-    let mut table = table(["invariant", "looked at"]);
+fn invariants_text() -> TextTable {
+    let mut table = table(["invariant", "checked"]);
     for invariant in Invariant::ALL {
-        table.add_row([&invariant.to_string(), looked_at(invariant)]);
+        table.add_row([&invariant.to_string(), checked_when(invariant)]);
     }
     table
 }
 
-fn looked_at(invariant: Invariant) -> &'static str {
+fn checked_when(invariant: Invariant) -> &'static str {
     match invariant {
-        Invariant::Safety | Invariant::Anonymity | Invariant::Determinism => "after every single write",
-        Invariant::Convergence | Invariant::Withdrawal | Invariant::Accounting | Invariant::Catalogue => {
-            "whenever nothing is left to deliver"
+        Invariant::Safety | Invariant::NoIdentifiers | Invariant::Determinism => "after every write",
+        Invariant::Convergence | Invariant::Withdrawal | Invariant::RowCounts | Invariant::Catalog => {
+            "at rest, when no event is pending"
         }
-        Invariant::Quiescence => "at the end, when the event of every object comes once more",
+        Invariant::Quiescence => "at the end, when every event is delivered once more",
         Invariant::Access => "at every request of a function",
-        Invariant::Progress => "all the time: it comes to rest, and no event fails for ever",
+        Invariant::Progress => "always: the run comes to rest, and no event fails for ever",
     }
 }
 
@@ -136,8 +136,8 @@ fn table<const N: usize>(header: [&str; N]) -> TextTable {
     table
 }
 
-impl Broken {
-    /// A violation that a seed led to.
+impl SeedViolation {
+    /// Describes the violation that a seed led to.
     pub(crate) fn new(seed: u64, faults: &Faults, violation: &Violation) -> Self {
         let faults = if *faults == Faults::all() { String::new() } else { format!(" --faults {faults}") };
         Self {
@@ -149,7 +149,7 @@ impl Broken {
         }
     }
 
-    /// The command that runs the smaller case.
+    /// The command that replays the smaller case.
     pub(crate) fn replay(&self) -> String {
         format!("stedi simulate --replay {}", self.smaller.display())
     }
@@ -160,9 +160,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn command_names_the_faults_unless_all_may_occur() {
+    fn command_names_faults_unless_all_may_occur() {
         let violation = Violation { invariant: Invariant::Safety, what: "a row".to_owned() };
-        let command = |faults: &str| Broken::new(7, &faults.parse().unwrap(), &violation).command;
+        let command = |faults: &str| SeedViolation::new(7, &faults.parse().unwrap(), &violation).command;
         assert_eq!(command("all"), "stedi simulate --seed 7 --runs 1 --trace");
         assert_eq!(command("kill,stall"), "stedi simulate --seed 7 --runs 1 --trace --faults kill,stall");
         assert_eq!(command("none"), "stedi simulate --seed 7 --runs 1 --trace --faults none");
