@@ -54,7 +54,9 @@ def assert_receipts(lake: Lake, landing: Path) -> None:
             path = landing / receipt["landing"]["key"]
             with_receipt.add(path)
             assert receipt["rows"] == len(path.read_text().splitlines()), receipt
-            assert receipt["rows"] == receipt["kept"] + sum(receipt["excluded"].values()) + receipt["quarantined"], receipt
+            assert receipt["rows"] == receipt["kept"] + sum(receipt["excluded"].values()) + receipt["quarantined"], (
+                receipt
+            )
             assert receipt["kept"] == sum(output["rows"] for output in receipt["outputs"]), receipt
     files = {path for source in SOURCES for path in (landing / source / "landing").rglob("*") if path.is_file()}
     assert with_receipt == files

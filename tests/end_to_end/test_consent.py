@@ -67,7 +67,9 @@ class TestTenWithdrawAndTenGrant:
                         found = con.execute(f"SELECT DISTINCT 'dt=' || dt || '/hour=' || hour FROM {rows}").fetchall()
                         assert {row[0] for row in found} == hours, f"{name} {change}"
 
-    def test_only_files_with_their_rows_are_written(self, copy_village: Callable[..., VillageCopy], consent: str) -> None:
+    def test_only_files_with_their_rows_are_written(
+        self, copy_village: Callable[..., VillageCopy], consent: str
+    ) -> None:
         copy = copy_village(consent)
         lake, village = copy.lake, copy.village
         theirs = {email(person) for person in self.WITHDRAWING + self.GRANTING}

@@ -93,9 +93,7 @@ def test_files_ingested_in_two_runs_give_the_same_tables(
 
 
 @pytest.mark.parametrize("consent", POLICIES)
-def test_order_of_files_does_not_matter_when_consent_changes(
-    tmp_path: Path, binary: Path, consent: str
-) -> None:
+def test_order_of_files_does_not_matter_when_consent_changes(tmp_path: Path, binary: Path, consent: str) -> None:
     """Ten people have records of different times in several files, and the consent of each one changes differently."""
     landing = Landing(tmp_path / "landing")
     people = range(10)

@@ -46,7 +46,9 @@ def test_accelerometer_file_writes_its_own_outputs_and_partitions(
     assert not written["step_trainer_trusted"]
 
 
-def test_accelerometer_file_over_several_hours_has_one_output_per_hour(copy_village: Callable[..., VillageCopy]) -> None:
+def test_accelerometer_file_over_several_hours_has_one_output_per_hour(
+    copy_village: Callable[..., VillageCopy],
+) -> None:
     copy = copy_village()
     village = copy.village
     people = (0, 20, 78)

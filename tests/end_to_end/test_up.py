@@ -58,7 +58,9 @@ def test_uploads_in_any_order_give_the_tables_of_a_run(
     assert_equal_lakes(lake, ingest_once(generated).lake)
     messages = up.messages()
     assert messages.keys() == set(keys)
-    receipts = [receipt for source in ("customer", "accelerometer", "step_trainer") for receipt in lake.receipts(source)]
+    receipts = [
+        receipt for source in ("customer", "accelerometer", "step_trainer") for receipt in lake.receipts(source)
+    ]
     assert len(receipts) == len(keys)
     for receipt in receipts:
         lines = messages[receipt["landing"]["key"]]
@@ -90,7 +92,9 @@ def test_broken_lines_and_repeated_files_are_reported(first_village: Village, la
 def test_printed_exports_are_shell_commands(lake: Lake) -> None:
     with Up(lake, "--bucket", "another-lake") as up:
         script = 'eval "$(cat "$1")" && echo "$AWS_ENDPOINT_URL $LAKE_BUCKET $GLUE_DATABASE $CONSENT_POLICY"'
-        done = subprocess.run(["sh", "-c", script, "sh", up.output], capture_output=True, text=True, check=True, timeout=60)
+        done = subprocess.run(
+            ["sh", "-c", script, "sh", up.output], capture_output=True, text=True, check=True, timeout=60
+        )
         host, port = up.address
         assert done.stdout == f"http://{host}:{port} another-lake stedi ever\n"
         assert host == "127.0.0.1"
@@ -107,7 +111,9 @@ def test_without_functions_no_table_is_written(first_village: Village, lake: Lak
         headers = {"x-amz-target": "AWSGlue.GetTables"}
         status, answer = up.request("POST", "/", json.dumps({"DatabaseName": "stedi"}).encode(), **headers)
         assert status == 200, answer
-        assert {"customer_landing", "machine_learning_curated"} <= {table["Name"] for table in json.loads(answer)["TableList"]}
+        assert {"customer_landing", "machine_learning_curated"} <= {
+            table["Name"] for table in json.loads(answer)["TableList"]
+        }
     assert not lake.undelivered()
     assert set(lake.versions()) == {*keys, "_state/lake.json"}
     # `stedi run` ingests them afterwards.
