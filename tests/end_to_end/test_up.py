@@ -140,14 +140,11 @@ def test_used_port_is_refused(lake: Lake) -> None:
 
 
 def test_lake_in_use_is_refused(lake: Lake, first_village: Village) -> None:
-    with Up(lake):
-        for arguments in (
-            command(lake, "--port", 0),
-            lake.command(first_village.folder),
-        ):
+    with Up(lake) as up:
+        for arguments in (command(lake, "--port", 0), lake.command(first_village.folder)):
             error = refused(arguments)
-            assert str(lake.folder) in error
-            assert "already open" in error
+            holder = f"`stedi up` (pid {up.process.pid}, port {up.address[1]})"
+            assert f"lake {lake.folder} is in use by {holder}" in error
 
 
 def test_tables_of_a_lake_in_use_are_shown(lake: Lake, first_village: Village) -> None:
