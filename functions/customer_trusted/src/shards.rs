@@ -110,7 +110,7 @@ fn update(shard: Shard, files: &[File], stored: Stored) -> Result<Update, Error>
     let before = stored.body.map(CustomerShard::decode).transpose();
     let mut update = before.map_err(Error::corrupt(stored.location))?.unwrap_or_default().update();
     for file in files.iter().filter(|file| file.shards.contains(&shard)) {
-        update.land(&file.name, &file.location, file.customers_of(shard));
+        update.ingest(&file.name, &file.location, file.customers_of(shard));
     }
     Ok(update)
 }

@@ -2,7 +2,7 @@
 
 use crate::columnar;
 use crate::landing::fields::{Fields, Rejection};
-use crate::landing::{Collect, Laid};
+use crate::landing::{Collect, LayoutFields};
 use arrow_array::{ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray};
 use model::hash::KeyHash;
 use model::layout::Source;
@@ -32,13 +32,13 @@ pub trait Reading: 'static + Send + Sync {
     fn value(fields: &Fields<'_>) -> Result<Self::Value, Rejection>;
 
     /// Reads the value of a record of a known layout; `None` leaves the record to [`value`](Self::value).
-    fn value_by_layout(fields: &Laid<'_>) -> Option<Self::Value>;
+    fn value_by_layout(fields: &LayoutFields<'_>) -> Option<Self::Value>;
 
     /// Compares two values. The order is total, so that rows have exactly one order.
     fn cmp_values(a: &Self::Value, b: &Self::Value) -> Ordering;
 
     /// Returns the columns of [`Self::TRUSTED`] for these rows.
-    fn columns(rows: &[Admitted<'_, Self::Value>]) -> Vec<ArrayRef>;
+    fn columns(rows: &[EligibleReading<'_, Self::Value>]) -> Vec<ArrayRef>;
 
     /// Returns the key, the time and the value of a stored row of [`Self::TRUSTED`].
     fn stored(batch: &RecordBatch, row: usize) -> (&str, i64, Self::Value);
@@ -46,7 +46,7 @@ pub trait Reading: 'static + Send + Sync {
 
 /// A reading of a customer who is eligible: a row of [`Reading::TRUSTED`].
 #[derive(Clone, Copy, Debug)]
-pub struct Admitted<'a, V> {
+pub struct EligibleReading<'a, V> {
     /// The email or serial number in the record.
     pub key: &'a str,
     /// The email of the customer to whom the reading belongs.
@@ -73,7 +73,7 @@ impl Reading for Accelerometer {
         Ok([fields.required_number(2)?, fields.required_number(3)?, fields.required_number(4)?])
     }
 
-    fn value_by_layout(fields: &Laid<'_>) -> Option<[f64; 3]> {
+    fn value_by_layout(fields: &LayoutFields<'_>) -> Option<[f64; 3]> {
         Some([fields.decimal(2)?, fields.decimal(3)?, fields.decimal(4)?])
     }
 
@@ -81,7 +81,7 @@ impl Reading for Accelerometer {
         a[0].total_cmp(&b[0]).then_with(|| a[1].total_cmp(&b[1])).then_with(|| a[2].total_cmp(&b[2]))
     }
 
-    fn columns(rows: &[Admitted<'_, [f64; 3]>]) -> Vec<ArrayRef> {
+    fn columns(rows: &[EligibleReading<'_, [f64; 3]>]) -> Vec<ArrayRef> {
         let axis = |i: usize| -> ArrayRef { Arc::new(Float64Array::from_iter_values(rows.iter().map(|r| r.value[i]))) };
         vec![
             Arc::new(StringArray::from_iter_values(rows.iter().map(|r| r.key))),
@@ -115,7 +115,7 @@ impl Reading for StepTrainer {
         fields.required_int(2)
     }
 
-    fn value_by_layout(fields: &Laid<'_>) -> Option<i32> {
+    fn value_by_layout(fields: &LayoutFields<'_>) -> Option<i32> {
         fields.integer(2)?.try_into().ok()
     }
 
@@ -123,7 +123,7 @@ impl Reading for StepTrainer {
         a.cmp(b)
     }
 
-    fn columns(rows: &[Admitted<'_, i32>]) -> Vec<ArrayRef> {
+    fn columns(rows: &[EligibleReading<'_, i32>]) -> Vec<ArrayRef> {
         vec![
             Arc::new(Int64Array::from_iter_values(rows.iter().map(|r| r.time_ms))),
             Arc::new(StringArray::from_iter_values(rows.iter().map(|r| r.key))),
@@ -257,7 +257,7 @@ impl<R: Reading> Collect for ReadingsCollector<R> {
         Ok(())
     }
 
-    fn collect_laid(&mut self, fields: &Laid<'_>) -> bool {
+    fn collect_by_layout(&mut self, fields: &LayoutFields<'_>) -> bool {
         let mut collect = || {
             let key = fields.string(R::KEY)?;
             let time_ms = check_time(fields.integer(R::TIME)?).ok()?;

@@ -2,7 +2,7 @@
 
 use crate::Corrupt;
 use crate::columnar::{self, BATCH_ROWS, Decoder, Metadata};
-use crate::reading::{Admitted, Reading};
+use crate::reading::{EligibleReading, Reading};
 use arrow_array::RecordBatch;
 use bytes::Bytes;
 use model::hash::Shard;
@@ -27,7 +27,7 @@ pub struct Provenance {
 const PROVENANCE: &str = "stedi.derived_from";
 
 /// Writes the object of [`Reading::TRUSTED`] that holds `rows`.
-pub fn encode<R: Reading>(rows: &[Admitted<'_, R::Value>], provenance: &Provenance) -> Result<Bytes, Corrupt> {
+pub fn encode<R: Reading>(rows: &[EligibleReading<'_, R::Value>], provenance: &Provenance) -> Result<Bytes, Corrupt> {
     let corrupt = |error: &dyn std::fmt::Display| Corrupt::new(R::TRUSTED.name(), error);
     let footer = serde_json::to_string(provenance).map_err(|error| corrupt(&error))?;
     let batches = rows.chunks(BATCH_ROWS).map(|rows| columnar::batch(R::TRUSTED, R::columns(rows)));
@@ -66,7 +66,7 @@ impl Output {
     }
 
     /// Whether it holds exactly these rows.
-    pub fn holds<R: Reading>(self, rows: &[Admitted<'_, R::Value>]) -> Result<bool, Corrupt> {
+    pub fn holds<R: Reading>(self, rows: &[EligibleReading<'_, R::Value>]) -> Result<bool, Corrupt> {
         if self.rows() != rows.len() as u64 {
             return Ok(false);
         }

@@ -141,12 +141,12 @@ fn batch(rows: &[TrainingRow]) -> Result<RecordBatch, ArrowError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reading::{Accelerometer, Admitted, Reading, StepTrainer};
+    use crate::reading::{Accelerometer, EligibleReading, Reading, StepTrainer};
 
     fn steps(rows: &[(i64, &str, i32, &str)]) -> RecordBatch {
         let rows: Vec<_> = rows
             .iter()
-            .map(|(time_ms, key, value, owner)| Admitted { key, owner, time_ms: *time_ms, value: *value })
+            .map(|(time_ms, key, value, owner)| EligibleReading { key, owner, time_ms: *time_ms, value: *value })
             .collect();
         columnar::batch(Table::StepTrainerTrusted, StepTrainer::columns(&rows)).unwrap()
     }
@@ -154,7 +154,7 @@ mod tests {
     fn motions(rows: &[(&str, i64, f64)]) -> RecordBatch {
         let rows: Vec<_> = rows
             .iter()
-            .map(|(key, time_ms, x)| Admitted { key, owner: key, time_ms: *time_ms, value: [*x, 0.0, 0.0] })
+            .map(|(key, time_ms, x)| EligibleReading { key, owner: key, time_ms: *time_ms, value: [*x, 0.0, 0.0] })
             .collect();
         columnar::batch(Table::AccelerometerTrusted, Accelerometer::columns(&rows)).unwrap()
     }

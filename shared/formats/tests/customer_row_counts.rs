@@ -90,7 +90,7 @@ proptest! {
         for batch in batches {
             let mut update = shard.clone().update();
             for (file, customers) in batch {
-                update.land(&FileName::of(&location(file)), &location(file), customers.values());
+                update.ingest(&FileName::of(&location(file)), &location(file), customers.values());
                 files.insert(file, customers);
             }
             for location in update.wanted() {

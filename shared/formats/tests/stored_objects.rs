@@ -15,7 +15,7 @@ use formats::landing::{Collect, LandingReader};
 use formats::latest_readings::LatestReadings;
 use formats::manifest::{CustomerFileManifest, FileManifest};
 use formats::quarantine::Quarantine;
-use formats::reading::{Accelerometer, Admitted, Key, Reading, Readings, ReadingsCollector, StepTrainer};
+use formats::reading::{Accelerometer, EligibleReading, Key, Reading, Readings, ReadingsCollector, StepTrainer};
 use formats::reading_rows::{self, Output, Provenance};
 use formats::receipt::{LandingVersion, Receipt};
 use formats::training;
@@ -89,7 +89,7 @@ fn customers_shard() -> CustomerShard {
 /// Ingests the customers as a file of this name, as the function does.
 fn ingest(shard: CustomerShard, name: &str) -> Result<Option<CustomerShard>, Corrupt> {
     let mut update = shard.update();
-    update.land(&FileName::of(&location(name)), &location(name), customers().iter());
+    update.ingest(&FileName::of(&location(name)), &location(name), customers().iter());
     let _ = update.wanted();
     update.settle()
 }
@@ -110,10 +110,10 @@ fn readings() -> Readings<Accelerometer> {
     collected::<ReadingsCollector<Accelerometer>>((0..60).map(record)).finish()
 }
 
-fn admitted<R: Reading>(readings: &Readings<R>) -> Vec<Admitted<'_, R::Value>> {
+fn admitted<R: Reading>(readings: &Readings<R>) -> Vec<EligibleReading<'_, R::Value>> {
     let key = |position: u32| readings.keys()[position as usize].text.as_str();
     let rows = readings.rows().iter();
-    rows.map(|row| Admitted { key: key(row.key), owner: "owner", time_ms: row.time_ms, value: row.value }).collect()
+    rows.map(|row| EligibleReading { key: key(row.key), owner: "owner", time_ms: row.time_ms, value: row.value }).collect()
 }
 
 fn steps() -> Bytes {

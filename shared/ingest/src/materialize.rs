@@ -9,7 +9,7 @@ use engine::broken::{self, Broken};
 use engine::{Cause, Error, Inputs, Materialize, Materialized, Stored};
 use formats::customer_shard::Owner;
 use formats::manifest::FileManifest;
-use formats::reading::{Admitted, Reading, Readings, ReadingsCollector};
+use formats::reading::{EligibleReading, Reading, Readings, ReadingsCollector};
 use formats::reading_rows::{self, Output, Provenance, ShardVersions};
 use formats::receipt::{LandingVersion, Receipt};
 use model::hash::{KeyHash, Shard};
@@ -222,7 +222,7 @@ impl<R: Rule> FileMaterialization<'_, R> {
                     Some(owner) if !policy.admits(row.time_ms, owner.since_ms) => before_consent += 1,
                     Some(owner) => {
                         let key = readings.keys()[key].text.as_str();
-                        rows.push(Admitted { key, owner: owner.email, time_ms: row.time_ms, value: row.value });
+                        rows.push(EligibleReading { key, owner: owner.email, time_ms: row.time_ms, value: row.value });
                     }
                 }
             }
@@ -286,7 +286,7 @@ impl<R: Rule> FileMaterialization<'_, R> {
     fn changed_partition(
         &self,
         stored: &Stored,
-        rows: &[Admitted<'_, <R::Reading as Reading>::Value>],
+        rows: &[EligibleReading<'_, <R::Reading as Reading>::Value>],
         seen: &ShardVersions,
         keys: impl Iterator<Item = KeyHash>,
     ) -> Result<(Option<Bytes>, bool), Error> {

@@ -9,7 +9,7 @@ use formats::customer_file::Customers;
 use formats::customer_shard::consents::Consents;
 use formats::customer_shard::trusted::CustomerShard;
 use formats::landing::{Collect, LandingReader, Undecodable};
-use formats::reading::{Accelerometer, Admitted, Reading, Readings, ReadingsCollector, StepTrainer};
+use formats::reading::{Accelerometer, EligibleReading, Reading, Readings, ReadingsCollector, StepTrainer};
 use formats::reading_rows::{self, Output, Provenance};
 use formats::training;
 use model::lake_config::ConsentPolicy;
@@ -192,11 +192,11 @@ impl Sample {
         })
     }
 
-    fn admitted(&self) -> Vec<Admitted<'_, [f64; 3]>> {
+    fn admitted(&self) -> Vec<EligibleReading<'_, [f64; 3]>> {
         let owners: Vec<_> = self.motions.keys().iter().map(|key| self.trusted.owner(key)).collect();
         let admit = |row: &formats::reading::Row<[f64; 3]>| {
             let owner = owners[row.key as usize]?;
-            ConsentPolicy::Ever.admits(row.time_ms, owner.since_ms).then_some(Admitted {
+            ConsentPolicy::Ever.admits(row.time_ms, owner.since_ms).then_some(EligibleReading {
                 key: owner.email,
                 owner: owner.email,
                 time_ms: row.time_ms,
@@ -217,10 +217,10 @@ fn finish<C: Collect>(mut reader: LandingReader<C>, file: &[u8]) -> Result<C, Un
 }
 
 /// All readings, each admitted with its key as owner.
-fn as_admitted<R: Reading>(readings: &Readings<R>) -> Vec<Admitted<'_, R::Value>> {
+fn as_admitted<R: Reading>(readings: &Readings<R>) -> Vec<EligibleReading<'_, R::Value>> {
     let admitted = readings.rows().iter().map(|row| {
         let key = readings.keys()[row.key as usize].text.as_str();
-        Admitted { key, owner: key, time_ms: row.time_ms, value: row.value }
+        EligibleReading { key, owner: key, time_ms: row.time_ms, value: row.value }
     });
     admitted.collect()
 }
@@ -230,7 +230,7 @@ fn shard(file: &[u8]) -> Result<Bytes, BadSample> {
     let location = ObjectLocation { bucket: "lake".into(), key: "customer/landing/sample.json".into() };
     let latest: Vec<_> = customers.latest().collect();
     let mut update = CustomerShard::default().update();
-    update.land(&FileName::of(&location), &location, latest.iter().copied());
+    update.ingest(&FileName::of(&location), &location, latest.iter().copied());
     let shard = update.settle()?.ok_or_else(|| BadSample("no customers".into()))?;
     Ok(shard.encode()?)
 }

@@ -5,7 +5,7 @@
 
 use formats::customer_file::Customers;
 use formats::landing::fields::{Fields, Rejection};
-use formats::landing::{Collect, Laid, LandingReader, Undecodable};
+use formats::landing::{Collect, LayoutFields, LandingReader, Undecodable};
 use formats::quarantine::Quarantine;
 use formats::reading::{Accelerometer, Reading, Readings, ReadingsCollector, StepTrainer};
 use formats::receipt::{LandingVersion, Receipt};
@@ -170,8 +170,8 @@ impl<K: Kind> Collect for Counter<K> {
         collected
     }
 
-    fn collect_laid(&mut self, laid: &Laid<'_>) -> bool {
-        let kept = self.kind.collect_laid(laid);
+    fn collect_by_layout(&mut self, laid: &LayoutFields<'_>) -> bool {
+        let kept = self.kind.collect_by_layout(laid);
         self.kept += u64::from(kept);
         kept
     }

@@ -78,7 +78,7 @@ mod tests {
         let people: Vec<_> = (0..500).map(|n| customer(&format!("c{n}"), n, (n % 3 > 0).then_some(n))).collect();
         let location = ObjectLocation { bucket: "b".into(), key: "customer/landing/f".into() };
         let mut update = CustomerShard::default().update();
-        update.land(&FileName::of(&location), &location, people.iter());
+        update.ingest(&FileName::of(&location), &location, people.iter());
         let bytes = update.settle().unwrap().unwrap().encode().unwrap();
         let start = bytes.slice(..Consents::needed(&bytes));
         assert!(Consents::decode(bytes.slice(..start.len() - 1)).is_err());

@@ -119,7 +119,7 @@ mod tests {
     fn trusted(customers: &[Customer]) -> TrustedShard {
         let location = ObjectLocation { bucket: "b".into(), key: "customer/landing/f".into() };
         let mut update = CustomerShard::default().update();
-        update.land(&FileName::of(&location), &location, customers.iter());
+        update.ingest(&FileName::of(&location), &location, customers.iter());
         TrustedShard::decode(update.settle().unwrap().unwrap().encode().unwrap()).unwrap()
     }
 

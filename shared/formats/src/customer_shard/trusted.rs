@@ -88,7 +88,7 @@ impl CustomerShard {
 
 /// An update of a shard.
 ///
-/// The caller passes the records of each file to [`land`](Self::land), reads the files that are [`wanted`](Self::wanted),
+/// The caller passes the records of each file to [`ingest`](Self::ingest), reads the files that are [`wanted`](Self::wanted),
 /// passes their records to [`supply`](Self::supply), and calls [`settle`](Self::settle).
 pub struct Update {
     before: Before,
@@ -117,7 +117,7 @@ impl Before {
 
 impl Update {
     /// Replaces the records that `file` has of this shard's customers by `customers`.
-    pub fn land<'a>(
+    pub fn ingest<'a>(
         &mut self,
         file: &FileName,
         landing: &ObjectLocation,
@@ -217,7 +217,7 @@ mod tests {
 
     fn ingest(shard: CustomerShard, name: &str, customers: &[Customer]) -> Option<CustomerShard> {
         let mut update = shard.update();
-        update.land(&FileName::of(&location(name)), &location(name), customers.iter());
+        update.ingest(&FileName::of(&location(name)), &location(name), customers.iter());
         assert!(update.wanted().is_empty());
         update.settle().unwrap()
     }
@@ -292,14 +292,14 @@ mod tests {
         let shard = ingest(shard, "g", &[customer("a", 2, None)]).unwrap();
         assert!(emails(&shard).is_empty());
         let mut update = shard.clone().update();
-        update.land(&FileName::of(&location("g")), &location("g"), [].iter());
+        update.ingest(&FileName::of(&location("g")), &location("g"), [].iter());
         assert_eq!(update.wanted(), BTreeSet::from([location("f")]));
         update.supply(consent.iter());
         assert!(update.wanted().is_empty());
         assert_eq!(emails(&update.settle().unwrap().unwrap()), ["a"]);
 
         let mut gone = shard.update();
-        gone.land(&FileName::of(&location("g")), &location("g"), [].iter());
+        gone.ingest(&FileName::of(&location("g")), &location("g"), [].iter());
         let gone = gone.settle().unwrap().unwrap();
         assert!(emails(&gone).is_empty(), "a record that cannot be read again does not count");
         let back = ingest(gone, "f", &consent).unwrap();

@@ -127,7 +127,7 @@ impl Framer {
         let open = !full && !last;
         // A record of a known layout has no nested values, so it needs no check of its levels.
         if let Some(record) = self.layouts.read(window).filter(|record| record.bytes() <= RECORD_BYTES_MAX) {
-            let collected = match to.collect_laid(&record) {
+            let collected = match to.collect_by_layout(&record) {
                 true => Some(Ok(())),
                 false => record.fields(C::FIELDS).map(|fields| to.collect(&fields)),
             };

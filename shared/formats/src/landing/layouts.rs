@@ -46,13 +46,13 @@ type ByteRanges = [(u32, u32); FIELDS_MAX];
 
 /// A record of a known layout: the byte ranges of its values.
 #[derive(Debug)]
-pub struct Laid<'a> {
+pub struct LayoutFields<'a> {
     record: &'a [u8],
     ranges: ByteRanges,
     lines: u64,
 }
 
-impl<'a> Laid<'a> {
+impl<'a> LayoutFields<'a> {
     /// Returns the length of the record in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.record.len()
@@ -137,7 +137,7 @@ impl Layouts {
     }
 
     /// Reads the record at the start of `text`, if it has a known layout.
-    pub(super) fn read<'a>(&mut self, text: &'a [u8]) -> Option<Laid<'a>> {
+    pub(super) fn read<'a>(&mut self, text: &'a [u8]) -> Option<LayoutFields<'a>> {
         if let Some(record) = self.known.get_mut(self.last)?.read(text) {
             return Some(record);
         }
@@ -193,7 +193,7 @@ impl Layout {
         Some(Self { values, end, lines: lines as u64 })
     }
 
-    fn read<'a>(&mut self, text: &'a [u8]) -> Option<Laid<'a>> {
+    fn read<'a>(&mut self, text: &'a [u8]) -> Option<LayoutFields<'a>> {
         let mut ranges = [(0, 0); FIELDS_MAX];
         let mut at = 0;
         for Value { before, field, last } in &mut self.values {
@@ -216,7 +216,7 @@ impl Layout {
         if !are_same(text.get(at..bytes)?, &self.end) {
             return None;
         }
-        Some(Laid { record: &text[..bytes], ranges, lines: self.lines })
+        Some(LayoutFields { record: &text[..bytes], ranges, lines: self.lines })
     }
 }
 
@@ -293,10 +293,10 @@ mod tests {
         }
     }
 
-    fn record(json: &str) -> Laid<'_> {
+    fn record(json: &str) -> LayoutFields<'_> {
         let mut ranges = [(0, 0); FIELDS_MAX];
         ranges[0] = (0, json.len() as u32);
-        Laid { record: json.as_bytes(), ranges, lines: 0 }
+        LayoutFields { record: json.as_bytes(), ranges, lines: 0 }
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod layouts;
 
 use crate::quarantine::Quarantine;
 use fields::{Fields, Rejection};
-pub use layouts::Laid;
+pub use layouts::LayoutFields;
 
 /// The most bytes of a file after decompression. Its rows must fit into a function's memory.
 pub const FILE_BYTES_MAX: u64 = 1 << 30;
@@ -34,7 +34,7 @@ pub trait Collect {
     /// Takes one record of a known layout. Returns `false` to have it passed to [`collect`](Self::collect) instead.
     ///
     /// It must take exactly what [`collect`](Self::collect) would take.
-    fn collect_laid(&mut self, _: &Laid<'_>) -> bool {
+    fn collect_by_layout(&mut self, _: &LayoutFields<'_>) -> bool {
         false
     }
 }

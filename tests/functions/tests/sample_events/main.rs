@@ -20,13 +20,13 @@ use serde_json::Value;
 use shapes::{Object, SEQUENCER, TIME, created, event_bridge, md5, record, s3, sns, sqs, test_event};
 use std::collections::BTreeSet;
 
-const CUSTOMERS: &str = "customer/landing/customer-1709971680000.json";
-const MOTIONS: &str = "accelerometer/landing/accelerometer-1709972680003.json";
-const STEPS: &str = "step_trainer/landing/step_trainer-1709973680006.json";
+const CUSTOMERS: &str = "customer/landing/customer-1709971680000-seed1-customers956.json";
+const MOTIONS: &str = "accelerometer/landing/accelerometer-1709972680003-seed1-customers956.json";
+const STEPS: &str = "step_trainer/landing/step_trainer-1709973680006-seed1-customers956.json";
 const MOTIONS_TRUSTED: &str =
-    "accelerometer/trusted/dt=2024-03-09/hour=06/accelerometer-1709972680003-b6033278a2139a0a.parquet";
+    "accelerometer/trusted/dt=2024-03-09/hour=06/accelerometer-1709972680003-seed1-customers956-e9a755bd65997351.parquet";
 const STEPS_TRUSTED: &str =
-    "step_trainer/trusted/dt=2024-03-09/hour=07/step_trainer-1709973680006-4d21e8f0a9b1ad75.parquet";
+    "step_trainer/trusted/dt=2024-03-09/hour=07/step_trainer-1709973680006-seed1-customers956-a6f052582632415c.parquet";
 
 /// A lake with the files of `stedi generate`, before any function is invoked.
 async fn lake_with_landing_files() -> World {
