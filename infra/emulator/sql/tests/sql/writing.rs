@@ -1,8 +1,8 @@
 //! Statements that write.
 
 use crate::lake::{lake, lake_with};
+use emulator_sql::Limits;
 use emulator_sql::output::{Format, write};
-use query::Limits;
 
 #[tokio::test]
 async fn a_table_is_made_of_a_query() {
@@ -36,19 +36,6 @@ async fn partitions_are_written_and_registered() {
     let many = "CREATE TABLE many WITH (partitioned_by = ARRAY['p'], external_location = 's3://lake/many/') AS
                 SELECT 1 v, x p FROM UNNEST(sequence(1, 101)) AS t (x)";
     lake.check_error(many, "HIVE_TOO_MANY_OPEN_PARTITIONS: Exceeded limit of 100").await;
-}
-
-#[tokio::test]
-async fn nothing_is_written_where_derived_rows_are() {
-    let lake = lake().await;
-    for sql in [
-        "INSERT INTO customer_trusted SELECT * FROM customer_trusted",
-        "CREATE TABLE t WITH (external_location = 's3://lake/customer/trusted/more/') AS SELECT 1 a",
-        "UNLOAD (SELECT 1 a) TO 's3://lake/step_trainer/' WITH (format = 'PARQUET')",
-    ] {
-        lake.check_error(sql, "PERMISSION_DENIED:").await;
-    }
-    lake.check_error("INSERT INTO customer_landing SELECT * FROM customer_landing", "NOT_SUPPORTED:").await;
 }
 
 #[tokio::test]
