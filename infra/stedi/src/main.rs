@@ -12,6 +12,7 @@
 //! | `reach` | a lake for commands that only ask |
 //! | `query` | SQL over the registered tables |
 //! | `athena` | the same by the Athena API of `up` |
+//! | `protected` | what SQL may read but not change |
 //! | `tables` | counts what is in the lake |
 //! | `counted` | what an object counts for |
 //! | `totals` | the same at the end of a run, by what the run changed |
@@ -30,6 +31,8 @@ mod directories;
 mod generate;
 mod landing;
 mod progress;
+#[cfg(feature = "query")]
+mod protected;
 mod query;
 mod reach;
 mod report;

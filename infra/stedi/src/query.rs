@@ -21,6 +21,7 @@ pub(crate) use with_sql::query;
 mod with_sql {
     use super::{BoxError, Query};
     use crate::args::QueryFormat;
+    use crate::protected::protected;
     use crate::reach::reach;
     use emulator_client::ObjectLocation;
     use emulator_sql::engine::STATEMENT_BYTES_MAX;
@@ -63,7 +64,8 @@ mod with_sql {
             sql.insert_str(0, "EXPLAIN ");
         }
         let reached = reach(&args.at).await?;
-        let engine = Engine::new(reached.clients.catalog.clone(), reached.clients.store.clone(), Limits::default());
+        let (catalog, store) = (reached.clients.catalog.clone(), reached.clients.store.clone());
+        let engine = Engine::new(catalog, store, Limits::default(), protected(reached.lake.bucket()));
         let statement = engine.parse(&sql, &[])?;
         let id = Uuid::new_v4().to_string();
         let output = ObjectLocation { bucket: reached.lake.bucket().to_owned(), key: format!("{RESULTS}{id}/") };
