@@ -113,7 +113,8 @@ fn readings() -> Readings<Accelerometer> {
 fn admitted<R: Reading>(readings: &Readings<R>) -> Vec<EligibleReading<'_, R::Value>> {
     let key = |position: u32| readings.keys()[position as usize].text.as_str();
     let rows = readings.rows().iter();
-    rows.map(|row| EligibleReading { key: key(row.key), owner: "owner", time_ms: row.time_ms, value: row.value }).collect()
+    rows.map(|row| EligibleReading { key: key(row.key), owner: "owner", time_ms: row.time_ms, value: row.value })
+        .collect()
 }
 
 fn steps() -> Bytes {

@@ -5,7 +5,7 @@
 
 use formats::customer_file::Customers;
 use formats::landing::fields::{Fields, Rejection};
-use formats::landing::{Collect, LayoutFields, LandingReader, Undecodable};
+use formats::landing::{Collect, LandingReader, LayoutFields, Undecodable};
 use formats::quarantine::Quarantine;
 use formats::reading::{Accelerometer, Reading, Readings, ReadingsCollector, StepTrainer};
 use formats::receipt::{LandingVersion, Receipt};

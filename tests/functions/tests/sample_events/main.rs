@@ -23,8 +23,7 @@ use std::collections::BTreeSet;
 const CUSTOMERS: &str = "customer/landing/customer-1709971680000-seed1-customers956.json";
 const MOTIONS: &str = "accelerometer/landing/accelerometer-1709972680003-seed1-customers956.json";
 const STEPS: &str = "step_trainer/landing/step_trainer-1709973680006-seed1-customers956.json";
-const MOTIONS_TRUSTED: &str =
-    "accelerometer/trusted/dt=2024-03-09/hour=06/accelerometer-1709972680003-seed1-customers956-e9a755bd65997351.parquet";
+const MOTIONS_TRUSTED: &str = "accelerometer/trusted/dt=2024-03-09/hour=06/accelerometer-1709972680003-seed1-customers956-e9a755bd65997351.parquet";
 const STEPS_TRUSTED: &str =
     "step_trainer/trusted/dt=2024-03-09/hour=07/step_trainer-1709973680006-seed1-customers956-a6f052582632415c.parquet";
 
