@@ -80,8 +80,8 @@ impl Files {
         if file.bytes > WHOLE_BYTES_MAX {
             return self.fetch(file, range).await;
         }
-        let cache = self.lock().get(&file.location).cloned();
-        let whole = match cache {
+        let cached = self.lock().get(&file.location).cloned();
+        let whole = match cached {
             Some(whole) => whole,
             None => {
                 let whole = self.fetch(file, 0..file.bytes).await?;
