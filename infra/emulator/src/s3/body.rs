@@ -28,14 +28,14 @@ pub(super) async fn receive(
     claimed: &Claimed,
     algorithm: Option<Algorithm>,
 ) -> S3Result<(Temporary, Digests)> {
-    let mut temporary = objects.temporary(algorithm).map_err(S3Error::internal_error)?;
+    let mut temporary = objects.temporary(algorithm).map_err(super::io_error)?;
     limit(claimed.size.unwrap_or_default())?;
     if let Some(mut chunks) = body {
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.map_err(|error| S3Error::with_source(S3ErrorCode::IncompleteBody, error))?;
             limit(temporary.size() + chunk.len() as u64)?;
             // It yields for all but small chunks, so that a file, which is always ready, does not keep the thread.
-            temporary.write(&chunk, objects.hashing()).await.map_err(S3Error::internal_error)?;
+            temporary.write(&chunk, objects.hashing()).await.map_err(super::io_error)?;
         }
     }
     let digests = temporary.digests();
