@@ -6,7 +6,7 @@ mod workers;
 
 use crate::args::Simulate;
 use crate::progress;
-use crate::report::print;
+use crate::terminal::{print, print_table};
 use report::{Broken, Report};
 use simulation::checks::Violation;
 use simulation::faults::{Faults, Statistics};
@@ -26,15 +26,15 @@ use store::BoxError;
 use tokio::sync::mpsc;
 use workers::{Workers, in_thread};
 
-/// Of a long trace the end tells most.
+/// The lines of a long trace that are printed, from its end.
 const LINES_SHOWN: usize = 60;
 
-/// Why a simulation does not end well.
+/// Why a simulation fails.
 #[derive(Debug, thiserror::Error)]
 enum SimulateError {
-    #[error("seed {seed} breaks a invariant: {violation}")]
+    #[error("seed {seed} breaks an invariant: {violation}")]
     SeedBreaks { seed: u64, violation: Violation },
-    #[error("{} breaks a invariant: {violation}", file.display())]
+    #[error("{} breaks an invariant: {violation}", file.display())]
     FileBreaks { file: PathBuf, violation: Violation },
     #[error("{what} cannot be run")]
     Unrunnable { what: String, source: BoxError },
@@ -42,42 +42,43 @@ enum SimulateError {
     Panicked,
     #[error("cannot read {}", .0.display())]
     Unreadable(PathBuf, #[source] io::Error),
-    #[error("{} is no case of the simulation; expected a file that `stedi simulate` wrote", .0.display())]
+    #[error("no case of the simulation in {}; expected a file that `stedi simulate` wrote", .0.display())]
     NoCase(PathBuf, #[source] serde_json::Error),
     #[error("cannot write {}", .0.display())]
     Unwritable(PathBuf, #[source] io::Error),
 }
 
 /// Runs `stedi simulate`.
-pub(crate) async fn simulate(args: Simulate) -> Result<(), BoxError> {
+pub(crate) async fn simulate(args: Simulate, quiet: bool) -> Result<(), BoxError> {
     match &args.replay {
         Some(file) => replay(file).await,
-        None => seeds(&args).await,
+        None => seeds(&args, quiet).await,
     }
 }
 
 /// Runs many seeds.
-#[expect(clippy::disallowed_methods, reason = "how long the runs took is told to the user, and decides nothing")]
-async fn seeds(args: &Simulate) -> Result<(), BoxError> {
+#[expect(clippy::disallowed_methods, reason = "the time that the runs took is reported, and decides nothing")]
+async fn seeds(args: &Simulate, quiet: bool) -> Result<(), BoxError> {
     let started = Instant::now();
     let mut statistics = Statistics::default();
-    let (runs, violation) = run_all(args, &mut statistics).await?;
+    let (runs, violation) = run_all(args, quiet, &mut statistics).await?;
     let report = |seconds| Report::new(args.seed, runs, &args.faults, &statistics, seconds);
     let Some((seed, violation)) = violation else {
         let report = report(started.elapsed().as_secs_f64());
         return match args {
             Simulate { json: true, .. } => print(&serde_json::to_string(&report)?),
-            // Two processes are to print the very same.
+            // The report has a time, and the traces of two processes shall be equal.
             Simulate { trace: true, .. } => Ok(()),
-            _ => print(&report.to_text()),
+            _ if quiet => Ok(()),
+            _ => print_table(&report.to_text()),
         };
     };
     let mut report = report(started.elapsed().as_secs_f64());
     let broken = Broken::new(seed, &args.faults, &violation);
     if !args.json {
-        print(&format!("seed {seed} breaks a invariant: {violation}\nsee it again: {}", broken.command))?;
+        print(&format!("seed {seed} breaks an invariant: {violation}\nsee it again: {}", broken.command))?;
     }
-    let shrunk = shrink(Case::of(seed, &args.faults), violation.clone()).await?;
+    let shrunk = shrink(Case::of(seed, &args.faults), violation.clone(), quiet).await?;
     let json = serde_json::to_string_pretty(&shrunk.case)?;
     std::fs::write(&broken.smaller, json + "\n")
         .map_err(|error| SimulateError::Unwritable(broken.smaller.clone(), error))?;
@@ -85,30 +86,34 @@ async fn seeds(args: &Simulate) -> Result<(), BoxError> {
         report.violation = Some(broken);
         print(&serde_json::to_string(&report)?)?;
     } else {
-        tell(&shrunk, &broken, args.trace).await?;
+        print_smaller_case(&shrunk, &broken, args.trace).await?;
     }
     Err(SimulateError::SeedBreaks { seed, violation }.into())
 }
 
-/// Runs the seeds, up to the first that breaks a invariant: how many there were, and which invariant was broken.
+/// Runs the seeds, up to the first that breaks an invariant. Returns how many ran, and the violation.
 ///
-/// Whatever the number of threads, results are taken in the order of the seeds.
-async fn run_all(args: &Simulate, statistics: &mut Statistics) -> Result<(u64, Option<(u64, Violation)>), BoxError> {
+/// Results are taken in the order of the seeds, so they do not depend on the number of threads.
+async fn run_all(
+    args: &Simulate,
+    quiet: bool,
+    statistics: &mut Statistics,
+) -> Result<(u64, Option<(u64, Violation)>), BoxError> {
     let Simulate { seed: first, runs, trace, .. } = *args;
     let seed_of = move |i: u64| first.wrapping_add(i);
     let (sender, mut results) = mpsc::unbounded_channel();
     let (next, faults) = (Arc::new(AtomicU64::new(0)), args.faults.clone());
     let jobs = args.jobs.or(std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     let workers = Workers::start(jobs.min(usize::try_from(runs).unwrap_or(usize::MAX)), move |stop| {
-        while !stop.is_wanted() {
+        while !stop.is_set() {
             let i = next.fetch_add(1, Ordering::Relaxed);
             if i >= runs || sender.send((i, run_seed(seed_of(i), &faults))).is_err() {
                 return;
             }
         }
     })?;
-    // A bar among the lines of a trace would be in the way.
-    let bar = (!trace).then(|| progress::bar(runs, "runs"));
+    // No bar between the lines of a trace.
+    let bar = (!trace).then(|| progress::bar(runs, "runs", quiet));
     let mut early = BTreeMap::new();
     for i in 0..runs {
         let outcome = loop {
@@ -140,7 +145,7 @@ fn run_seed(seed: u64, faults: &Faults) -> Result<Outcome, SimulateError> {
 }
 
 fn run(case: &Case, what: impl Fn() -> String) -> Result<Outcome, SimulateError> {
-    // A panic that took only its thread would go unnoticed until all others are done.
+    // A panic that ends only its thread would show when all others are done.
     let outcome = catch_unwind(AssertUnwindSafe(|| simulation::simulate(case)));
     outcome
         .unwrap_or_else(|_| Err("it panicked".into()))
@@ -148,14 +153,14 @@ fn run(case: &Case, what: impl Fn() -> String) -> Result<Outcome, SimulateError>
 }
 
 /// Searches for a smaller case that breaks the same invariant.
-async fn shrink(case: Case, violation: Violation) -> Result<Shrunk<Violation>, BoxError> {
-    let bar = progress::bar(shrink::RUNS_MAX.into(), "runs to find a smaller case");
+async fn shrink(case: Case, violation: Violation, quiet: bool) -> Result<Shrunk<Violation>, BoxError> {
+    let bar = progress::bar(shrink::RUNS_MAX.into(), "runs to find a smaller case", quiet);
     let shrunk = in_thread(move |stop| {
         let invariant = violation.invariant;
         let fails = |case: &Case| shrink::breaks(case, invariant);
         let go_on = |best: &Shrunk<Violation>| {
             bar.set_position(best.runs.into());
-            if stop.is_wanted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if stop.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let shrunk = shrink::shrink(case, violation, shrink::RUNS_MAX, fails, go_on);
         bar.finish_and_clear();
@@ -164,8 +169,8 @@ async fn shrink(case: Case, violation: Violation) -> Result<Shrunk<Violation>, B
     Ok(shrunk.await?.ok_or(SimulateError::Panicked)?)
 }
 
-/// Tells of a smaller case.
-async fn tell(shrunk: &Shrunk<Violation>, broken: &Broken, whole: bool) -> Result<(), BoxError> {
+/// Prints a smaller case.
+async fn print_smaller_case(shrunk: &Shrunk<Violation>, broken: &Broken, whole: bool) -> Result<(), BoxError> {
     let Shrunk { case, failure, runs } = shrunk;
     let again = case.clone();
     let outcome = in_thread(move |_| run(&again, || "the smaller case".to_owned()));
@@ -178,7 +183,7 @@ async fn tell(shrunk: &Shrunk<Violation>, broken: &Broken, whole: bool) -> Resul
         "\na smaller case that breaks the same invariant, after {runs} more runs, is now in {}\nsee it: {}\n\n{}\n\n{left_out}{}\n\n{failure}",
         broken.smaller.display(),
         broken.replay(),
-        description::of(case),
+        description::describe(case),
         lines[from..].join("\n"),
     ))
 }
@@ -187,7 +192,7 @@ async fn tell(shrunk: &Shrunk<Violation>, broken: &Broken, whole: bool) -> Resul
 async fn replay(file: &Path) -> Result<(), BoxError> {
     let json = std::fs::read(file).map_err(|error| SimulateError::Unreadable(file.to_owned(), error))?;
     let case: Case = serde_json::from_slice(&json).map_err(|error| SimulateError::NoCase(file.to_owned(), error))?;
-    print(&format!("{}\n", description::of(&case)))?;
+    print(&format!("{}\n", description::describe(&case)))?;
     let what = file.display().to_string();
     let outcome = in_thread(move |_| run(&case, || what.clone())).await?.ok_or(SimulateError::Panicked)??;
     print(&traced(&outcome.trace))?;
@@ -197,7 +202,7 @@ async fn replay(file: &Path) -> Result<(), BoxError> {
     }
 }
 
-/// All lines of a trace, and what tells it from others.
+/// Returns all lines of a trace, and its digest.
 fn traced(trace: &Trace) -> String {
     format!("{}\ntrace {}", trace.lines().join("\n"), trace.digest())
 }

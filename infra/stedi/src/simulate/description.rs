@@ -1,10 +1,10 @@
-//! A case as people read it: what lands when, and what may go wrong.
+//! A case for people: which file is uploaded when, and what may go wrong.
 
 use simulation::Case;
 use simulation::scenario::Content;
 
-/// The case, line by line.
-pub(crate) fn of(case: &Case) -> String {
+/// Describes a case, line by line.
+pub(crate) fn describe(case: &Case) -> String {
     let Case { scenario, faults, schedule } = case;
     let mut text = format!(
         "consent policy {}, customer shards {}, schedule {schedule}\nfaults: {faults}",
@@ -13,14 +13,14 @@ pub(crate) fn of(case: &Case) -> String {
     for (i, phase) in scenario.phases.iter().enumerate() {
         text += &format!("\nphase {}", i + 1);
         if i > 0 {
-            text += ", when nothing is left to deliver";
+            text += ", when no event is left to deliver";
         }
-        let mut landings: Vec<_> = phase.iter().collect();
-        landings.sort_by_key(|landing| landing.at_ms);
-        for landing in landings {
-            let (s, ms) = (landing.at_ms / 1000, landing.at_ms % 1000);
-            text += &format!("\n  after {s}.{ms:03} s lands {}", landing.key);
-            match &landing.content {
+        let mut uploads: Vec<_> = phase.iter().collect();
+        uploads.sort_by_key(|upload| upload.at_ms);
+        for upload in uploads {
+            let (s, ms) = (upload.at_ms / 1000, upload.at_ms % 1000);
+            text += &format!("\n  after {s}.{ms:03} s upload of {}", upload.key);
+            match &upload.content {
                 Content::Damaged => text += ", damaged gzip",
                 Content::Lines(lines) if lines.is_empty() => text += ", empty",
                 Content::Lines(lines) => lines.iter().for_each(|line| text += &format!("\n    {}", line.text())),

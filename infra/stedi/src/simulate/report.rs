@@ -1,15 +1,15 @@
-//! What many runs of the simulation came to, as JSON and as text.
+//! The report of many simulated runs, as JSON and as text.
 
-use crate::report::grouped;
-use comfy_table::presets::UTF8_FULL_CONDENSED;
-use comfy_table::{CellAlignment, Table as TextTable};
+use crate::help;
+use crate::report::{grouped, text_table};
+use comfy_table::{ContentArrangement, Table as TextTable};
 use serde::Serialize;
 use simulation::checks::{Invariant, Violation};
 use simulation::faults::{Faults, Kind, Statistics};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// What was run, and what came of it. Its JSON is part of the command line's contract.
+/// What was run, and the result. Its JSON is part of the command line's contract.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     /// The first seed.
@@ -20,13 +20,13 @@ pub(crate) struct Report {
     pub invocations: u64,
     /// Their requests to S3 and Glue.
     pub requests: u64,
-    /// Their writes, each of which was looked at.
+    /// Their writes, each of which was checked.
     pub writes: u64,
-    /// How often nothing was left to deliver, and everything was compared.
+    /// How often no event was left to deliver, and all tables were compared.
     pub compared: u64,
-    /// The kinds that might occur.
+    /// The kinds of faults that could happen.
     pub faults: BTreeMap<&'static str, Injected>,
-    /// What was checked.
+    /// The invariants that were checked.
     pub invariants: Vec<String>,
     /// The time from start to finish.
     pub seconds: f64,
@@ -39,18 +39,18 @@ pub(crate) struct Report {
 pub(crate) struct Injected {
     /// How often it was injected.
     pub injected: u64,
-    /// How often that mattered.
+    /// How often the fault had an effect.
     pub mattered: u64,
 }
 
-/// A invariant that was broken.
+/// An invariant that was broken.
 #[derive(Debug, Serialize)]
 pub(crate) struct Broken {
-    /// By which seed.
+    /// The seed that broke it.
     pub seed: u64,
-    /// Which.
+    /// Its name.
     pub invariant: String,
-    /// How.
+    /// What was wrong.
     pub what: String,
     /// The command that shows it.
     pub command: String,
@@ -59,7 +59,7 @@ pub(crate) struct Broken {
 }
 
 impl Report {
-    /// The report of `runs` seeds from `seed` on.
+    /// Makes the report of `runs` seeds from `seed` on.
     pub(crate) fn new(seed: u64, runs: u64, faults: &Faults, statistics: &Statistics, seconds: f64) -> Self {
         let kinds = faults.0.iter().map(|kind| {
             let (injected, mattered) = statistics.faults.get(kind).copied().unwrap_or_default();
@@ -79,14 +79,14 @@ impl Report {
         }
     }
 
-    /// The report for people, of runs in which no invariant was broken.
+    /// Returns the report for people, of runs in which no invariant was broken.
     pub(crate) fn to_text(&self) -> String {
         let Self { seed, runs, invocations, requests, writes, compared, seconds, .. } = self;
         format!(
-            "{faults}\n{invariants}\n{runs} runs from seed {seed} on, {rate:.1} a second: {invocations} invocations, \
-             {requests} requests; {writes} writes looked at, everything compared {compared} times. No invariant was broken",
+            "{faults}\n\n{invariants}\n\n{runs} runs from seed {seed} on, {rate:.1} a second: {invocations} invocations, \
+             {requests} requests.\n{writes} writes checked, all tables compared {compared} times. No invariant was broken",
             faults = self.faults_text(),
-            invariants = laws_text(),
+            invariants = invariants_text(),
             runs = grouped(*runs),
             rate = *runs as f64 / seconds,
             invocations = grouped(*invocations),
@@ -97,47 +97,42 @@ impl Report {
     }
 
     fn faults_text(&self) -> TextTable {
-        let mut table = table(["fault", "injected", "mattered", "it matters when"]);
-        for kind in Kind::ALL {
-            if let Some(Injected { injected, mattered }) = self.faults.get(kind.name()) {
-                table.add_row([kind.name(), &grouped(*injected), &grouped(*mattered), kind.matters_when()]);
-            }
-        }
-        for column in table.column_iter_mut().skip(1).take(2) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-        table
+        let rows = Kind::ALL.into_iter().filter_map(|kind| {
+            let Injected { injected, mattered } = self.faults.get(kind.name())?;
+            let counts = [*injected, *mattered].map(grouped);
+            let names = [kind.name().to_owned()].into_iter().chain(counts);
+            Some(names.chain([kind.matters_when().to_owned()]))
+        });
+        wrapped(text_table(["fault", "injected", "mattered", "it matters when"], 1..3, rows))
     }
 }
 
-fn laws_text() -> TextTable {
-    let mut table = table(["invariant", "looked at"]);
-    for invariant in Invariant::ALL {
-        table.add_row([&invariant.to_string(), looked_at(invariant)]);
-    }
+fn invariants_text() -> TextTable {
+    let rows =
+        Invariant::ALL.iter().map(|invariant| [invariant.to_string(), checked_when(*invariant).to_owned()].into_iter());
+    wrapped(text_table(["invariant", "checked"], 0..0, rows))
+}
+
+/// Wraps the sentences of the last column.
+fn wrapped(mut table: TextTable) -> TextTable {
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(help::COLUMNS as u16);
     table
 }
 
-fn looked_at(invariant: Invariant) -> &'static str {
+fn checked_when(invariant: Invariant) -> &'static str {
     match invariant {
-        Invariant::Safety | Invariant::Anonymity | Invariant::Determinism => "after every single write",
+        Invariant::Safety | Invariant::Anonymity | Invariant::Determinism => "after every write",
         Invariant::Convergence | Invariant::Withdrawal | Invariant::Accounting | Invariant::Catalogue => {
-            "whenever nothing is left to deliver"
+            "whenever no event is left to deliver"
         }
-        Invariant::Quiescence => "at the end, when the event of every object comes once more",
+        Invariant::Quiescence => "at the end, when the event of every object is delivered once more",
         Invariant::Access => "at every request of a function",
-        Invariant::Progress => "all the time: it comes to rest, and no event fails for ever",
+        Invariant::Progress => "all the time: every event is handled in the end",
     }
-}
-
-fn table<const N: usize>(header: [&str; N]) -> TextTable {
-    let mut table = TextTable::new();
-    table.load_style(UTF8_FULL_CONDENSED).set_header(header);
-    table
 }
 
 impl Broken {
-    /// A violation that a seed led to.
+    /// Makes the report of a violation that a seed led to.
     pub(crate) fn new(seed: u64, faults: &Faults, violation: &Violation) -> Self {
         let faults = if *faults == Faults::all() { String::new() } else { format!(" --faults {faults}") };
         Self {
@@ -149,7 +144,7 @@ impl Broken {
         }
     }
 
-    /// The command that runs the smaller case.
+    /// Returns the command that runs the smaller case.
     pub(crate) fn replay(&self) -> String {
         format!("stedi simulate --replay {}", self.smaller.display())
     }

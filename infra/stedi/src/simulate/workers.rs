@@ -6,25 +6,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
 use tokio::sync::mpsc;
 
-/// Some threads. Whoever drops them waits for what they are at: a run that is cut off would leave its folder behind.
+/// Some threads. Their drop waits until they end: a run that is cut off would leave its folder behind.
 pub(crate) struct Workers {
     stop: Stop,
     threads: Vec<JoinHandle<()>>,
 }
 
-/// Tells threads to stop when they can.
+/// A flag that asks threads to stop when they can.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    /// Whether it is time to stop.
-    pub(crate) fn is_wanted(&self) -> bool {
+    pub(crate) fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
 impl Workers {
-    /// Starts `work` in so many threads.
+    /// Starts `work` in each of so many threads.
     pub(crate) fn start(threads: usize, work: impl FnOnce(Stop) + Clone + Send + 'static) -> io::Result<Self> {
         let mut workers = Self { stop: Stop::default(), threads: Vec::new() };
         for _ in 0..threads {
@@ -39,13 +38,13 @@ impl Drop for Workers {
     fn drop(&mut self) {
         self.stop.0.store(true, Ordering::Relaxed);
         for thread in self.threads.drain(..) {
-            // One that panicked has said so, and its result is missed elsewhere.
+            // The panic of a thread was printed, and the receiver misses its result.
             drop(thread.join());
         }
     }
 }
 
-/// Does `work` in a thread; none if it panicked.
+/// Runs `work` in a thread; none if it panicked.
 pub(crate) async fn in_thread<T: Send + 'static>(
     work: impl FnOnce(Stop) -> T + Clone + Send + 'static,
 ) -> io::Result<Option<T>> {
