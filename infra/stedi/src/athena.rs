@@ -16,6 +16,7 @@ pub(crate) use without_sql::Served;
 #[cfg(feature = "query")]
 mod with_sql {
     use super::{Arc, JsonHandler, SERVICE, Stack, StatusCode};
+    use crate::protected::protected;
     use emulator_sql::athena::{Athena, Settings};
     use emulator_sql::{Engine, Limits};
 
@@ -31,7 +32,8 @@ mod with_sql {
         /// Makes the endpoint of the stack answer the clients of Athena.
         pub(crate) async fn begin(stack: &Stack) -> Result<Self, store::BoxError> {
             let (catalog, store) = (stack.clients.catalog.clone(), stack.clients.store.clone());
-            let engine = Engine::new(catalog.clone(), store.clone(), Limits::default());
+            let protected = protected(stack.lake.bucket());
+            let engine = Engine::new(catalog.clone(), store.clone(), Limits::default(), protected);
             let athena = Athena::new(engine, catalog, store, Settings::new(stack.lake.bucket(), emulator::REGION));
             // Deletes expired results now, not at the next request.
             athena.recover().await?;

@@ -9,7 +9,7 @@
 //! | `run` | `stedi run` |
 //! | `up`, `outcomes`, `athena` | `stedi up`, its line for each landing file, its Athena API |
 //! | `reader` | a lake for commands that only read it |
-//! | `query` | `stedi query`: arguments, files, the prompt |
+//! | `query`, `protected` | `stedi query`: arguments, files, the prompt; what SQL must not change |
 //! | `tables` | counts what is in a lake |
 //! | `generate`, `simulate` | `stedi generate` and `stedi simulate` |
 //! | `report`, `progress`, `terminal` | reports as text and JSON, progress bars, standard output and error |
@@ -22,6 +22,8 @@ mod holder;
 mod landing;
 mod outcomes;
 mod progress;
+#[cfg(feature = "query")]
+mod protected;
 mod query;
 mod reader;
 mod report;

@@ -206,6 +206,19 @@ impl Store {
         })
     }
 
+    /// Whether there is an object below `prefix`.
+    ///
+    /// # Errors
+    /// If there is no such bucket, or if S3 fails.
+    pub fn has_objects<'a>(&'a self, bucket: &'a str, prefix: &'a str) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let location = ObjectLocation { bucket: bucket.to_owned(), key: prefix.to_owned() };
+            let page = self.client.list_objects_v2().bucket(bucket).prefix(prefix).max_keys(1).send().await;
+            let page = page.map_err(|error| refused("list", &location, &error))?;
+            Ok(page.contents.is_some_and(|objects| !objects.is_empty()))
+        })
+    }
+
     /// What is known of an object without reading it; none if there is no such object.
     ///
     /// # Errors

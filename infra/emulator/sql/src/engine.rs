@@ -3,6 +3,7 @@
 use crate::answer::Answer;
 use crate::ddl;
 use crate::error::SqlError;
+use crate::protected::Protected;
 use crate::query::{CATALOG, Session};
 use crate::registered::FILES_URL;
 use crate::statement::{self, Action};
@@ -48,6 +49,7 @@ impl Default for Limits {
 #[derive(Clone, Debug)]
 pub struct Engine {
     session: Result<Session, SqlError>,
+    protected: Arc<Protected>,
 }
 
 /// What a statement runs in.
@@ -93,12 +95,18 @@ impl Statement {
 }
 
 impl Engine {
-    /// An engine over what `catalog` names, whose files `store` reads.
-    pub fn new(catalog: DataCatalog, store: Store, limits: Limits) -> Self {
+    /// An engine over what `catalog` names, whose files `store` reads. It refuses to change what is `protected`.
+    pub fn new(catalog: DataCatalog, store: Store, limits: Limits, protected: Protected) -> Self {
         let parallelism = limits.parallelism.max(1);
         let runtime = runtime(limits);
-        let session = runtime.map(|runtime| Session { catalog, store, runtime, parallelism });
-        Self { session }
+        let protected = Arc::new(protected);
+        let session =
+            runtime.map(|runtime| Session { catalog, store, runtime, parallelism, protected: Arc::clone(&protected) });
+        Self { session, protected }
+    }
+
+    pub(crate) fn protected(&self) -> &Protected {
+        &self.protected
     }
 
     /// Parses one statement, whose `?` are the `parameters` (literals, as SQL writes them).

@@ -12,6 +12,8 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// The most requests to S3 that one scan has under way.
+pub(crate) const REQUESTS_MAX: usize = 32;
 /// The most files of one query.
 pub(crate) const FILES_MAX: usize = 1_000_000;
 /// Files up to this size are read at once: their footer and columns cost one request.

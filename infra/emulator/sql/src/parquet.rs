@@ -1,7 +1,7 @@
 //! Parquet files as Athena reads them: columns by name in any case, types exactly as the table says.
 
 use crate::error::SqlError;
-use crate::files::{File, Files};
+use crate::files::{File, Files, REQUESTS_MAX};
 use bytes::Bytes;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
@@ -19,8 +19,8 @@ use datafusion::physical_expr_adapter::{
     DefaultPhysicalExprAdapterFactory, PhysicalExprAdapter, PhysicalExprAdapterFactory,
 };
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
-use futures::FutureExt;
 use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -66,7 +66,8 @@ impl AsyncFileReader for Reader {
 
     fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, ParquetResult<Vec<Bytes>>> {
         let (files, file) = (&self.files, &self.file);
-        async move { aws::all(ranges.into_iter().map(|range| files.read(file, range))).await.map_err(external) }.boxed()
+        let reads = futures::stream::iter(ranges.into_iter().map(move |range| files.read(file, range)));
+        async move { reads.buffered(REQUESTS_MAX).try_collect().await.map_err(external) }.boxed()
     }
 
     fn get_metadata<'a>(

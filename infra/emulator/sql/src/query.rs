@@ -5,6 +5,7 @@ use crate::engine::Context;
 use crate::error::SqlError;
 use crate::failure::told;
 use crate::files::{Files, REPLACED};
+use crate::protected::Protected;
 use crate::registered::Registered;
 use crate::sql_type::SqlType;
 use crate::statement::Query;
@@ -42,6 +43,7 @@ pub(crate) struct Session {
     pub(crate) store: Store,
     pub(crate) runtime: Arc<RuntimeEnv>,
     pub(crate) parallelism: usize,
+    pub(crate) protected: Arc<Protected>,
 }
 
 /// A query whose rows are waiting.

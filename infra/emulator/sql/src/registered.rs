@@ -2,7 +2,7 @@
 //! asked for, their files, and these in the format of the table's SerDe.
 
 use crate::error::SqlError;
-use crate::files::{File, Files};
+use crate::files::{File, Files, REQUESTS_MAX};
 use crate::json::{self, Origin, Serde};
 use crate::parquet::{AnyCase, Readers};
 use crate::partition::{self, Typed};
@@ -21,6 +21,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use emulator_client::data_catalog::{DataCatalog, Table};
+use futures::{StreamExt, TryStreamExt};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -127,7 +128,12 @@ impl Registered {
             }
         };
         let requests: Vec<_> = typed.iter().map(below).collect();
-        let chosen = aws::all(requests).await.map_err(external)?.concat();
+        let chosen = futures::stream::iter(requests)
+            .buffered(REQUESTS_MAX)
+            .try_collect::<Vec<_>>()
+            .await
+            .map_err(external)?
+            .concat();
         self.note(Some(typed.len()), chosen.iter().map(|(file, _)| file));
         Ok(chosen)
     }

@@ -97,23 +97,6 @@ impl Session {
         target.finish().await
     }
 
-    /// Refuses to write where the lake's own tables are: every row of these was derived from landing files and
-    /// consents, and nothing else may put any there.
-    async fn check_location(&self, location: &ObjectLocation) -> Result<(), SqlError> {
-        for table in lake::table::Table::DERIVED {
-            let Some(found) = found(&self.catalog, aws::settings::DATABASE, table.name()).await? else { continue };
-            let Some(own) = found.storage.location.as_deref().map(place_of).transpose()? else { continue };
-            let (a, b) = (folder(&own.key), folder(&location.key));
-            if own.bucket == location.bucket && (a.starts_with(&b) || b.starts_with(&a)) {
-                return Err(SqlError::user(format!(
-                    "PERMISSION_DENIED: {location} is where table {table} is, whose rows are derived from what landed \
-                     and who consented: write elsewhere, and land files to change it"
-                )));
-            }
-        }
-        Ok(())
-    }
-
     pub(crate) async fn unload(
         &self,
         query: &Query,
@@ -126,7 +109,8 @@ impl Session {
         let by = given.several("partitioned_by");
         given.nothing_else()?;
         let place = place_of(location)?;
-        self.check_location(&place).await?;
+        let place = ObjectLocation { key: folder(&place.key), ..place };
+        self.protected.check_folder(&place)?;
         self.check_empty(&place).await?;
         let running = self.begin(query, context).await?;
         let scanned = running.scanned.clone();
@@ -135,11 +119,10 @@ impl Session {
     }
 
     async fn check_empty(&self, place: &ObjectLocation) -> Result<(), SqlError> {
-        let listed = self.store.list(&place.bucket, &folder(&place.key), false).await;
-        let listed = listed.map_err(|error| SqlError::system(format!("HIVE_FILESYSTEM_ERROR: {error}")))?;
-        match listed.objects.is_empty() {
-            true => Ok(()),
-            false => Err(SqlError::user(format!(
+        let found = self.store.has_objects(&place.bucket, &place.key).await;
+        match found.map_err(|error| SqlError::system(format!("HIVE_FILESYSTEM_ERROR: {error}")))? {
+            false => Ok(()),
+            true => Err(SqlError::user(format!(
                 "HIVE_PATH_ALREADY_EXISTS: Target directory for table already exists: {place}"
             ))),
         }
@@ -176,13 +159,13 @@ impl Session {
             }
         };
         given.nothing_else()?;
-        self.check_location(&place).await?;
+        let place = ObjectLocation { key: folder(&place.key), ..place };
+        self.protected.check_folder(&place)?;
         self.check_empty(&place).await?;
         let running = self.begin(query, context).await?;
         let scanned = running.scanned.clone();
         let (keys, columns): (Vec<_>, Vec<_>) =
             registered_columns(&running.columns)?.into_iter().partition(|column| by.contains(&column.name));
-        let place = ObjectLocation { key: folder(&place.key), ..place };
         let mut target = Target::new(&self.store, place.clone(), &context.id, &running, by, &compression)?;
         let written = match with_data {
             true => self.write(running, &mut target).await?,
@@ -241,7 +224,8 @@ impl Session {
             return Err(SqlError::user(format!("NOT_SUPPORTED: {told}")));
         }
         let place = place_of(table.storage.location.as_deref().unwrap_or_default())?;
-        self.check_location(&place).await?;
+        let place = ObjectLocation { key: folder(&place.key), ..place };
+        self.protected.check_folder(&place)?;
         let mut running = self.begin(query, context).await?;
         let scanned = running.scanned.clone();
         let own: Vec<_> = table.columns.iter().chain(&table.partition_keys).collect();
@@ -274,7 +258,6 @@ impl Session {
             (column.name, column.kind) = ((*name).to_owned(), kind);
         }
         let by = table.partition_keys.iter().map(|key| key.name.clone()).collect();
-        let place = ObjectLocation { key: folder(&place.key), ..place };
         let compression = table.parameters.get("parquet.compression").map_or("GZIP", String::as_str).to_uppercase();
         let mut target = Target::new(&self.store, place, &context.id, &running, by, &compression)?;
         let written = self.write(running, &mut target).await?;

@@ -3,6 +3,7 @@
 use super::prompt;
 use super::statements::{Statement, Statements};
 use crate::args::{Query, QueryFormat, usage_error};
+use crate::protected::protected;
 use crate::reader::LakeReader;
 use crate::terminal::{Screen, columns, finished};
 use emulator_client::ObjectLocation;
@@ -112,7 +113,7 @@ impl Session {
             QueryFormat::Parquet => Format::Parquet,
         };
         Ok(Self {
-            engine: Engine::new(catalog, store, Limits::default()),
+            engine: Engine::new(catalog, store, Limits::default(), protected(reader.lake.bucket())),
             database: args.database.clone(),
             explain: args.explain,
             format,

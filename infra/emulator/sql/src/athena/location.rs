@@ -1,8 +1,8 @@
 //! Where results go.
 
 use super::fault::Fault;
-use lake::layout::{CHARTER, ObjectLocation, RECEIPTS};
-use lake::table::Table;
+use crate::protected::Protected;
+use emulator_client::ObjectLocation;
 
 /// Below it in the lake's bucket is all that this API keeps. It is no table's location, and wakes no function.
 pub(super) const PREFIX: &str = "athena/";
@@ -15,8 +15,8 @@ const LOCATION_BYTES_MAX: usize = 1024;
 /// A folder in S3 as a call names it: `s3://BUCKET/PREFIX/`, with or without the slash at its end.
 ///
 /// # Errors
-/// If it is none, or if in the lake's own bucket `lake` it is where objects are that the lake is made of.
-pub(super) fn folder(location: &str, lake: &str) -> Result<ObjectLocation, Fault> {
+/// If it is none, if it is protected, or if it is where the API keeps its own documents in `bucket`.
+pub(super) fn folder(location: &str, own_bucket: &str, protected: &Protected) -> Result<ObjectLocation, Fault> {
     let wrong = |why: &str| Fault::invalid(format!("outputLocation is not a valid S3 path: {location:?} {why}"));
     if location.len() > LOCATION_BYTES_MAX {
         return Err(Fault::invalid(format!("outputLocation is longer than {LOCATION_BYTES_MAX} bytes")));
@@ -28,25 +28,12 @@ pub(super) fn folder(location: &str, lake: &str) -> Result<ObjectLocation, Fault
         return Err(wrong("names no bucket"));
     }
     let key = if key.is_empty() || key.ends_with('/') { key.to_owned() } else { format!("{key}/") };
-    if bucket == lake
-        && let Some(taken) = taken(&key)
-    {
-        let why = format!("is where the lake keeps {taken}: results among it would be taken for its rows");
-        return Err(wrong(&why));
-    }
-    Ok(ObjectLocation { bucket: bucket.to_owned(), key })
-}
-
-/// What of the lake is at `key`, or below it.
-fn taken(key: &str) -> Option<String> {
-    let meets = |prefix: &str| key.starts_with(prefix);
-    let tables = Table::ALL.into_iter().find(|table| meets(table.prefix()));
-    let state = CHARTER.split_inclusive('/').next().unwrap_or(CHARTER);
-    let others = [state, RECEIPTS, "quarantine/", "lookup/"];
-    match tables {
-        Some(table) => Some(table.to_string()),
-        None if key.starts_with(PREFIX) && !key.starts_with(RESULTS) => Some("the history of queries".to_owned()),
-        None => others.into_iter().find(|prefix| meets(prefix)).map(str::to_owned),
+    let folder = ObjectLocation { bucket: bucket.to_owned(), key };
+    let is_own = folder.bucket == own_bucket && folder.key.starts_with(PREFIX) && !folder.key.starts_with(RESULTS);
+    let content = if is_own { Some("the history of queries") } else { protected.content_at(&folder) };
+    match content {
+        Some(content) => Err(wrong(&format!("is the location of {content}: choose a location of its own for results"))),
+        None => Ok(folder),
     }
 }
 
@@ -54,9 +41,15 @@ fn taken(key: &str) -> Option<String> {
 mod tests {
     use super::*;
 
+    fn folder(location: &str) -> Result<ObjectLocation, Fault> {
+        let prefixes = vec![("orders/clean/".to_owned(), "table orders".to_owned())];
+        let protected = Protected { bucket: "lake".to_owned(), prefixes, ..Protected::default() };
+        super::folder(location, "lake", &protected)
+    }
+
     #[test]
     fn a_folder_ends_with_a_slash_whatever_was_named() {
-        let at = |location| folder(location, "lake").map(|place| place.to_string());
+        let at = |location| folder(location).map(|place| place.to_string());
         assert_eq!(at("s3://other/a/b").as_deref(), Ok("s3://other/a/b/"));
         assert_eq!(at("s3://other").as_deref(), Ok("s3://other/"));
         assert_eq!(at("s3://lake/athena/results/").as_deref(), Ok("s3://lake/athena/results/"));
@@ -69,13 +62,11 @@ mod tests {
             "file:///tmp/",
             "s3:///a",
             "s3://B_D/a",
-            "s3://lake/customer/landing/x",
-            "s3://lake/accelerometer/trusted/dt=2022-06-18",
-            "s3://lake/_state/",
-            "s3://lake/receipts/customer",
+            "s3://lake/orders/clean",
+            "s3://lake/orders/clean/dt=2022-06-18",
             "s3://lake/athena/executions",
         ] {
-            assert!(folder(location, "lake").is_err(), "{location}");
+            assert!(folder(location).is_err(), "{location}");
         }
     }
 }

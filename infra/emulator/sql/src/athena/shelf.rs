@@ -3,7 +3,7 @@
 use super::fault::Fault;
 use bytes::Bytes;
 use emulator_client::ObjectLocation;
-use emulator_client::{Object, Put, Read, Store, Version};
+use emulator_client::{Found, Object, Put, Store, Version};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -27,8 +27,8 @@ impl Shelf {
     /// A document, and its version; none if there is no such that can be read.
     pub(super) async fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<(T, Version)>, Fault> {
         let place = self.place(name);
-        match self.store.read(&place, None).await? {
-            Read::Found { etag, body } => {
+        match self.store.read(&place).await? {
+            Some(Found { etag, body }) => {
                 // One damaged document must not stop the rest, least of all the removal of what is too old.
                 match serde_json::from_slice(&body) {
                     Ok(document) => Ok(Some((document, Version::Etag(etag)))),
@@ -38,7 +38,7 @@ impl Shelf {
                     }
                 }
             }
-            Read::Absent | Read::Unchanged => Ok(None),
+            None => Ok(None),
         }
     }
 

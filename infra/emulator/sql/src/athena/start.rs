@@ -108,7 +108,7 @@ impl Inner {
                         configuration setting or as an API input.";
             Fault::coded("INVALID_INPUT", told)
         })?;
-        let folder = location::folder(&location, &self.settings.bucket)?;
+        let folder = location::folder(&location, &self.settings.bucket, self.engine.protected())?;
         let (plan, kind, substatement) = self.plan(&group.name, &asked.query_string, &parameters).await?;
         let execution = Execution {
             id: Uuid::new_v4().to_string(),

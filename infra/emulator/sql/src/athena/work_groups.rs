@@ -329,7 +329,7 @@ impl Inner {
         check_engine(configuration.engine_version)?;
         let output_location = configuration.result_configuration.and_then(|results| results.output_location);
         if let Some(location) = &output_location {
-            location::folder(location, &self.settings.bucket)?;
+            location::folder(location, &self.settings.bucket, self.engine.protected())?;
         }
         let mut group = Group {
             name: asked.name,
@@ -368,7 +368,7 @@ impl Inner {
                 group.output_location = None;
             }
             if let Some(location) = results.output_location {
-                location::folder(&location, &self.settings.bucket)?;
+                location::folder(&location, &self.settings.bucket, self.engine.protected())?;
                 group.output_location = Some(location);
             }
         }

@@ -70,7 +70,7 @@ pub(super) async fn write(
         let written = open.take().ok_or_else(|| SqlError::system("GENERIC_INTERNAL_ERROR: the result was lost"))?;
         result.etag = match written.finish().await.map_err(failed)? {
             Put::Done(Version::Etag(etag)) => Some(etag),
-            Put::Done(Version::Absent) | Put::Lost => {
+            Put::Done(Version::Absent) | Put::Conflict => {
                 let told = format!("GENERIC_INTERNAL_ERROR: {} is there already", execution.output());
                 return Err(SqlError::system(told));
             }

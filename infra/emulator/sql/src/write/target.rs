@@ -58,7 +58,7 @@ impl AsyncFileWriter for Out {
             let Some(writing) = self.0.take() else { return Ok(()) };
             match writing.finish().await.map_err(|error| ParquetError::External(Box::new(error)))? {
                 Put::Done(_) => Ok(()),
-                Put::Lost => Err(ParquetError::General("there is a file of that name already".into())),
+                Put::Conflict => Err(ParquetError::General("there is a file of that name already".into())),
             }
         }
         .boxed()

@@ -1,9 +1,10 @@
-//! An Athena to call.
+//! An Athena API to call.
 
-use aws::settings::Settings;
-use emulator::Cloud;
-use emulator_sql::athena::{Athena, Settings as Kept};
-use emulator_sql::{Engine, Limits};
+use crate::fixture::{at, cloud, engine, protected};
+use emulator::{Cloud, REGION};
+use emulator_client::Clients;
+use emulator_sql::Limits;
+use emulator_sql::athena::{Athena, Settings};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -11,56 +12,55 @@ use std::time::Duration;
 
 /// 2026-01-01, in milliseconds.
 pub(crate) const NEW_YEAR_MS: i64 = 1_767_225_600_000;
-/// How often is looked whether a query is over, and how long.
+/// The pause between two looks at a running query, and how many looks there are.
 const PAUSE: Duration = Duration::from_millis(5);
 const LOOKS_MAX: u32 = 4_000;
 
-pub(crate) struct Called {
+pub(crate) struct Api {
     pub(crate) athena: Athena,
-    pub(crate) lake: aws::lake::Lake,
+    clients: Clients,
     pub(crate) now_ms: Arc<AtomicI64>,
     _cloud: Cloud,
-    _directory: Arc<tempfile::TempDir>,
+    _directory: tempfile::TempDir,
 }
 
-/// Athena over an empty lake with the product's tables.
-pub(crate) async fn athena() -> Called {
+/// Athena over a lake with empty tables, of which some are protected.
+pub(crate) async fn athena() -> Api {
     athena_with(|_| {}).await
 }
 
-pub(crate) async fn athena_with(change: impl Fn(&mut Kept)) -> Called {
-    let directory = Arc::new(tempfile::tempdir().unwrap());
-    let cloud = Cloud::open(directory.path()).unwrap();
-    let settings = Settings { lake_bucket: "lake".into(), charter: Default::default(), database: "stedi".into() };
-    let lake = aws::connect::over(cloud.http_client(), "us-east-1", &settings);
-    lake.store.create_bucket("lake").await.unwrap();
-    lake.catalog.create_tables().await.unwrap();
+pub(crate) async fn athena_with(change: impl Fn(&mut Settings)) -> Api {
+    let (_cloud, clients, _directory) = cloud().await;
     let now_ms = Arc::new(AtomicI64::new(NEW_YEAR_MS));
-    let athena = begin(&lake, &now_ms, change);
-    Called { athena, lake, now_ms, _cloud: cloud, _directory: directory }
+    let athena = begin(&clients, &now_ms, change);
+    Api { athena, clients, now_ms, _cloud, _directory }
 }
 
-fn begin(lake: &aws::lake::Lake, now_ms: &Arc<AtomicI64>, change: impl Fn(&mut Kept)) -> Athena {
-    let mut kept = Kept::new("lake", "us-east-1");
+fn begin(clients: &Clients, now_ms: &Arc<AtomicI64>, change: impl Fn(&mut Settings)) -> Athena {
+    let mut settings = Settings::new("lake", REGION);
     let now = Arc::clone(now_ms);
-    kept.clock = Arc::new(move || now.load(Ordering::Relaxed));
-    change(&mut kept);
-    let (catalog, store) = (lake.data_catalog.clone(), lake.store.clone());
-    Athena::new(Engine::new(catalog.clone(), store.clone(), Limits::default()), catalog, store, kept)
+    settings.clock = Arc::new(move || now.load(Ordering::Relaxed));
+    change(&mut settings);
+    let engine = engine(clients, Limits::default(), protected());
+    Athena::new(engine, clients.catalog.clone(), clients.store.clone(), settings)
 }
 
-impl Called {
-    /// As after a restart of the process: another API over the same lake.
-    pub(crate) fn again(&self) -> Athena {
-        begin(&self.lake, &self.now_ms, |_| {})
+impl Api {
+    /// Another API over the same lake, as after a restart of the process.
+    pub(crate) fn restart(&self) -> Athena {
+        begin(&self.clients, &self.now_ms, |_| {})
     }
 
-    /// The text of an object; none if there is none.
+    /// The text of an object; none if there is no object.
     pub(crate) async fn text(&self, key: &str) -> Option<String> {
-        match self.lake.store.read(&self.lake.at(key), None).await.unwrap() {
-            emulator_client::Read::Found { body, .. } => Some(String::from_utf8_lossy(&body).into_owned()),
-            _ => None,
-        }
+        let object = self.clients.store.read(&at(key)).await.unwrap();
+        object.map(|object| String::from_utf8_lossy(&object.body).into_owned())
+    }
+
+    /// The keys of the objects below `prefix`.
+    pub(crate) async fn keys(&self, prefix: &str) -> Vec<String> {
+        let objects = self.clients.store.objects("lake", prefix, 1000).await.unwrap();
+        objects.into_iter().map(|object| object.key).collect()
     }
 
     pub(crate) async fn call(&self, operation: &str, body: Value) -> Value {
@@ -78,8 +78,8 @@ impl Called {
     }
 
     pub(crate) async fn start(&self, sql: &str) -> String {
-        let asked = json!({"QueryString": sql, "QueryExecutionContext": {"Database": "stedi"}});
-        let answer = self.call("StartQueryExecution", asked).await;
+        let request = json!({"QueryString": sql, "QueryExecutionContext": {"Database": "stedi"}});
+        let answer = self.call("StartQueryExecution", request).await;
         answer["QueryExecutionId"].as_str().unwrap().to_owned()
     }
 
@@ -104,11 +104,11 @@ impl Called {
 
     /// The rows of a page, cells separated by `|`, and its token.
     pub(crate) async fn page(&self, id: &str, token: Option<&str>, rows_max: u32) -> (Vec<String>, Option<String>) {
-        let mut asked = json!({"QueryExecutionId": id, "MaxResults": rows_max});
+        let mut request = json!({"QueryExecutionId": id, "MaxResults": rows_max});
         if let Some(token) = token {
-            asked["NextToken"] = json!(token);
+            request["NextToken"] = json!(token);
         }
-        let page = self.call("GetQueryResults", asked).await;
+        let page = self.call("GetQueryResults", request).await;
         (rows(&page), page["NextToken"].as_str().map(str::to_owned))
     }
 

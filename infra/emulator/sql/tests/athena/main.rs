@@ -4,5 +4,7 @@
 
 mod api;
 mod executions;
+#[path = "../fixture/mod.rs"]
+mod fixture;
 mod groups;
 mod results;

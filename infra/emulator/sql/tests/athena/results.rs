@@ -8,43 +8,43 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 #[tokio::test]
 async fn a_query_leaves_rows_and_columns_in_the_lake() {
-    let called = athena().await;
+    let api = athena().await;
     let sql = "SELECT * FROM (VALUES (1, 'a \"b\"', 1e0), (NULL, '', NULL)) AS t (n, \"Text\", x)";
-    let (id, execution) = called.run(sql).await;
+    let (id, execution) = api.run(sql).await;
     assert_eq!(execution["Status"]["State"], "SUCCEEDED", "{execution}");
     assert_eq!(execution["StatementType"], "DML");
     assert_eq!(execution["SubstatementType"], "SELECT");
     let location = format!("athena/results/{id}.csv");
     assert_eq!(execution["ResultConfiguration"]["OutputLocation"], format!("s3://lake/{location}"));
-    let text = called.text(&location).await.unwrap();
+    let text = api.text(&location).await.unwrap();
     assert!(text.ends_with("\n\"1\",\"a \"\"b\"\"\",\"1.0\"\n,\"\",\n"), "{text}");
-    assert!(called.text(&format!("{location}.metadata")).await.unwrap().contains("varchar"));
-    let (rows, token) = called.page(&id, None, 1000).await;
+    assert!(api.text(&format!("{location}.metadata")).await.unwrap().contains("varchar"));
+    let (rows, token) = api.page(&id, None, 1000).await;
     assert_eq!(rows[1..], ["1|a \"b\"|1.0", "∅||∅"]);
     assert_eq!(token, None);
 }
 
 #[tokio::test]
 async fn columns_are_described() {
-    let called = athena().await;
-    let (id, _) = called.run("SELECT 1 AS n, 'a' AS t, CAST(1.25 AS decimal(5,2)) AS d").await;
-    let page = called.call("GetQueryResults", json!({"QueryExecutionId": id})).await;
+    let api = athena().await;
+    let (id, _) = api.run("SELECT 1 AS n, 'a' AS t, CAST(1.25 AS decimal(5,2)) AS d").await;
+    let page = api.call("GetQueryResults", json!({"QueryExecutionId": id})).await;
     let columns = page["ResultSet"]["ResultSetMetadata"]["ColumnInfo"].as_array().unwrap();
-    let told = |n: usize| [&columns[n]["Name"], &columns[n]["Type"], &columns[n]["Precision"], &columns[n]["Scale"]];
-    assert_eq!(told(0)[..2], [&json!("n"), &json!("integer")]);
-    assert_eq!(told(1)[..2], [&json!("t"), &json!("varchar")]);
-    assert_eq!(told(2), [&json!("d"), &json!("decimal"), &json!(5), &json!(2)]);
+    let message = |n: usize| [&columns[n]["Name"], &columns[n]["Type"], &columns[n]["Precision"], &columns[n]["Scale"]];
+    assert_eq!(message(0)[..2], [&json!("n"), &json!("integer")]);
+    assert_eq!(message(1)[..2], [&json!("t"), &json!("varchar")]);
+    assert_eq!(message(2), [&json!("d"), &json!("decimal"), &json!(5), &json!(2)]);
     assert_eq!(page["UpdateCount"], 0);
 }
 
 #[tokio::test]
 async fn pages_follow_each_other_with_the_header_on_the_first() {
-    let called = athena().await;
-    let (id, execution) = called.run("SELECT n FROM UNNEST(sequence(1, 2500)) AS t (n)").await;
+    let api = athena().await;
+    let (id, execution) = api.run("SELECT n FROM UNNEST(sequence(1, 2500)) AS t (n)").await;
     assert_eq!(execution["Status"]["State"], "SUCCEEDED", "{execution}");
     let (mut rows, mut token, mut pages) = (Vec::new(), None, 0);
     loop {
-        let (page, next) = called.page(&id, token.as_deref(), 999).await;
+        let (page, next) = api.page(&id, token.as_deref(), 999).await;
         rows.extend(page);
         pages += 1;
         token = next;
@@ -54,76 +54,75 @@ async fn pages_follow_each_other_with_the_header_on_the_first() {
     }
     let expected: Vec<_> = std::iter::once("n".to_owned()).chain((1..=2500).map(|n: u32| n.to_string())).collect();
     assert_eq!((rows, pages), (expected, 3));
-    let (_, told) = called.refused("GetQueryResults", json!({"QueryExecutionId": id, "NextToken": "x"})).await;
-    assert!(told.starts_with("NextToken"), "{told}");
-    let (_, told) = called.refused("GetQueryResults", json!({"QueryExecutionId": id, "MaxResults": 1001})).await;
-    assert!(told.contains("1000"), "{told}");
+    let (_, message) = api.refused("GetQueryResults", json!({"QueryExecutionId": id, "NextToken": "x"})).await;
+    assert!(message.starts_with("NextToken"), "{message}");
+    let (_, message) = api.refused("GetQueryResults", json!({"QueryExecutionId": id, "MaxResults": 1001})).await;
+    assert!(message.contains("1000"), "{message}");
 }
 
 #[tokio::test]
 async fn what_tells_of_the_catalog_answers_with_lines() {
-    let called = athena().await;
-    let (id, execution) = called.run("SHOW TABLES IN stedi 'customer_t*'").await;
+    let api = athena().await;
+    let (id, execution) = api.run("SHOW TABLES IN stedi 'customer_t*'").await;
     assert_eq!(execution["StatementType"], "UTILITY");
     let location = format!("athena/results/{id}.txt");
     assert_eq!(execution["ResultConfiguration"]["OutputLocation"], format!("s3://lake/{location}"));
-    assert_eq!(called.text(&location).await.as_deref(), Some("customer_trusted\n"));
-    assert_eq!(called.page(&id, None, 1000).await.0, ["customer_trusted"]);
+    assert_eq!(api.text(&location).await.as_deref(), Some("customer_trusted\n"));
+    assert_eq!(api.page(&id, None, 1000).await.0, ["customer_trusted"]);
 }
 
 #[tokio::test]
 async fn statements_that_write_say_which_files() {
-    let called = athena().await;
+    let api = athena().await;
     let sql = "CREATE TABLE made WITH (format = 'PARQUET', external_location = 's3://lake/made/') AS SELECT 1 AS n";
-    let (id, execution) = called.run(sql).await;
+    let (id, execution) = api.run(sql).await;
     assert_eq!(execution["Status"]["State"], "SUCCEEDED", "{execution}");
     let manifest = execution["Statistics"]["DataManifestLocation"].as_str().unwrap().to_owned();
-    let files = called.text(manifest.strip_prefix("s3://lake/").unwrap()).await.unwrap();
+    let files = api.text(manifest.strip_prefix("s3://lake/").unwrap()).await.unwrap();
     assert!(files.starts_with("s3://lake/made/"), "{files}");
-    let page = called.call("GetQueryResults", json!({"QueryExecutionId": id})).await;
+    let page = api.call("GetQueryResults", json!({"QueryExecutionId": id})).await;
     assert_eq!((&page["UpdateCount"], &page["ResultSet"]["Rows"]), (&json!(1), &json!([])));
-    assert_eq!(called.rows("SELECT n FROM made").await, ["n", "1"]);
+    assert_eq!(api.rows("SELECT n FROM made").await, ["n", "1"]);
 }
 
 #[tokio::test]
 async fn results_are_still_there_after_a_restart_and_gone_after_a_day() {
-    let called = athena().await;
-    let (id, _) = called.run("SELECT 7 AS n").await;
-    let asked = json!({"QueryExecutionId": id});
-    let before = called.call("GetQueryExecution", asked.clone()).await;
-    let restarted = called.again();
-    assert_eq!(call(&restarted, "GetQueryExecution", asked.clone()).await, before);
+    let api = athena().await;
+    let (id, _) = api.run("SELECT 7 AS n").await;
+    let request = json!({"QueryExecutionId": id});
+    let before = api.call("GetQueryExecution", request.clone()).await;
+    let restarted = api.restart();
+    assert_eq!(call(&restarted, "GetQueryExecution", request.clone()).await, before);
     assert_eq!(
-        call(&restarted, "GetQueryResults", asked.clone()).await,
-        called.call("GetQueryResults", asked.clone()).await
+        call(&restarted, "GetQueryResults", request.clone()).await,
+        api.call("GetQueryResults", request.clone()).await
     );
-    called.now_ms.store(NEW_YEAR_MS + DAY_MS + 1, Ordering::Relaxed);
-    let restarted = called.again();
+    api.now_ms.store(NEW_YEAR_MS + DAY_MS + 1, Ordering::Relaxed);
+    let restarted = api.restart();
     restarted.recover().await.unwrap();
-    let listed = called.lake.store.list("lake", "athena/", true).await.unwrap();
-    assert_eq!(listed.objects.into_keys().collect::<Vec<_>>(), Vec::<String>::new());
-    let (status, _) = restarted.answer("GetQueryExecution", asked.to_string().as_bytes()).await;
+    assert_eq!(api.keys("athena/").await, Vec::<String>::new());
+    let (status, _) = restarted.answer("GetQueryExecution", request.to_string().as_bytes()).await;
     assert_eq!(status, 400);
 }
 
 #[tokio::test]
 async fn a_result_in_a_place_of_ones_own_stays() {
-    let called = athena().await;
-    let asked = json!({"QueryString": "SELECT 7 AS n", "ResultConfiguration": {"OutputLocation": "s3://lake/mine"}});
-    let id = called.call("StartQueryExecution", asked).await["QueryExecutionId"].as_str().unwrap().to_owned();
-    called.end(&id).await;
-    called.now_ms.store(NEW_YEAR_MS + DAY_MS + 1, Ordering::Relaxed);
-    called.again().recover().await.unwrap();
-    assert_eq!(called.text(&format!("mine/{id}.csv")).await.as_deref(), Some("\"n\"\n\"7\"\n"));
+    let api = athena().await;
+    let request = json!({"QueryString": "SELECT 7 AS n", "ResultConfiguration": {"OutputLocation": "s3://lake/mine"}});
+    let id = api.call("StartQueryExecution", request).await["QueryExecutionId"].as_str().unwrap().to_owned();
+    api.end(&id).await;
+    api.now_ms.store(NEW_YEAR_MS + DAY_MS + 1, Ordering::Relaxed);
+    api.restart().recover().await.unwrap();
+    assert_eq!(api.text(&format!("mine/{id}.csv")).await.as_deref(), Some("\"n\"\n\"7\"\n"));
 }
 
 #[tokio::test]
 async fn no_result_goes_where_the_lake_keeps_its_own() {
-    let called = athena().await;
-    for location in ["s3://lake/customer/landing/", "s3://lake/step_trainer/trusted/x", "s3://lake/_state/"] {
-        let asked = json!({"QueryString": "SELECT 1", "ResultConfiguration": {"OutputLocation": location}});
-        let (kind, told) = called.refused("StartQueryExecution", asked).await;
+    let api = athena().await;
+    for location in ["s3://lake/customer/landing/", "s3://lake/accelerometer/trusted/x", "s3://lake/_state/"] {
+        let request = json!({"QueryString": "SELECT 1", "ResultConfiguration": {"OutputLocation": location}});
+        let (kind, message) = api.refused("StartQueryExecution", request).await;
         assert_eq!(kind, "InvalidRequestException");
-        assert!(told.contains(location), "{told}");
+        assert!(message.contains(location), "{message}");
     }
 }

@@ -1,52 +1,44 @@
-//! A lake to ask.
+//! A lake to query.
 
-use aws::settings::Settings;
+use crate::fixture::{at, cloud, context, engine, protected};
 use emulator::Cloud;
-use emulator_client::Version;
-use emulator_sql::{Answer, Context, Engine, Limits, Rows, SqlError, text_of};
+use emulator_client::{Clients, Put, Version};
+use emulator_sql::{Answer, Engine, Limits, Protected, Rows, SqlError, text_of};
 use futures::StreamExt;
 use std::sync::Arc;
 
-pub(crate) struct Asked {
+pub(crate) struct Lake {
     pub(crate) cloud: Cloud,
-    pub(crate) lake: aws::lake::Lake,
-    pub(crate) engine: Engine,
+    clients: Clients,
+    engine: Engine,
     _directory: tempfile::TempDir,
 }
 
-/// An empty lake with the product's tables.
-pub(crate) async fn lake() -> Asked {
+/// A lake with empty tables, which all statements may change.
+pub(crate) async fn lake() -> Lake {
     lake_with(Limits::default()).await
 }
 
-pub(crate) async fn lake_with(limits: Limits) -> Asked {
-    let directory = tempfile::tempdir().unwrap();
-    let cloud = Cloud::open(directory.path()).unwrap();
-    let settings = Settings { lake_bucket: "lake".into(), charter: Default::default(), database: "stedi".into() };
-    let lake = aws::connect::over(cloud.http_client(), "us-east-1", &settings);
-    lake.store.create_bucket("lake").await.unwrap();
-    lake.catalog.create_tables().await.unwrap();
-    let engine = Engine::new(lake.data_catalog.clone(), lake.store.clone(), limits);
-    Asked { cloud, lake, engine, _directory: directory }
+pub(crate) async fn lake_with(limits: Limits) -> Lake {
+    let (cloud, clients, _directory) = cloud().await;
+    let engine = engine(&clients, limits, Protected::default());
+    Lake { cloud, clients, engine, _directory }
 }
 
-impl Asked {
-    pub(crate) async fn put(&self, key: &str, body: impl Into<Vec<u8>>) {
-        let put = self.lake.store.put(&self.lake.at(key), body.into().into(), &Version::Absent).await.unwrap();
-        assert!(put.is_done(), "{key} is there already");
-    }
+/// A lake with empty tables, of which some are protected.
+pub(crate) async fn protected_lake() -> Lake {
+    let lake = lake().await;
+    Lake { engine: engine(&lake.clients, Limits::default(), protected()), ..lake }
+}
 
-    pub(crate) fn context(&self) -> Context {
-        Context {
-            catalog: "AwsDataCatalog".into(),
-            database: "stedi".into(),
-            output: self.lake.at("athena/results"),
-            id: "11112222".into(),
-        }
+impl Lake {
+    pub(crate) async fn put(&self, key: &str, body: impl Into<Vec<u8>>) {
+        let put = self.clients.store.put(&at(key), body.into().into(), &Version::Absent).await.unwrap();
+        assert!(matches!(put, Put::Done(_)), "{key} exists already");
     }
 
     pub(crate) async fn answer(&self, sql: &str) -> Result<Answer, SqlError> {
-        self.engine.run(self.engine.parse(sql, &[])?, &self.context()).await
+        self.engine.run(self.engine.parse(sql, &[])?, &context()).await
     }
 
     /// Names and rows, cells separated by `|`.

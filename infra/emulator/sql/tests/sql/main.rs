@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
 
 mod definitions;
+#[path = "../fixture/mod.rs"]
+mod fixture;
 mod lake;
 mod names;
+mod protection;
 mod pruning;
 mod removal;
 mod serde;

@@ -1,6 +1,6 @@
 //! Registered partitions, and which files are read.
 
-use crate::lake::{Asked, lake};
+use crate::lake::{Lake, lake};
 use datafusion::arrow::array::{Float64Array, Int32Array, Int64Array, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::parquet::arrow::ArrowWriter;
@@ -37,7 +37,7 @@ fn parquet(batch: &RecordBatch) -> Vec<u8> {
     file
 }
 
-async fn partitioned() -> Asked {
+async fn partitioned() -> Lake {
     let lake = lake().await;
     for (dt, hour, time) in [("2022-06-18", "14", 1), ("2022-06-18", "15", 2), ("2022-06-19", "00", 3)] {
         lake.put(&format!("accelerometer/trusted/dt={dt}/hour={hour}/f.parquet"), readings(&[time, 10 * time])).await;

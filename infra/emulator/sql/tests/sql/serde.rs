@@ -1,14 +1,14 @@
 //! JSON lines, as the SerDe reads them.
 
-use crate::lake::{Asked, lake};
+use crate::lake::{Lake, lake};
 use std::io::Write;
 
-async fn define(lake: &Asked, columns: &str, properties: &str) {
+async fn define(lake: &Lake, columns: &str, properties: &str) {
     define_as(lake, "t", columns, properties).await;
 }
 
 /// A table over the same files as the others.
-async fn define_as(lake: &Asked, name: &str, columns: &str, properties: &str) {
+async fn define_as(lake: &Lake, name: &str, columns: &str, properties: &str) {
     let with = if properties.is_empty() { String::new() } else { format!("WITH SERDEPROPERTIES ({properties})") };
     let sql = format!(
         "CREATE EXTERNAL TABLE {name} ({columns}) ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe' {with}
