@@ -29,7 +29,7 @@ pub enum Format {
     /// For reading: aligned columns, and the number of rows.
     #[default]
     Table,
-    /// RFC 4180, with a header; nulls are empty, empty texts quoted.
+    /// RFC 4180 with LF, with a header; nulls are empty, empty texts quoted.
     Csv,
     /// An object per line.
     Json,
@@ -234,7 +234,7 @@ fn csv_line(out: &mut impl Write, cells: impl Iterator<Item = Option<String>>) -
             false => out.write_all(cell.as_bytes())?,
         }
     }
-    out.write_all(b"\r\n")
+    out.write_all(b"\n")
 }
 
 fn lines_out(
