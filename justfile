@@ -1,4 +1,4 @@
-# An index of commands: each recipe is one line that calls what is there. `just` lists them. Get it with
+# An index of commands. `just` lists the recipes; each calls one existing command. Install it with
 # `cargo install just --locked` or `pip install rust-just`.
 
 # Lists the recipes.
@@ -21,7 +21,7 @@ test *PART:
 test-one NAME *ARGUMENTS:
     tests/run rust {{NAME}} {{ARGUMENTS}}
 
-# Runs the whole lake under faults and random schedules, with so many seeds.
+# Runs the whole lake under faults and random schedules, with RUNS seeds.
 simulate RUNS="3000":
     cargo run --release -- simulate --runs {{RUNS}}
 
@@ -29,7 +29,7 @@ simulate RUNS="3000":
 lint:
     .ci/run lint
 
-# Finds words that the glossary replaces, in the tree or in some paths.
+# Finds words that the glossary replaces, in the whole tree or below some paths.
 words *PATHS:
     tests/words/words.py {{PATHS}}
 
@@ -49,6 +49,6 @@ package *ARGUMENTS:
 plan *ARGUMENTS:
     terraform -chdir=infra/terraform plan {{ARGUMENTS}}
 
-# Runs everything that must hold before a change is merged.
+# Runs every check that must pass before a change is merged.
 ci:
     .ci/run

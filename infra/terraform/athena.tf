@@ -1,5 +1,5 @@
 locals {
-  # Each file is one query; its first line, a comment, says what it answers.
+  # Each file is one query. Its first line, a comment, becomes the description.
   queries = {
     for name in fileset("${path.module}/queries", "*.sql") : trimsuffix(name, ".sql") => file("${path.module}/queries/${name}")
   }
@@ -9,7 +9,7 @@ resource "aws_athena_workgroup" "lake" {
   name        = var.name
   description = "Queries on the STEDI Lake ${var.name}"
 
-  # A workgroup cannot be deleted while it has a history of queries, which is not worth keeping it for.
+  # Without this, AWS refuses to delete a workgroup that has a history of queries.
   force_destroy = true
 
   configuration {

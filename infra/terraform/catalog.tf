@@ -7,8 +7,7 @@ resource "aws_glue_catalog_database" "lake" {
   description = "STEDI Lake ${var.name}"
 }
 
-# The functions register partitions, which are things of their own and no attributes of the table, so what they do never
-# shows as a difference here.
+# The functions register partitions. Glue keeps these apart from the table, so they never show as a difference here.
 resource "aws_glue_catalog_table" "this" {
   for_each = local.tables
 

@@ -1,7 +1,7 @@
 locals {
   aws_names = { for name, function in local.functions : name => function.function_name }
 
-  # A graph with one line per function: of the functions' own metrics, or of what AWS measures.
+  # Each graph has one line per function. It shows a metric of the functions or one of AWS.
   dashboard_graphs = concat(
     [
       for graph in [
@@ -10,16 +10,16 @@ locals {
         { title = "Rows excluded", metric = "rows_excluded", stat = "Sum", functions = keys(local.row_counting_functions) },
         { title = "Rows quarantined", metric = "rows_quarantined", stat = "Sum", functions = keys(local.row_counting_functions) },
         { title = "Objects written", metric = "objects_written", stat = "Sum", functions = keys(local.functions) },
-        { title = "Conflicts: puts that lost to another", metric = "conflicts", stat = "Sum", functions = keys(local.functions) },
+        { title = "Conflicts: conditional puts that failed", metric = "conflicts", stat = "Sum", functions = keys(local.functions) },
         { title = "Retries: requests sent again", metric = "retries", stat = "Sum", functions = keys(local.functions) },
         { title = "Requests to S3", metric = "s3_requests", stat = "Sum", functions = keys(local.functions) },
-        { title = "Age of events when done, median", metric = "event_age", stat = "p50", functions = keys(local.functions) },
-        { title = "Age of events when done, 99 of 100", metric = "event_age", stat = "p99", functions = keys(local.functions) },
+        { title = "Age of processed events, median", metric = "event_age", stat = "p50", functions = keys(local.functions) },
+        { title = "Age of processed events, 99th percentile", metric = "event_age", stat = "p99", functions = keys(local.functions) },
       ] : merge(graph, { namespace = local.metrics.namespace, dimension = local.metrics.dimension, names = local.aws_names })
     ],
     [
       for graph in [
-        { title = "Duration, 99 of 100", metric = "Duration", stat = "p99" },
+        { title = "Duration, 99th percentile", metric = "Duration", stat = "p99" },
         { title = "Invocations", metric = "Invocations", stat = "Sum" },
         { title = "Errors", metric = "Errors", stat = "Sum" },
         { title = "Throttles", metric = "Throttles", stat = "Sum" },
@@ -27,8 +27,8 @@ locals {
     ],
     [
       for graph in [
-        { title = "Events that wait", metric = "ApproximateNumberOfMessagesVisible", stat = "Maximum" },
-        { title = "Age of the oldest event that waits, seconds", metric = "ApproximateAgeOfOldestMessage", stat = "Maximum" },
+        { title = "Waiting events", metric = "ApproximateNumberOfMessagesVisible", stat = "Maximum" },
+        { title = "Age of the oldest waiting event, seconds", metric = "ApproximateAgeOfOldestMessage", stat = "Maximum" },
       ] : merge(graph, { namespace = "AWS/SQS", dimension = "QueueName", functions = keys(local.functions), names = local.aws_names })
     ],
   )
@@ -52,7 +52,7 @@ locals {
         ]
       },
       {
-        # Which reasons there are, only the data says.
+        # The search finds all reasons, since Terraform does not know which ones occur.
         title = "Rows excluded, by reason"
         series = [[{
           expression = "SEARCH('{${local.metrics.namespace},${local.metrics.dimension},${local.metrics.reason_dimension}} MetricName=\"rows_excluded\" ${local.metrics.dimension}=(${join(" OR ", [for name in values(local.aws_names) : "\"${name}\""])})', 'Sum')"

@@ -1,5 +1,5 @@
-# A customer managed key is made and kept by its owner, since it must outlive the lake. Services that write on their own
-# behalf need the key's leave, which no role here can give: the owner adds these statements to the key's policy.
+# The owner of a customer managed key makes and keeps it, since it must outlive the lake. AWS services use the key on their
+# own behalf, and no role here can permit that. So the owner adds these statements to the key's policy.
 locals {
   kms_services = {
     "s3.amazonaws.com"         = "S3PublishesToTopics"
@@ -14,7 +14,7 @@ locals {
         Effect    = "Allow"
         Principal = { Service = service }
         Action    = ["kms:Decrypt", "kms:GenerateDataKey*"]
-        Resource  = "*" # in a key's policy: this key
+        Resource  = "*" # in a key's policy, * means this key
         Condition = { StringEquals = { "aws:SourceAccount" = local.account_id } }
       }
     ],

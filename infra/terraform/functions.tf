@@ -23,7 +23,7 @@ module "zone_function" {
   access              = each.value.access
   lake_bucket_arn     = local.lake_bucket_arn
   landing_bucket_arns = local.landing_bucket_arns
-  # BatchCreatePartition is asked for on each level.
+  # AWS checks BatchCreatePartition on the catalog, the database and the table.
   partition_arns = each.value.access.registers_partitions ? [
     "${local.glue_arn}:catalog",
     "${local.glue_arn}:database/${aws_glue_catalog_database.lake.name}",

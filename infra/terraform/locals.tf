@@ -1,5 +1,5 @@
-# topology.json and tables.json are written by the code (REGENERATE=1 cargo test --test generated), and a test holds them
-# to it. So nothing here repeats which prefix wakes which function, what a function may do, or what a table holds.
+# The code writes topology.json and tables.json (REGENERATE=1 cargo test -p runtime --test generated), and a test compares
+# them with it. So nothing here repeats which prefix triggers a function, what a function may do, or which columns a table has.
 locals {
   topology = jsondecode(file("${path.module}/topology.json"))
   tables   = jsondecode(file("${path.module}/tables.json")).tables
@@ -11,7 +11,7 @@ locals {
 
   triggers = { for trigger in local.topology.triggers : trigger.name => trigger }
 
-  # Every name AWS sees of a function, by the name it has in the code.
+  # By the function's name in the code.
   functions = {
     for name, access in local.topology.functions : name => {
       access        = access
@@ -23,7 +23,7 @@ locals {
   lake_bucket_name = coalesce(var.lake_bucket_name, "${var.name}-lake-${local.account_id}")
   lake_bucket_arn  = "arn:${local.partition}:s3:::${local.lake_bucket_name}"
 
-  # Where files land: in the lake's own bucket, or in the ones that were given.
+  # Files arrive in the lake's own bucket, or in landing_buckets if there are any.
   landing_bucket_arns = (
     length(var.landing_buckets) == 0
     ? [local.lake_bucket_arn]
@@ -34,7 +34,7 @@ locals {
     for bucket in var.landing_buckets : bucket.kms_key_arn if bucket.kms_key_arn != null && bucket.kms_key_arn != var.kms_key_arn
   ])
 
-  # One value for each setting of the functions; a setting that the code reads and that has none here fails the plan.
+  # One value for each setting of the functions. The plan fails if the code reads a setting that has no value here.
   settings = {
     LAKE_BUCKET     = local.lake_bucket_name
     CONSENT_POLICY  = var.consent_policy
@@ -44,6 +44,6 @@ locals {
   }
   environment = { for name in local.topology.settings : name => local.settings[name] }
 
-  # What makes the packages, at the top of the repository.
+  # Makes the packages. Run it at the top of the repository.
   packaging_command = "infra/package ${var.architecture == "arm64" ? "--arm64" : "--x86-64"}"
 }

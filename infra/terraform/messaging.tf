@@ -1,8 +1,8 @@
 # S3 allows one notification configuration per bucket, and no prefix in two of its rules. So each trigger's prefix has one
-# topic, and the queues of all functions that it wakes subscribe to that (modules/zone_function/queues.tf).
+# topic. The queues of all functions that it triggers subscribe to that topic (modules/zone_function/queues.tf).
 
 locals {
-  # Which buckets tell which topic.
+  # The buckets that send to each topic.
   trigger_bucket_arns = {
     for name, trigger in local.triggers : name => trigger.landing ? local.landing_bucket_arns : [local.lake_bucket_arn]
   }
@@ -14,7 +14,7 @@ locals {
 }
 
 resource "aws_sns_topic" "trigger" {
-  #checkov:skip=CKV_AWS_26:Encrypted if kms_key_arn gives a key. The key AWS keeps for SNS does not let S3 publish, and a message holds names and sizes of objects only
+  #checkov:skip=CKV_AWS_26:Encrypted if kms_key_arn gives a key. The key that AWS manages for SNS does not let S3 publish, and a message holds names and sizes of objects only
   for_each = local.triggers
 
   name              = "${var.name}-${each.key}"
@@ -51,8 +51,8 @@ resource "aws_sns_topic_policy" "trigger" {
   })
 }
 
-# S3 tries the topics when it is told of them, so their policies come first; and whatever lands from then on is told to
-# queues that are there to hear of it, so those come first, too.
+# S3 sends a test message to each topic of a new configuration, so the topics' policies must be there before it. The queues
+# must be there too: S3 sends events from then on, and a topic without a subscription drops them.
 resource "aws_s3_bucket_notification" "lake" {
   bucket = aws_s3_bucket.this["lake"].id
 
@@ -70,7 +70,7 @@ resource "aws_s3_bucket_notification" "lake" {
   lifecycle {
     precondition {
       condition     = !contains(var.landing_buckets[*].name, local.lake_bucket_name)
-      error_message = "landing_buckets names ${local.lake_bucket_name}, the lake's own bucket, where files may land anyway: leave it out. A bucket has one notification configuration, and two would replace each other."
+      error_message = "landing_buckets names ${local.lake_bucket_name}, the lake's own bucket: leave it out, since files may arrive there without being listed. A bucket has one notification configuration, and two would replace each other."
     }
   }
 

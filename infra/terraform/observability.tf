@@ -7,22 +7,22 @@ locals {
   # Alarms on what AWS measures of each function and its queues.
   service_alarms = {
     dead-letters = {
-      description = "Events were given up after ${var.receive_count_max} attempts. Mend the cause, then redrive the queue: README, \"When an alarm rings\"."
+      description = "Events failed ${var.receive_count_max} times. Fix the cause, then redrive the queue: infra/README.md, \"When an alarm rings\"."
       namespace   = "AWS/SQS", metric = "ApproximateNumberOfMessagesVisible", statistic = "Maximum"
       threshold   = 0, periods = 1, datapoints = 1
     }
     message-age = {
-      description = "Events wait longer than ${var.alarm_message_age_seconds} seconds: the function fails, is throttled, or cannot keep up."
+      description = "An event has waited longer than ${var.alarm_message_age_seconds} seconds: the function fails, is throttled, or is too slow."
       namespace   = "AWS/SQS", metric = "ApproximateAgeOfOldestMessage", statistic = "Maximum"
       threshold   = var.alarm_message_age_seconds, periods = 1, datapoints = 1
     }
     errors = {
-      description = "Invocations fail as a whole: crash, time-out, or wrong settings. See the function's log."
+      description = "Whole invocations fail: crash, time-out or wrong settings. See the function's log."
       namespace   = "AWS/Lambda", metric = "Errors", statistic = "Sum"
       threshold   = 0, periods = 3, datapoints = 2
     }
     throttles = {
-      description = "Lambda has no instance left for this function: the account's concurrency is used up."
+      description = "Lambda has no instance left for this function: the AWS account has used up its concurrency."
       namespace   = "AWS/Lambda", metric = "Throttles", statistic = "Sum"
       threshold   = 0, periods = 3, datapoints = 2
     }
@@ -43,7 +43,7 @@ locals {
 }
 
 resource "aws_sns_topic" "alarms" {
-  #checkov:skip=CKV_AWS_26:Encrypted if kms_key_arn gives a key. The key AWS keeps for SNS does not let CloudWatch publish, and an alarm tells names and numbers only
+  #checkov:skip=CKV_AWS_26:Encrypted if kms_key_arn gives a key. The key that AWS manages for SNS does not let CloudWatch publish, and an alarm holds names and numbers only
   name              = "${var.name}-alarms"
   kms_master_key_id = var.kms_key_arn
 }
@@ -98,7 +98,7 @@ resource "aws_cloudwatch_metric_alarm" "service" {
   period              = 300
   evaluation_periods  = each.value.periods
   datapoints_to_alarm = each.value.datapoints
-  # Where nothing lands there is nothing to measure.
+  # While no files arrive, there is nothing to measure.
   treat_missing_data = "notBreaching"
   alarm_actions      = [aws_sns_topic.alarms.arn]
   ok_actions         = [aws_sns_topic.alarms.arn]
@@ -108,7 +108,7 @@ resource "aws_cloudwatch_metric_alarm" "quarantine" {
   for_each = local.row_counting_functions
 
   alarm_name          = "${each.value.function_name}-quarantine"
-  alarm_description   = "More than ${var.alarm_quarantine_percent} % of the rows of an hour were rejected: see quarantine/ in the lake's bucket. A rejected withdrawal of consent does not withdraw."
+  alarm_description   = "More than ${var.alarm_quarantine_percent} % of the rows of an hour were rejected: see quarantine/ in the lake's bucket. A rejected record cannot withdraw consent."
   comparison_operator = "GreaterThanThreshold"
   threshold           = var.alarm_quarantine_percent
   evaluation_periods  = 1

@@ -13,12 +13,12 @@ output "lake_bucket" {
 }
 
 output "landing_bucket" {
-  description = "The bucket that files land in; of several the one that the landing tables show."
+  description = "The bucket where files arrive; of several, the one that the landing tables show."
   value       = local.landing_bucket_name
 }
 
 output "landing_notifications" {
-  description = "What the owners of landing buckets must add to their notification configurations, by bucket, in the form of `aws s3api put-bucket-notification-configuration`."
+  description = "What the owners of landing buckets must add to their notification configurations, by bucket, as `aws s3api put-bucket-notification-configuration` takes it."
   value = {
     for bucket in var.landing_buckets : bucket.name => {
       TopicConfigurations = [
@@ -57,7 +57,7 @@ output "named_queries" {
 }
 
 output "functions" {
-  description = "Each function and what belongs to it, by the name it has in the code."
+  description = "Each function with its queues, settings and log group, by its name in the code."
   value = {
     for name, function in module.zone_function : name => {
       function_name              = function.function_name
@@ -84,12 +84,12 @@ output "topic_arns" {
 }
 
 output "alarm_topic_arn" {
-  description = "Where alarms are published: subscribe to it whoever must know."
+  description = "The topic of the alarms: subscribe everyone who must receive them."
   value       = aws_sns_topic.alarms.arn
 }
 
 output "athena_console_url" {
-  description = "Athena's query editor. Choose the workgroup there; the saved queries are in it."
+  description = "Athena's query editor. Choose the workgroup there; it has the saved queries."
   value       = "${local.console}/athena/home?region=${local.region}#/query-editor"
 }
 
@@ -99,6 +99,6 @@ output "dashboard_url" {
 }
 
 output "kms_key_policy" {
-  description = "The statements that the policy of kms_key_arn must hold besides its owner's, as JSON."
+  description = "The statements that the policy of kms_key_arn needs besides its owner's, as JSON."
   value       = jsonencode(local.kms_key_policy_statements)
 }

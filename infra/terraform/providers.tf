@@ -5,7 +5,7 @@ locals {
 provider "aws" {
   region = var.region
 
-  # An emulator takes any credentials, and has neither instance metadata nor a host name for each bucket.
+  # An emulator accepts any credentials. It has neither instance metadata nor a host name for each bucket.
   access_key                  = local.emulated ? "test" : null
   secret_key                  = local.emulated ? "test" : null
   s3_use_path_style           = local.emulated

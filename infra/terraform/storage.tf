@@ -5,15 +5,15 @@ locals {
   }
   bucket_arns = { for key, name in local.buckets : key => "arn:${local.partition}:s3:::${name}" }
 
-  # What the functions write, as the resources of a policy: prefixes, and a few whole keys.
+  # The objects that the functions write, as resources of a policy: prefixes, and a few whole keys.
   derived_arns = [for name in local.topology.derived : "${local.lake_bucket_arn}/${name}${endswith(name, "/") ? "*" : ""}"]
 }
 
 resource "aws_s3_bucket" "this" {
-  #checkov:skip=CKV_AWS_18:Access logs are on if access_log_bucket names a bucket for them; making one is for the account's owner
-  #checkov:skip=CKV_AWS_144:The tables can be derived again from the landing files; replicating those is a decision of their owner
+  #checkov:skip=CKV_AWS_18:access_log_bucket enables access logs; the bucket for them belongs to the owner of the AWS account
+  #checkov:skip=CKV_AWS_144:The tables can be computed again from the landing files; their owner decides whether to replicate those
   #checkov:skip=CKV_AWS_145:SSE-S3 unless kms_key_arn gives a customer managed key
-  #checkov:skip=CKV2_AWS_62:The lake's bucket has notifications (messaging.tf); nobody is to be told of query results
+  #checkov:skip=CKV2_AWS_62:The lake's bucket has notifications (messaging.tf); query results need none
   for_each = local.buckets
 
   bucket        = each.value
@@ -46,7 +46,7 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
   bucket = each.value.id
 
   rule {
-    # With a bucket key, S3 asks KMS once per while and not once per object.
+    # With a bucket key, S3 calls KMS from time to time and not once per object.
     bucket_key_enabled = var.kms_key_arn != null
 
     apply_server_side_encryption_by_default {
@@ -100,13 +100,13 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
       noncurrent_days = var.noncurrent_expiry_days
     }
 
-    # What is left of an object whose versions have all expired.
+    # Removes the delete marker of an object whose versions have all expired.
     expiration {
       expired_object_delete_marker = true
     }
   }
 
-  # In the lake only the quarantine expires; of the results of queries, all do.
+  # In the lake, only the quarantine expires. In the bucket for query results, everything expires.
   rule {
     id     = each.key == "lake" ? "quarantine" : "results"
     status = "Enabled"
@@ -120,7 +120,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
     }
   }
 
-  # Else the two may be put at once, which S3 answers with a conflict.
+  # S3 answers with a conflict if both are put at the same time.
   depends_on = [aws_s3_bucket_versioning.this]
 }
 
@@ -136,10 +136,10 @@ locals {
     }
   }
 
-  # The functions never write an object without naming the version they have read. This makes sure that nobody does:
-  # a put without If-Match or If-None-Match could replace newer rows by older ones. The parts of a multipart upload take
-  # no such header, its completion does; ObjectCreationOperation tells them apart. Copies into these prefixes are refused
-  # as well, since S3 knows no conditional ones.
+  # The functions name the version that they replace in every put. This statement forces every other principal to do so,
+  # too: a put without If-Match or If-None-Match could replace newer rows by older ones. The parts of a multipart upload
+  # take no such header, its completion does; ObjectCreationOperation distinguishes them. The statement also refuses copies
+  # into these prefixes, since S3 has no conditional copies.
   deny_unconditional_writes = {
     Sid       = "DenyUnconditionalWrites"
     Effect    = "Deny"
@@ -164,6 +164,6 @@ resource "aws_s3_bucket_policy" "this" {
   bucket = each.value.id
   policy = jsonencode({ Version = "2012-10-17", Statement = local.bucket_policies[each.key] })
 
-  # S3 refuses some requests for a bucket while another of the same kind is under way.
+  # S3 refuses some changes of a bucket while it makes another.
   depends_on = [aws_s3_bucket_public_access_block.this]
 }

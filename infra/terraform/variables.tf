@@ -1,36 +1,36 @@
-# Where
+# Name and region
 
 variable "name" {
-  description = "What the names of all resources begin with. Another name makes another lake, in the same account too."
+  description = "Prefix of all resource names. Another name makes another lake, also in the same AWS account."
   type        = string
   default     = "stedi"
   nullable    = false
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,29}$", var.name))
-    error_message = "The name must be 2 to 30 lower-case letters, digits and hyphens, and begin with a letter."
+    error_message = "name must have 2 to 30 lower-case letters, digits and hyphens, and begin with a letter."
   }
 }
 
 variable "region" {
-  description = "The AWS region. Unset: that of AWS_REGION or of the profile."
+  description = "The AWS region. Default: the region of AWS_REGION or of the profile."
   type        = string
   default     = null
 
   validation {
     condition     = var.region == null || can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
-    error_message = "The region must be written like eu-central-1."
+    error_message = "region must have the form of eu-central-1."
   }
 }
 
 variable "endpoint_url" {
-  description = "An emulator to deploy to instead of AWS, such as http://127.0.0.1:5000; test credentials are used then."
+  description = "An emulator to deploy to instead of AWS, with test credentials, such as http://127.0.0.1:5000."
   type        = string
   default     = null
 
   validation {
     condition     = var.endpoint_url == null || can(regex("^https?://[^/]+/?$", var.endpoint_url))
-    error_message = "The endpoint must be a URL without a path, such as http://127.0.0.1:5000."
+    error_message = "endpoint_url must be a URL without a path, such as http://127.0.0.1:5000."
   }
 }
 
@@ -44,23 +44,23 @@ variable "tags" {
 # Buckets
 
 variable "lake_bucket_name" {
-  description = "Name of the lake's bucket, which is made here. Unset: NAME-lake-ACCOUNT."
+  description = "Name of the lake's bucket, which is made here. Default: NAME-lake-ACCOUNT."
   type        = string
   default     = null
 
   validation {
     condition     = var.lake_bucket_name == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.lake_bucket_name))
-    error_message = "A bucket's name has 3 to 63 lower-case letters, digits, dots and hyphens, and begins and ends with a letter or a digit."
+    error_message = "lake_bucket_name must have 3 to 63 lower-case letters, digits, dots and hyphens, and begin and end with a letter or a digit."
   }
 }
 
 variable "landing_buckets" {
   description = <<-EOT
-    Existing buckets of this account and region where files land, instead of the lake's own bucket; their files must be
-    below the same landing prefixes. The landing tables show the first one. A bucket has one notification configuration:
-    with manage_notifications it is made here and REPLACES whatever the bucket has; without it, add to the bucket's own
-    what the output landing_notifications says. kms_key_arn: the key its objects are encrypted with, if it is a customer
-    managed one.
+    Existing buckets of this AWS account and region where files arrive, instead of the lake's own bucket. Their files must
+    be below the same landing prefixes. The landing tables show the first bucket. A bucket has one notification
+    configuration. With manage_notifications it is made here and REPLACES the bucket's present one. Without it, add the
+    output landing_notifications to the present one. kms_key_arn is the customer managed key of the bucket's objects, if
+    they have one.
   EOT
   type = list(object({
     name                 = string
@@ -72,44 +72,44 @@ variable "landing_buckets" {
 
   validation {
     condition     = length(distinct(var.landing_buckets[*].name)) == length(var.landing_buckets)
-    error_message = "Each landing bucket must be named once."
+    error_message = "landing_buckets must name each bucket once."
   }
 
   validation {
     condition     = alltrue([for bucket in var.landing_buckets : can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", bucket.name))])
-    error_message = "Landing buckets are named without s3:// and without a prefix."
+    error_message = "landing_buckets must hold names of buckets, without s3:// and without a prefix."
   }
 
   validation {
     condition     = alltrue([for bucket in var.landing_buckets : bucket.kms_key_arn == null || can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/", bucket.kms_key_arn))])
-    error_message = "A landing bucket's kms_key_arn must be the ARN of a key (arn:aws:kms:REGION:ACCOUNT:key/ID), not an alias."
+    error_message = "kms_key_arn of a landing bucket must be the ARN of a key (arn:aws:kms:REGION:ACCOUNT:key/ID), not of an alias."
   }
 }
 
 variable "kms_key_arn" {
-  description = "A customer managed key for buckets, queues, topics and logs; its policy must hold what the output kms_key_policy says. Unset: SSE-S3 and SSE-SQS."
+  description = "A customer managed key for buckets, queues, topics and logs. Its policy needs the statements of the output kms_key_policy. Default: SSE-S3 and SSE-SQS."
   type        = string
   default     = null
 
   validation {
     condition     = var.kms_key_arn == null || can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/", var.kms_key_arn))
-    error_message = "kms_key_arn must be the ARN of a key (arn:aws:kms:REGION:ACCOUNT:key/ID), not an alias: policies name the key itself."
+    error_message = "kms_key_arn must be the ARN of a key (arn:aws:kms:REGION:ACCOUNT:key/ID), not of an alias, because policies name the key."
   }
 }
 
 variable "access_log_bucket" {
-  description = "An existing bucket for the access logs of the buckets made here; it must let logging.s3.amazonaws.com write. Unset: no access logs."
+  description = "An existing bucket for the access logs of the buckets made here. It must let logging.s3.amazonaws.com write. Default: no access logs."
   type        = string
   default     = null
 
   validation {
     condition     = var.access_log_bucket == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.access_log_bucket))
-    error_message = "The bucket for access logs is named without s3:// and without a prefix."
+    error_message = "access_log_bucket must be the name of a bucket, without s3:// and without a prefix."
   }
 }
 
 variable "quarantine_expiry_days" {
-  description = "How long rejected lines are kept, in days. They are original bytes, of whoever they may tell."
+  description = "How long rejected lines are kept, in days. They hold original bytes, also personal data."
   type        = number
   default     = 90
   nullable    = false
@@ -121,7 +121,7 @@ variable "quarantine_expiry_days" {
 }
 
 variable "noncurrent_expiry_days" {
-  description = "How long replaced and deleted versions of objects are kept, in days. Until then a withdrawn customer's rows can still be restored."
+  description = "How long replaced and deleted versions of objects are kept, in days. Until then, the rows of a customer who withdrew consent can be restored."
   type        = number
   default     = 7
   nullable    = false
@@ -133,7 +133,7 @@ variable "noncurrent_expiry_days" {
 }
 
 variable "force_destroy" {
-  description = "Whether `terraform destroy` may delete buckets that hold objects: the whole lake."
+  description = "Whether `terraform destroy` may delete buckets that hold objects, and so the whole lake."
   type        = bool
   default     = false
   nullable    = false
@@ -142,7 +142,7 @@ variable "force_destroy" {
 # The lake
 
 variable "consent_policy" {
-  description = "ever: a consenting customer's readings of any time; at-reading: those at or after the consent. Recorded in the lake when it is made; functions refuse another one later."
+  description = "ever keeps all readings of a consenting customer; at-reading keeps those at or after the consent. The lake records the policy when it is made; the functions refuse another one later."
   type        = string
   default     = "ever"
   nullable    = false
@@ -154,7 +154,7 @@ variable "consent_policy" {
 }
 
 variable "customer_shards" {
-  description = "Into how many objects the customers of a table are split. Recorded in the lake when it is made; functions refuse another number later."
+  description = "Number of objects into which a table of customers is split. The lake records it when it is made; the functions refuse another number later."
   type        = number
   default     = 16
   nullable    = false
@@ -173,21 +173,21 @@ variable "glue_database" {
 
   validation {
     condition     = can(regex("^[a-z0-9_]{1,255}$", var.glue_database))
-    error_message = "glue_database must be lower-case letters, digits and underscores, or Athena would need quotes around it."
+    error_message = "glue_database must have lower-case letters, digits and underscores only, because Athena needs quotes around other names."
   }
 }
 
 # The functions
 
 variable "packages_dir" {
-  description = "Where NAME/bootstrap.zip of each function is, relative to this folder or absolute."
+  description = "The folder that holds NAME/bootstrap.zip of each function, absolute or relative to this folder."
   type        = string
   default     = "../../target/lambda"
   nullable    = false
 }
 
 variable "architecture" {
-  description = "What the packages were built for: arm64 (a fifth cheaper) or x86_64."
+  description = "The architecture of the packages: arm64 (a fifth cheaper) or x86_64."
   type        = string
   default     = "arm64"
   nullable    = false
@@ -199,7 +199,7 @@ variable "architecture" {
 }
 
 variable "memory_mb" {
-  description = "Memory of each function, in MB; the share of a processor goes with it (one whole at 1769)."
+  description = "Memory of each function, in MB. Lambda gives a share of a processor with it: a whole one at 1769."
   type        = number
   default     = 1024
   nullable    = false
@@ -211,7 +211,7 @@ variable "memory_mb" {
 }
 
 variable "timeout_seconds" {
-  description = "How long one invocation may take, in seconds. A message stays hidden six times as long, plus the batching window."
+  description = "Time limit of one invocation, in seconds. A message stays hidden six times as long, plus the batching window."
   type        = number
   default     = 120
   nullable    = false
@@ -223,7 +223,7 @@ variable "timeout_seconds" {
 }
 
 variable "batch_size" {
-  description = "The most events of one invocation. A function derives each output of a batch once, so larger batches cost less and take longer."
+  description = "Events in one invocation, at most. A function writes each output of a batch once, so larger batches cost less and take longer."
   type        = number
   default     = 10
   nullable    = false
@@ -235,12 +235,12 @@ variable "batch_size" {
 
   validation {
     condition     = var.batch_size <= 10 || var.batching_window_seconds >= 1
-    error_message = "AWS demands batching_window_seconds of at least 1 for a batch_size above 10."
+    error_message = "batch_size above 10 needs batching_window_seconds of at least 1: AWS demands it."
   }
 }
 
 variable "batching_window_seconds" {
-  description = "How long events are gathered for a batch, in seconds: 0 to 300. It delays each step of the cascade by up to that."
+  description = "How long a batch is collected, in seconds: 0 to 300. Each step of the cascade waits up to that."
   type        = number
   default     = 1
   nullable    = false
@@ -252,14 +252,14 @@ variable "batching_window_seconds" {
 }
 
 variable "maximum_concurrency" {
-  description = "The most instances of a function that its queue may keep busy at once."
+  description = "Instances of a function that its queue keeps busy, at most."
   type        = number
   default     = 10
   nullable    = false
 
   validation {
     condition     = var.maximum_concurrency >= 2 && var.maximum_concurrency <= 1000 && floor(var.maximum_concurrency) == var.maximum_concurrency
-    error_message = "maximum_concurrency must be a whole number from 2 to 1000: AWS knows no less than 2."
+    error_message = "maximum_concurrency must be a whole number from 2 to 1000: the minimum of AWS is 2."
   }
 }
 
@@ -276,26 +276,26 @@ variable "receive_count_max" {
 }
 
 variable "event_sources_enabled" {
-  description = "Whether the functions take events from their queues. Off, events wait there, for up to four days."
+  description = "Whether the functions receive events from their queues. If false, events wait there, up to four days."
   type        = bool
   default     = true
   nullable    = false
 }
 
 variable "rust_log" {
-  description = "Which logs the functions write: a filter as RUST_LOG takes it."
+  description = "Which logs the functions write: the value of RUST_LOG."
   type        = string
   default     = "info,lambda_runtime=warn"
   nullable    = false
 
   validation {
     condition     = can(regex("^[A-Za-z0-9_:=,./-]+$", var.rust_log))
-    error_message = "rust_log must be a filter such as info or info,derivation=debug."
+    error_message = "rust_log must be a filter such as info or info,engine=debug."
   }
 }
 
 variable "log_retention_days" {
-  description = "How long logs are kept, in days, or 0: for ever."
+  description = "How long logs are kept, in days; 0 keeps them for ever."
   type        = number
   default     = 365
   nullable    = false
@@ -305,12 +305,12 @@ variable "log_retention_days" {
       [0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653],
       var.log_retention_days
     )
-    error_message = "log_retention_days must be one of the numbers CloudWatch knows: 0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653."
+    error_message = "log_retention_days must be a number that CloudWatch allows: 0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653."
   }
 }
 
 variable "permissions_boundary_arn" {
-  description = "A permissions boundary for the functions' roles, where an organisation demands one."
+  description = "A permissions boundary for the functions' roles, if your organization demands one."
   type        = string
   default     = null
 
@@ -323,14 +323,14 @@ variable "permissions_boundary_arn" {
 # Athena
 
 variable "athena_bytes_scanned_max" {
-  description = "The most bytes one query of the workgroup may scan. AWS bills by this; 10 GiB cost 5 cents."
+  description = "Bytes that one query of the workgroup may scan, at most. AWS bills by scanned bytes; 10 GiB cost 5 cents."
   type        = number
   default     = 10737418240
   nullable    = false
 
   validation {
     condition     = var.athena_bytes_scanned_max >= 10485760
-    error_message = "athena_bytes_scanned_max must be at least 10485760 (10 MiB): AWS knows no lower limit."
+    error_message = "athena_bytes_scanned_max must be at least 10485760 (10 MiB), the minimum of AWS."
   }
 }
 
@@ -349,7 +349,7 @@ variable "athena_results_expiry_days" {
 # Alarms
 
 variable "alarm_email" {
-  description = "Who is told of alarms; AWS asks this address for its agreement first. Unset: subscribe to the output alarm_topic_arn."
+  description = "The address that receives alarms. AWS first asks it to confirm. Default: none; subscribe to the output alarm_topic_arn yourself."
   type        = string
   default     = null
 
@@ -360,7 +360,7 @@ variable "alarm_email" {
 }
 
 variable "alarm_message_age_seconds" {
-  description = "An alarm tells when an event has waited for so long, in seconds."
+  description = "Age of a waiting event that raises an alarm, in seconds."
   type        = number
   default     = 900
   nullable    = false
@@ -372,7 +372,7 @@ variable "alarm_message_age_seconds" {
 }
 
 variable "alarm_quarantine_percent" {
-  description = "An alarm tells when more than this share of the rows of an hour is rejected, in percent."
+  description = "Rejected share of an hour's rows that raises an alarm, in percent."
   type        = number
   default     = 1
   nullable    = false

@@ -1,4 +1,4 @@
-"""One emulator and one deployment for all tests that read what is deployed; others make their own."""
+"""One emulator and one deployment for all tests that only read the deployment; other tests make their own."""
 
 import os
 import shutil
@@ -29,13 +29,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """How long took what the project has an aim for."""
+    """Prints the times for which the project has an aim."""
     for what, seconds in config.stash[SECONDS].items():
         terminalreporter.write_line(f"{what}: {seconds:.0f} s")
 
 
 def missing(what: str) -> None:
-    """Skips a test for what a machine need not have; where everything is to be tested, it must."""
+    """Skips a test because something is missing on this machine; fails it in CI."""
     if os.environ.get("CI"):
         pytest.fail(what)
     pytest.skip(what)
@@ -43,7 +43,7 @@ def missing(what: str) -> None:
 
 @pytest.fixture(scope="session")
 def release() -> Path:
-    """The folder of the release binaries: of `stedi` and the five functions."""
+    """The folder of the release binaries `stedi` and the five functions."""
     path = Path(os.environ.get("STEDI", ROOT / "target" / "release" / "stedi"))
     for name in ("stedi", *FUNCTIONS):
         assert (path.parent / name).exists(), f"{path.parent / name} does not exist: cargo build --workspace --release"
@@ -52,7 +52,7 @@ def release() -> Path:
 
 @pytest.fixture(scope="session")
 def reference() -> Path:
-    """The reference data, which lies beside the checkout or not at all."""
+    """The reference data, which may lie beside the checkout."""
     if not REFERENCE.is_dir():
         missing(f"the reference data is not at {REFERENCE}")
     return REFERENCE
@@ -77,11 +77,11 @@ def packages(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """AWS, with policies enforced."""
+    """An emulator of AWS that enforces policies."""
     emulator = Emulator(tmp_path_factory.mktemp("emulator") / "log.txt")
     yield emulator
     emulator.stop()
-    assert emulator.complaints() == ""
+    assert emulator.errors() == ""
 
 
 @pytest.fixture(scope="session")
@@ -92,7 +92,7 @@ def deployment(
     tmp_path_factory: pytest.TempPathFactory,
     pytestconfig: pytest.Config,
 ) -> Deployment:
-    """The lake as Terraform deploys it, with nothing landed and no function running."""
+    """The lake as Terraform deploys it, without files and without running functions."""
     terraform = Terraform(tmp_path_factory.mktemp("terraform"), variables(emulator, packages))
     deployment = Deployment(emulator, terraform, packages)
     began = time.monotonic()
@@ -103,7 +103,7 @@ def deployment(
 
 @pytest.fixture(scope="module")
 def lake(deployment: Deployment, reference: Path, pytestconfig: pytest.Config) -> Iterator[DeployedLake]:
-    """The reference data, landed; two instances of each function, so that they meet."""
+    """A lake that ingested the reference data, with two concurrent instances of each function."""
     with running(deployment, instances=2) as lake:
         began = time.monotonic()
         assert lake.upload(reference) == 13

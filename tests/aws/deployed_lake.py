@@ -1,4 +1,4 @@
-"""A deployed lake from a client's side: upload files, wait, read the tables as they are registered."""
+"""A deployed lake as a client uses it: uploads files, waits, reads the tables through the catalog."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -34,7 +34,7 @@ class DeployedLake:
         self.session = self.emulator.session()
 
     def upload(self, landing: Path, *sources: str) -> int:
-        """Uploads the files of a landing folder, or of some of its sources, one after the other. Returns how many."""
+        """Uploads the files of a landing folder, or of some sources, one by one. Returns their number."""
         paths = [path for path in sorted(landing.glob("*/landing/**/*")) if path.is_file()]
         paths = [path for path in paths if not sources or path.relative_to(landing).parts[0] in sources]
         for path in paths:
@@ -44,18 +44,18 @@ class DeployedLake:
 
     @contextmanager
     def without_notifications(self) -> Iterator[None]:
-        """S3 tells nobody of what is put meanwhile."""
+        """Suspends the bucket's notifications."""
         bucket = self.deployment.outputs["landing_bucket"]
         known = self.s3.get_bucket_notification_configuration(Bucket=bucket)
         known.pop("ResponseMetadata")
         self.s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={})
         yield
         self.s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=known)
-        # Of its greetings.
+        # The new configuration sends test messages.
         self.wait()
 
     def wait(self) -> None:
-        """Until all that follows from what was uploaded is done, and nothing of it was given up."""
+        """Waits until all queues are empty. Asserts that there are no dead letters."""
         self.sources.wait_until_empty()
         assert not any(self.dead_letters().values()), f"{self.dead_letters()}: {self.sources.errors()[-5:]}"
 
@@ -64,7 +64,7 @@ class DeployedLake:
         return {name: messages(self.sqs, function["dead_letter_queue_url"]) for name, function in functions.items()}
 
     def versions(self, prefix: str = "") -> dict[str, str]:
-        """The version of every object. Each put makes a new one, even of the same bytes."""
+        """Returns the version of every object, which each put changes, even a put of the same bytes."""
         pages = self.s3.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix)
         versions = (version for page in pages for version in page.get("Versions", []))
         return {version["Key"]: version["VersionId"] for version in versions if version["IsLatest"]}
@@ -73,11 +73,11 @@ class DeployedLake:
         return self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
 
     def receipts(self) -> list[dict]:
-        """The account of every landing file."""
+        """Returns the receipt of every landing file."""
         return [json.loads(self.read(key)) for key in self.versions("receipts/")]
 
     def partitions(self, table: str) -> dict[str, str]:
-        """Where the registered partitions of a table are, by their path below it."""
+        """Returns the locations of a table's registered partitions, by their values."""
         pages = self.glue.get_paginator("get_partitions").paginate(
             DatabaseName=self.deployment.database, TableName=table
         )
@@ -88,7 +88,7 @@ class DeployedLake:
         }
 
     def table(self, name: str) -> pandas.DataFrame:
-        """A table's rows, found through the catalog: of its registered partitions only, as Athena would."""
+        """Reads a table through the catalog. As in Athena, only registered partitions count."""
         options: dict[str, Any] = {"partition_filter": lambda _: True} if TABLES[name].partitioned else {}
         return awswrangler.s3.read_parquet_table(
             name, self.deployment.database, boto3_session=self.session, dtype_backend="pyarrow", **options
@@ -109,12 +109,12 @@ class DeployedLake:
 
 @contextmanager
 def running(deployment: Deployment, instances: int = 1) -> Iterator[DeployedLake]:
-    """The deployment as a lake in which nothing has landed yet, with its functions running until the end."""
+    """Runs the functions of the deployment on an empty lake."""
     clear(deployment)
     sources = EventSources(deployment.emulator, deployment.mappings(), deployment.binaries, instances)
     try:
         lake = DeployedLake(deployment, sources)
-        # S3 greeted the topics when their notifications were made.
+        # S3 sent test messages to the topics when Terraform configured the notifications.
         lake.wait()
         yield lake
     finally:
@@ -122,10 +122,10 @@ def running(deployment: Deployment, instances: int = 1) -> Iterator[DeployedLake
 
 
 def clear(deployment: Deployment) -> None:
-    """Takes everything out of the lake that an earlier test left: objects, partitions, messages."""
+    """Removes the objects, partitions and messages of earlier tests."""
     emulator = deployment.emulator
     s3, glue, sqs = (emulator.client(service) for service in ("s3", "glue", "sqs"))
-    # All are listed before any is deleted: moto looks for the last version of a page to begin the next one.
+    # Lists all versions before it deletes any: moto needs the last version of a page to begin the next one.
     for some in batches(all_versions(s3, deployment.lake_bucket), DELETED_MAX):
         s3.delete_objects(Bucket=deployment.lake_bucket, Delete={"Objects": some, "Quiet": True})
     assert all_versions(s3, deployment.lake_bucket) == []
@@ -141,14 +141,14 @@ def clear(deployment: Deployment) -> None:
 
 
 def all_versions(s3: Any, bucket: str) -> list[dict]:
-    """Every version of every object of a bucket, as DeleteObjects wants them."""
+    """Returns every version of every object of a bucket, in the form of DeleteObjects."""
     pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket)
     found = (item for page in pages for kind in ("Versions", "DeleteMarkers") for item in page.get(kind, []))
     return [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in found]
 
 
 def take_all(sqs: Any, queue_url: str) -> list[str]:
-    """Takes the messages out of a queue that nobody else reads. Returns their bodies."""
+    """Removes all messages of a queue that has no other reader. Returns their bodies."""
     bodies: list[str] = []
     while received := sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages"):
         for message in received:

@@ -1,4 +1,4 @@
-"""Terraform, and what it deployed."""
+"""Runs Terraform, and describes its deployment."""
 
 import hashlib
 import itertools
@@ -22,19 +22,19 @@ from event_sources import Mapping
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "infra" / "terraform"
 TIMEOUT_SECONDS = 300
-# A folder of provider plugins holds this; where there is one, nothing is downloaded.
+# A folder of provider plugins contains this path. With such a folder, Terraform downloads nothing.
 PLUGIN = "registry.terraform.io/hashicorp/aws"
 DEPTH_MAX = 3
 NO_FILES = {"dev", "proc", "sys"}
 
 
 class Terraform:
-    """A copy of the project's Terraform with a state of its own, so that the checkout stays as it is."""
+    """A copy of the project's Terraform with a state of its own, so that the checkout does not change."""
 
     def __init__(self, folder: Path, variables: Settings[str, str] = {}):
         self.folder = folder / "terraform"
-        leave = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfplan", "*.tfvars")
-        shutil.copytree(SOURCE, self.folder, ignore=leave)
+        ignored = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfplan", "*.tfvars")
+        shutil.copytree(SOURCE, self.folder, ignore=ignored)
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))},
             **{f"TF_VAR_{name}": value for name, value in variables.items()},
@@ -44,12 +44,12 @@ class Terraform:
         }
         plugins = plugin_folder()
         if plugins:
-            # Mirrors that are configured would be asked as well.
+            # Without this, Terraform also asks configured mirrors.
             self.environment["TF_CLI_CONFIG_FILE"] = os.devnull
         self.run("init", "-input=false", "-backend=false", *([f"-plugin-dir={plugins}"] if plugins else []))
 
     def attempt(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Runs terraform, whatever comes of it."""
+        """Runs terraform; it may fail."""
         return subprocess.run(
             ["terraform", f"-chdir={self.folder}", *arguments, *(["-no-color"] if arguments[0] != "output" else [])],
             env=self.environment,
@@ -96,14 +96,14 @@ class Deployment:
         return self.outputs["functions"][name]
 
     def mappings(self) -> dict[str, Mapping]:
-        """The event source of each function, as the Lambda API tells it, and not as Terraform does."""
+        """Returns the event source of each function, read from the Lambda API and not from Terraform."""
         return {name: self.mapping(name) for name in self.outputs["functions"]}
 
     def mapping(self, name: str) -> Mapping:
         api = self.emulator.client("lambda")
         function_name = self.function(name)["function_name"]
         function = api.get_function_configuration(FunctionName=function_name)
-        # By the queue, since moto compares what it was given as the function's name to the letter.
+        # Searches by queue, because moto finds a function only by the exact name in the mapping.
         found = api.list_event_source_mappings(EventSourceArn=self.function(name)["queue_arn"])["EventSourceMappings"]
         (source,) = (source for source in found if source["FunctionArn"] == function["FunctionArn"])
         account, queue = source["EventSourceArn"].split(":")[4:]
@@ -125,13 +125,13 @@ class Deployment:
 
     @cached_property
     def binaries(self) -> dict[str, Path]:
-        """The programs that were deployed, taken out of their packages."""
-        return {name: unpacked(package(self.packages, name)) for name in self.outputs["functions"]}
+        """The deployed programs, extracted from their packages."""
+        return {name: extracted(package(self.packages, name)) for name in self.outputs["functions"]}
 
 
 def variables(emulator: Emulator, packages: Path, **others: str) -> dict[str, str]:
-    """What differs from a deployment to AWS: moto would run an enabled event source in Docker, and the packages hold
-    what this machine can run."""
+    """Returns the variables that differ from a deployment to AWS. moto would run an enabled event source in Docker, and
+    the packages hold programs of this machine."""
     return {
         "endpoint_url": emulator.url,
         "packages_dir": str(packages),
@@ -147,18 +147,18 @@ def package(packages: Path, name: str) -> Path:
 
 
 def make_package(binary: Path, packages: Path) -> None:
-    """A package of that binary, as cargo-lambda makes it: without what is for debuggers, which is most of it."""
+    """Makes a package of a binary as cargo-lambda does: without debug information, which is most of a binary."""
     path = package(packages, binary.name)
     path.parent.mkdir(parents=True)
     stripped = path.with_name("stripped")
     subprocess.run(["strip", "-o", stripped, binary], check=True)
-    # Compressed as little as possible: nobody downloads it.
+    # Fast compression: the package is never downloaded.
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         archive.write(stripped, "bootstrap")
     stripped.unlink()
 
 
-def unpacked(package: Path) -> Path:
+def extracted(package: Path) -> Path:
     with zipfile.ZipFile(package) as archive:
         path = Path(archive.extract("bootstrap", package.parent))
     path.chmod(0o755)
@@ -170,17 +170,17 @@ def package_digest(package: Path) -> str:
 
 
 def plugin_folder() -> Path | None:
-    """A folder that holds the AWS provider, near the root of the disk or of the user's home, if there is one."""
-    places = [Path.home(), *(place for place in Path("/").iterdir() if place.name not in NO_FILES)]
-    for depth, place in itertools.product(range(DEPTH_MAX), places):
-        for found in place.glob(f"{'*/' * depth}{PLUGIN}"):
-            if any(is_wanted(version) for version in found.iterdir()):
-                return found.parents[2]
+    """Returns a folder with the AWS provider near the root of the disk or of the user's home, if there is one."""
+    roots = [Path.home(), *(root for root in Path("/").iterdir() if root.name not in NO_FILES)]
+    for depth, root in itertools.product(range(DEPTH_MAX), roots):
+        for provider in root.glob(f"{'*/' * depth}{PLUGIN}"):
+            if any(is_usable(version) for version in provider.iterdir()):
+                return provider.parents[2]
     return None
 
 
-def is_wanted(version: Path) -> bool:
-    """Whether it is the provider of a version that the project allows, for this machine."""
+def is_usable(version: Path) -> bool:
+    """Returns whether a provider is for this machine and of a version that the project allows."""
     number = re.fullmatch(r"5\.(\d+)\.\d+", version.name)
     architecture = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
     return bool(number) and int(number[1]) >= 100 and (version / f"{platform.system().lower()}_{architecture}").is_dir()

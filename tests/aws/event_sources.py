@@ -1,4 +1,5 @@
-"""What Lambda does with a queue that is a function's event source: poll, invoke, delete what was handled."""
+"""Does what Lambda does with a function's event source: polls the queue, invokes the function, deletes handled
+messages."""
 
 import json
 import threading
@@ -11,15 +12,15 @@ from typing import Any
 from emulator import REGION, Credentials, Emulator
 from runtime_api import Instance, Outcome
 
-# SQS gives no more at once.
+# SQS's limit for one request.
 RECEIVED_MAX = 10
-# How often an empty queue is asked again, if no function did anything meanwhile.
+# The pause before an empty queue is polled again while no function does anything.
 PAUSE_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
 class Mapping:
-    """An event source mapping, as the Lambda API tells it."""
+    """An event source mapping, with settings of its function."""
 
     function_name: str
     function_arn: str
@@ -36,7 +37,7 @@ class Mapping:
 
 @dataclass
 class Activity:
-    """What all event sources did so far: whoever waits for something new waits for the count to change."""
+    """Counts the events of all event sources, so that a waiting source notices new ones."""
 
     count: int = 0
     changed: threading.Condition = field(default_factory=threading.Condition)
@@ -53,7 +54,7 @@ class Activity:
 
 @dataclass(frozen=True)
 class Handled:
-    """A batch that a function was invoked with, and what came of it."""
+    """A batch of events, and the outcome of its invocation."""
 
     function: str
     event: dict
@@ -61,12 +62,14 @@ class Handled:
 
 
 class EventSource:
-    """Feeds one function from its queue, with so many instances at once."""
+    """Invokes one function with the messages of its queue, in several concurrent instances."""
 
     def __init__(self, emulator: Emulator, mapping: Mapping, binary: Path, instances: int, activity: Activity):
-        assert instances <= mapping.concurrency_max, f"{mapping.function_name} has {mapping.concurrency_max} at most"
+        assert instances <= mapping.concurrency_max, (
+            f"{mapping.function_name} may have {mapping.concurrency_max} instances"
+        )
         self.emulator, self.mapping, self.binary, self.activity = emulator, mapping, binary, activity
-        # Lambda polls with the function's role, and runs it with that.
+        # Lambda uses the function's role to poll and to run the function.
         self.credentials: Credentials = emulator.assume(mapping.role_arn)
         self.sqs = emulator.client("sqs", self.credentials)
         self.handled: list[Handled] = []
@@ -111,14 +114,14 @@ class EventSource:
             "AWS_LAMBDA_LOG_STREAM_NAME": "test",
             "AWS_REGION": REGION,
         }
-        # Nothing of the tests' own environment.
+        # The function does not see the environment of the tests.
         environment = self.emulator.environment(self.credentials) | lambda_variables | mapping.environment
         instance = Instance(self.binary, environment, mapping.function_arn)
         self.instances.append(instance)
         return instance
 
     def _next_batch(self) -> list[dict]:
-        """The next messages; none if there are none for the moment. One instance asks at a time."""
+        """Returns the next messages, or none if the queue is empty. Only one instance polls at a time."""
         with self.polling:
             seen = self.activity.count
             batch = list(self._receive())
@@ -150,7 +153,8 @@ class EventSource:
         for message in batch:
             handle = {"QueueUrl": self.mapping.queue_url, "ReceiptHandle": message["ReceiptHandle"]}
             if message["MessageId"] in failed:
-                # AWS delivers it again when its visibility time-out is over, some minutes later; here at once.
+                # AWS delivers the message again after its visibility time-out, which takes minutes. This does it at
+                # once.
                 self.sqs.change_message_visibility(**handle, VisibilityTimeout=0)
             else:
                 self.sqs.delete_message(**handle)
@@ -158,7 +162,7 @@ class EventSource:
         self.activity.happened()
 
     def _failures(self, batch: Sequence[dict], outcome: Outcome) -> set[str]:
-        """The ids of the messages to be delivered again: all, where the answer names one that is not in the batch."""
+        """Returns the ids of failed messages. If the answer names an id outside the batch, all have failed."""
         everything = {message["MessageId"] for message in batch}
         if outcome.error is not None:
             return everything
@@ -199,12 +203,13 @@ class EventSources:
             source.stop()
 
     def waiting(self) -> dict[str, int]:
-        """How many messages each queue has, those included that a function is at."""
+        """Returns the number of messages in each queue, with those that a function is handling."""
         return {name: messages(self.sqs, source.mapping.queue_url) for name, source in self.sources.items()}
 
     def wait_until_empty(self, timeout_seconds: float = 120) -> None:
-        """Waits until nothing is left to deliver. A message leaves its queue only after its function is done, and what
-        that wrote is in other queues by then. So nothing is left if all are empty and nothing happened meanwhile."""
+        """Waits until no message is left. A message leaves its queue only after its function has returned, and by then
+        the events of the function's writes are in other queues. So no message is left if all queues are empty and no
+        source was active in between."""
 
         def empty() -> bool:
             if failed := [source.failed for source in self.sources.values() if source.failed]:
@@ -218,12 +223,12 @@ class EventSources:
         return [handled for source in self.sources.values() for handled in source.handled]
 
     def errors(self) -> list[str]:
-        """What the functions said of what failed."""
+        """Returns the error lines of the functions' logs."""
         lines = [line for source in self.sources.values() for instance in source.instances for line in instance.lines]
         return [line for line in lines if '"level":"ERROR"' in line or not line.startswith("{")]
 
     def logged(self) -> dict[str, list[dict]]:
-        """The lines that each function's instances wrote, as JSON."""
+        """Returns the log lines of each function's instances, parsed as JSON."""
         return {
             name: [line for instance in source.instances for line in instance.logged()]
             for name, source in self.sources.items()
@@ -231,22 +236,22 @@ class EventSources:
 
 
 def messages(sqs: Any, queue_url: str) -> int:
-    """How many messages are in a queue, whether they are being handled or not."""
+    """Returns the number of messages in a queue, with those that are being handled."""
     names = [f"ApproximateNumberOfMessages{what}" for what in ("", "NotVisible", "Delayed")]
     attributes = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)["Attributes"]
     return sum(int(attributes[name]) for name in names)
 
 
 def wait_until(condition: Callable[[], bool], timeout_seconds: float, otherwise: Callable[[], str]) -> None:
-    """Looks again and again until the condition holds; says `otherwise` if it does not in that time."""
+    """Waits until a condition holds. Fails with the text of `otherwise` after the time-out."""
     deadline = time.monotonic() + timeout_seconds
     while not condition():
         assert time.monotonic() < deadline, f"after {timeout_seconds} s {otherwise()}"
         time.sleep(0.05)
 
 
-def event_of(*places: tuple[str, str]) -> str:
-    """The body of a message as S3 would send it for these objects, each a bucket and an encoded key."""
+def event_of(*objects: tuple[str, str]) -> str:
+    """Returns the body of S3's message for these objects, each a bucket and an encoded key."""
     records = [
         {
             "eventVersion": "2.1",
@@ -268,6 +273,6 @@ def event_of(*places: tuple[str, str]) -> str:
                 "object": {"key": key, "size": 1, "eTag": "0" * 32, "sequencer": "0"},
             },
         }
-        for bucket, key in places
+        for bucket, key in objects
     ]
     return json.dumps({"Records": records})

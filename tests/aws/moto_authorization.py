@@ -1,12 +1,13 @@
-"""Makes moto ask `policies` about every request.
+"""Makes moto check every request with `policies`.
 
-AWS: IAM decides by action, resource and conditions, of the caller's policies and the resource's. moto 5.2: takes `*`
-for the resource of everything but S3, ignores all conditions but one, lets a bucket policy with a condition deny all
-(seen: 403 for every put to a bucket with a TLS-only policy), and never looks at the policies of topics and queues.
+AWS: IAM decides by action, resource and conditions of the caller's policies and of the resource's policy. moto 5.2
+takes `*` for every resource except S3's and ignores all conditions but one. A bucket policy with a condition denies
+everything (seen: 403 for every put to a bucket with a TLS-only policy). moto never reads the policies of topics and
+queues.
 
-Two callers have fixed credentials, whose secret is their id: the account's root is `test` (as Terraform's provider is
-told for emulators), and `lambda.amazonaws.com` is that AWS service, which assumes the functions' roles. Loopback HTTP
-counts as TLS here: there is nobody in between, and the policies that demand it can only be tried by asking for it.
+Two callers have fixed credentials, whose secret equals their id. The AWS account's root is `test`, as in Terraform's
+settings for emulators. `lambda.amazonaws.com` is the AWS service that assumes the functions' roles. Loopback HTTP
+counts as TLS, since the clients here use no TLS and the policies demand it.
 """
 
 import json
@@ -43,11 +44,12 @@ LIST_PARAMETERS = {
     "fetch-owner",
     "x-id",
 }
-Asked = tuple[str, str, dict[str, str]]
+# An action, its resource, and the context for conditions.
+Action = tuple[str, str, dict[str, str]]
 
 
 class FixedAccessKey:
-    """The credentials of one of the two callers that are in no list of users."""
+    """The credentials of one of the two callers that are not IAM users."""
 
     CALLERS = {
         "test": lambda account: Principal("AWS", f"arn:aws:iam::{account}:root"),
@@ -80,19 +82,19 @@ def apply() -> None:
     IAMRequestBase.check_action_permitted = check
     sign_empty_bodies()
     IAMRequest._raise_access_denied = deny_in_json
-    # Bucket policies are looked at in `check`, with their conditions.
+    # `check` evaluates bucket policies, with their conditions.
     FakeBucket.get_permission = lambda *_: PermissionResult.NEUTRAL
     guard_notifications()
 
 
 def sign_empty_bodies() -> None:
-    """AWS: the signature of a request without a body is over an empty one. moto: takes the headers for its body. Seen:
-    403 for Lambda's GetFunction, with the right signature."""
+    """AWS: the signature of a request without a body covers an empty body. moto: takes the headers for the body. Seen:
+    403 for Lambda's GetFunction with a correct signature."""
     make = IAMRequestBase._create_aws_request
 
     def create(self: IAMRequestBase) -> Any:
         request = make(self)
-        # A form is in `_data`, as the headers are where there is none.
+        # `_data` holds the form, or the headers if there is no form.
         if not self._headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded"):
             request.data = self._body or b""
         return request
@@ -101,7 +103,7 @@ def sign_empty_bodies() -> None:
 
 
 def deny_in_json(self: IAMRequest) -> None:
-    """AWS: the services that speak JSON deny in JSON. moto: always in XML, in which the SDKs find no error code."""
+    """AWS: JSON services deny in JSON. moto: always denies in XML, in which the SDKs find no error code."""
     message = f"User: {self._access_key.arn} is not authorized to perform: {self._action}"
     if "json" not in self._headers.get("Content-Type", ""):
         raise access_control.AccessDeniedError(user_arn=self._access_key.arn, action=self._action)
@@ -109,11 +111,11 @@ def deny_in_json(self: IAMRequest) -> None:
 
 
 def check(self: IAMRequestBase, resource: str) -> None:
-    """Refuses a request unless each action that it needs is allowed."""
-    # This needs nobody's leave.
+    """Refuses a request unless policies allow each action that it needs."""
+    # AWS allows this without a policy.
     if self._action == "sts:GetCallerIdentity":
         return
-    needed = list(asked(self, resource))
+    needed = list(needed_actions(self, resource))
     if not needed or not all(allowed(self, action, arn, context) for action, arn, context in needed):
         self._raise_access_denied()
 
@@ -141,7 +143,7 @@ def own_policies(key: Any) -> Iterator[dict]:
 
 
 def resource_policies(caller: IAMRequestBase, arn: str) -> list[dict]:
-    """The policy of the bucket, queue, topic, key or role that is asked for."""
+    """Returns the policy of the requested bucket, queue, topic, key or role."""
     _, partition, service, region, _, name = arn.split(":", 5) if arn != "*" else ("",) * 6
     account = caller.account_id
     match service:
@@ -162,12 +164,12 @@ def resource_policies(caller: IAMRequestBase, arn: str) -> list[dict]:
     return []
 
 
-def asked(caller: IAMRequestBase, resource: str) -> Iterator[Asked]:
-    """Which actions, on which resources, a request asks for. Of operations that are not known here the resource is `*`,
-    which no policy of ours names but for tracing; so they are refused to all but the account's root."""
+def needed_actions(caller: IAMRequestBase, resource: str) -> Iterator[Action]:
+    """Yields the actions and resources of a request. The resource of an unknown operation is `*`. Only the policy for
+    tracing allows `*`, so all callers but the AWS account's root are refused."""
     service, operation = caller._action.split(":", 1)
     if service == "s3":
-        yield from asked_of_s3(caller, operation, resource)
+        yield from needed_s3_actions(caller, operation, resource)
         return
     body = caller._body.decode() if isinstance(caller._body, bytes) else caller._body
     sent = json.loads(body) if body and body.startswith("{") else {}
@@ -178,7 +180,7 @@ def asked(caller: IAMRequestBase, resource: str) -> Iterator[Asked]:
             actions = {"DeleteMessageBatch": "DeleteMessage", "ChangeMessageVisibilityBatch": "ChangeMessageVisibility"}
             yield f"sqs:{actions.get(operation, operation)}", prefix + sent["QueueUrl"].rsplit("/", 1)[1], {}
         case "glue" if "DatabaseName" in sent:
-            # Glue asks for each level, down to the table.
+            # Glue checks each level, down to the table.
             yield caller._action, prefix + "catalog", {}
             yield caller._action, prefix + f"database/{sent['DatabaseName']}", {}
             if table := sent.get("TableName"):
@@ -187,13 +189,13 @@ def asked(caller: IAMRequestBase, resource: str) -> Iterator[Asked]:
             stream = sent.get("logStreamName", "")
             yield caller._action, prefix + f"log-group:{sent['logGroupName']}:log-stream:{stream}", {}
         case "sts" if operation == "AssumeRole":
-            # The role's name stands for its whole ARN in both policies.
+            # Both policies name the role by its ARN.
             yield "sts:AssumeRole", caller._data["RoleArn"][0], {}
         case _:
             yield caller._action, "*", {}
 
 
-def asked_of_s3(caller: IAMRequestBase, operation: str, resource: str) -> Iterator[Asked]:
+def needed_s3_actions(caller: IAMRequestBase, operation: str, resource: str) -> Iterator[Action]:
     split = urlsplit(caller._path)
     query = {name: values[0] for name, values in parse_qs(split.query, keep_blank_values=True).items()}
     headers = {name.lower(): value for name, value in caller._headers.items()}
@@ -219,8 +221,8 @@ def asked_of_s3(caller: IAMRequestBase, operation: str, resource: str) -> Iterat
             yield "s3:GetObject", resource, {}
             bucket, _, key = resource.removeprefix("arn:aws:s3:::").partition("/")
             if not exists(caller, bucket, key):
-                # AWS: that an object is missing is told only to those who may list the bucket; others are denied. What
-                # `s3:prefix` is in that question is not documented: none, or the key. Here both must be allowed.
+                # AWS answers 404 for a missing object only to callers that may list the bucket, and 403 to others. AWS
+                # does not document which `s3:prefix` that check uses: none, or the key. Here, both must be allowed.
                 yield "s3:ListBucket", f"arn:aws:s3:::{bucket}", {}
                 yield "s3:ListBucket", f"arn:aws:s3:::{bucket}", {"s3:prefix": key}
         case "DeleteObject":
@@ -230,7 +232,8 @@ def asked_of_s3(caller: IAMRequestBase, operation: str, resource: str) -> Iterat
 
 
 def put_context(method: str, query: dict[str, str], headers: dict[str, str]) -> dict[str, str]:
-    """S3's conditions of a put. Starting a multipart upload and putting a part create no object; completing it does."""
+    """Returns the condition keys of a put. Only the completion of a multipart upload creates an object, not its
+    parts."""
     part = "partNumber" in query or "uploads" in query
     context = {"s3:ObjectCreationOperation": "false" if part else "true"}
     for header in ("if-match", "if-none-match", "x-amz-server-side-encryption", "x-amz-acl"):
@@ -249,8 +252,8 @@ def exists(caller: IAMRequestBase, bucket: str, key: str) -> bool:
 
 
 def guard_notifications() -> None:
-    """AWS: S3 publishes only to a topic whose policy allows it, and tries that when configured; SNS sends only to a
-    queue whose policy allows it. moto: sends in any case."""
+    """AWS: S3 publishes only to a topic whose policy allows it, and tests that when notifications are configured. SNS
+    sends only to a queue whose policy allows it. moto: always sends."""
     send = notifications._send_sns_message
 
     def publish(account_id: str, event_body: Any, topic_arn: str, region_name: str) -> None:

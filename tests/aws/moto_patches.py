@@ -1,5 +1,5 @@
-"""What moto needs in order to stand for AWS here. Each patch says what AWS does, what moto does instead, and how that
-was seen. The version that this was written for is in requirements.txt."""
+"""Patches moto where the tests need the behavior of AWS. Each patch says what AWS does, what moto does, and how the
+difference showed. requirements.txt has moto's version."""
 
 import itertools
 import json
@@ -13,24 +13,24 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.s3 import notifications
 from moto.sqs.models import Queue, SQSBackend
 
-# moto's state is plain lists and dictionaries, changed by every request's thread.
+# The threads of all requests change moto's state, which is plain lists and dictionaries.
 STATE = threading.Lock()
 
 
 def apply() -> None:
-    """Applies all of them; once, before the server starts."""
+    """Applies all patches. Call it once, before the server starts."""
     keep_redrive_allow_policies()
     keep_policies_of_queues()
-    give_redrive_policies_back_as_they_are()
+    return_redrive_policies_without_spaces()
     delete_named_queries()
     keep_logging_configurations()
-    tell_all_of_an_event()
+    complete_events()
     handle_one_request_at_a_time()
 
 
 def keep_redrive_allow_policies() -> None:
-    """AWS: a dead-letter queue says in `RedriveAllowPolicy` whose it is, and gives it back among its attributes.
-    moto: knows no such attribute. Seen: `terraform apply` waits for it to be there until it gives up."""
+    """AWS: a dead-letter queue has the attribute `RedriveAllowPolicy`, which names its source queues.
+    moto: does not have this attribute. Seen: `terraform apply` waits for it until its time-out."""
     Queue.BASE_ATTRIBUTES = [*Queue.BASE_ATTRIBUTES, "RedriveAllowPolicy"]
     Queue.redrive_allow_policy = None
     known = Queue.attributes
@@ -42,8 +42,8 @@ def keep_redrive_allow_policies() -> None:
 
 
 def keep_policies_of_queues() -> None:
-    """AWS: SetQueueAttributes leaves alone what it does not name.
-    moto: drops the queue's policy, if that is not named. Read in its source."""
+    """AWS: SetQueueAttributes keeps attributes that the request does not name.
+    moto: drops the queue's policy if the request does not name it. Read in its source."""
     set_attributes = Queue._set_attributes
 
     def keep(self: Queue, attributes: dict[str, Any], now: float | None = None) -> None:
@@ -54,9 +54,9 @@ def keep_policies_of_queues() -> None:
     Queue._set_attributes = keep
 
 
-def give_redrive_policies_back_as_they_are() -> None:
-    """AWS: a queue's redrive policy comes back without white space, as Terraform puts it.
-    moto: with some. Seen: the second plan changes each queue by white space."""
+def return_redrive_policies_without_spaces() -> None:
+    """AWS: returns a queue's redrive policy as Terraform puts it, without spaces.
+    moto: returns it with spaces. Seen: the second plan changes each queue by spaces."""
     known = Queue.attributes
 
     def attributes(self: Queue) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def delete_named_queries() -> None:
 
 
 def keep_logging_configurations() -> None:
-    """AWS: a function's `LoggingConfig` is kept and given back. moto: drops it. Seen: the second plan has changes."""
+    """AWS: keeps and returns a function's `LoggingConfig`. moto: drops it. Seen: the second plan has changes."""
     init, get, update = LambdaFunction.__init__, LambdaFunction.get_configuration, LambdaFunction.update_configuration
 
     def remember(self: LambdaFunction, spec: dict[str, Any]) -> None:
@@ -103,9 +103,9 @@ def keep_logging_configurations() -> None:
     LambdaFunction.update_configuration = updated
 
 
-def tell_all_of_an_event() -> None:
-    """AWS: a notification says who did it from where, names the bucket's owner, and has a sequencer.
-    moto: leaves those out. Seen: a parser that wanted a whole S3 record refused it."""
+def complete_events() -> None:
+    """AWS: a notification has the caller, its address, the bucket's owner and a sequencer.
+    moto: leaves them out. Seen: a parser that expects a complete S3 record refuses it."""
     known = notifications._get_s3_event
     numbers = itertools.count(1)
 
@@ -123,8 +123,8 @@ def tell_all_of_an_event() -> None:
 
 
 def handle_one_request_at_a_time() -> None:
-    """AWS: each request takes effect as a whole. moto: looks and then writes, without a lock. Read in its source:
-    PutObject checks its condition first, and DeleteMessage puts back a list that another thread may have added to."""
+    """AWS: each request is atomic. moto: reads and then writes, without a lock. Read in its source: PutObject checks
+    its condition before it writes, and DeleteMessage replaces a list to which another thread may have added."""
     handle: Callable[..., Any] = DomainDispatcherApplication.__call__
 
     def one_at_a_time(self: Any, environ: dict[str, Any], start_response: Any) -> list[bytes]:
@@ -135,14 +135,14 @@ def handle_one_request_at_a_time() -> None:
     receive = SQSBackend.receive_message
 
     def receive_now(self: SQSBackend, queue_name: str, count: int, _: int, *rest: Any, **named: Any) -> list[Any]:
-        # A long poll would let all others wait.
+        # A long poll would block all other requests.
         return receive(self, queue_name, count, 0, *rest, **named)
 
     SQSBackend.receive_message = receive_now
 
 
 def parsed(policy: str | bytes | dict | None) -> list[dict]:
-    """A policy as moto keeps it, or none."""
+    """Returns a list with the parsed policy that moto stores, or an empty list."""
     if not policy:
         return []
     return [policy if isinstance(policy, dict) else json.loads(policy)]

@@ -1,5 +1,5 @@
-"""The process that is AWS in these tests: moto, patched, on loopback. Prints its address, and ends when its standard
-input does: with the process that started it, however that one ends."""
+"""Runs moto, patched, on loopback as AWS. Prints its address. It ends when its standard input closes, and so with the
+process that started it."""
 
 import argparse
 import logging
@@ -12,14 +12,14 @@ from moto.server import ThreadedMotoServer
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--without-iam", action="store_true", help="whoever asks may do everything")
-    parser.add_argument("--unpatched", action="store_true", help="moto as it is")
+    parser.add_argument("--without-iam", action="store_true", help="every caller may do everything")
+    parser.add_argument("--unpatched", action="store_true", help="moto without patches")
     arguments = parser.parse_args()
     if not arguments.unpatched:
         moto_patches.apply()
         if not arguments.without_iam:
             moto_authorization.apply()
-    # No line for each request: the log is for what goes wrong.
+    # The log has errors only, not a line for each request.
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     server.start()

@@ -1,15 +1,15 @@
-"""Whether AWS would allow a request, by the policies that concern it.
+"""Decides whether AWS allows a request, by IAM's algorithm for one AWS account.
 
-IAM's algorithm for one account: an explicit denial anywhere refuses; else a statement of the caller's own policies or
-of the resource's policy must allow; the account's root needs none. Only what this project's policies use is known here.
-Anything else in a policy is an error and no guess, since a guess would either hide a hole or invent one.
+An explicit denial in any policy refuses. Otherwise a statement of the caller's policies or of the resource's policy
+must allow; the AWS account's root needs no statement. This module implements only the elements that the project's
+policies use. Anything else in a policy is an error, because a wrong guess would hide a fault or invent one.
 """
 
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-# Known to be absent where they do not apply; then `Null` is true and `...IfExists` holds.
+# These keys are absent where they do not apply; then `Null` is true and `...IfExists` holds.
 OPTIONAL_KEYS = {
     "aws:principalarn",
     "aws:sourceaccount",
@@ -29,12 +29,12 @@ STATEMENT_ELEMENTS = {"Sid", "Effect", "Principal", "Action", "Resource", "Condi
 
 
 class UnknownPolicy(Exception):
-    """A policy that says something of which it is not known here what it means."""
+    """A policy has an element that this module does not implement."""
 
 
 @dataclass(frozen=True)
 class Principal:
-    """Who asks: an ARN of the account (`AWS`), or an AWS service (`Service`)."""
+    """The caller: an ARN of the AWS account (`AWS`), or an AWS service (`Service`)."""
 
     kind: str
     name: str
@@ -50,13 +50,13 @@ class Principal:
 
 @dataclass(frozen=True)
 class Request:
-    """One action on one resource, and what conditions may ask about it."""
+    """One action on one resource, and the keys for conditions."""
 
     principal: Principal
     action: str
     resource: str
     context: Mapping[str, str] = field(default_factory=dict)
-    # An assumed role's session is also its role, which is what policies name.
+    # Policies name the role of a session, not the session.
     role_arn: str | None = None
 
     def names(self) -> set[str]:
@@ -65,14 +65,15 @@ class Request:
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether it is allowed, and the statement that decided, or that none did."""
+    """Whether the request is allowed, and the statement that decided, if there is one."""
 
     allowed: bool
     reason: str
 
 
 def decide(request: Request, own: Iterable[dict], of_resource: Iterable[dict], both: bool = False) -> Decision:
-    """Decides by the caller's `own` policies and those `of_resource`; `both` must allow for a role to be assumed."""
+    """Decides by the caller's `own` policies and those `of_resource`. With `both`, as for a role's assumption, both
+    must allow."""
     allowing = {"own": None, "of the resource": None}
     for whose, policies in (("own", list(own)), ("of the resource", list(of_resource))):
         for statement in (statement for policy in policies for statement in statements(policy)):
@@ -82,7 +83,7 @@ def decide(request: Request, own: Iterable[dict], of_resource: Iterable[dict], b
                     return Decision(False, f"denied by {name}")
                 allowing[whose] = name
     if request.principal.is_root and not both:
-        return Decision(True, "the account's root")
+        return Decision(True, "the AWS account's root")
     # A service has no policies of its own.
     has_own = allowing["own"] or request.principal.is_root or request.principal.kind == "Service"
     if both:
@@ -92,7 +93,7 @@ def decide(request: Request, own: Iterable[dict], of_resource: Iterable[dict], b
 
 
 def statements(policy: dict) -> list[dict]:
-    """The statements of a policy, checked for what is not known here."""
+    """Returns the statements of a policy. Fails if one has an unknown element."""
     found = policy["Statement"] if isinstance(policy["Statement"], list) else [policy["Statement"]]
     for statement in found:
         if unknown := statement.keys() - STATEMENT_ELEMENTS:
@@ -103,12 +104,12 @@ def statements(policy: dict) -> list[dict]:
 
 
 def applies(statement: dict, request: Request, of_resource: bool) -> bool:
-    """Whether a statement is about this request."""
+    """Returns whether a statement applies to a request."""
     if of_resource != ("Principal" in statement):
         raise UnknownPolicy(f"{'no' if of_resource else 'a'} Principal in {statement}")
     return (
         any(like(request.action.lower(), pattern.lower()) for pattern in listed(statement["Action"]))
-        # A role's trust policy names no resource: it is the role's.
+        # A role's trust policy names no resource, since it belongs to the role.
         and any(like(request.resource, pattern) for pattern in listed(statement.get("Resource", "*")))
         and (not of_resource or names(statement, request))
         and all(
@@ -120,7 +121,7 @@ def applies(statement: dict, request: Request, of_resource: bool) -> bool:
 
 
 def names(statement: dict, request: Request) -> bool:
-    """Whether a statement's `Principal` means whoever asks."""
+    """Returns whether a statement's `Principal` includes the caller."""
     principal = statement["Principal"]
     if principal == "*":
         return True
@@ -129,13 +130,13 @@ def names(statement: dict, request: Request) -> bool:
     named = set(listed(principal.get(request.principal.kind, [])))
     account = request.principal.account
     if account and named & {account, f"arn:aws:iam::{account}:root"}:
-        # All principals of the account: as a denial; what it allows, their own policies must allow as well.
+        # The AWS account means all its principals in a denial. In an allowance, their own policies must allow, too.
         return request.principal.is_root or statement["Effect"] == "Deny"
     return "*" in named or bool(named & request.names())
 
 
 def condition(operator: str, key: str, expected: list[str], context: Mapping[str, str]) -> bool:
-    """Whether one key of a condition holds: one of the expected values, or, of a negated operator, none."""
+    """Returns whether a key of a condition has one of the expected values; with a negated operator, none of them."""
     known = {name.lower(): value for name, value in context.items()}
     if key.lower() not in known.keys() | OPTIONAL_KEYS:
         raise UnknownPolicy(f"condition key {key}")
@@ -157,14 +158,14 @@ def equal(actual: str, expected: str) -> bool:
 
 
 def like(actual: str, pattern: str) -> bool:
-    """`*` is any text and `?` any character."""
+    """Compares with a pattern in which `*` is any text and `?` any character."""
     parts = re.split(r"([*?])", literal(pattern))
     expression = "".join({"*": ".*", "?": "."}.get(part, re.escape(part)) for part in parts)
     return re.fullmatch(expression, actual, re.DOTALL) is not None
 
 
 def like_arn(actual: str, pattern: str) -> bool:
-    """Each of an ARN's six parts by itself."""
+    """Compares each of an ARN's six parts separately."""
     actual_parts, pattern_parts = actual.split(":", 5), pattern.split(":", 5)
     return len(actual_parts) == len(pattern_parts) and all(map(like, actual_parts, pattern_parts))
 

@@ -1,7 +1,7 @@
-"""Lambda's Runtime API, as far as a function needs it, and a process of an unmodified function binary behind it.
+"""Serves Lambda's Runtime API to the process of an unmodified function binary.
 
-One server and one process make an instance, as in Lambda: it handles one event at a time, and one that died, or took
-longer than the function may, is not used again.
+One server and one process are an instance, as in Lambda. An instance handles one event at a time. It is not used again
+after its process ended or exceeded the function's time limit.
 """
 
 import itertools
@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any
 
 API = "/2018-06-01/runtime"
-# How often a waiting side looks whether the other one is still there.
-LOOK_SECONDS = 0.05
+# The interval at which a waiting thread checks whether the process still runs.
+POLL_SECONDS = 0.05
 REQUEST_NUMBERS = itertools.count(1)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of an invocation: the function's answer, or why there is none."""
+    """The outcome of an invocation: the function's answer, or an error."""
 
     answer: Any = None
     error: str | None = None
@@ -32,7 +32,7 @@ class Outcome:
 
 @dataclass
 class Invocation:
-    """An event on its way through a function."""
+    """An event that a function handles."""
 
     event: Any
     deadline_ms: int
@@ -61,8 +61,8 @@ class Instance:
             text=True,
             errors="replace",
         )
-        # Whoever connects before this waits for it.
-        threading.Thread(target=self.server.serve_forever, args=(LOOK_SECONDS,), daemon=True).start()
+        # A connection made before this waits until the server runs.
+        threading.Thread(target=self.server.serve_forever, args=(POLL_SECONDS,), daemon=True).start()
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
@@ -71,14 +71,14 @@ class Instance:
         return self.process.poll() is None
 
     def invoke(self, event: Any, timeout_seconds: float) -> Outcome:
-        """Gives the function an event and waits for its answer; an instance that takes too long is killed."""
+        """Gives the function an event and waits for its answer. Kills the process after the time-out."""
         deadline = time.time() + timeout_seconds
         invocation = Invocation(event, int(deadline * 1000))
         self.handled[invocation.request_id] = invocation
         self.waiting.put(invocation)
         while time.time() < deadline:
             try:
-                return invocation.outcome.get(timeout=LOOK_SECONDS)
+                return invocation.outcome.get(timeout=POLL_SECONDS)
             except queue.Empty:
                 if not self.alive:
                     return Outcome(error=f"the process ended with {self.process.returncode}: {self.lines[-3:]}")
@@ -86,7 +86,7 @@ class Instance:
         return Outcome(error=f"no answer after {timeout_seconds} s")
 
     def kill(self) -> None:
-        """As Lambda may at any moment."""
+        """Kills the process, as Lambda may at any moment."""
         self.process.kill()
         self.process.wait()
 
@@ -99,14 +99,14 @@ class Instance:
         self.server.server_close()
 
     def logged(self) -> list[dict]:
-        """The lines that it wrote so far. All must be JSON, as CloudWatch is told that they are."""
+        """Returns the lines that the function wrote so far. All must be JSON, as Lambda's log format says."""
         return [json.loads(line) for line in list(self.lines)]
 
     def next(self) -> Invocation | None:
-        """What the function is to handle next; none once it must stop."""
+        """Returns the next event for the function, or none if the instance stops."""
         while not self.stopping and self.alive:
             try:
-                return self.waiting.get(timeout=LOOK_SECONDS)
+                return self.waiting.get(timeout=POLL_SECONDS)
             except queue.Empty:
                 continue
         return None
@@ -117,7 +117,7 @@ class Instance:
 
 
 def handler_of(instance: Instance) -> type[BaseHTTPRequestHandler]:
-    """The HTTP side of an instance."""
+    """Returns the HTTP handler of an instance."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -176,6 +176,6 @@ def handler_of(instance: Instance) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """A line for each request would be too many."""
+            """Suppresses the line for each request."""
 
     return Handler

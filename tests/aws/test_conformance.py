@@ -1,5 +1,4 @@
-"""The behaviours of S3 and Glue that the product relies on, shown on moto as it is: the Rust suite that the local stack
-passes as well."""
+"""Runs the conformance suite on moto without patches: the behaviors of S3 and Glue on which the lake relies."""
 
 import os
 import re
@@ -13,7 +12,7 @@ from conftest import ROOT
 from emulator import Emulator
 
 RESULT = re.compile(r"^test (\S+) \.\.\. (\w+)", re.MULTILINE)
-# As everything else is built, so that nothing is compiled twice.
+# The same build as for all other tests, so that cargo compiles nothing twice.
 BUILD = ["--workspace", "--release", "--locked", "--features", "stedi/query"]
 COMMAND = ["cargo", "test", *BUILD, "--test", "endpoint"]
 TIMEOUT_SECONDS = 3600
@@ -21,13 +20,13 @@ TIMEOUT_SECONDS = 3600
 
 @pytest.fixture(scope="module")
 def unpatched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """moto without a patch, and without policies."""
+    """moto without patches and policies."""
     emulator = Emulator(tmp_path_factory.mktemp("emulator") / "log.txt", "--unpatched")
     yield emulator
     emulator.stop()
 
 
-def test_conformance(unpatched: Emulator) -> None:
+def test_unpatched_moto_passes_the_conformance_suite(unpatched: Emulator) -> None:
     assert shutil.which("cargo"), "cargo is not on the PATH"
     environment = os.environ | {"CONFORMANCE_ENDPOINT_URL": unpatched.url}
     done = subprocess.run(COMMAND, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
@@ -35,11 +34,11 @@ def test_conformance(unpatched: Emulator) -> None:
     failed = sorted(name for name, result in results.items() if result != "ok")
     assert not failed, done.stdout[-8000:]
     assert done.returncode == 0, done.stderr[-8000:]
-    assert results.keys() == behaviours()
+    assert results.keys() == behaviors()
 
 
-def behaviours() -> set[str]:
-    """The names of the suite for all implementations, as its source lists them."""
+def behaviors() -> set[str]:
+    """Returns the names of the suite's tests for all implementations, as its source lists them."""
     text = (ROOT / "tests" / "conformance" / "src" / "lib.rs").read_text()
     for_all = text.split("(strict $open:path)")[0]
     modules = re.findall(r"@ \$open, (\w+):\s*([\w,\s]*)\}", for_all)

@@ -1,4 +1,5 @@
-"""The reference data through the deployed lake: files by boto3, tables by awswrangler, functions in their own roles."""
+"""The deployed lake ingests the reference data: boto3 uploads, functions run in their roles, awswrangler reads
+tables."""
 
 import json
 from collections.abc import Iterator
@@ -23,12 +24,12 @@ COUNTS = {
     "machine_learning_curated": 43_681,
 }
 SAME_CUSTOMER = 40_981
-LANDED = {"customer": (1, 956), "accelerometer": (9, 81_273), "step_trainer": (3, 28_680)}
+LANDING_COUNTS = {"customer": (1, 956), "accelerometer": (9, 81_273), "step_trainer": (3, 28_680)}
 
 
 @pytest.fixture(scope="module")
 def con(lake: DeployedLake, reference: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The tables as they are (`found`) and as the SQL over the landing files says (`expected`)."""
+    """DuckDB with the lake's tables (`found`) and the SQL's over the landing files (`expected`)."""
     with duckdb.connect() as con:
         oracle.load(con, "expected", reference, "ever")
         lake.load(con, "found")
@@ -43,16 +44,16 @@ def test_tables_are_registered(lake: DeployedLake) -> None:
 
 
 @pytest.mark.parametrize("name", COUNTS)
-def test_counts_are_the_published_ones(con: duckdb.DuckDBPyConnection, name: str) -> None:
+def test_counts_equal_the_published_ones(con: duckdb.DuckDBPyConnection, name: str) -> None:
     assert con.execute(f"SELECT count(*) FROM found.{name}").fetchall() == [(COUNTS[name],)]
 
 
-def test_pairs_of_one_customer_are_the_published_ones(con: duckdb.DuckDBPyConnection) -> None:
+def test_pairs_of_one_customer_equal_the_published_ones(con: duckdb.DuckDBPyConnection) -> None:
     query = "SELECT count(*) FROM found.machine_learning_curated WHERE same_customer"
     assert con.execute(query).fetchall() == [(SAME_CUSTOMER,)]
 
 
-def test_rows_are_those_of_the_sql(con: duckdb.DuckDBPyConnection) -> None:
+def test_tables_equal_the_sql(con: duckdb.DuckDBPyConnection) -> None:
     assert_same(con, "found", "expected")
 
 
@@ -66,9 +67,9 @@ def test_partitions_are_registered_where_their_objects_are(lake: DeployedLake, n
     assert set(registered) == {"/".join(part.split("=")[1] for part in folder.split("/")[-2:]) for folder in folders}
 
 
-def test_accounts_of_landing_add_up(lake: DeployedLake) -> None:
+def test_row_counts_of_landing_files_add_up(lake: DeployedLake) -> None:
     receipts = lake.receipts()
-    for source, (files, rows) in LANDED.items():
+    for source, (files, rows) in LANDING_COUNTS.items():
         own = [receipt for receipt in receipts if receipt["source"] == source]
         assert (len(own), sum(receipt["rows"] for receipt in own)) == (files, rows), source
         for receipt in own:
@@ -76,8 +77,8 @@ def test_accounts_of_landing_add_up(lake: DeployedLake) -> None:
             assert receipt["kept"] == sum(output["rows"] for output in receipt["outputs"])
 
 
-def test_every_invocation_was_answered(lake: DeployedLake) -> None:
-    """A message may come again, but no function crashed, ran out of time, or was refused anything."""
+def test_every_invocation_succeeds(lake: DeployedLake) -> None:
+    """A message may be delivered again, but no function crashed, exceeded its time limit or was denied access."""
     handled = lake.sources.handled()
     assert {one.function for one in handled} == {
         function["function_name"] for function in lake.deployment.outputs["functions"].values()
@@ -86,7 +87,7 @@ def test_every_invocation_was_answered(lake: DeployedLake) -> None:
     assert not any("AccessDenied" in line for line in lake.sources.errors())
 
 
-def test_delivering_everything_again_writes_nothing(lake: DeployedLake) -> None:
+def test_delivering_all_events_again_writes_nothing(lake: DeployedLake) -> None:
     before = lake.versions()
     for one in lake.sources.handled():
         source = next(s for s in lake.sources.sources.values() if s.mapping.function_name == one.function)
@@ -96,8 +97,8 @@ def test_delivering_everything_again_writes_nothing(lake: DeployedLake) -> None:
     assert lake.versions() == before
 
 
-def test_uploading_everything_again_derives_the_same(lake: DeployedLake, reference: Path) -> None:
-    """The same bytes have the same ETag: only the landing objects have a new version."""
+def test_uploading_the_same_files_again_writes_nothing_else(lake: DeployedLake, reference: Path) -> None:
+    """The same bytes have the same ETag, so only the landing objects have a new version."""
     before = lake.versions()
     lake.upload(reference)
     lake.wait()
@@ -106,11 +107,11 @@ def test_uploading_everything_again_derives_the_same(lake: DeployedLake, referen
 
 
 def test_second_plan_has_no_changes(lake: DeployedLake) -> None:
-    """Although the functions have written objects and registered partitions meanwhile."""
+    """The objects and partitions of the functions are not changes for Terraform."""
     done = lake.deployment.terraform.attempt("plan", "-detailed-exitcode", "-input=false", "-parallelism=40")
     assert done.returncode == 0, done.stdout[-6000:]
 
 
-def test_from_nothing_to_tables_within_minutes(lake: DeployedLake, pytestconfig: pytest.Config) -> None:
-    """An aim of the project; so much is needed only where the machine has other work as well."""
+def test_deployment_and_ingestion_take_minutes(lake: DeployedLake, pytestconfig: pytest.Config) -> None:
+    """The limit is generous, for machines with other work."""
     assert sum(pytestconfig.stash[SECONDS].values()) < 300

@@ -1,4 +1,4 @@
-"""CloudWatch's metrics, as the functions write them into their logs: well-formed, and their sums are the receipts'."""
+"""The functions log well-formed metrics for CloudWatch, and the sums of the metrics equal those of the receipts."""
 
 import json
 import subprocess
@@ -21,8 +21,8 @@ ROWS = {"rows_read": "rows", "rows_kept": "kept", "rows_quarantined": "quarantin
 
 
 @dataclass(frozen=True)
-class Landed:
-    """A lake in which some dirty files have landed, and what its functions wrote meanwhile."""
+class Measurement:
+    """A lake that ingested dirty files, and the log lines of its functions."""
 
     lake: DeployedLake
     began_ms: float
@@ -30,11 +30,11 @@ class Landed:
 
     @property
     def lines(self) -> dict[str, list[dict]]:
-        """Of each function, the lines that hold metrics."""
+        """The lines with metrics, by function."""
         return {name: [line for line in lines if "_aws" in line] for name, lines in self.logged.items()}
 
     def sums(self) -> Counter[str]:
-        """Of each metric that has no reason, over all functions."""
+        """Returns the sum over all functions of each metric without a reason."""
         sums: Counter[str] = Counter()
         for line in (line for lines in self.lines.values() for line in lines):
             for directive in line["_aws"]["CloudWatchMetrics"]:
@@ -44,9 +44,11 @@ class Landed:
 
 
 @pytest.fixture(scope="module")
-def landed(deployment: Deployment, release: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Landed]:
-    """What counts as kept at a file's own event is what its receipt says in the end, if nothing is trusted later: so
-    customers first, motion next, steps last, and one instance of each function."""
+def measurement(
+    deployment: Deployment, release: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Measurement]:
+    """Uploads customers first, motion next and steps last, with one instance of each function. So the rows that a
+    file's own event keeps are the kept rows of its final receipt."""
     landing = tmp_path_factory.mktemp("generated")
     command = [release / "stedi", "generate", landing, "--customers", "60", "--dirty"]
     subprocess.run(command, check=True, capture_output=True)
@@ -55,7 +57,7 @@ def landed(deployment: Deployment, release: Path, tmp_path_factory: pytest.TempP
         for source in ("customer", "accelerometer", "step_trainer"):
             lake.upload(landing, source)
             lake.wait()
-        yield Landed(lake, began_ms, lake.sources.logged())
+        yield Measurement(lake, began_ms, lake.sources.logged())
 
 
 def values(line: dict, name: str) -> list[float]:
@@ -63,17 +65,17 @@ def values(line: dict, name: str) -> list[float]:
     return value if isinstance(value, list) else [value]
 
 
-def test_every_invocation_tells_its_metrics_once(landed: Landed) -> None:
-    invocations = Counter(one.function for one in landed.lake.sources.handled())
+def test_every_invocation_writes_its_metrics_once(measurement: Measurement) -> None:
+    invocations = Counter(one.function for one in measurement.lake.sources.handled())
     for name in FUNCTIONS:
-        told = [line for line in landed.lines[name] if "s3_requests" in line]
-        assert len(told) == invocations[landed.lake.deployment.function(name)["function_name"]] > 0, name
+        written = [line for line in measurement.lines[name] if "s3_requests" in line]
+        assert len(written) == invocations[measurement.lake.deployment.function(name)["function_name"]] > 0, name
 
 
-def test_lines_are_in_the_embedded_metric_format(landed: Landed) -> None:
+def test_lines_are_in_the_embedded_metric_format(measurement: Measurement) -> None:
     now_ms = time.time() * 1000
-    for line in (line for lines in landed.lines.values() for line in lines):
-        assert landed.began_ms - 1 <= line["_aws"]["Timestamp"] <= now_ms, line
+    for line in (line for lines in measurement.lines.values() for line in lines):
+        assert measurement.began_ms - 1 <= line["_aws"]["Timestamp"] <= now_ms, line
         assert line["_aws"]["CloudWatchMetrics"], line
         for directive in line["_aws"]["CloudWatchMetrics"]:
             assert directive["Namespace"] == METRICS["namespace"]
@@ -88,19 +90,19 @@ def test_lines_are_in_the_embedded_metric_format(landed: Landed) -> None:
                 assert all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in found), line
 
 
-def test_all_metrics_are_told_by_all_functions(landed: Landed) -> None:
+def test_every_function_writes_all_metrics(measurement: Measurement) -> None:
     for name in FUNCTIONS:
-        told = {metric for line in landed.lines[name] for metric in METRICS["names"] if metric in line}
-        assert told == set(METRICS["names"]), name
-        # Under its name on AWS, so that the metrics of two lakes of one account do not mix.
-        function_name = landed.lake.deployment.function(name)["function_name"]
-        assert {line[METRICS["dimension"]] for line in landed.lines[name]} == {function_name}
+        written = {metric for line in measurement.lines[name] for metric in METRICS["names"] if metric in line}
+        assert written == set(METRICS["names"]), name
+        # The dimension is the name on AWS, which separates the metrics of two lakes in one AWS account.
+        function_name = measurement.lake.deployment.function(name)["function_name"]
+        assert {line[METRICS["dimension"]] for line in measurement.lines[name]} == {function_name}
 
 
-def test_alarms_and_dashboard_look_at_what_is_told(landed: Landed) -> None:
-    lines = [line for lines in landed.lines.values() for line in lines]
-    told = {(metric, line[METRICS["dimension"]]) for line in lines for metric in METRICS["names"] if metric in line}
-    cloudwatch = landed.lake.emulator.client("cloudwatch")
+def test_functions_write_the_metrics_of_alarms_and_dashboard(measurement: Measurement) -> None:
+    lines = [line for lines in measurement.lines.values() for line in lines]
+    written = {(metric, line[METRICS["dimension"]]) for line in lines for metric in METRICS["names"] if metric in line}
+    cloudwatch = measurement.lake.emulator.client("cloudwatch")
     alarms = [
         alarm for page in cloudwatch.get_paginator("describe_alarms").paginate() for alarm in page["MetricAlarms"]
     ]
@@ -114,7 +116,7 @@ def test_alarms_and_dashboard_look_at_what_is_told(landed: Landed) -> None:
             _, metric, dimension, function_name, *_ = series
             assert dimension == METRICS["dimension"]
             watched.add((metric, function_name))
-    assert len(watched) > len(METRICS["names"]) and watched <= told, watched - told
+    assert len(watched) > len(METRICS["names"]) and watched <= written, watched - written
 
 
 def only_dimension(metric: dict) -> str:
@@ -124,18 +126,18 @@ def only_dimension(metric: dict) -> str:
 
 
 @pytest.mark.parametrize("metric", ROWS)
-def test_rows_are_those_of_the_receipts(landed: Landed, metric: str) -> None:
-    counted = sum(receipt[ROWS[metric]] for receipt in landed.lake.receipts())
-    assert landed.sums()[metric] == counted > 0
+def test_row_metrics_equal_the_receipts(measurement: Measurement, metric: str) -> None:
+    expected = sum(receipt[ROWS[metric]] for receipt in measurement.lake.receipts())
+    assert measurement.sums()[metric] == expected > 0
 
 
-def test_excluded_rows_are_those_of_the_receipts_by_reason(landed: Landed) -> None:
+def test_excluded_rows_by_reason_equal_the_receipts(measurement: Measurement) -> None:
     expected: Counter[str] = Counter()
-    for receipt in landed.lake.receipts():
+    for receipt in measurement.lake.receipts():
         expected.update(receipt["excluded"])
-    assert landed.sums()["rows_excluded"] == expected.total() > 0
+    assert measurement.sums()["rows_excluded"] == expected.total() > 0
     by_reason: Counter[str] = Counter()
-    for line in (line for lines in landed.lines.values() for line in lines):
+    for line in (line for lines in measurement.lines.values() for line in lines):
         for directive in line["_aws"]["CloudWatchMetrics"]:
             if [METRICS["dimension"], METRICS["reason_dimension"]] in directive["Dimensions"]:
                 assert [metric["Name"] for metric in directive["Metrics"]] == ["rows_excluded"]
@@ -143,32 +145,32 @@ def test_excluded_rows_are_those_of_the_receipts_by_reason(landed: Landed) -> No
     assert by_reason == expected
 
 
-def test_objects_written_are_the_versions_that_are_there(landed: Landed) -> None:
-    pages = landed.lake.s3.get_paginator("list_object_versions").paginate(Bucket=landed.lake.bucket)
+def test_objects_written_equal_the_versions_in_the_bucket(measurement: Measurement) -> None:
+    pages = measurement.lake.s3.get_paginator("list_object_versions").paginate(Bucket=measurement.lake.bucket)
     keys = [version["Key"] for page in pages for version in page["Versions"]]
-    assert landed.sums()["objects_written"] == sum("/landing/" not in key for key in keys)
+    assert measurement.sums()["objects_written"] == sum("/landing/" not in key for key in keys)
 
 
-def test_requests_are_counted(landed: Landed) -> None:
-    sums = landed.sums()
+def test_requests_are_counted(measurement: Measurement) -> None:
+    sums = measurement.sums()
     assert sums["s3_requests"] > sums["objects_written"]
     registering = {
         name
         for name in FUNCTIONS
-        if any(sum(values(line, "glue_requests")) for line in landed.lines[name] if "glue_requests" in line)
+        if any(sum(values(line, "glue_requests")) for line in measurement.lines[name] if "glue_requests" in line)
     }
     topology = json.loads((SOURCE / "topology.json").read_text())["functions"]
     assert registering == {name for name in FUNCTIONS if topology[name]["registers_partitions"]}
-    # The emulator refuses nobody for asking too often.
+    # The emulator does not throttle.
     assert sums["retries"] == 0
 
 
-def test_events_are_as_old_as_the_test_at_most(landed: Landed) -> None:
+def test_no_event_is_older_than_the_test(measurement: Measurement) -> None:
     ages = [
         age
-        for lines in landed.lines.values()
+        for lines in measurement.lines.values()
         for line in lines
         if "event_age" in line
         for age in values(line, "event_age")
     ]
-    assert ages and all(0 <= age <= time.time() * 1000 - landed.began_ms for age in ages)
+    assert ages and all(0 <= age <= time.time() * 1000 - measurement.began_ms for age in ages)

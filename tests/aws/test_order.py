@@ -1,4 +1,4 @@
-"""What lands first is no matter, nor whether Lambda lets the functions live: the tables are those of the SQL."""
+"""The tables equal the SQL for any order of uploads, and also when Lambda kills functions."""
 
 import itertools
 import subprocess
@@ -21,7 +21,7 @@ KILLS = 6
 
 @pytest.fixture(scope="module")
 def landing(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A few customers' files."""
+    """The generated files of 20 customers."""
     folder = tmp_path_factory.mktemp("generated")
     command = [release / "stedi", "generate", folder, "--customers", "20"]
     subprocess.run(command, check=True, capture_output=True)
@@ -37,7 +37,7 @@ def assert_tables(lake: DeployedLake, landing: Path) -> None:
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_order_of_arrival_is_no_matter(deployment: Deployment, landing: Path, order: str) -> None:
+def test_order_of_uploads_does_not_matter(deployment: Deployment, landing: Path, order: str) -> None:
     with running(deployment) as lake:
         for source in ORDERS[order]:
             assert lake.upload(landing, source) > 0
@@ -46,7 +46,7 @@ def test_order_of_arrival_is_no_matter(deployment: Deployment, landing: Path, or
 
 
 def test_killed_functions_are_invoked_again(deployment: Deployment, landing: Path) -> None:
-    """In the middle of what they do: its messages come again, to a new process."""
+    """A function is killed during an invocation. SQS delivers its messages again, to a new process."""
     with running(deployment, instances=2) as lake:
         lake.upload(landing)
         kills = 0
@@ -59,6 +59,6 @@ def test_killed_functions_are_invoked_again(deployment: Deployment, landing: Pat
                 break
         lake.wait()
         failed = [one.outcome.error for one in lake.sources.handled() if one.outcome.error]
-        # One may have been done just before.
+        # A function may have returned just before its kill.
         assert 0 < len(failed) <= kills and all("the process ended with -9" in error for error in failed)
         assert_tables(lake, landing)

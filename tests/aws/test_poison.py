@@ -1,4 +1,4 @@
-"""Messages that cannot be handled: they end in the dead-letter queue, alone, and come back from there when they can."""
+"""A message that cannot be handled goes to the dead-letter queue alone; a redrive delivers it again."""
 
 import json
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ def wait_for_dead_letters(lake: DeployedLake, name: str, count: int) -> None:
 
 
 def redrive(lake: DeployedLake, name: str) -> int:
-    """Puts the dead letters back into their queue, as SQS's StartMessageMoveTask does, which moto does not have."""
+    """Puts the dead letters back into their queue, like SQS's StartMessageMoveTask, which moto lacks."""
     function = lake.deployment.function(name)
     bodies = take_all(lake.sqs, function["dead_letter_queue_url"])
     for body in bodies:
@@ -52,9 +52,9 @@ def redrive(lake: DeployedLake, name: str) -> int:
     return len(bodies)
 
 
-def test_poisoned_message_is_given_up_and_the_others_of_its_batch_are_not(lake: DeployedLake, landing: Landing) -> None:
+def test_only_the_bad_message_of_a_batch_becomes_a_dead_letter(lake: DeployedLake, landing: Landing) -> None:
     queue_url = lake.deployment.function(FUNCTION)["queue_url"]
-    # Objects without their events, which come in one batch with the poison.
+    # Uploads without events. The test sends the events in one batch with the bad message.
     with lake.without_notifications():
         lake.upload(landing.folder, "customer")
     bodies = [
@@ -71,7 +71,7 @@ def test_poisoned_message_is_given_up_and_the_others_of_its_batch_are_not(lake: 
     assert len(lake.table("customer_trusted")) == 2
     batches = [one for one in lake.sources.handled() if sent["1"] in ids(one.event)]
     assert [ids(batches[0].event)] == [[sent["0"], sent["1"], sent["2"]]]
-    # It alone came again, until it was given up.
+    # SQS delivered only the bad message again, until it became a dead letter.
     assert [ids(one.event) for one in batches[1:]] == [[sent["1"]]] * (receive_count_max(lake) - 1)
     assert {json.dumps(one.outcome.answer) for one in batches} == {
         json.dumps({"batchItemFailures": [{"itemIdentifier": sent["1"]}]})
@@ -79,29 +79,29 @@ def test_poisoned_message_is_given_up_and_the_others_of_its_batch_are_not(lake: 
     assert take_all(lake.sqs, lake.deployment.function(FUNCTION)["dead_letter_queue_url"]) == [GARBAGE]
 
 
-def test_a_bad_message_stays_out_of_the_others_way(lake: DeployedLake, landing: Landing) -> None:
-    """What lands while it is tried again and again is derived all the same."""
+def test_bad_message_does_not_block_others(lake: DeployedLake, landing: Landing) -> None:
+    """Files that arrive between its attempts reach the tables."""
     lake.sqs.send_message(QueueUrl=lake.deployment.function(FUNCTION)["queue_url"], MessageBody=GARBAGE)
     lake.upload(landing.folder)
     wait_for_dead_letters(lake, FUNCTION, 1)
     assert len(lake.table("accelerometer_trusted")) == 1
 
 
-def test_redrive_after_the_cause_is_gone(lake: DeployedLake, landing: Landing) -> None:
-    """A lake that was made with other settings: every function refuses to touch it, until somebody has looked."""
-    charter = {"format": 4, "customer_shards": 3, "consent_policy": "ever"}
-    lake.s3.put_object(Bucket=lake.bucket, Key="_state/lake.json", Body=json.dumps(charter), IfNoneMatch="*")
+def test_redrive_after_the_cause_is_fixed(lake: DeployedLake, landing: Landing) -> None:
+    """The functions refuse a lake that was made with other settings. A redrive succeeds when the settings agree."""
+    config = {"format": 5, "customer_shards": 3, "consent_policy": "ever"}
+    lake.s3.put_object(Bucket=lake.bucket, Key="_state/lake.json", Body=json.dumps(config), IfNoneMatch="*")
     before = lake.versions()
-    landed = lake.upload(landing.folder)
+    uploads = lake.upload(landing.folder)
     lake.sources.wait_until_empty()
-    given_up = {name: count for name, count in lake.dead_letters().items() if count}
-    assert given_up == {"customer_trusted": 2, "accelerometer_trusted": 1}
-    assert sum(given_up.values()) == landed
-    assert any("customer_shards" in line or "shards" in line for line in lake.sources.errors())
+    failed = {name: count for name, count in lake.dead_letters().items() if count}
+    assert failed == {"customer_trusted": 2, "accelerometer_trusted": 1}
+    assert sum(failed.values()) == uploads
+    assert any("CUSTOMER_SHARDS" in line for line in lake.sources.errors())
     assert {key for key in lake.versions() if "/landing/" not in key} == set(before)
 
     lake.s3.delete_object(Bucket=lake.bucket, Key="_state/lake.json")
-    for name, count in given_up.items():
+    for name, count in failed.items():
         assert redrive(lake, name) == count
     lake.wait()
     assert len(lake.table("customer_trusted")) == 2

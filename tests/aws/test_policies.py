@@ -1,4 +1,4 @@
-"""The policy evaluator itself: what every other test here goes by."""
+"""The policy evaluator, on which all other tests of policies rely."""
 
 import pytest
 
@@ -29,7 +29,7 @@ def test_nothing_is_allowed_unless_a_statement_allows_it() -> None:
 
 
 @pytest.mark.parametrize("principal", [ALICE, ACCOUNT_ROOT])
-def test_a_denial_wins(principal: Principal) -> None:
+def test_denial_overrides_allowance(principal: Principal) -> None:
     assert not decide(put(principal), policy(), policy("Deny", Principal="*")).allowed
     assert not decide(put(principal), policy() + policy("Deny"), []).allowed
 
@@ -46,14 +46,14 @@ def test_a_denial_wins(principal: Principal) -> None:
         (["arn:aws:s3:::other/*", "arn:aws:s3:::lake/customer/*"], True),
     ],
 )
-def test_resources(pattern: str | list[str], matches: bool) -> None:
+def test_resource_patterns(pattern: str | list[str], matches: bool) -> None:
     assert decide(put(), policy(resource=pattern), []).allowed == matches
 
 
 @pytest.mark.parametrize(
     ("action", "matches"), [("s3:*", True), ("s3:Put*", True), ("S3:putobject", True), ("s3:Get*", False)]
 )
-def test_actions(action: str, matches: bool) -> None:
+def test_action_patterns(action: str, matches: bool) -> None:
     assert decide(put(), policy(Action=[action]), []).allowed == matches
 
 
@@ -69,7 +69,7 @@ def test_actions(action: str, matches: bool) -> None:
         ("Null", False, False, True, True),
     ],
 )
-def test_conditions(operator: str, value: object, without: bool, with_a: bool, with_b: bool) -> None:
+def test_condition_operators(operator: str, value: object, without: bool, with_a: bool, with_b: bool) -> None:
     own = policy(Condition={operator: {"s3:prefix": value}})
     requests = (put(), put(s3_prefix="a"), put(s3_prefix="b"))
     assert [decide(request, own, []).allowed for request in requests] == [without, with_a, with_b]
@@ -83,7 +83,7 @@ def test_all_conditions_of_a_statement_must_hold() -> None:
     assert not decide(put(), policy(), bucket).allowed
 
 
-def test_services_and_arns() -> None:
+def test_service_is_allowed_for_its_source_only() -> None:
     topic = policy(
         Principal={"Service": "s3.amazonaws.com"}, Condition={"ArnEquals": {"aws:SourceArn": "arn:aws:s3:::lake"}}
     )
@@ -93,18 +93,18 @@ def test_services_and_arns() -> None:
     assert not decide(Request(ALICE, "s3:PutObject", OBJECT, {"aws:SourceArn": "arn:aws:s3:::lake"}), [], topic).allowed
 
 
-def test_an_account_as_principal_denies_all_of_it_and_allows_only_its_root() -> None:
+def test_aws_account_as_principal_denies_all_its_principals_and_allows_only_its_root() -> None:
     account = {"AWS": "arn:aws:iam::123456789012:root"}
     assert not decide(put(), policy(), policy("Deny", Principal=account)).allowed
     assert not decide(put(), [], policy(Principal=account)).allowed
 
 
-def test_a_role_is_assumed_only_by_whom_it_trusts() -> None:
+def test_role_is_assumed_only_by_the_principal_of_its_policy() -> None:
     role = "arn:aws:iam::123456789012:role/function"
-    trust = [{"Statement": [{"Effect": "Allow", "Principal": {"Service": S3.name}, "Action": "sts:AssumeRole"}]}]
-    assert decide(Request(S3, "sts:AssumeRole", role), [], trust, both=True).allowed
+    trust_policy = [{"Statement": [{"Effect": "Allow", "Principal": {"Service": S3.name}, "Action": "sts:AssumeRole"}]}]
+    assert decide(Request(S3, "sts:AssumeRole", role), [], trust_policy, both=True).allowed
     for other in (ALICE, ACCOUNT_ROOT, Principal("Service", "sns.amazonaws.com")):
-        assert not decide(Request(other, "sts:AssumeRole", role), [], trust, both=True).allowed
+        assert not decide(Request(other, "sts:AssumeRole", role), [], trust_policy, both=True).allowed
 
 
 @pytest.mark.parametrize(
@@ -119,6 +119,6 @@ def test_a_role_is_assumed_only_by_whom_it_trusts() -> None:
         {"Effect": "Maybe"},
     ],
 )
-def test_what_is_not_known_is_an_error(elements: dict) -> None:
+def test_unknown_element_is_an_error(elements: dict) -> None:
     with pytest.raises(UnknownPolicy):
         decide(put(s3_prefix="1"), policy(**elements), [])

@@ -1,4 +1,4 @@
-"""The saved queries, as Athena holds them, over the tables of the deployed lake, run by DuckDB, since moto runs none."""
+"""DuckDB runs the saved queries of the deployed lake over its tables, since moto runs no queries."""
 
 import re
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import oracle
 from deployed_lake import DeployedLake
 from deployment import SOURCE
 from lake import TABLES
-from test_deployed import COUNTS, LANDED
+from test_deployed import COUNTS, LANDING_COUNTS
 
 QUERIES = sorted(path.stem for path in (SOURCE / "queries").glob("*.sql"))
 TYPES = {"string": "VARCHAR", "bigint": "BIGINT", "int": "INTEGER", "double": "DOUBLE", "boolean": "BOOLEAN"}
@@ -19,7 +19,7 @@ TYPES = {"string": "VARCHAR", "bigint": "BIGINT", "int": "INTEGER", "double": "D
 
 @pytest.fixture(scope="module")
 def con(lake: DeployedLake, reference: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator:
-    """The tables by their names, as a query in the workgroup sees them."""
+    """DuckDB with the tables under the names that a query in the workgroup uses."""
     with duckdb.connect() as con:
         lake.load(con, "stedi")
         con.execute("USE stedi")
@@ -30,7 +30,7 @@ def con(lake: DeployedLake, reference: Path, tmp_path_factory: pytest.TempPathFa
 
 
 def create_receipts(con: duckdb.DuckDBPyConnection, lake: DeployedLake, path: Path) -> None:
-    """The receipts as the catalog declares them: one object a line, its columns and their types."""
+    """Creates the table of receipts, one object a line, with the columns and types of the catalog."""
     path.write_bytes(b"".join(lake.read(key) for key in lake.versions("receipts/")))
     columns = lake.glue.get_table(DatabaseName=lake.deployment.database, Name="receipts")["Table"]["StorageDescriptor"]
     declared = ", ".join(f"'{column['Name']}': '{duckdb_type(column['Type'])}'" for column in columns["Columns"])
@@ -40,7 +40,7 @@ def create_receipts(con: duckdb.DuckDBPyConnection, lake: DeployedLake, path: Pa
 
 
 def duckdb_type(athena: str) -> str:
-    """An Athena type as DuckDB spells it: map<K,V>, struct<a:T,...>, array<T>, and plain ones."""
+    """Returns DuckDB's name of an Athena type: map<K,V>, struct<a:T,...>, array<T>, or a scalar one."""
     if athena in TYPES:
         return TYPES[athena]
     outer, inner = re.fullmatch(r"(\w+)<(.*)>", athena).groups()
@@ -59,7 +59,7 @@ def quoted(name: str) -> str:
 
 
 def split(text: str) -> list[str]:
-    """At the commas that are in no bracket."""
+    """Splits at the commas outside of brackets."""
     parts, depth = [""], 0
     for character in text:
         depth += {"<": 1, ">": -1}.get(character, 0)
@@ -85,18 +85,18 @@ def rows(con: duckdb.DuckDBPyConnection, query: str) -> list[dict]:
 
 
 @pytest.mark.parametrize("name", QUERIES)
-def test_saved_query_is_the_file(lake: DeployedLake, name: str) -> None:
+def test_saved_query_equals_its_file(lake: DeployedLake, name: str) -> None:
     assert saved(lake, name) == (SOURCE / "queries" / f"{name}.sql").read_text()
 
 
-def test_nothing_else_is_saved(lake: DeployedLake) -> None:
+def test_each_file_is_a_saved_query(lake: DeployedLake) -> None:
     assert sorted(lake.deployment.outputs["named_queries"]) == QUERIES
-    assert set(QUERIES) == {"row_counts", "consent_check", "training_sample", "landing_file_accounts"}
+    assert set(QUERIES) == {"row_counts", "consent_check", "training_sample", "landing_file_row_counts"}
 
 
 def test_row_counts(con: duckdb.DuckDBPyConnection, lake: DeployedLake) -> None:
-    counted = {row["table_name"]: row["row_count"] for row in rows(con, saved(lake, "row_counts"))}
-    assert counted == COUNTS | {f"{source}_landing": landed for source, (_, landed) in LANDED.items()}
+    counts = {row["table_name"]: row["row_count"] for row in rows(con, saved(lake, "row_counts"))}
+    assert counts == COUNTS | {f"{source}_landing": count for source, (_, count) in LANDING_COUNTS.items()}
 
 
 def test_consent_check_is_empty(con: duckdb.DuckDBPyConnection, lake: DeployedLake) -> None:
@@ -104,11 +104,10 @@ def test_consent_check_is_empty(con: duckdb.DuckDBPyConnection, lake: DeployedLa
 
 
 @pytest.mark.parametrize("table", [name for name in TABLES if name != "machine_learning_curated"])
-def test_consent_check_tells_a_row_without_consent(
+def test_consent_check_shows_a_row_without_consent(
     con: duckdb.DuckDBPyConnection, lake: DeployedLake, table: str
 ) -> None:
-    """That it is empty says something."""
-    values = {"email": "'nobody@example.com'", "user": "'nobody@example.com'"}
+    values = {"email": "'unknown@example.com'", "user": "'unknown@example.com'"}
     columns = [name for name in TABLES[table].columns if name in values]
     con.execute("BEGIN")
     try:
@@ -117,10 +116,10 @@ def test_consent_check_tells_a_row_without_consent(
         found = rows(con, saved(lake, "consent_check"))
     finally:
         con.execute("ROLLBACK")
-    assert found == [{"table_name": table, "customer": "nobody@example.com", "row_count": 1}]
+    assert found == [{"table_name": table, "customer": "unknown@example.com", "row_count": 1}]
 
 
-def test_training_sample_is_of_pairs_of_one_customer(con: duckdb.DuckDBPyConnection, lake: DeployedLake) -> None:
+def test_training_sample_has_only_pairs_of_one_customer(con: duckdb.DuckDBPyConnection, lake: DeployedLake) -> None:
     query = saved(lake, "training_sample")
     sample = rows(con, query)
     assert len(sample) == 1000
@@ -132,20 +131,20 @@ def test_training_sample_is_of_pairs_of_one_customer(con: duckdb.DuckDBPyConnect
     assert others.fetchall() == [(0,)]
 
 
-def test_accounts_are_those_of_the_landing_files(con: duckdb.DuckDBPyConnection, lake: DeployedLake) -> None:
-    accounts = rows(con, saved(lake, "landing_file_accounts"))
+def test_landing_file_row_counts_equal_the_receipts(con: duckdb.DuckDBPyConnection, lake: DeployedLake) -> None:
+    files = rows(con, saved(lake, "landing_file_row_counts"))
     receipts = {receipt["landing"]["key"]: receipt for receipt in lake.receipts()}
-    assert {account["landing_key"] for account in accounts} == set(receipts)
-    for account in accounts:
-        receipt = receipts[account["landing_key"]]
-        assert account["landing_bucket"] == lake.deployment.outputs["landing_bucket"]
-        told = (account["source"], account["row_count"], account["kept"], account["quarantined"])
-        assert told == tuple(receipt[name] for name in ("source", "rows", "kept", "quarantined"))
-        assert account["excluded_count"] == sum(receipt["excluded"].values())
-        assert account["excluded_by_reason"] == receipt["excluded"]
+    assert {file["landing_key"] for file in files} == set(receipts)
+    for file in files:
+        receipt = receipts[file["landing_key"]]
+        assert file["landing_bucket"] == lake.deployment.outputs["landing_bucket"]
+        found = (file["source"], file["row_count"], file["kept"], file["quarantined"])
+        assert found == tuple(receipt[name] for name in ("source", "rows", "kept", "quarantined"))
+        assert file["excluded_count"] == sum(receipt["excluded"].values())
+        assert file["excluded_by_reason"] == receipt["excluded"]
 
 
-def test_types_of_athena_are_read() -> None:
+def test_athena_types_have_names_in_duckdb() -> None:
     assert duckdb_type("array<struct<key:string,rows:bigint>>") == 'STRUCT("key" VARCHAR, "rows" BIGINT)[]'
     assert duckdb_type("map<string,bigint>") == "MAP(VARCHAR, BIGINT)"
     assert split("a:map<b,c>,d:e") == ["a:map<b,c>", "d:e"]

@@ -1,5 +1,5 @@
-"""What each function's role may do, and nothing else; and what nobody may do. All of it asked of S3, Glue, SQS and
-CloudWatch Logs with the role's own credentials."""
+"""Permissions of each function's role, and requests that every principal is denied. The tests send requests to S3,
+Glue, SQS and CloudWatch Logs with the role's credentials."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ LISTED_MAX = 1000
 
 @dataclass(frozen=True)
 class Actor:
-    """A function's role, assumed, and what the topology says of it."""
+    """A function's assumed role, and the function's entry in the topology."""
 
     name: str
     access: dict[str, Any]
@@ -48,7 +48,7 @@ def actor(request: pytest.FixtureRequest, deployment: Deployment) -> Actor:
 
 @pytest.fixture(scope="module")
 def uploader(deployment: Deployment) -> Iterator[Credentials]:
-    """Somebody who may do everything with the lake's bucket, as far as their own policies go."""
+    """A user whose own policies allow everything in the lake's bucket."""
     iam = deployment.emulator.client("iam")
     bucket = f"arn:aws:s3:::{deployment.lake_bucket}"
     statement = {"Effect": "Allow", "Action": "s3:*", "Resource": [bucket, f"{bucket}/*"]}
@@ -64,7 +64,7 @@ def uploader(deployment: Deployment) -> Iterator[Credentials]:
 
 @pytest.fixture(scope="module", autouse=True)
 def objects(deployment: Deployment) -> None:
-    """One object below every prefix, so that what is read is there."""
+    """Puts one object below every prefix, for the tests that read."""
     s3 = deployment.emulator.client("s3")
     for name in [*DERIVED, *LANDING, *OUTSIDE]:
         condition = {} if name in LANDING else {"IfNoneMatch": "*"}
@@ -75,7 +75,7 @@ def objects(deployment: Deployment) -> None:
 
 
 def key_of(name: str) -> str:
-    """A key below a prefix, or the key itself."""
+    """Returns a key below a prefix, or the key itself."""
     return f"{name}roles" if name.endswith("/") else name
 
 
@@ -84,7 +84,7 @@ def code(error: ClientError) -> str:
 
 
 def allowed(call: Callable[..., Any], **arguments: Any) -> bool:
-    """Whether it is not denied; it may fail for another reason, since that is looked at first."""
+    """Returns whether AWS does not deny a request. It may fail later, since AWS checks permissions first."""
     try:
         call(**arguments)
     except ClientError as error:
@@ -92,7 +92,7 @@ def allowed(call: Callable[..., Any], **arguments: Any) -> bool:
     return True
 
 
-def test_reads_its_own(actor: Actor) -> None:
+def test_function_reads_only_its_prefixes(actor: Actor) -> None:
     s3, bucket = actor.client("s3"), actor.deployment.lake_bucket
     for name in [*DERIVED, *LANDING, *OUTSIDE]:
         expected = actor.may("reads", key_of(name)) or actor.may("landing", key_of(name))
@@ -100,8 +100,8 @@ def test_reads_its_own(actor: Actor) -> None:
             assert allowed(call, Bucket=bucket, Key=key_of(name)) == expected, name
 
 
-def test_a_missing_object_is_missing_and_not_forbidden(actor: Actor) -> None:
-    """What the functions begin with; S3 says it only to those who may list."""
+def test_missing_object_is_not_found_and_not_forbidden(actor: Actor) -> None:
+    """Functions often read missing objects, and S3 answers 404 only to callers that may list."""
     s3, bucket = actor.client("s3"), actor.deployment.lake_bucket
     for name in actor.access["reads"] + actor.access["landing"]:
         if name.endswith("/"):
@@ -110,7 +110,7 @@ def test_a_missing_object_is_missing_and_not_forbidden(actor: Actor) -> None:
             assert code(raised.value) == "NoSuchKey", name
 
 
-def test_writes_its_own(actor: Actor) -> None:
+def test_function_writes_only_its_prefixes(actor: Actor) -> None:
     s3, bucket = actor.client("s3"), actor.deployment.lake_bucket
     for name in [*DERIVED, *LANDING, *OUTSIDE]:
         expected = actor.may("writes", key_of(name))
@@ -118,39 +118,39 @@ def test_writes_its_own(actor: Actor) -> None:
         assert allowed(s3.put_object, **put) == expected, name
 
 
-def test_deletes_nothing(actor: Actor) -> None:
+def test_function_deletes_nothing(actor: Actor) -> None:
     s3, bucket = actor.client("s3"), actor.deployment.lake_bucket
     for name in [*DERIVED, *LANDING, *OUTSIDE]:
         assert not allowed(s3.delete_object, Bucket=bucket, Key=key_of(name)), name
-        # This one answers 200, and says of each key that it was denied.
+        # DeleteObjects answers 200 with an error for each denied key.
         answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key_of(name)}]})
         assert [error["Code"] for error in answer["Errors"]] == ["AccessDenied"], name
 
 
-def test_lists_its_own(actor: Actor) -> None:
+def test_function_lists_only_its_prefixes(actor: Actor) -> None:
     s3, bucket = actor.client("s3"), actor.deployment.lake_bucket
     for name in [*DERIVED, *LANDING, *OUTSIDE]:
         listing = {"Bucket": bucket, "Prefix": name, "MaxKeys": LISTED_MAX}
-        # Whoever may read what is below a prefix may list it as well (infra/terraform says why).
+        # A role that may read below a prefix may also list it (modules/zone_function/iam.tf explains why).
         readable = any(actor.may(what, name) for what in ("lists", "reads", "landing"))
         assert allowed(s3.list_objects_v2, **listing) == readable, name
     for name in actor.access["lists"]:
         assert allowed(s3.list_objects_v2, Bucket=bucket, Prefix=f"{name}deeper/"), name
 
 
-def test_no_other_bucket(actor: Actor) -> None:
+def test_function_has_no_access_to_other_buckets(actor: Actor) -> None:
     s3 = actor.client("s3")
     (queries,) = {bucket["Name"] for bucket in actor.deployment.emulator.client("s3").list_buckets()["Buckets"]} - {
         actor.deployment.lake_bucket
     }
     assert not allowed(s3.list_buckets)
-    for bucket in (queries, "somebody-elses"):
+    for bucket in (queries, "another-bucket"):
         assert not allowed(s3.get_object, Bucket=bucket, Key="a")
         assert not allowed(s3.put_object, Bucket=bucket, Key="a", Body=b"", IfNoneMatch="*")
         assert not allowed(s3.list_objects_v2, Bucket=bucket)
 
 
-def test_registers_partitions_of_its_own_table_only(actor: Actor) -> None:
+def test_function_registers_partitions_of_its_table_only(actor: Actor) -> None:
     glue, database = actor.client("glue"), actor.deployment.database
     for table in TABLES:
         where = {"DatabaseName": database, "TableName": table}
@@ -164,7 +164,7 @@ def test_registers_partitions_of_its_own_table_only(actor: Actor) -> None:
         assert not allowed(glue.update_table, DatabaseName=database, TableInput={"Name": table}), table
 
 
-def test_takes_from_its_own_queue_only(actor: Actor) -> None:
+def test_function_receives_from_its_queue_only(actor: Actor) -> None:
     sqs = actor.client("sqs")
     for name in FUNCTIONS:
         function = actor.deployment.function(name)
@@ -179,7 +179,7 @@ def test_takes_from_its_own_queue_only(actor: Actor) -> None:
         assert not allowed(sqs.send_message, QueueUrl=dead_letters, MessageBody="a"), name
 
 
-def test_logs_to_its_own_group_only(actor: Actor) -> None:
+def test_function_writes_to_its_log_group_only(actor: Actor) -> None:
     logs = actor.client("logs")
     for name in FUNCTIONS:
         stream = {"logGroupName": actor.deployment.function(name)["log_group"], "logStreamName": actor.name}
@@ -192,7 +192,7 @@ def test_logs_to_its_own_group_only(actor: Actor) -> None:
     assert not allowed(logs.create_log_group, logGroupName="/aws/lambda/another")
 
 
-def test_does_nothing_else(actor: Actor) -> None:
+def test_function_has_no_other_permission(actor: Actor) -> None:
     deployment = actor.deployment
     assert not allowed(actor.client("iam").list_roles)
     assert not allowed(actor.client("iam").delete_role, RoleName=deployment.function(actor.name)["function_name"])
@@ -204,24 +204,24 @@ def test_does_nothing_else(actor: Actor) -> None:
     assert not allowed(actor.client("athena").list_work_groups)
 
 
-@pytest.mark.parametrize("who", ["root", *FUNCTIONS])
-def test_roles_are_assumed_by_lambda_only(deployment: Deployment, who: str) -> None:
+@pytest.mark.parametrize("caller", ["root", *FUNCTIONS])
+def test_only_lambda_assumes_the_roles(deployment: Deployment, caller: str) -> None:
     emulator = deployment.emulator
-    credentials = ROOT if who == "root" else emulator.assume(deployment.function(who)["role_arn"])
+    credentials = ROOT if caller == "root" else emulator.assume(deployment.function(caller)["role_arn"])
     for name in FUNCTIONS:
         with pytest.raises(ClientError, match="AccessDenied"):
             emulator.assume(deployment.function(name)["role_arn"], credentials)
 
 
 @pytest.mark.parametrize("name", DERIVED)
-def test_nobody_writes_unconditionally_what_is_derived(
+def test_unconditional_writes_to_derived_prefixes_are_denied(
     deployment: Deployment, uploader: Credentials, name: str
 ) -> None:
     bucket, key = deployment.lake_bucket, key_of(name)
     for credentials in (ROOT, uploader):
         s3 = deployment.emulator.client("s3", credentials)
         assert not allowed(s3.put_object, Bucket=bucket, Key=key, Body=b"")
-        # S3 knows no conditional copies.
+        # S3 has no conditional copies.
         source = {"Bucket": bucket, "Key": f"{LANDING[0]}roles"}
         assert not allowed(s3.copy_object, Bucket=bucket, Key=key, CopySource=source)
         upload = s3.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
@@ -240,13 +240,15 @@ def test_nobody_writes_unconditionally_what_is_derived(
 
 
 @pytest.mark.parametrize("prefix", LANDING)
-def test_files_land_without_a_condition(deployment: Deployment, uploader: Credentials, prefix: str) -> None:
+def test_landing_prefixes_accept_unconditional_writes(
+    deployment: Deployment, uploader: Credentials, prefix: str
+) -> None:
     s3 = deployment.emulator.client("s3", uploader)
     s3.put_object(Bucket=deployment.lake_bucket, Key=f"{prefix}roles", Body=b"")
 
 
-def test_nobody_asks_without_tls(deployment: Deployment) -> None:
-    """Everything here goes over loopback, which counts as TLS; so the policies are asked what they would say else."""
+def test_requests_without_tls_are_denied(deployment: Deployment) -> None:
+    """Loopback counts as TLS in these tests, so this test evaluates the policies directly."""
     emulator, account = deployment.emulator, "123456789012"
     root = Principal("AWS", f"arn:aws:iam::{account}:root")
     s3, sqs, sns = (emulator.client(service) for service in ("s3", "sqs", "sns"))
@@ -269,7 +271,7 @@ def test_nobody_asks_without_tls(deployment: Deployment) -> None:
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_only_its_topics_send_to_a_queue(deployment: Deployment, name: str) -> None:
+def test_only_topics_of_its_inputs_send_to_a_queue(deployment: Deployment, name: str) -> None:
     function = deployment.function(name)
     attributes = deployment.emulator.client("sqs").get_queue_attributes(
         QueueUrl=function["queue_url"], AttributeNames=["Policy"]
@@ -283,7 +285,7 @@ def test_only_its_topics_send_to_a_queue(deployment: Deployment, name: str) -> N
         assert decide(request, [], policy).allowed == (name in trigger["functions"]), topic
 
 
-def test_dead_letter_queues_take_from_their_own_queue_only(deployment: Deployment) -> None:
+def test_dead_letter_queues_accept_only_their_source_queue(deployment: Deployment) -> None:
     sqs = deployment.emulator.client("sqs")
     for function in deployment.outputs["functions"].values():
         attributes = sqs.get_queue_attributes(QueueUrl=function["dead_letter_queue_url"], AttributeNames=["All"])

@@ -1,4 +1,4 @@
-"""Every sample event, through `cargo lambda watch` and `cargo lambda invoke`, gives what the index beside it says."""
+"""Every sample event gives the result in the index, by `cargo lambda watch` and `cargo lambda invoke`."""
 
 import json
 import os
@@ -26,8 +26,8 @@ BUCKET = "stedi"
 COLUMNS = ["event", "function", "shows", "answer", "writes"]
 FIRST_SECTION = "One for each trigger"
 TIMEOUT_SECONDS = 60
-# What cargo-lambda draws around the text of an error, and where it breaks it.
-DRAWN = re.compile(r"[\s│×├─▶╰]+")
+# cargo-lambda draws these around the text of an error and breaks its lines.
+FRAME = re.compile(r"[\s│×├─▶╰]+")
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Sample:
 
 
 def samples() -> list[Sample]:
-    """The rows of all tables of the index, in their order."""
+    """Returns the rows of all tables of the index."""
     found: list[Sample] = []
     section = ""
     for line in (EVENTS / "README.md").read_text().splitlines():
@@ -66,8 +66,8 @@ OTHERS = [sample for sample in SAMPLES if sample not in IN_ORDER]
 
 
 class Watch:
-    """`cargo lambda watch` with the release binaries behind it, which it is told not to build: built by themselves, the
-    functions would have the SDKs compiled anew, with other features than the workspace's."""
+    """`cargo lambda watch` with the release binaries. It does not build them, because a build of single functions would
+    compile the SDKs again, with other features than the workspace's."""
 
     def __init__(self, release: Path, emulator: Emulator, folder: Path):
         self.emulator, self.folder = emulator, folder
@@ -81,7 +81,7 @@ class Watch:
             self.processes = stack.pop_all()
 
     def invoke(self, function: str, event: Path) -> tuple[int, str]:
-        """Whether it ended well, and what it printed."""
+        """Returns the exit status and the output."""
         options = ["--invoke-address", "127.0.0.1", "--invoke-port", self.port, "--data-file", event]
         done = subprocess.run(
             cargo_lambda("invoke", function, *options, "--output-format", "json"),
@@ -104,7 +104,7 @@ class Watch:
     def _start(self, stack: ExitStack, name: str, command: list[str], environment: dict[str, str]) -> None:
         with (self.folder / f"{name}.log").open("w") as log:
             process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
-        # Last called first: kill, then wait.
+        # The stack runs its callbacks in reverse order: kill, then wait.
         stack.callback(process.wait)
         stack.callback(process.kill)
 
@@ -120,7 +120,7 @@ def free_port() -> int:
 
 
 def cargo_lambda(*arguments: object) -> list[str]:
-    """cargo-lambda, as it is in the environment that these tests run in."""
+    """Returns a command of cargo-lambda, from the environment of these tests if it is there."""
     beside = Path(sys.executable).with_name("cargo-lambda")
     program = beside if beside.exists() else shutil.which("cargo-lambda")
     assert program, "cargo-lambda is not installed: see requirements.txt"
@@ -129,7 +129,7 @@ def cargo_lambda(*arguments: object) -> list[str]:
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """An AWS of its own, with the bucket and the tables that the events name."""
+    """An emulator with the bucket and the tables that the events name."""
     emulator = Emulator(tmp_path_factory.mktemp("emulator") / "log.txt", "--without-iam")
     emulator.client("s3").create_bucket(Bucket=BUCKET)
     glue = emulator.client("glue")
@@ -148,7 +148,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 
 @pytest.fixture(scope="module")
 def s3(stack: Emulator, release: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The bucket's client, with the files of `stedi generate` in the bucket."""
+    """A client of the bucket, which holds the files of `stedi generate`."""
     s3 = stack.client("s3")
     folder = tmp_path_factory.mktemp("generated")
     subprocess.run([release / "stedi", "generate", folder], check=True, capture_output=True)
@@ -159,33 +159,33 @@ def s3(stack: Emulator, release: Path, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture
 def watch(release: Path, stack: Emulator, s3: Any, tmp_path: Path) -> Iterator[Watch]:
-    """cargo-lambda and the functions, and a bucket in which files landed and nothing is derived yet."""
+    """cargo-lambda and the functions, with a bucket that holds landing files and no derived objects."""
     keys = [key for key in objects(s3) if "/landing/" not in key and key != "_state/lake.json"]
     for some in batches([{"Key": key} for key in keys], 1000):
         s3.delete_objects(Bucket=BUCKET, Delete={"Objects": some})
     watch = Watch(release, stack, tmp_path)
-    # The first function to look at a lake records what it was made with.
+    # The first function of a lake writes the lake config.
     watch.invoke("customer_trusted", EVENTS / "test_event.json")
     with watch.processes:
         yield watch
 
 
 def objects(s3: Any) -> dict[str, str]:
-    """The ETag of every object."""
+    """Returns the ETag of every object."""
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
     return {entry["Key"]: entry["ETag"] for page in pages for entry in page.get("Contents", [])}
 
 
 def check(watch: Watch, s3: Any, sample: Sample) -> None:
-    """Invokes with the sample, and holds the answer and the bucket against the index."""
+    """Invokes the function with the sample, and compares the answer and the bucket with the index."""
     before = objects(s3)
-    status, said = watch.invoke(sample.function, EVENTS / sample.event)
+    status, answer = watch.invoke(sample.function, EVENTS / sample.event)
     if sample.answer.startswith("error: "):
-        wanted = sample.answer.removeprefix("error: ")
-        assert status != 0 and DRAWN.sub("", wanted) in DRAWN.sub("", said), said
+        expected = sample.answer.removeprefix("error: ")
+        assert status != 0 and FRAME.sub("", expected) in FRAME.sub("", answer), answer
     else:
-        assert status == 0, said
-        assert json.loads(said) == json.loads(sample.answer)
+        assert status == 0, answer
+        assert json.loads(answer) == json.loads(sample.answer)
     after = objects(s3)
     if sample.writes == "nothing":
         assert after == before
@@ -200,25 +200,25 @@ def test_index_lists_every_event() -> None:
 
 
 def test_index_has_every_trigger() -> None:
-    """One sample for each pair of a prefix and a function that it wakes."""
+    """The index has one sample for each pair of a prefix and a function that it triggers."""
     topology = json.loads((SOURCE / "topology.json").read_text())
-    wanted = {(trigger["prefix"], name) for trigger in topology["triggers"] for name in trigger["functions"]}
+    pairs = {(trigger["prefix"], name) for trigger in topology["triggers"] for name in trigger["functions"]}
     found = set()
     for sample in IN_ORDER:
         (record,) = json.loads((EVENTS / sample.event).read_text())["Records"]
-        prefixes = [prefix for prefix, _ in wanted if record["s3"]["object"]["key"].startswith(prefix)]
+        prefixes = [prefix for prefix, _ in pairs if record["s3"]["object"]["key"].startswith(prefix)]
         found |= {(prefix, sample.function) for prefix in prefixes}
-    assert found == wanted
+    assert found == pairs
 
 
 def test_events_of_the_triggers_make_tables(watch: Watch, s3: Any) -> None:
-    """One after the other, in the order of the index: each needs what the ones before it wrote."""
+    """Invokes the samples in the order of the index, since each one needs the outputs of the earlier ones."""
     for sample in IN_ORDER:
-        there = any(key.startswith(sample.writes) for key in objects(s3))
-        assert not there, f"{sample}: {sample.writes} is there before"
+        exists = any(key.startswith(sample.writes) for key in objects(s3))
+        assert not exists, f"{sample}: {sample.writes} exists before"
         check(watch, s3, sample)
 
 
 @pytest.mark.parametrize("sample", OTHERS, ids=str)
-def test_sample(watch: Watch, s3: Any, sample: Sample) -> None:
+def test_sample_gives_the_result_of_the_index(watch: Watch, s3: Any, sample: Sample) -> None:
     check(watch, s3, sample)

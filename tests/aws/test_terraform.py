@@ -1,10 +1,9 @@
-"""What can be said of the Terraform without deploying it."""
+"""Checks of the Terraform configuration without a deployment."""
 
 import json
 import os
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -21,7 +20,7 @@ def terraform(terraform_program: str, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="module")
 def findings() -> dict:
-    """What checkov says of the Terraform, offline."""
+    """The findings of checkov, offline."""
     checkov = os.environ.get("CHECKOV") or shutil.which("checkov")
     if checkov is None:
         missing("checkov is not installed: CHECKOV names no program")
@@ -40,33 +39,31 @@ def test_files_are_formatted(terraform: Terraform) -> None:
 
 def test_configuration_is_valid(terraform: Terraform) -> None:
     done = terraform.attempt("validate", "-json")
-    said = json.loads(done.stdout)
-    assert said["valid"] and said["warning_count"] == 0, said["diagnostics"]
+    answer = json.loads(done.stdout)
+    assert answer["valid"] and answer["warning_count"] == 0, answer["diagnostics"]
 
 
-def test_its_own_tests_pass(terraform: Terraform) -> None:
-    said = terraform.run("test")
-    assert "0 failed" in said and "skipped" not in said, said
+def test_terraform_tests_pass(terraform: Terraform) -> None:
+    output = terraform.run("test")
+    assert "0 failed" in output and "skipped" not in output, output
 
 
 def test_checkov_finds_nothing(findings: dict) -> None:
     failed = [f"{check['check_id']} {check['resource']}" for check in findings["results"]["failed_checks"]]
     assert not failed
-    # Else it has read nothing.
+    # checkov has read the files.
     assert findings["summary"]["passed"] > 20
     assert findings["summary"]["parsing_errors"] == 0
 
 
-def test_every_skip_has_a_reason(findings: dict) -> None:
+def test_every_skipped_check_has_a_reason(findings: dict) -> None:
     for check in findings["results"]["skipped_checks"]:
         reason = check["check_result"].get("suppress_comment") or ""
         assert reason not in SKIPPED_WITHOUT_REASON, check["check_id"]
 
 
-def test_topology_and_tables_are_all_of_the_lake() -> None:
-    """The two files are generated, which a test of the code holds; here that they are what the other tests go by."""
+def test_triggers_are_the_inputs_of_the_functions() -> None:
     topology = json.loads((SOURCE / "topology.json").read_text())
     assert {trigger["prefix"] for trigger in topology["triggers"]} == {
         prefix for access in topology["functions"].values() for prefix in access["inputs"]
     }
-    assert Path(SOURCE / "tables.json").exists()

@@ -1,4 +1,4 @@
-"""One stack in which everything has landed, for tests that ask; those that land more make their own."""
+"""One stack that ingested all files, for tests that only read; tests that ingest files make their own."""
 
 import itertools
 import subprocess
@@ -14,14 +14,14 @@ from lake import TABLES, Lake
 from landing import Village
 from stack import Stack
 
-# Fixtures from elsewhere are known by being here.
+# pytest finds imported fixtures here.
 __all__ = ["binary", "reference"]
 BUCKETS = itertools.count()
 
 
 @pytest.fixture(scope="session")
 def landing(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The reference data, or generated data of its size."""
+    """The reference data, or generated data of its size if it is missing."""
     if REFERENCE.is_dir():
         return REFERENCE
     folder = tmp_path_factory.mktemp("generated")
@@ -35,16 +35,16 @@ def village(tmp_path_factory: pytest.TempPathFactory) -> Village:
 
 
 @pytest.fixture(scope="session")
-def landed(binary: Path, village: Village, tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    """The village, landed at once and in peace. For reading, or to be copied."""
-    lake = Lake(binary, tmp_path_factory.mktemp("landed") / "lake")
+def village_lake(binary: Path, village: Village, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """The lake of one undisturbed `stedi run` on the village. Tests may read or copy it."""
+    lake = Lake(binary, tmp_path_factory.mktemp("village-lake") / "lake")
     lake.run(village.folder)
     return lake
 
 
 @pytest.fixture(scope="session")
 def stack(binary: Path, landing: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Everything has landed by `aws s3 sync`, and nothing is left to deliver. Nobody lands more here."""
+    """A stack that ingested all files of an `aws s3 sync`. Tests must not upload landing files to it."""
     with Stack(Lake(binary, tmp_path_factory.mktemp("stack") / "lake")) as stack:
         stack.aws("s3", "sync", landing, f"s3://{stack.bucket}", "--no-progress")
         stack.wait_until_quiet()
@@ -54,7 +54,7 @@ def stack(binary: Path, landing: Path, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture
 def start(binary: Path, tmp_path: Path) -> Iterator[Callable[..., Stack]]:
-    """Starts a stack of one's own on an empty lake, or again on one that is there."""
+    """Starts a stack of the test, on a new lake or on an existing one."""
     numbers = itertools.count()
     started: list[Stack] = []
 
@@ -72,14 +72,14 @@ def start(binary: Path, tmp_path: Path) -> Iterator[Callable[..., Stack]]:
 
 @pytest.fixture
 def exported(stack: Stack) -> Iterator[Stack]:
-    """The stack, with this process's environment as if its lines had been pasted."""
+    """The stack, with its exported variables in the environment of this process."""
     with stack.as_environment():
         yield stack
 
 
 @pytest.fixture
 def bucket(stack: Stack) -> str:
-    """A bucket of one's own in the stack."""
+    """A new bucket of the test in the stack."""
     name = f"bucket-{next(BUCKETS)}"
     stack.client("s3").create_bucket(Bucket=name)
     return name
@@ -87,7 +87,7 @@ def bucket(stack: Stack) -> str:
 
 @pytest.fixture(scope="session")
 def expected(landing: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """DuckDB with the landing tables and the tables as they are defined, in the schema `expected`."""
+    """DuckDB with the landing tables and the SQL's tables, in the schema `expected`."""
     with duckdb.connect() as con:
         oracle.load(con, "expected", landing, "ever")
         con.execute("USE expected")
@@ -96,5 +96,5 @@ def expected(landing: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 @pytest.fixture
 def counts(expected: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """The rows of the tables."""
+    """The number of rows of each table."""
     return {name: expected.execute(f"SELECT count(*) FROM {name}").fetchall()[0][0] for name in TABLES}

@@ -1,4 +1,4 @@
-"""Requests that no client would send, each a function of a seed and its number."""
+"""Malformed and hostile requests. A seed and a number determine each request."""
 
 import json
 import random
@@ -24,7 +24,7 @@ METHODS = [
     "G\u00cbT",
     "",
 ]
-# What may be written to if the signature is right. The lake's bucket is none of them.
+# Buckets of signed requests, which may write. The lake's bucket is not among them.
 BUCKETS = ["fuzz", "fuzz", "fuzz", "absent", "F\u00dcZZ", "..", "a", "x" * 300, "", "fuzz%00", "%ff%fe"]
 LAKE_PATHS = ["/stedi/customer/landing/theirs.json", "/stedi/_state/lake.json", "/stedi", "/stedi/?delete", "/"]
 KEYS = [
@@ -154,14 +154,14 @@ SQL = ["(" * 3000, "SELECT " + "1+" * 3000 + "1", "--", "/*", "'", '"', "`", ";"
 
 
 class Hostile:
-    """Makes requests to one endpoint."""
+    """Makes hostile requests to one endpoint."""
 
     def __init__(self, url: str, credentials: tuple[str, str], region: str):
         self.url, self.region = url, region
         self.credentials = Credentials(*credentials)
 
     def request(self, seed: int, number: int) -> bytes:
-        """The bytes of a request."""
+        """Returns the bytes of a request."""
         draw = random.Random(f"{seed} {number}")
         kind = draw.choice(
             [
@@ -210,12 +210,12 @@ class Hostile:
         return method, path, headers, draw.choice(BODIES)
 
     def _unsigned(self, draw: random.Random) -> bytes:
-        """They may ask for whatever they like."""
+        """Makes a request without a signature. It may name the lake's bucket, since it must be refused."""
         paths = [*LAKE_PATHS, *(f"/{bucket}/{key}" for bucket in BUCKETS for key in KEYS)]
         return encoded(*self._parts(draw, paths))
 
     def _signed(self, draw: random.Random) -> bytes:
-        """Signed as they stand, by whoever may do everything; not all of it can be signed."""
+        """Makes a request with a valid signature, if the signer accepts the request."""
         paths = [f"/{bucket}" for bucket in BUCKETS] + [
             f"/{bucket}/{quote(key, '/%')}" for bucket in BUCKETS for key in KEYS
         ]
@@ -227,7 +227,7 @@ class Hostile:
         try:
             request = AWSRequest(method, self.url + path, others, body)
             S3SigV4Auth(self.credentials, "s3", self.region).add_auth(request)
-        except Exception:  # Whatever a signer makes of it: then it goes without a signature.
+        except Exception:  # The signer refuses some requests; these have no signature.
             return encoded(method, path, headers, body)
         return encoded(method, path, dict(request.headers.items()), body)
 
@@ -255,7 +255,7 @@ class Hostile:
 
 
 def mutate(value: Any, draw: random.Random) -> None:
-    """Changes a member somewhere within."""
+    """Changes one member at any depth."""
     while True:
         names = list(value) if isinstance(value, dict) else list(range(len(value)))
         if not names:

@@ -1,4 +1,4 @@
-"""`stedi up`, and clients that know nothing of it but what it says to export."""
+"""`stedi up`, and clients that use only the variables that it prints to export."""
 
 import http.client
 import json
@@ -21,30 +21,31 @@ from up import SECONDS_MAX, Up
 
 AWS = Path(sys.executable).with_name("aws")
 MIB = 1 << 20
-# Each session reads the descriptions of the services anew, which takes longer than most tests.
+# All clients share one session: each new one reads the descriptions of the services, which takes longer than most
+# tests.
 SESSION = boto3.Session()
 
 
 class Stack(Up):
-    """A running `stedi up`. Its environment has none of this machine's own settings for AWS."""
+    """A running `stedi up`. Its clients see none of this machine's settings for AWS."""
 
     def __init__(self, lake: Lake, *options: object):
         super().__init__(lake, *options)
-        # It says everything once, before it is ready.
+        # `stedi up` prints all variables before it is ready.
         self.exported = self.environment
         self.bucket = self.exported["LAKE_BUCKET"]
         self.url = self.exported["AWS_ENDPOINT_URL"]
 
     @property
     def for_clients(self) -> dict[str, str]:
-        """The whole environment of a client."""
+        """The complete environment of a client."""
         without = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         nothing = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
         return without | self.exported | nothing | {"AWS_EC2_METADATA_DISABLED": "true", "AWS_PAGER": ""}
 
     @contextmanager
     def as_environment(self) -> Iterator[None]:
-        """For libraries that read the environment of their own process."""
+        """Replaces this process's environment, for libraries that read it."""
         before = dict(os.environ)
         self._replace(self.for_clients)
         try:
@@ -60,7 +61,7 @@ class Stack(Up):
 
     @property
     def session(self) -> boto3.Session:
-        """For libraries that make clients of their own; the endpoint they take from the environment."""
+        """A session for libraries that make their own clients and take the endpoint from the environment."""
         return boto3.Session(*self.credentials, region_name=self.exported["AWS_REGION"])
 
     @property
@@ -70,7 +71,7 @@ class Stack(Up):
     def client(
         self, service: str, *, url: str | None = None, credentials: tuple[str, str] | None = None, **config: Any
     ) -> Any:
-        """A client of boto3 that tries nothing twice: what fails is to be seen."""
+        """Returns a boto3 client without retries, so that tests see every failure."""
         key, secret = credentials or self.credentials
         return SESSION.client(
             service,
@@ -82,16 +83,16 @@ class Stack(Up):
         )
 
     def athena(self, **options: Any) -> Any:
-        """A connection of PyAthena, within `as_environment`."""
+        """Returns a PyAthena connection. Call it within `as_environment`."""
         return pyathena.connect(**{"schema_name": "stedi", "work_group": "primary", "poll_interval": 0.02} | options)
 
     def try_aws(self, *arguments: object, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
-        """The AWS command line, whatever comes of it."""
+        """Runs the AWS command line; it may fail."""
         command = [sys.executable, str(AWS), *map(str, arguments)]
         return subprocess.run(command, input=stdin, capture_output=True, timeout=SECONDS_MAX, env=self.for_clients)
 
     def aws(self, *arguments: object, stdin: bytes | None = None) -> str:
-        """What the AWS command line prints."""
+        """Runs the AWS command line and returns its output."""
         done = self.try_aws(*arguments, stdin=stdin)
         assert done.returncode == 0, f"aws {' '.join(map(str, arguments))}\n{done.stderr.decode()}"
         return done.stdout.decode()
@@ -100,22 +101,22 @@ class Stack(Up):
         return json.loads(self.aws(*arguments, "--output", "json"))
 
     def peak_bytes(self) -> int:
-        """The most memory the process had since it began, or since that was forgotten."""
+        """Returns the peak of the process's memory since its start or the last `forget_peak`."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)[1]) << 10
 
     def forget_peak(self) -> None:
-        # What 5 means is said in proc(5): the peak is from now on.
+        # By proc(5), the value 5 resets the peak.
         Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
 
     def assert_healthy(self) -> None:
-        """It runs, and nothing in it broke that it does not tell its clients."""
+        """Asserts that the process runs and has not panicked."""
         assert self.process.poll() is None, self.errors.read_text()[-4000:]
         assert "panicked" not in self.errors.read_text(errors="replace"), self.errors.read_text()[-4000:]
 
 
 def fetch(url: str, method: str = "GET", body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
-    """One request as it is given, by a client that adds nothing: status and body."""
+    """Sends one request without additional headers. Returns status and body."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=SECONDS_MAX)
     try:

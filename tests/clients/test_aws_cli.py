@@ -1,4 +1,4 @@
-"""The AWS command line, with the environment that `stedi up` says to export and nothing else."""
+"""The AWS command line with only the variables that `stedi up` prints to export."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ from up import keys_of, until
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Files with names of all kinds, one of them larger than a part of a multipart upload."""
+    """Files with unusual names, one of them larger than a part of a multipart upload."""
     folder = tmp_path / "files"
     draw = random.Random(1)
     for name, size in {
@@ -33,15 +33,16 @@ def folder(tmp_path: Path) -> Path:
 
 
 def aged(folder: Path) -> Path:
-    """The folder, all of it of long ago: `aws s3 sync` uploads again what is younger than its copy, and those know seconds."""
+    """Gives all files an old time: `aws s3 sync` compares whole seconds and uploads files again that are newer than
+    their copies."""
     for key in keys_of(folder):
         os.utime(folder / key, (1_700_000_000, 1_700_000_000))
     return folder
 
 
-def listed(stack: Stack, place: str) -> dict[str, int]:
-    """Keys and sizes as `aws s3 ls --recursive` prints them."""
-    lines = stack.aws("s3", "ls", "--recursive", place).splitlines()
+def listed(stack: Stack, location: str) -> dict[str, int]:
+    """Returns the keys and sizes that `aws s3 ls --recursive` prints."""
+    lines = stack.aws("s3", "ls", "--recursive", location).splitlines()
     return {line[31:]: int(line[19:30]) for line in lines}
 
 
@@ -49,12 +50,12 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {key: (folder / key).read_bytes() for key in keys_of(folder)}
 
 
-def test_sync_there_and_back(stack: Stack, bucket: str, folder: Path, tmp_path: Path) -> None:
+def test_sync_uploads_and_downloads_changes_only(stack: Stack, bucket: str, folder: Path, tmp_path: Path) -> None:
     stack.aws("s3", "sync", folder, f"s3://{bucket}/in", "--no-progress")
     assert listed(stack, f"s3://{bucket}/in/") == {f"in/{key}": len(body) for key, body in contents(folder).items()}
     stack.aws("s3", "sync", f"s3://{bucket}/in", tmp_path / "back", "--no-progress")
     assert contents(tmp_path / "back") == contents(folder)
-    # Nothing is left to do, in both directions.
+    # A second sync does nothing, in both directions.
     assert stack.aws("s3", "sync", folder, f"s3://{bucket}/in") == ""
     assert stack.aws("s3", "sync", f"s3://{bucket}/in", tmp_path / "back") == ""
     (folder / "a.txt").unlink()
@@ -77,27 +78,27 @@ def test_sync_between_buckets(stack: Stack, bucket: str, folder: Path) -> None:
 
 
 def test_copy_move_list_and_remove(stack: Stack, bucket: str, folder: Path, tmp_path: Path) -> None:
-    place = f"s3://{bucket}"
-    stack.aws("s3", "cp", folder / "large.bin", f"{place}/one/large.bin", "--no-progress")
-    stack.aws("s3", "cp", f"{place}/one/large.bin", f"{place}/two/copy.bin", "--no-progress")
-    stack.aws("s3", "mv", f"{place}/two/copy.bin", f"{place}/two/moved.bin", "--no-progress")
-    stack.aws("s3", "cp", f"{place}/two/moved.bin", tmp_path / "moved.bin", "--no-progress")
+    location = f"s3://{bucket}"
+    stack.aws("s3", "cp", folder / "large.bin", f"{location}/one/large.bin", "--no-progress")
+    stack.aws("s3", "cp", f"{location}/one/large.bin", f"{location}/two/copy.bin", "--no-progress")
+    stack.aws("s3", "mv", f"{location}/two/copy.bin", f"{location}/two/moved.bin", "--no-progress")
+    stack.aws("s3", "cp", f"{location}/two/moved.bin", tmp_path / "moved.bin", "--no-progress")
     assert (tmp_path / "moved.bin").read_bytes() == (folder / "large.bin").read_bytes()
-    assert [line.split() for line in stack.aws("s3", "ls", f"{place}/").splitlines()] == [
+    assert [line.split() for line in stack.aws("s3", "ls", f"{location}/").splitlines()] == [
         ["PRE", "one/"],
         ["PRE", "two/"],
     ]
-    assert set(listed(stack, place)) == {"one/large.bin", "two/moved.bin"}
-    stack.aws("s3", "rm", f"{place}/one/large.bin")
-    assert set(listed(stack, place)) == {"two/moved.bin"}
-    stack.aws("s3", "cp", "--recursive", folder, f"{place}/many", "--no-progress")
-    stack.aws("s3", "rm", "--recursive", f"{place}/many")
-    assert set(listed(stack, place)) == {"two/moved.bin"}
-    # Of nothing there is nothing to list.
-    assert stack.try_aws("s3", "ls", f"{place}/many/").returncode == 1
+    assert set(listed(stack, location)) == {"one/large.bin", "two/moved.bin"}
+    stack.aws("s3", "rm", f"{location}/one/large.bin")
+    assert set(listed(stack, location)) == {"two/moved.bin"}
+    stack.aws("s3", "cp", "--recursive", folder, f"{location}/many", "--no-progress")
+    stack.aws("s3", "rm", "--recursive", f"{location}/many")
+    assert set(listed(stack, location)) == {"two/moved.bin"}
+    # `ls` fails for a prefix without objects.
+    assert stack.try_aws("s3", "ls", f"{location}/many/").returncode == 1
 
 
-def test_streams(stack: Stack, bucket: str) -> None:
+def test_copy_from_and_to_streams(stack: Stack, bucket: str) -> None:
     body = random.Random(2).randbytes(9 * MIB)
     done = stack.try_aws("s3", "cp", "-", f"s3://{bucket}/stream", stdin=body)
     assert done.returncode == 0, done.stderr
@@ -105,7 +106,7 @@ def test_streams(stack: Stack, bucket: str) -> None:
     assert hashlib.sha256(done.stdout).digest() == hashlib.sha256(body).digest()
 
 
-def test_presigned_address_needs_no_credentials(stack: Stack, bucket: str) -> None:
+def test_presigned_url_needs_no_credentials(stack: Stack, bucket: str) -> None:
     stack.client("s3").put_object(Bucket=bucket, Key="a key", Body=b"body")
     url = stack.aws("s3", "presign", f"s3://{bucket}/a key", "--expires-in", 60).strip()
     assert url.startswith(stack.url)
@@ -130,7 +131,7 @@ def test_multipart_by_hand(stack: Stack, bucket: str, tmp_path: Path) -> None:
     assert [part["Size"] for part in stack.aws_json("s3api", "list-parts", *where, *upload)["Parts"]] == [5 * MIB, 26]
     uploads = stack.aws_json("s3api", "list-multipart-uploads", "--bucket", bucket)["Uploads"]
     assert [(each["Key"], each["UploadId"]) for each in uploads] == [("by/hand", upload[1])]
-    # Not there until it is complete.
+    # The object does not exist until its upload is complete.
     assert stack.try_aws("s3api", "head-object", *where).returncode != 0
     completed = stack.aws_json(
         "s3api", "complete-multipart-upload", *where, *upload, "--multipart-upload", json.dumps({"Parts": done})
@@ -145,7 +146,7 @@ def test_multipart_by_hand(stack: Stack, bucket: str, tmp_path: Path) -> None:
     assert part["PartsCount"] == 2
 
 
-def test_abandoned_upload_is_gone(stack: Stack, bucket: str, tmp_path: Path) -> None:
+def test_aborted_upload_accepts_no_parts(stack: Stack, bucket: str, tmp_path: Path) -> None:
     where = ("--bucket", bucket, "--key", "abandoned")
     upload = ("--upload-id", stack.aws_json("s3api", "create-multipart-upload", *where)["UploadId"])
     stack.aws("s3api", "abort-multipart-upload", *where, *upload)
@@ -154,7 +155,7 @@ def test_abandoned_upload_is_gone(stack: Stack, bucket: str, tmp_path: Path) -> 
     assert b"NoSuchUpload" in late.stderr
 
 
-def test_listing_both_ways(stack: Stack, bucket: str) -> None:
+def test_both_list_operations_page(stack: Stack, bucket: str) -> None:
     s3 = stack.client("s3")
     keys = [f"a/{number:02}" for number in range(7)] + ["b/x/1", "b/x/2", "b/y", "c"]
     for key in keys:
@@ -201,7 +202,7 @@ def test_head_copy_range_and_deletes(stack: Stack, bucket: str, tmp_path: Path) 
     assert "Contents" not in stack.aws_json("s3api", "list-objects-v2", "--bucket", bucket)
 
 
-def test_what_is_missing_is_named(stack: Stack, bucket: str) -> None:
+def test_missing_objects_and_buckets_have_error_codes(stack: Stack, bucket: str) -> None:
     for arguments, code in (
         (("s3api", "get-object", "--bucket", bucket, "--key", "none", os.devnull), b"NoSuchKey"),
         (("s3api", "list-objects-v2", "--bucket", "no-such-bucket"), b"NoSuchBucket"),
@@ -236,13 +237,13 @@ def test_glue_finds_tables_and_partitions(stack: Stack) -> None:
     assert b"EntityNotFoundException" in unknown.stderr
 
 
-def test_who_am_i(stack: Stack) -> None:
+def test_caller_identity(stack: Stack) -> None:
     answer = stack.aws_json("sts", "get-caller-identity")
     assert answer["Account"].isdecimal()
     assert answer["Arn"].startswith("arn:aws:")
 
 
-def test_athena_answers(stack: Stack, tmp_path: Path) -> None:
+def test_athena_runs_a_query(stack: Stack, tmp_path: Path) -> None:
     assert "primary" in [group["Name"] for group in stack.aws_json("athena", "list-work-groups")["WorkGroups"]]
     sql = "SELECT email, customername FROM customer_trusted ORDER BY email LIMIT 3"
     query = ("--query-execution-id", execution(stack, sql))
@@ -257,14 +258,14 @@ def test_athena_answers(stack: Stack, tmp_path: Path) -> None:
         ("email", "varchar"),
         ("customername", "varchar"),
     ]
-    # The same rows lie in the lake, as Athena leaves them.
+    # The result file has the same rows, in Athena's format.
     stack.aws("s3", "cp", found["ResultConfiguration"]["OutputLocation"], tmp_path / "result.csv", "--no-progress")
     lines = [",".join(f'"{value}"' for value in row) for row in rows]
     assert (tmp_path / "result.csv").read_text() == "\n".join(lines) + "\n"
     assert found["QueryExecutionId"] in stack.aws("athena", "list-query-executions")
 
 
-def test_athena_tells_what_is_wrong(stack: Stack) -> None:
+def test_athena_explains_failed_queries(stack: Stack) -> None:
     query = ("--query-execution-id", execution(stack, "SELECT nothing FROM customer_trusted"))
     status = stack.aws_json("athena", "get-query-execution", *query)["QueryExecution"]["Status"]
     assert status["State"] == "FAILED"
@@ -278,7 +279,7 @@ def test_athena_tells_what_is_wrong(stack: Stack) -> None:
 
 
 def execution(stack: Stack, sql: str) -> str:
-    """A query that has come to an end."""
+    """Runs a query to its end. Returns its id."""
     started = stack.aws_json(
         "athena", "start-query-execution", "--query-string", sql, "--query-execution-context", "Database=stedi"
     )
@@ -292,12 +293,12 @@ def execution(stack: Stack, sql: str) -> str:
     return started["QueryExecutionId"]
 
 
-def test_what_is_synced_goes_through(start: Callable[..., Stack], village: Village) -> None:
+def test_synced_files_are_ingested(start: Callable[..., Stack], village: Village) -> None:
     stack = start()
     stack.aws("s3", "sync", aged(village.folder), f"s3://{stack.bucket}", "--no-progress")
     stack.wait_until_quiet()
-    until(lambda: stack.told().keys() == set(keys_of(village.folder)), "every file to be told")
-    # Again, there is nothing to do.
+    until(lambda: stack.messages().keys() == set(keys_of(village.folder)), "a message about every file")
+    # A second sync uploads nothing.
     before = stack.lake.versions()
     assert stack.aws("s3", "sync", village.folder, f"s3://{stack.bucket}") == ""
     stack.wait_until_quiet()

@@ -1,4 +1,4 @@
-"""awswrangler: the catalog, whole tables, data sets of one's own, and queries in the three ways it runs them."""
+"""awswrangler: the catalog, whole tables, new data sets, and its three ways of running queries."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -26,7 +26,7 @@ def database(session: Any, bucket: str) -> Iterator[str]:
     awswrangler.catalog.delete_database(name, boto3_session=session)
 
 
-def test_catalog(session: Any) -> None:
+def test_catalog_has_tables_and_partitions(session: Any) -> None:
     assert "stedi" in awswrangler.catalog.databases(boto3_session=session)["Database"].to_list()
     tables = awswrangler.catalog.tables(database="stedi", boto3_session=session)
     assert {*TABLES, "customer_landing"} <= set(tables["Table"])
@@ -46,13 +46,13 @@ def test_catalog(session: Any) -> None:
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_whole_tables(table: str, session: Any, counts: dict[str, int]) -> None:
+def test_whole_table_has_all_rows(table: str, session: Any, counts: dict[str, int]) -> None:
     frame = awswrangler.s3.read_parquet_table(table, "stedi", boto3_session=session)
     assert len(frame) == counts[table]
     assert set(frame.columns) == set(TABLES[table].columns)
 
 
-def test_chosen_partitions(session: Any, expected: duckdb.DuckDBPyConnection) -> None:
+def test_partition_filter_reads_one_partition(session: Any, expected: duckdb.DuckDBPyConnection) -> None:
     (dt, hour, count) = expected.execute("""
         SELECT dt, hour, count(*) FROM step_trainer_trusted GROUP BY ALL ORDER BY dt, hour LIMIT 1""").fetchall()[0]
     frame = awswrangler.s3.read_parquet_table(
@@ -64,7 +64,7 @@ def test_chosen_partitions(session: Any, expected: duckdb.DuckDBPyConnection) ->
     assert len(frame) == count
 
 
-def test_data_set_of_ones_own(session: Any, bucket: str, database: str) -> None:
+def test_new_data_set_is_written_and_queried(session: Any, bucket: str, database: str) -> None:
     frame = pandas.DataFrame(
         {
             "id": range(30),
@@ -103,7 +103,9 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_queries(way: str, session: Any, bucket: str, expected: duckdb.DuckDBPyConnection) -> None:
+def test_query_gives_the_rows_of_duckdb(
+    way: str, session: Any, bucket: str, expected: duckdb.DuckDBPyConnection
+) -> None:
     options = dict(WAYS[way])
     if way != "no table":
         options["s3_output"] = f"s3://{bucket}/results/"
@@ -114,12 +116,12 @@ def test_queries(way: str, session: Any, bucket: str, expected: duckdb.DuckDBPyC
     frame = awswrangler.athena.read_sql_query(sql, database="stedi", boto3_session=session, **options)
     wanted = expected.execute(sql).fetchall()
     assert sorted(frame.itertuples(index=False, name=None)) == sorted(wanted)
-    # Nothing is left registered.
+    # No temporary table stays in the catalog.
     assert set(awswrangler.catalog.tables(database="stedi", limit=1000, boto3_session=session)["Table"]) == before
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_queries_in_pieces(way: str, session: Any, bucket: str, counts: dict[str, int]) -> None:
+def test_query_in_chunks_gives_all_rows(way: str, session: Any, bucket: str, counts: dict[str, int]) -> None:
     options = WAYS[way] | {"s3_output": f"s3://{bucket}/results/", "chunksize": 5000}
     frames = awswrangler.athena.read_sql_query(
         'SELECT "user", x, dt, hour FROM accelerometer_trusted', database="stedi", boto3_session=session, **options
@@ -129,11 +131,11 @@ def test_queries_in_pieces(way: str, session: Any, bucket: str, counts: dict[str
     assert len(sizes) > 1
 
 
-def test_parameters(session: Any, expected: duckdb.DuckDBPyConnection) -> None:
+def test_query_parameters(session: Any, expected: duckdb.DuckDBPyConnection) -> None:
     ((email,),) = expected.execute("SELECT min(email) FROM customer_trusted").fetchall()
-    for style, marker, values in (("named", ":who", {"who": email}), ("qmark", "?", [f"'{email}'"])):
+    for style, parameter, values in (("named", ":email", {"email": email}), ("qmark", "?", [f"'{email}'"])):
         frame = awswrangler.athena.read_sql_query(
-            f"SELECT count(*) AS n FROM customer_trusted WHERE email = {marker}",
+            f"SELECT count(*) AS n FROM customer_trusted WHERE email = {parameter}",
             database="stedi",
             ctas_approach=False,
             params=values,
@@ -150,15 +152,15 @@ def test_whole_table_by_query(session: Any, bucket: str, counts: dict[str, int])
     assert len(frame) == counts["customer_trusted"]
 
 
-def test_errors_say_what_athena_says(session: Any) -> None:
+def test_errors_have_the_text_of_athena(session: Any) -> None:
     with pytest.raises(awswrangler.exceptions.QueryFailed, match="TABLE_NOT_FOUND: line 1:15"):
         awswrangler.athena.read_sql_query(
             "SELECT 1 FROM nowhere", database="stedi", ctas_approach=False, boto3_session=session
         )
 
 
-def test_partitions_put_there_by_others(session: Any, bucket: str, database: str) -> None:
-    """They are registered by `MSCK REPAIR TABLE`, and not there before."""
+def test_repair_registers_partitions(session: Any, bucket: str, database: str) -> None:
+    """A table shows files of a new partition only after `MSCK REPAIR TABLE`."""
     frame = pandas.DataFrame({"id": [1, 2]})
     where = {"database": database, "boto3_session": session}
     awswrangler.catalog.create_parquet_table(
@@ -185,7 +187,7 @@ def test_partitions_put_there_by_others(session: Any, bucket: str, database: str
     )
 
 
-def test_tables_of_queries(session: Any, bucket: str, database: str, expected: duckdb.DuckDBPyConnection) -> None:
+def test_create_table_as_select(session: Any, bucket: str, database: str, expected: duckdb.DuckDBPyConnection) -> None:
     awswrangler.athena.create_ctas_table(
         sql="SELECT email, serialnumber, registrationdate FROM stedi.customer_curated",
         database=database,

@@ -1,4 +1,4 @@
-"""`stedi up` ends: by Ctrl-C, by a kill in the middle of uploads, or before it begins."""
+"""`stedi up` ends by Ctrl-C, by a kill during uploads, or because it refuses to start."""
 
 import json
 import shutil
@@ -23,29 +23,29 @@ PART = 5 * MIB
 
 
 @pytest.mark.parametrize("files", [1, 12, 30])
-def test_kill_while_a_sync_runs(files: int, start: Callable[..., Stack], village: Village, landed: Lake) -> None:
-    """What was uploaded is derived by the next one, and the next sync uploads the rest."""
+def test_kill_while_a_sync_runs(files: int, start: Callable[..., Stack], village: Village, village_lake: Lake) -> None:
+    """The next process ingests the uploaded files, and the next sync uploads the rest."""
     stack = start()
     sync = ["s3", "sync", str(village.folder), f"s3://{stack.bucket}", "--no-progress"]
     with subprocess.Popen(
         [sys.executable, AWS, *sync], env=stack.for_clients, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as client:
-        until(lambda: stack.lake.landed() >= files, "some files to land")
+        until(lambda: stack.lake.landing_files() >= files, "some files to be uploaded")
         assert stack.end(signal.SIGKILL) == -signal.SIGKILL
         client.kill()
-    assert stack.lake.landed() >= files
-    owed = stack.lake.owed()
+    assert stack.lake.landing_files() >= files
+    undelivered = stack.lake.undelivered()
     again = start(lake=stack.lake)
     again.wait_until_quiet()
     again.aws(*sync[:3], f"s3://{again.bucket}", "--no-progress")
     again.wait_until_quiet()
     assert again.end() == 0
-    assert_equal_lakes(stack.lake, landed)
-    print(f"{len(owed)} events were owed")
+    assert_equal_lakes(stack.lake, village_lake)
+    print(f"{len(undelivered)} events were undelivered")
 
 
 def test_kill_while_parts_are_uploaded(start: Callable[..., Stack], village: Village) -> None:
-    """The parts are there afterwards, the object is not, and the upload can go on."""
+    """After the kill, the parts exist and the object does not. The upload can continue."""
     stack = start()
     key = "customer/landing/by parts.json"
     lines = (village.folder / "customer/landing/customers-0.json").read_bytes()
@@ -54,7 +54,7 @@ def test_kill_while_parts_are_uploaded(start: Callable[..., Stack], village: Vil
     s3 = stack.client("s3")
     upload = where | {"UploadId": s3.create_multipart_upload(**where)["UploadId"]}
     etags = [s3.upload_part(**upload, PartNumber=1, Body=bodies[0])["ETag"]]
-    # In the middle of the second part.
+    # Kills the process in the middle of the second part.
     with socket.create_connection(stack.address) as client:
         signer = stack.client("s3", signature_version="s3v4")
         url = signer.generate_presigned_url("upload_part", Params=upload | {"PartNumber": 2})
@@ -70,16 +70,16 @@ def test_kill_while_parts_are_uploaded(start: Callable[..., Stack], village: Vil
     etags += [s3.upload_part(**upload, PartNumber=number, Body=bodies[number - 1])["ETag"] for number in (2, 3)]
     parts = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, 1)]
     s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
-    until(lambda: key in again.told(), "the file to be told")
+    until(lambda: key in again.messages(), "a message about the file")
     again.wait_until_quiet()
     (receipt,) = again.lake.receipts("customer")
     assert receipt["rows"] == len(lines.splitlines())
-    # What the killed one left half is gone.
+    # The next process removed the unfinished files.
     assert not any((stack.lake.folder / ".stedi" / "tmp").iterdir())
 
 
-def test_kill_behind_the_last_part(start: Callable[..., Stack], village: Village) -> None:
-    """An upload that was answered is an upload: its event is owed."""
+def test_kill_after_the_last_part(start: Callable[..., Stack], village: Village) -> None:
+    """The upload was answered, so the next process delivers its event."""
     stack = start()
     s3 = stack.client("s3")
     where = {"Bucket": stack.bucket, "Key": "customer/landing/completed.json"}
@@ -94,7 +94,7 @@ def test_kill_behind_the_last_part(start: Callable[..., Stack], village: Village
     assert receipt["rows"] == len(lines.splitlines())
 
 
-def test_query_under_way_when_it_is_killed_has_failed(start: Callable[..., Stack], village: Village) -> None:
+def test_running_query_fails_when_the_process_is_killed(start: Callable[..., Stack], village: Village) -> None:
     stack = start()
     stack.aws("s3", "sync", village.folder, f"s3://{stack.bucket}", "--no-progress")
     stack.wait_until_quiet()
@@ -115,42 +115,44 @@ def test_query_under_way_when_it_is_killed_has_failed(start: Callable[..., Stack
 
 
 def refused(arguments: list[str]) -> str:
-    """What a command says that cannot go on."""
+    """Runs a command that must fail. Returns its error text."""
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=SECONDS_MAX)
     assert (done.returncode, done.stdout) == (1, ""), done
     assert "panicked" not in done.stderr
     return done.stderr
 
 
-def test_port_of_another_is_refused(start: Callable[..., Stack], tmp_path: Path) -> None:
+def test_used_port_is_refused(start: Callable[..., Stack], tmp_path: Path) -> None:
     stack = start()
     lake = Lake(stack.lake.binary, tmp_path / "other")
     error = refused(command(lake, "--port", stack.address[1]))
     assert f"port {stack.address[1]} is taken" in error
     assert "--port" in error
-    # And so is its lake.
+    # Its lake is refused, too.
     error = refused(command(stack.lake, "--port", 0))
     assert str(stack.lake.folder) in error
     stack.assert_healthy()
 
 
-def test_lake_of_another_number_of_shards_is_refused(start: Callable[..., Stack], landed: Lake, tmp_path: Path) -> None:
-    lake = Lake(landed.binary, tmp_path / "copy")
-    shutil.copytree(landed.folder, lake.folder)
+def test_lake_of_another_number_of_shards_is_refused(
+    start: Callable[..., Stack], village_lake: Lake, tmp_path: Path
+) -> None:
+    lake = Lake(village_lake.binary, tmp_path / "copy")
+    shutil.copytree(village_lake.folder, lake.folder)
     stack = start(lake=lake)
     s3 = stack.client("s3")
     where = {"Bucket": stack.bucket, "Key": "_state/lake.json"}
-    charter = json.loads(s3.get_object(**where)["Body"].read())
-    assert charter["customer_shards"] == 16
-    s3.put_object(**where, Body=json.dumps(charter | {"customer_shards": 5}).encode())
+    config = json.loads(s3.get_object(**where)["Body"].read())
+    assert config["customer_shards"] == 16
+    s3.put_object(**where, Body=json.dumps(config | {"customer_shards": 5}).encode())
     stack.end()
     error = refused(command(lake, "--port", 0))
     assert "CUSTOMER_SHARDS=5" in error
     assert "CUSTOMER_SHARDS=16" in error
 
 
-def test_ctrl_c_with_connections_open(start: Callable[..., Stack], village: Village, landed: Lake) -> None:
-    """One that says nothing, one that is kept alive, one in the middle of an upload, and one that reads slowly."""
+def test_ctrl_c_with_connections_open(start: Callable[..., Stack], village: Village, village_lake: Lake) -> None:
+    """One connection sends nothing, and one reads a large object slowly."""
     stack = start()
     s3 = stack.client("s3")
     s3.put_object(Bucket=stack.bucket, Key="large", Body=bytes(20 * MIB))
@@ -165,7 +167,7 @@ def test_ctrl_c_with_connections_open(start: Callable[..., Stack], village: Vill
         until(lambda: "stopping" in stack.errors.read_text(), "the end to begin")
         with pytest.raises((BotoCoreError, ClientError)):
             stack.client("s3", connect_timeout=2, read_timeout=2).put_object(Bucket=stack.bucket, Key="late", Body=b"")
-        # What is under way is finished.
+        # The running download is completed.
         received = 12
         while piece := reading.recv(MIB):
             received += len(piece)
@@ -177,4 +179,4 @@ def test_ctrl_c_with_connections_open(start: Callable[..., Stack], village: Vill
         path.relative_to(again.lake.bucket).as_posix() for path in again.lake.bucket.glob("*/landing/*")
     )
     again.end()
-    assert_equal_lakes(again.lake, landed)
+    assert_equal_lakes(again.lake, village_lake)

@@ -1,4 +1,4 @@
-"""Libraries that read and write files in S3: s3fs, pyarrow, Polars, and DuckDB through one of them."""
+"""Libraries that read and write files in S3: s3fs, pyarrow, Polars, and DuckDB through s3fs."""
 
 from collections.abc import Iterator
 
@@ -19,7 +19,7 @@ PARTITIONED = [table.name for table in TABLES.values() if table.partitioned]
 
 @pytest.fixture
 def files(exported: Stack) -> Iterator[s3fs.S3FileSystem]:
-    # Instances are kept for the next one who asks, and with them an endpoint that is gone.
+    # A cached instance would use the endpoint of an earlier stack.
     yield s3fs.S3FileSystem(skip_instance_cache=True)
 
 
@@ -39,7 +39,7 @@ def arrow_files(exported: Stack) -> pyarrow.fs.S3FileSystem:
 def test_s3fs_writes_and_reads(files: s3fs.S3FileSystem, bucket: str) -> None:
     with files.open(f"{bucket}/folder/one.txt", "w") as file:
         file.write("one\ntwo\n")
-    # More than a block, so by parts.
+    # A file of more than one block is uploaded in parts.
     body = bytes(range(256)) * (12 * MIB // 256)
     with files.open(f"{bucket}/folder/large", "wb", block_size=5 * MIB) as file:
         file.write(body)
@@ -115,13 +115,13 @@ def polars_options(stack: Stack) -> dict[str, str]:
 
 @pytest.mark.parametrize("table", TABLES)
 def test_polars_scans_tables(table: str, stack: Stack, counts: dict[str, int]) -> None:
-    place = f"s3://{stack.bucket}/{TABLES[table].folder}/**/*.parquet"
-    frame = polars.scan_parquet(place, storage_options=polars_options(stack), hive_partitioning=table in PARTITIONED)
+    location = f"s3://{stack.bucket}/{TABLES[table].folder}/**/*.parquet"
+    frame = polars.scan_parquet(location, storage_options=polars_options(stack), hive_partitioning=table in PARTITIONED)
     assert frame.select(polars.len()).collect().item() == counts[table]
     assert set(TABLES[table].columns) == set(frame.collect_schema().names())
 
 
-def test_polars_answers_as_duckdb(stack: Stack, expected: duckdb.DuckDBPyConnection) -> None:
+def test_polars_gives_the_rows_of_duckdb(stack: Stack, expected: duckdb.DuckDBPyConnection) -> None:
     frame = polars.scan_parquet(
         f"s3://{stack.bucket}/step_trainer/curated/", storage_options=polars_options(stack), hive_partitioning=True
     )
@@ -146,7 +146,7 @@ def test_polars_writes(stack: Stack, bucket: str) -> None:
 
 @pytest.fixture
 def duckdb_on_s3(files: s3fs.S3FileSystem) -> Iterator[duckdb.DuckDBPyConnection]:
-    """DuckDB's own extension for S3 is not on PyPI; s3fs is as good."""
+    """DuckDB with s3fs, since DuckDB's own extension for S3 is not on PyPI."""
     with duckdb.connect() as con:
         con.register_filesystem(files)
         yield con
@@ -156,12 +156,12 @@ def duckdb_on_s3(files: s3fs.S3FileSystem) -> Iterator[duckdb.DuckDBPyConnection
 def test_duckdb_reads_tables(
     table: str, duckdb_on_s3: duckdb.DuckDBPyConnection, stack: Stack, counts: dict[str, int]
 ) -> None:
-    place = f"s3://{stack.bucket}/{TABLES[table].folder}/**/*.parquet"
-    rows = duckdb_on_s3.execute(f"SELECT count(*) FROM read_parquet('{place}')").fetchall()
+    location = f"s3://{stack.bucket}/{TABLES[table].folder}/**/*.parquet"
+    rows = duckdb_on_s3.execute(f"SELECT count(*) FROM read_parquet('{location}')").fetchall()
     assert rows == [(counts[table],)]
 
 
 def test_duckdb_writes(duckdb_on_s3: duckdb.DuckDBPyConnection, bucket: str) -> None:
-    place = f"s3://{bucket}/made.parquet"
-    duckdb_on_s3.execute(f"COPY (SELECT range AS n FROM range(10000)) TO '{place}' (FORMAT parquet)")
-    assert duckdb_on_s3.execute(f"SELECT sum(n) FROM '{place}'").fetchall() == [(49_995_000,)]
+    location = f"s3://{bucket}/made.parquet"
+    duckdb_on_s3.execute(f"COPY (SELECT range AS n FROM range(10000)) TO '{location}' (FORMAT parquet)")
+    assert duckdb_on_s3.execute(f"SELECT sum(n) FROM '{location}'").fetchall() == [(49_995_000,)]

@@ -1,7 +1,6 @@
-"""Whatever is sent to the endpoint: the process lives, says what it refuses, and serves others as before.
+"""Hostile requests do not end the process: it refuses them with a reason and serves other clients.
 
-All requests of a run follow from one seed, which the environment may give as FUZZ_SEED; it is told when something fails,
-with the bytes of the request.
+One seed determines all requests of a run. FUZZ_SEED sets it. A failure prints the seed and the bytes of the request.
 """
 
 import concurrent.futures
@@ -22,14 +21,14 @@ SENDERS = 4
 ANSWER_SECONDS_MAX = 30
 SLOW_CONNECTIONS = 30
 ANSWER = re.compile(rb"HTTP/1\.[01] (\d{3}) [^\r\n]*\r\n")
-# With a code and a message, in S3's form or in that of the JSON services.
+# An error code with a message, in the format of S3 or of the JSON services.
 REASON = re.compile(
     rb"<Code>\w+</Code>\s*<Message>[^<]+</Message>|\"__type\": ?\"\w+\".*\"[Mm]essage\": ?\"[^\"]+", re.DOTALL
 )
 
 
 def answer_to(stack: Stack, data: bytes) -> bytes:
-    """Everything that comes back for it, until the other side has closed the connection."""
+    """Sends bytes and returns the answer, read until the server closes the connection."""
     received = b""
     with socket.create_connection(stack.address, timeout=ANSWER_SECONDS_MAX) as connection:
         try:
@@ -40,17 +39,17 @@ def answer_to(stack: Stack, data: bytes) -> bytes:
         except TimeoutError:
             raise
         except OSError:
-            # Refused, and the connection closed, before all was sent.
+            # The server refused the request and closed the connection before it received everything.
             pass
     return received
 
 
 def complaint(answer: bytes, data: bytes) -> str | None:
-    """What is wrong with an answer."""
+    """Returns what is wrong with an answer, if anything is."""
     for status in ANSWER.findall(answer):
         if status >= b"500" and status not in (b"501", b"503"):
             return f"status {status.decode()}"
-        # Of an answer to HEAD there is only the status.
+        # An answer to HEAD has no body.
         if status >= b"500" and b"HEAD " not in data and not REASON.search(answer):
             return f"status {status.decode()} without a reason"
     return None
@@ -58,7 +57,7 @@ def complaint(answer: bytes, data: bytes) -> str | None:
 
 @contextlib.contextmanager
 def slow_connections(stack: Stack) -> Iterator[None]:
-    """Some that have said little, and say no more."""
+    """Opens connections that send the start of a request and nothing more."""
     beginning = b"PUT /fuzz/slow HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nx"
     with contextlib.ExitStack() as open_ones:
         for number in range(SLOW_CONNECTIONS):
@@ -67,7 +66,7 @@ def slow_connections(stack: Stack) -> Iterator[None]:
         yield
 
 
-def test_no_request_breaks_it(start: Callable[..., Stack], village: Village) -> None:
+def test_hostile_requests_are_refused_and_change_nothing(start: Callable[..., Stack], village: Village) -> None:
     stack = start()
     stack.aws("s3", "sync", village.folder, f"s3://{stack.bucket}", "--no-progress")
     stack.wait_until_quiet()
@@ -91,22 +90,22 @@ def test_no_request_breaks_it(start: Callable[..., Stack], village: Village) -> 
 
     with slow_connections(stack):
         with concurrent.futures.ThreadPoolExecutor(SENDERS) as senders:
-            complaints = [told for told in senders.map(send, range(REQUESTS)) if told]
+            complaints = [text for text in senders.map(send, range(REQUESTS)) if text]
         print(f"seed {SEED}: {REQUESTS} requests, {time.monotonic() - began:.1f} s")
         stack.assert_healthy()
         assert not complaints, f"{len(complaints)} of {REQUESTS}\n" + "\n".join(complaints[:20])
-        # Others are served as before.
+        # The stack still serves other clients.
         s3.put_object(Bucket="fuzz", Key="afterwards", Body=b"body")
         assert s3.get_object(Bucket="fuzz", Key="afterwards")["Body"].read() == b"body"
     stack.wait_until_quiet()
     after = stack.lake.versions()
     changed = {key for key in before | after if before.get(key) != after.get(key)}
-    # Queries were among the requests, and leave their results.
+    # Some requests are queries, which write their results.
     assert not {key for key in changed if not key.startswith("athena/")}
     assert glue.get_tables(DatabaseName="stedi")["TableList"] == tables
 
 
-def test_requests_follow_from_the_seed() -> None:
+def test_same_seed_gives_the_same_requests() -> None:
     one, other = (Hostile("http://127.0.0.1:1", ("test", "test"), "us-east-1") for _ in range(2))
     signed = re.compile(rb"Signature=\w+|X-Amz-Date: \w+|Credential=\w+/\d+", re.IGNORECASE)
     for number in range(300):

@@ -1,4 +1,4 @@
-"""boto3: objects, their conditions, checksums and copies, and lists of them."""
+"""boto3: objects with conditions, checksums and copies, and lists of objects."""
 
 import base64
 import concurrent.futures
@@ -28,7 +28,7 @@ def s3(stack: Stack) -> Any:
 
 
 def refused(call: Callable[..., Any], *arguments: Any, **parameters: Any) -> tuple[str, int]:
-    """Code and status with which a request is refused."""
+    """Calls an operation that must fail. Returns the error's code and status."""
     with pytest.raises(ClientError) as caught:
         call(*arguments, **parameters)
     answer = caught.value.response
@@ -37,7 +37,7 @@ def refused(call: Callable[..., Any], *arguments: Any, **parameters: Any) -> tup
 
 @pytest.fixture
 def localhost(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Names below `localhost` are this machine, as browsers and curl have it and not every resolver."""
+    """Resolves names below `localhost` to this machine, as browsers and curl do and some resolvers do not."""
     resolve = socket.getaddrinfo
 
     def getaddrinfo(host: Any, *rest: Any, **options: Any) -> Any:
@@ -47,7 +47,7 @@ def localhost(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("style", ["path", "virtual"])
-def test_both_kinds_of_addresses(stack: Stack, bucket: str, style: str, localhost: None) -> None:
+def test_path_and_virtual_host_addresses(stack: Stack, bucket: str, style: str, localhost: None) -> None:
     url = f"http://localhost:{urlsplit(stack.url).port}"
     s3 = stack.client("s3", url=url, s3={"addressing_style": style})
     hosts = []
@@ -76,7 +76,7 @@ CHECKSUMS: dict[str, Callable[[bytes], str]] = {
 @pytest.mark.parametrize("algorithm", CHECKSUMS)
 def test_checksums_are_verified_and_kept(s3: Any, bucket: str, algorithm: str) -> None:
     name, right = f"Checksum{algorithm}", CHECKSUMS[algorithm](BODY)
-    # As the SDK computes it, as somebody else has, and of a stream.
+    # A checksum by the SDK, one by the caller, and one of a stream.
     assert s3.put_object(Bucket=bucket, Key="header", Body=BODY, ChecksumAlgorithm=algorithm)[name] == right
     assert s3.put_object(Bucket=bucket, Key="given", Body=BODY, **{name: right})[name] == right
     stream = io.BufferedReader(io.BytesIO(BODY))
@@ -109,7 +109,7 @@ def test_conditions_on_reads(s3: Any, bucket: str) -> None:
             {"IfNoneMatch": other},
             {"IfModifiedSince": earlier},
             {"IfUnmodifiedSince": modified},
-            # What the ETag says counts.
+            # The condition on the ETag overrides the one on the time.
             {"IfMatch": etag, "IfUnmodifiedSince": earlier},
         ):
             assert read(**where, **conditions)["ETag"] == etag, conditions
@@ -150,7 +150,7 @@ def test_one_of_many_writers_wins(s3: Any, bucket: str) -> None:
         assert sum(writers.map(write, range(8))) == 1
 
 
-def test_listing_in_pages(s3: Any, bucket: str) -> None:
+def test_lists_are_complete_for_any_page_size(s3: Any, bucket: str) -> None:
     keys = sorted([f"{letter}/{number:02}" for letter in "abc" for number in range(20)] + ["d", "e f", "g+h", "ü"])
     with concurrent.futures.ThreadPoolExecutor(8) as writers:
         list(writers.map(lambda key: s3.put_object(Bucket=bucket, Key=key, Body=key.encode()), keys))
@@ -169,7 +169,7 @@ def test_listing_in_pages(s3: Any, bucket: str) -> None:
     assert (found["KeyCount"], found["IsTruncated"]) == (0, False)
 
 
-def test_copies(s3: Any, bucket: str) -> None:
+def test_copy_keeps_or_replaces_metadata(s3: Any, bucket: str) -> None:
     source = {"Bucket": bucket, "Key": "a b/ü+%41"}
     etag = s3.put_object(**source, Body=BODY, ContentType="x/y", Metadata={"who": "me"})["ETag"]
     copied = s3.copy_object(Bucket=bucket, Key="copy", CopySource=source)["CopyObjectResult"]
@@ -191,7 +191,7 @@ def test_copies(s3: Any, bucket: str) -> None:
     assert refused(s3.copy_object, Bucket=bucket, Key="no", CopySource=missing) == ("NoSuchKey", 404)
 
 
-def test_deleting_many(s3: Any, bucket: str) -> None:
+def test_delete_of_many_objects(s3: Any, bucket: str) -> None:
     keys = [f"key & <{number}>" for number in range(1000)]
     with concurrent.futures.ThreadPoolExecutor(8) as writers:
         list(writers.map(lambda key: s3.put_object(Bucket=bucket, Key=key), keys[:50]))
@@ -204,9 +204,9 @@ def test_deleting_many(s3: Any, bucket: str) -> None:
     assert refused(s3.delete_objects, Bucket=bucket, Delete=too_many)[0] == "MalformedXML"
 
 
-def test_buckets(stack: Stack, s3: Any, bucket: str) -> None:
+def test_bucket_is_deleted_only_if_empty(stack: Stack, s3: Any, bucket: str) -> None:
     assert {bucket, stack.bucket} <= {each["Name"] for each in s3.list_buckets()["Buckets"]}
-    # us-east-1 says it by saying nothing.
+    # S3 has no location constraint for us-east-1.
     assert s3.get_bucket_location(Bucket=bucket)["LocationConstraint"] is None
     assert s3.get_bucket_versioning(Bucket=bucket).get("Status") is None
     s3.put_object(Bucket=bucket, Key="key")
@@ -217,7 +217,7 @@ def test_buckets(stack: Stack, s3: Any, bucket: str) -> None:
     assert refused(s3.list_objects_v2, Bucket=bucket) == ("NoSuchBucket", 404)
 
 
-def test_what_a_reader_may_ask_for(s3: Any, bucket: str) -> None:
+def test_reads_with_ranges_and_response_headers(s3: Any, bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key="key", Body=BODY, CacheControl="max-age=1", ContentDisposition="inline")
     found = s3.get_object(Bucket=bucket, Key="key", ResponseContentType="a/b", ResponseCacheControl="no-cache")
     assert (found["ContentType"], found["CacheControl"], found["ContentDisposition"]) == ("a/b", "no-cache", "inline")
@@ -230,7 +230,7 @@ def test_what_a_reader_may_ask_for(s3: Any, bucket: str) -> None:
 @pytest.mark.parametrize(
     "key", ["a//b", "./a", "a/../b", "/a", "a/", "%2F", "\u00e9", "e\u0301", "a\tb", "x" * 1024, "*?"]
 )
-def test_keys_are_kept_to_the_letter(s3: Any, bucket: str, key: str) -> None:
+def test_unusual_keys_are_kept_unchanged(s3: Any, bucket: str, key: str) -> None:
     s3.put_object(Bucket=bucket, Key=key, Body=BODY)
     assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == BODY
     assert [found["Key"] for found in s3.list_objects_v2(Bucket=bucket)["Contents"]] == [key]
@@ -238,7 +238,7 @@ def test_keys_are_kept_to_the_letter(s3: Any, bucket: str, key: str) -> None:
     assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
 
 
-def test_key_that_is_too_long_is_refused(s3: Any, bucket: str) -> None:
+def test_too_long_key_is_refused(s3: Any, bucket: str) -> None:
     assert refused(s3.put_object, Bucket=bucket, Key="x" * 1025, Body=BODY) == ("KeyTooLongError", 400)
 
 
@@ -246,18 +246,18 @@ def test_key_that_is_too_long_is_refused(s3: Any, bucket: str) -> None:
 @pytest.mark.parametrize(
     ("method", "operation"), [("GET", "get_object"), ("PUT", "put_object"), ("HEAD", "head_object")]
 )
-def test_presigned_addresses(
+def test_presigned_url_is_for_one_key_and_method(
     stack: Stack, s3: Any, bucket: str, version: str | None, method: str, operation: str
 ) -> None:
     s3.put_object(Bucket=bucket, Key="signed", Body=BODY)
-    # Without a version it is the one that clients take by themselves, which is an old one.
+    # Without a version, clients sign with an old one.
     signer = stack.client("s3", signature_version=version)
     url = signer.generate_presigned_url(operation, Params={"Bucket": bucket, "Key": "signed"}, ExpiresIn=60)
     assert ("X-Amz-Signature=" in url) == (version == "s3v4")
     body = b"by anybody" if method == "PUT" else None
     assert fetch(url, method, body) == (200, BODY if method == "GET" else b"")
     assert s3.get_object(Bucket=bucket, Key="signed")["Body"].read() == (body or BODY)
-    # For one key and one method only.
+    # Another key or method does not match the signature.
     for changed, other in ((url.replace("/signed", "/other"), "GET"), (url, "DELETE")):
         status, answer = fetch(changed, other)
         assert (status, b"<Code>SignatureDoesNotMatch</Code>" in answer) == (403, True), answer

@@ -1,7 +1,6 @@
-"""DDL and queries in the manners in which solutions of the STEDI project are published, through `start_query_execution`.
+"""DDL and queries in the styles of published solutions of the STEDI project, through `start_query_execution`.
 
-All were written for this test. Those solutions name buckets of their own, with the three landing folders in one of them
-or in one bucket each; so do these.
+All were written for this test. As in those solutions, they name buckets of their own.
 """
 
 import re
@@ -15,7 +14,7 @@ import pytest
 from stack import Stack
 from up import until
 
-# What the console's form "create table from S3 data" writes.
+# The console's form "create table from S3 data" writes this.
 CONSOLE = """
 CREATE EXTERNAL TABLE IF NOT EXISTS `{database}`.`{source}_landing` ({columns})
 ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe'
@@ -30,7 +29,7 @@ LOCATION 's3://{bucket}/{source}/landing/'
 TBLPROPERTIES ('classification' = 'json');
 """
 
-# What `SHOW CREATE TABLE` and "generate table DDL" write, of a crawler's table.
+# `SHOW CREATE TABLE` and "generate table DDL" write this for a crawler's table.
 CRAWLER = """CREATE EXTERNAL TABLE `{database}.{source}_landing`({columns})
 ROW FORMAT SERDE \n  'org.openx.data.jsonserde.JsonSerDe' \nWITH SERDEPROPERTIES ( \n  'paths'='user,timestamp,x,y,z') \nSTORED AS INPUTFORMAT \n  'org.apache.hadoop.mapred.TextInputFormat' \nOUTPUTFORMAT \n  'org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat'
 LOCATION
@@ -43,12 +42,12 @@ TBLPROPERTIES (
   'typeOfData'='file')
 """
 
-# By hand, as short as it goes.
+# Written by hand, as short as possible.
 SHORT = """create external table if not exists {database}.{source}_landing ({columns})
 row format serde 'org.openx.data.jsonserde.JsonSerDe'
 location 's3://{bucket}/{source}/landing/'"""
 
-# By hand, with comments in all places, and double quotes.
+# Written by hand, with comments everywhere and double quotes.
 COMMENTED = """-- Landing zone: {source}
 -- Rows as they came; see s3://{bucket}/{source}/landing/
 CREATE EXTERNAL TABLE {database}.{source}_landing ( -- raw
@@ -114,7 +113,7 @@ FORMS = {
     "hcatalog": (HCATALOG, "as a crawler names them"),
 }
 
-# The counts that those solutions show pictures of, as they ask for them.
+# Those solutions show pictures of these counts.
 COUNTS = {
     "SELECT COUNT(*) FROM {database}.customer_landing;": "customer_landing",
     'SELECT count(*) as "row count" FROM "{database}"."accelerometer_landing"': "accelerometer_landing",
@@ -123,7 +122,7 @@ COUNTS = {
 
 
 class Query:
-    """A query as the console sends it, in one database."""
+    """Runs queries in one database, as the console does."""
 
     def __init__(self, stack: Stack, database: str):
         self.stack, self.database = stack, database
@@ -131,7 +130,7 @@ class Query:
         self.s3 = stack.client("s3")
 
     def __call__(self, sql: str) -> list[tuple[str | None, ...]]:
-        """The rows below the header."""
+        """Runs a query and returns its rows, without the header."""
         context = {"Catalog": "AwsDataCatalog", "Database": self.database}
         started = self.client.start_query_execution(QueryString=sql, QueryExecutionContext=context)["QueryExecutionId"]
         found: dict[str, Any] = {}
@@ -150,7 +149,7 @@ class Query:
 
 @pytest.fixture
 def query(stack: Stack, bucket: str, landing: Path) -> Iterator[Query]:
-    """A database of one's own, and a bucket with the landing files."""
+    """A database of the test, and a bucket with the landing files."""
     s3 = stack.client("s3")
     for path in landing.glob("*/landing/*"):
         key = path.relative_to(landing).as_posix()
@@ -188,11 +187,11 @@ def test_landing_tables_have_all_rows(
     assert re.search(rf"s3://{bucket}/accelerometer/landing", text)
     query("DROP TABLE IF EXISTS accelerometer_landing")
     assert ("accelerometer_landing",) not in query("SHOW TABLES")
-    # What is dropped are names; the files stay.
+    # DROP TABLE removes the table's name; the files stay.
     assert query.s3.list_objects_v2(Bucket=bucket, Prefix="accelerometer/landing/")["KeyCount"] > 0
 
 
-def test_partitions_are_found_by_repair(query: Query, stack: Stack, bucket: str) -> None:
+def test_repair_registers_partitions(query: Query, stack: Stack, bucket: str) -> None:
     for day, hour, lines in (("2024-05-13", "07", 3), ("2024-05-13", "08", 2), ("2024-05-14", "07", 1)):
         body = "".join(f'{{"sensorReadingTime": {line}, "distanceFromObject": 200}}\n' for line in range(lines))
         stack.client("s3").put_object(Bucket=bucket, Key=f"steps/dt={day}/hour={hour}/a.json", Body=body.encode())
@@ -203,23 +202,23 @@ def test_partitions_are_found_by_repair(query: Query, stack: Stack, bucket: str)
         LOCATION 's3://{bucket}/steps/'""")
     assert query("SELECT count(*) FROM steps") == [("0",)]
     assert query("SHOW PARTITIONS steps") == []
-    told = "\n".join(row[0] or "" for row in query("MSCK REPAIR TABLE steps;"))
-    assert "dt=2024-05-14/hour=07" in told
+    answer = "\n".join(row[0] or "" for row in query("MSCK REPAIR TABLE steps;"))
+    assert "dt=2024-05-14/hour=07" in answer
     wanted = ["dt=2024-05-13/hour=07", "dt=2024-05-13/hour=08", "dt=2024-05-14/hour=07"]
     assert sorted(row[0] or "" for row in query("SHOW PARTITIONS steps")) == wanted
     assert query("SELECT dt, count(*) FROM steps GROUP BY dt ORDER BY dt") == [("2024-05-13", "5"), ("2024-05-14", "1")]
-    # A second time there is nothing to do.
+    # A second repair changes nothing.
     query("MSCK REPAIR TABLE steps")
     assert query("SELECT count(*) FROM steps WHERE hour = '07'") == [("4",)]
     query("ALTER TABLE steps DROP PARTITION (dt = '2024-05-14', hour = '07')")
     assert query("SELECT count(*) FROM steps") == [("5",)]
-    place = f"s3://{bucket}/steps/dt=2024-05-14/hour=07/"
-    query(f"ALTER TABLE steps ADD IF NOT EXISTS PARTITION (dt = '2030-01-01', hour = '00') LOCATION '{place}'")
+    location = f"s3://{bucket}/steps/dt=2024-05-14/hour=07/"
+    query(f"ALTER TABLE steps ADD IF NOT EXISTS PARTITION (dt = '2030-01-01', hour = '00') LOCATION '{location}'")
     assert query("SELECT dt, hour, count(*) FROM steps WHERE dt > '2025' GROUP BY 1, 2") == [("2030-01-01", "00", "1")]
 
 
-def test_trusted_tables_made_by_queries(query: Query, bucket: str, expected: duckdb.DuckDBPyConnection) -> None:
-    """As solutions do that make their trusted zone in Athena."""
+def test_queries_make_trusted_tables(query: Query, bucket: str, expected: duckdb.DuckDBPyConnection) -> None:
+    """Some solutions make their trusted zone in Athena."""
     for source, named in COLUMNS["as the files have them"].items():
         query(CONSOLE.format(database=query.database, bucket=bucket, source=source, columns=named))
     query(f"""

@@ -1,4 +1,4 @@
-"""PyAthena against the endpoint: cursors, parameters, errors, cancelling."""
+"""PyAthena: cursors, parameters, errors, cancellation."""
 
 import datetime
 import decimal
@@ -19,7 +19,7 @@ from stack import Stack
 from up import until
 
 CUSTOMERS = "SELECT email, registrationdate FROM customer_trusted ORDER BY email LIMIT 5"
-# Takes hours, and nothing to speak of in memory.
+# Takes hours and little memory.
 ENDLESS = "SELECT sum(a.x * b.y * c.z) FROM accelerometer_landing a, accelerometer_landing b, accelerometer_landing c"
 
 
@@ -34,7 +34,7 @@ def customers(expected: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
     return expected.execute(CUSTOMERS).fetchall()
 
 
-def test_rows_in_order(connection: Connection[Any], customers: list[tuple[Any, ...]]) -> None:
+def test_cursor_returns_rows_in_order(connection: Connection[Any], customers: list[tuple[Any, ...]]) -> None:
     cursor = connection.cursor()
     cursor.execute(CUSTOMERS)
     assert [(column[0], column[1]) for column in cursor.description] == [
@@ -50,21 +50,23 @@ def test_rows_in_order(connection: Connection[Any], customers: list[tuple[Any, .
     assert cursor.output_location.startswith("s3://")
 
 
-def test_rows_as_dictionaries(connection: Connection[Any], customers: list[tuple[Any, ...]]) -> None:
+def test_dictionary_cursor_names_the_columns(connection: Connection[Any], customers: list[tuple[Any, ...]]) -> None:
     rows = connection.cursor(DictCursor).execute(CUSTOMERS).fetchall()
     assert rows == [{"email": email, "registrationdate": date} for email, date in customers]
 
 
-def test_many_pages(connection: Connection[Any], expected: duckdb.DuckDBPyConnection) -> None:
-    """A page has at most 1,000 rows; the header is only in the first."""
+def test_result_of_many_pages_is_complete(connection: Connection[Any], expected: duckdb.DuckDBPyConnection) -> None:
+    """A page has at most 1,000 rows; only the first page has the header."""
     sql = 'SELECT "timestamp", "user", x FROM accelerometer_landing ORDER BY 1, 2, 3 LIMIT 5500'
     assert connection.cursor().execute(sql).fetchall() == expected.execute(sql).fetchall()
 
 
 @pytest.mark.parametrize("options", [{}, {"unload": True}, {"chunksize": 1000}])
-def test_pandas(exported: Stack, bucket: str, expected: duckdb.DuckDBPyConnection, options: dict[str, Any]) -> None:
+def test_pandas_cursor_returns_all_rows(
+    exported: Stack, bucket: str, expected: duckdb.DuckDBPyConnection, options: dict[str, Any]
+) -> None:
     sql = "SELECT sensorreadingtime, distancefromobject, x, same_customer, dt FROM machine_learning_curated"
-    # What an UNLOAD writes needs a place of the client's own.
+    # UNLOAD needs an output location of the client.
     with exported.athena(s3_staging_dir=f"s3://{bucket}/results/") as connection:
         found = connection.cursor(PandasCursor, **options).execute(sql).as_pandas()
         if options.get("chunksize"):
@@ -82,7 +84,7 @@ def test_pandas(exported: Stack, bucket: str, expected: duckdb.DuckDBPyConnectio
     )
 
 
-def test_parameters(connection: Connection[Any], customers: list[tuple[Any, ...]]) -> None:
+def test_query_parameters(connection: Connection[Any], customers: list[tuple[Any, ...]]) -> None:
     sql = "SELECT email FROM customer_trusted WHERE email = {} AND registrationdate >= {}"
     email, date = customers[2]
     cursor = connection.cursor()
@@ -93,7 +95,7 @@ def test_parameters(connection: Connection[Any], customers: list[tuple[Any, ...]
         assert found == ([(email,)] if text == email else [])
 
 
-def test_types(connection: Connection[Any]) -> None:
+def test_sql_types_become_python_types(connection: Connection[Any]) -> None:
     values = {
         "CAST(1 AS tinyint)": 1,
         "CAST(1 AS bigint)": 1,
@@ -114,7 +116,7 @@ def test_types(connection: Connection[Any]) -> None:
         assert found == wanted, sql
 
 
-def test_names_in_any_case(connection: Connection[Any]) -> None:
+def test_names_are_case_insensitive(connection: Connection[Any]) -> None:
     cursor = connection.cursor()
     cursor.execute('SELECT "User", USER, Timestamp, "timestamp" FROM Stedi.Accelerometer_Trusted LIMIT 1')
     (row,) = cursor.fetchall()
@@ -129,18 +131,18 @@ def test_names_in_any_case(connection: Connection[Any]) -> None:
     [
         ("SELECT nothing FROM customer_trusted", "COLUMN_NOT_FOUND: line 1:8: Column 'nothing' cannot be resolved"),
         ("SELECT 1 FROM nowhere", "TABLE_NOT_FOUND: line 1:15: Table 'awsdatacatalog.stedi.nowhere' does not exist"),
-        ("SELECT 1 FROM nobody.nowhere", "SCHEMA_NOT_FOUND: line 1:15: Schema 'nobody' does not exist"),
+        ("SELECT 1 FROM missing.nowhere", "SCHEMA_NOT_FOUND: line 1:15: Schema 'missing' does not exist"),
         ("SELECT no_such_function(1)", "FUNCTION_NOT_FOUND: line 1:8: Function 'no_such_function' not registered"),
     ],
 )
-def test_failed_queries_say_what_athena_says(connection: Connection[Any], sql: str, message: str) -> None:
+def test_failed_query_has_the_error_text_of_athena(connection: Connection[Any], sql: str, message: str) -> None:
     with pytest.raises(pyathena.error.OperationalError) as caught:
         connection.cursor().execute(sql)
     assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("sql", ["SELEC 1", "SELECT 1; SELECT 2", "SELECT (1", "SELECT 'open"])
-def test_what_is_no_sql_is_refused(connection: Connection[Any], sql: str) -> None:
+def test_invalid_sql_is_refused(connection: Connection[Any], sql: str) -> None:
     with pytest.raises(pyathena.error.DatabaseError) as caught:
         connection.cursor().execute(sql)
     assert "InvalidRequestException" in str(caught.value) or "Parameter validation" in str(caught.value)
@@ -167,7 +169,7 @@ def test_cancelled_query_ends(connection: Connection[Any]) -> None:
     assert ended["Status"]["State"] == "CANCELLED"
 
 
-def test_several_at_once(exported: Stack) -> None:
+def test_concurrent_queries(exported: Stack) -> None:
     with exported.athena(cursor_class=AsyncCursor) as connection:
         cursor = connection.cursor(max_workers=8)
         futures = [cursor.execute(f"SELECT {number}, count(*) FROM customer_landing")[1] for number in range(12)]
@@ -176,7 +178,7 @@ def test_several_at_once(exported: Stack) -> None:
     assert len({row[1] for row in rows}) == 1
 
 
-def test_catalog_is_told(connection: Connection[Any]) -> None:
+def test_statements_show_the_catalog(connection: Connection[Any]) -> None:
     cursor = connection.cursor()
     tables = {row[0] for row in cursor.execute("SHOW TABLES").fetchall()}
     assert {"customer_landing", "customer_trusted", "accelerometer_trusted", "machine_learning_curated"} <= tables
@@ -196,8 +198,7 @@ def test_catalog_is_told(connection: Connection[Any]) -> None:
     ]
 
 
-def test_results_stay_for_who_knows_the_query(start: Any, exported: Stack) -> None:
-    """Also when the process that ran it is gone."""
+def test_results_outlive_the_process(start: Any, exported: Stack) -> None:
     stack = start()
     athena = stack.client("athena")
     query = athena.start_query_execution(QueryString="SELECT 1 AS one UNION ALL SELECT 2 ORDER BY 1")[

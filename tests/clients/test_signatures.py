@@ -1,4 +1,4 @@
-"""Who has not the printed credentials is refused, with the errors that S3, Glue and Athena give."""
+"""Requests without the printed credentials are refused with the errors of S3, Glue and Athena."""
 
 import base64
 import datetime
@@ -17,15 +17,15 @@ from stack import Stack, fetch
 from test_objects import refused
 
 WRONG = {
-    "InvalidAccessKeyId": ("somebody", "test"),
+    "InvalidAccessKeyId": ("unknown", "test"),
     "SignatureDoesNotMatch": ("test", "a guess"),
 }
-# The codes of the JSON services, in the order of the above.
+# The error codes of the JSON services in the same order.
 WRONG_JSON = dict(zip(WRONG, ("UnrecognizedClientException", "InvalidSignatureException"), strict=True))
 
 
 @pytest.mark.parametrize("code", WRONG)
-def test_s3_refuses_whoever_it_does_not_know(stack: Stack, code: str) -> None:
+def test_s3_refuses_wrong_credentials(stack: Stack, code: str) -> None:
     s3 = stack.client("s3", credentials=WRONG[code])
     assert refused(s3.list_objects_v2, Bucket=stack.bucket) == (code, 403)
     assert refused(s3.put_object, Bucket=stack.bucket, Key="customer/landing/theirs", Body=b"{}") == (code, 403)
@@ -35,7 +35,7 @@ def test_s3_refuses_whoever_it_does_not_know(stack: Stack, code: str) -> None:
 
 
 @pytest.mark.parametrize("code", WRONG)
-def test_glue_and_athena_refuse_them_too(stack: Stack, code: str) -> None:
+def test_glue_and_athena_refuse_wrong_credentials(stack: Stack, code: str) -> None:
     glue, athena = (stack.client(service, credentials=WRONG[code]) for service in ("glue", "athena"))
     assert refused(glue.get_databases) == (WRONG_JSON[code], 400)
     assert refused(athena.list_work_groups) == (WRONG_JSON[code], 400)
@@ -43,20 +43,20 @@ def test_glue_and_athena_refuse_them_too(stack: Stack, code: str) -> None:
 
 
 def answer_to(url: str) -> bytes:
-    """The body with which an address is refused."""
+    """Requests a URL that must be refused. Returns the body."""
     status, answer = fetch(url)
     assert status == 403, answer
     return answer
 
 
-def test_without_a_signature_nothing_is_to_be_had(stack: Stack) -> None:
+def test_unsigned_requests_are_refused(stack: Stack) -> None:
     assert b"<Code>AccessDenied</Code>" in answer_to(f"{stack.url}/{stack.bucket}/_state/lake.json")
     assert b"<Code>AccessDenied</Code>" in answer_to(f"{stack.url}/{stack.bucket}?list-type=2")
     status, answer = fetch(stack.url, "POST", b"{}", **{"X-Amz-Target": "AmazonAthena.ListWorkGroups"})
     assert (status, b"MissingAuthenticationTokenException" in answer) == (400, True), answer
 
 
-def test_presigned_address_ends(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_presigned_url_expires(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     move_clock(monkeypatch, datetime.timedelta(minutes=-2))
     where = {"Bucket": stack.bucket, "Key": "_state/lake.json"}
     s3 = stack.client("s3", signature_version="s3v4")
@@ -65,20 +65,19 @@ def test_presigned_address_ends(stack: Stack, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("minutes", [-20, 20])
-def test_clock_that_is_far_off_is_refused(stack: Stack, minutes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_request_of_a_wrong_clock_is_refused(stack: Stack, minutes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     move_clock(monkeypatch, datetime.timedelta(minutes=minutes))
     assert refused(stack.client("s3").list_buckets) == ("RequestTimeTooSkewed", 403)
 
 
 def move_clock(monkeypatch: pytest.MonkeyPatch, by: datetime.timedelta) -> None:
-    """The clock that requests are signed by."""
+    """Moves the clock of both signers of boto3."""
     now = botocore.auth.get_current_datetime
-    # Of both signers that boto3 has.
     for signer in (botocore.auth, botocore.crt.auth):
         monkeypatch.setattr(signer, "get_current_datetime", lambda *rest, **options: now(*rest, **options) + by)
 
 
-def test_token_of_nobody_is_refused(stack: Stack) -> None:
+def test_unknown_session_token_is_refused(stack: Stack) -> None:
     key, secret = stack.credentials
     s3 = stacks.SESSION.client(
         "s3",
@@ -86,14 +85,14 @@ def test_token_of_nobody_is_refused(stack: Stack) -> None:
         region_name=stack.exported["AWS_REGION"],
         aws_access_key_id=key,
         aws_secret_access_key=secret,
-        aws_session_token="of nobody",
+        aws_session_token="unknown",
         config=Config(retries={"total_max_attempts": 1}),
     )
     assert refused(s3.list_buckets)[0] == "InvalidToken"
 
 
 def signed(stack: Stack, method: str, path: str, body: bytes, trailer: bool = False, **headers: str) -> AWSRequest:
-    """A request that is right as it stands, with its checksum behind the body or without one."""
+    """Returns a request with a valid signature, and with a checksum after the body if `trailer` is set."""
     request = AWSRequest(method, stack.url + path, dict(headers), body)
     if trailer:
         request.context["checksum"] = {"request_algorithm": {"in": "trailer"}}
@@ -102,7 +101,7 @@ def signed(stack: Stack, method: str, path: str, body: bytes, trailer: bool = Fa
     return request
 
 
-def test_what_was_signed_is_what_counts(stack: Stack, bucket: str) -> None:
+def test_changed_body_or_key_does_not_match_the_signature(stack: Stack, bucket: str) -> None:
     body = b"signed body"
     digest = {"X-Amz-Content-SHA256": hashlib.sha256(body).hexdigest()}
     right = signed(stack, "PUT", f"/{bucket}/key", body, **digest)
@@ -117,8 +116,10 @@ def test_what_was_signed_is_what_counts(stack: Stack, bucket: str) -> None:
 
 
 @pytest.mark.parametrize(("checksum", "refused_as"), [(zlib.crc32(b"body" * 9), None), (7, b"<Code>BadDigest</Code>")])
-def test_checksum_behind_the_body(stack: Stack, bucket: str, checksum: int, refused_as: bytes | None) -> None:
-    """As SDKs send it over TLS, and some without it: in chunks that are not signed, with a trailer."""
+def test_checksum_after_the_body_is_verified(
+    stack: Stack, bucket: str, checksum: int, refused_as: bytes | None
+) -> None:
+    """SDKs send unsigned chunks with a checksum as trailer over TLS, and some of them also without TLS."""
     encoded = base64.b64encode(checksum.to_bytes(4, "big"))
     body = b"24\r\n" + b"body" * 9 + b"\r\n0\r\nx-amz-checksum-crc32:" + encoded + b"\r\n\r\n"
     headers = {

@@ -1,4 +1,4 @@
-"""Large objects: multipart uploads by boto3's transfer manager, ranged downloads, and the memory they take."""
+"""Large objects: multipart uploads by boto3's transfer manager, downloads of ranges, and the server's memory."""
 
 import base64
 import concurrent.futures
@@ -25,7 +25,7 @@ PART = 5 * MIB
 
 
 class Pattern(io.RawIOBase):
-    """So many bytes, of which none is kept: a block over and over, with its number in front."""
+    """A stream of `size` bytes that needs no memory: a block is repeated, each time after its number."""
 
     BLOCK = random.Random(7).randbytes(MIB - 8)
 
@@ -75,7 +75,7 @@ def s3(stack: Stack) -> Any:
 
 
 @pytest.mark.parametrize("algorithm", [None, "CRC32", "CRC32C", "SHA1", "SHA256", "CRC64NVME"])
-def test_large_object_there_and_back(s3: Any, bucket: str, tmp_path: Path, algorithm: str | None) -> None:
+def test_large_object_is_uploaded_and_downloaded(s3: Any, bucket: str, tmp_path: Path, algorithm: str | None) -> None:
     size = LARGE if algorithm is None else 17 * MIB
     config = TransferConfig(multipart_threshold=8 * MIB, multipart_chunksize=8 * MIB, max_concurrency=8)
     options = {"ChecksumAlgorithm": algorithm} if algorithm else {}
@@ -88,7 +88,7 @@ def test_large_object_there_and_back(s3: Any, bucket: str, tmp_path: Path, algor
     s3.download_file(bucket, "large", str(tmp_path / "large"), Config=config)
     with (tmp_path / "large").open("rb") as found:
         assert digest(found) == digest(Pattern(size))
-    # Within a part, over the border of two, the end, and all of it at once by many.
+    # Ranges within a part, across two parts, and at the end.
     for start, end in ((0, 0), (8 * MIB - 3, 8 * MIB + 3), (size - 5, size - 1)):
         expected = Pattern(size)
         expected.seek(start)
@@ -96,15 +96,15 @@ def test_large_object_there_and_back(s3: Any, bucket: str, tmp_path: Path, algor
         assert found["Body"].read() == expected.read(end - start + 1)
 
 
-def test_managed_copy_of_a_large_object(s3: Any, bucket: str) -> None:
+def test_transfer_manager_copies_a_large_object(s3: Any, bucket: str) -> None:
     s3.upload_fileobj(Pattern(30 * MIB), bucket, "large")
     config = TransferConfig(multipart_threshold=8 * MIB, multipart_chunksize=8 * MIB)
     s3.copy({"Bucket": bucket, "Key": "large"}, bucket, "copy", Config=config)
     assert digest(s3.get_object(Bucket=bucket, Key="copy")["Body"]) == digest(Pattern(30 * MIB))
 
 
-def test_huge_objects_take_bounded_memory(start: Callable[..., Stack]) -> None:
-    """A put, a multipart upload, a copy and a read: none of them holds the object."""
+def test_huge_objects_need_bounded_memory(start: Callable[..., Stack]) -> None:
+    """A put, a multipart upload, a copy and a read do not hold the whole object in memory."""
     stack = start()
     s3 = stack.client("s3", read_timeout=300)
     s3.create_bucket(Bucket="huge")
@@ -130,26 +130,26 @@ def test_huge_objects_take_bounded_memory(start: Callable[..., Stack]) -> None:
 
 
 @pytest.mark.parametrize("how", ["parts", "put"])
-def test_landing_file_wakes_the_function_once(start: Callable[..., Stack], village: Village, how: str) -> None:
+def test_landing_file_triggers_the_function_once(start: Callable[..., Stack], village: Village, how: str) -> None:
     stack = start()
     s3 = stack.client("s3")
     key = "customer/landing/customers-0.json"
     lines = (village.folder / key).read_bytes()
-    # Blank lines are no rows: the file is of more than one part, and the same account.
+    # Blank lines are not rows. With them, the file has more than one part and the same row counts.
     body = lines + b"\n" * PART
     if how == "put":
         s3.put_object(Bucket=stack.bucket, Key=key, Body=body)
     else:
         config = TransferConfig(multipart_threshold=PART, multipart_chunksize=PART)
         s3.upload_fileobj(io.BytesIO(body), stack.bucket, key, Config=config)
-    until(lambda: key in stack.told(), "the file to be told")
+    until(lambda: key in stack.messages(), "a message about the file")
     stack.wait_until_quiet()
-    assert len(stack.told()[key]) == 1
+    assert len(stack.messages()[key]) == 1
     (receipt,) = stack.lake.receipts("customer")
     assert receipt["rows"] == len(lines.splitlines())
 
 
-def test_parts_that_do_not_fit_are_refused(s3: Any, bucket: str) -> None:
+def test_invalid_parts_are_refused(s3: Any, bucket: str) -> None:
     where = {"Bucket": bucket, "Key": "parts"}
     upload = where | {"UploadId": s3.create_multipart_upload(**where)["UploadId"]}
     parts = [
@@ -168,7 +168,7 @@ def test_parts_that_do_not_fit_are_refused(s3: Any, bucket: str) -> None:
     assert refused(s3.upload_part, **upload, PartNumber=10_001, Body=b"")[1] == 400
     assert refused(s3.upload_part, **upload | {"UploadId": "none"}, PartNumber=1, Body=b"") == ("NoSuchUpload", 404)
     assert refused(s3.head_object, **where)[1] == 404
-    # A part is replaced by a later one of its number, and one that is not named is left out.
+    # A later part of the same number replaces a part. Completion leaves out parts that it does not name.
     parts[1]["ETag"] = s3.upload_part(**upload, PartNumber=2, Body=b"2" * PART)["ETag"]
     assert complete(2, 1) == ("InvalidPartOrder", 400)
     s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts[:2]})
@@ -177,7 +177,7 @@ def test_parts_that_do_not_fit_are_refused(s3: Any, bucket: str) -> None:
     assert (second["PartsCount"], second["Body"].read()) == (2, b"2" * PART)
 
 
-def test_completing_is_conditional(s3: Any, bucket: str) -> None:
+def test_completion_may_be_conditional(s3: Any, bucket: str) -> None:
     where = {"Bucket": bucket, "Key": "key"}
 
     def ready() -> dict[str, Any]:
@@ -192,7 +192,7 @@ def test_completing_is_conditional(s3: Any, bucket: str) -> None:
     s3.complete_multipart_upload(**third, IfMatch=etag)
 
 
-def test_whole_checksum_of_parts_is_verified(s3: Any, bucket: str) -> None:
+def test_full_object_checksum_is_verified(s3: Any, bucket: str) -> None:
     bodies = [b"1" * PART, b"2"]
 
     def crc32(body: bytes) -> str:
@@ -220,12 +220,12 @@ def test_whole_checksum_of_parts_is_verified(s3: Any, bucket: str) -> None:
             assert refused(s3.complete_multipart_upload, **end) == (code, 400)
 
 
-def test_many_read_and_write_at_once(s3: Any, bucket: str) -> None:
-    def turn(number: int) -> None:
+def test_concurrent_reads_and_writes(s3: Any, bucket: str) -> None:
+    def write_and_read(number: int) -> None:
         body = random.Random(number).randbytes(100_000 + number)
         s3.put_object(Bucket=bucket, Key=f"key/{number}", Body=body)
         assert s3.get_object(Bucket=bucket, Key=f"key/{number}")["Body"].read() == body
 
     with concurrent.futures.ThreadPoolExecutor(10) as clients:
-        list(clients.map(turn, range(200)))
+        list(clients.map(write_and_read, range(200)))
     assert s3.list_objects_v2(Bucket=bucket, Prefix="key/")["KeyCount"] == 200

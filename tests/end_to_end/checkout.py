@@ -1,4 +1,4 @@
-"""What tests find in and beside the checkout, as fixtures."""
+"""Fixtures for files in and beside the checkout."""
 
 import os
 from pathlib import Path
@@ -18,7 +18,7 @@ def binary() -> Path:
 
 @pytest.fixture(scope="session")
 def reference() -> Path:
-    """The reference data, which lies beside the checkout or not at all."""
+    """The reference data, which may lie beside the checkout."""
     if not REFERENCE.is_dir():
         if os.environ.get("CI"):
             pytest.fail(f"the reference data is not at {REFERENCE}")

@@ -1,4 +1,4 @@
-"""Shared inputs and lakes. What takes long is made once; tests that land more do so in a copy."""
+"""Shared inputs and lakes. Slow ones are made once; tests that ingest more files do so in a copy."""
 
 import itertools
 import shutil
@@ -13,14 +13,14 @@ from checkout import binary, reference
 from lake import Lake, Run
 from landing import Village
 
-# Fixtures from elsewhere are known by being here.
+# pytest finds imported fixtures here.
 __all__ = ["binary", "reference"]
 POLICIES = ("ever", "at-reading")
 
 
 @dataclass(frozen=True)
-class Landed:
-    """A landing folder, the lake it was landed in, and what the command said."""
+class Ingestion:
+    """A landing folder, the lake that ingested it, and the output of the command."""
 
     landing: Path
     lake: Lake
@@ -29,7 +29,7 @@ class Landed:
 
 @pytest.fixture(scope="session")
 def generate(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """`stedi generate` with these options, into a new folder."""
+    """Runs `stedi generate` with options into a new folder."""
 
     def generate(*options: object) -> Path:
         folder = tmp_path_factory.mktemp("generated")
@@ -48,34 +48,34 @@ def generated(generate: Callable[..., Path]) -> Path:
 
 @pytest.fixture(scope="session")
 def generated_dirty(generate: Callable[..., Path]) -> Path:
-    """The same rows as `generated`, dirty."""
+    """The rows of `generated`, in dirty files."""
     return generate("--seed", 11, "--dirty")
 
 
 @pytest.fixture
-def land(binary: Path, tmp_path: Path) -> Callable[..., Landed]:
-    """Lands a folder in a new lake, which is gone after the test."""
+def ingest(binary: Path, tmp_path: Path) -> Callable[..., Ingestion]:
+    """Ingests a folder into a new lake of the test."""
     numbers = itertools.count()
 
-    def land(landing: Path, *arguments: object, consent: str = "ever") -> Landed:
+    def ingest(landing: Path, *arguments: object, consent: str = "ever") -> Ingestion:
         lake = Lake(binary, tmp_path / f"lake-{next(numbers)}", consent)
-        return Landed(landing, lake, lake.run(landing, *arguments))
+        return Ingestion(landing, lake, lake.run(landing, *arguments))
 
-    return land
+    return ingest
 
 
 @pytest.fixture(scope="session")
-def landed_once(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Landed]:
-    """Lands a folder under a policy, or gives the lake in which it was landed before: for reading only."""
-    known: dict[tuple[Path, str], Landed] = {}
+def ingest_once(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Ingestion]:
+    """Ingests a folder under a policy, once for all tests. They may only read the lake."""
+    known: dict[tuple[Path, str], Ingestion] = {}
 
-    def landed_once(landing: Path, consent: str = "ever") -> Landed:
+    def ingest_once(landing: Path, consent: str = "ever") -> Ingestion:
         if (landing, consent) not in known:
             lake = Lake(binary, tmp_path_factory.mktemp("lake"), consent)
-            known[landing, consent] = Landed(landing, lake, lake.run(landing))
+            known[landing, consent] = Ingestion(landing, lake, lake.run(landing))
         return known[landing, consent]
 
-    return landed_once
+    return ingest_once
 
 
 @pytest.fixture(scope="session")
@@ -84,27 +84,27 @@ def first_village(tmp_path_factory: pytest.TempPathFactory) -> Village:
 
 
 @dataclass(frozen=True)
-class Inhabited:
-    """A village of one's own, and the lake in which it has landed."""
+class VillageCopy:
+    """A copy of the first village and of the lake that ingested it."""
 
     village: Village
     lake: Lake
 
-    def land(self) -> Run:
-        """Lands what is new in the village's folder."""
+    def ingest(self) -> Run:
+        """Ingests the new and changed files of the village's folder."""
         return self.lake.run(self.village.folder)
 
 
 @pytest.fixture
-def settle(
-    first_village: Village, landed_once: Callable[..., Landed], tmp_path: Path, binary: Path
-) -> Callable[..., Inhabited]:
-    """A copy of the village and of its lake."""
+def copy_village(
+    first_village: Village, ingest_once: Callable[..., Ingestion], tmp_path: Path, binary: Path
+) -> Callable[..., VillageCopy]:
+    """Copies the first village and its lake for one test."""
 
-    def settle(consent: str = "ever") -> Inhabited:
-        landed = landed_once(first_village.folder, consent)
+    def copy_village(consent: str = "ever") -> VillageCopy:
+        ingestion = ingest_once(first_village.folder, consent)
         shutil.copytree(first_village.folder, tmp_path / "landing")
-        shutil.copytree(landed.lake.folder, tmp_path / "lake")
-        return Inhabited(Village(tmp_path / "landing"), Lake(binary, tmp_path / "lake", consent))
+        shutil.copytree(ingestion.lake.folder, tmp_path / "lake")
+        return VillageCopy(Village(tmp_path / "landing"), Lake(binary, tmp_path / "lake", consent))
 
-    return settle
+    return copy_village

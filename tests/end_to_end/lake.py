@@ -1,4 +1,4 @@
-"""A lake of `stedi run`: running it, and reading the tables from its files with DuckDB."""
+"""Runs `stedi run` on a lake, and reads the lake's tables from its files with DuckDB."""
 
 import hashlib
 import json
@@ -28,7 +28,7 @@ PARTITION = {"dt": "VARCHAR", "hour": "VARCHAR"}
 
 @dataclass(frozen=True)
 class Table:
-    """Where a table lies below the bucket, and its columns with DuckDB's types."""
+    """A table's folder below the bucket, and its columns with DuckDB's types."""
 
     name: str
     folder: str
@@ -79,7 +79,7 @@ TABLES = {
 
 @dataclass(frozen=True)
 class Version:
-    """Of a file: what a rewrite changes even if the bytes are the same, and the bytes."""
+    """A file's time, which every rewrite changes, and the digest of its bytes."""
 
     modified_ns: int
     digest: str
@@ -87,7 +87,7 @@ class Version:
 
 @dataclass(frozen=True)
 class Run:
-    """What `stedi run` left behind."""
+    """Exit status and output of a command."""
 
     returncode: int
     stdout: str
@@ -103,7 +103,7 @@ class Run:
 
 
 class Lake:
-    """A folder that `stedi run --lake` keeps, under one consent policy."""
+    """The folder of a lake of `stedi run --lake`, under one consent policy."""
 
     def __init__(self, binary: Path, folder: Path, consent: str = "ever"):
         self.binary = binary
@@ -115,17 +115,17 @@ class Lake:
         return self.folder / "stedi"
 
     def command(self, *arguments: object) -> list[str]:
-        """`stedi run --lake` with these arguments."""
+        """Returns the command `stedi run --lake` with these arguments."""
         command = [self.binary, "run", *arguments, "--lake", self.folder, "--consent", self.consent]
         return [str(part) for part in command]
 
     def attempt(self, *arguments: object, env: dict[str, str] | None = None) -> Run:
-        """Runs it, whatever comes of it."""
+        """Runs the command; it may fail."""
         done = subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=300, env=env)
         return Run(done.returncode, done.stdout, done.stderr)
 
     def run(self, landing: Path, *arguments: object) -> Run:
-        """Lands a folder; fails unless everything was derived."""
+        """Ingests a folder and asserts that the command succeeds."""
         run = self.attempt(landing, "--json", *arguments)
         assert run.returncode == 0, f"stedi run ended with {run.returncode}:\n{run.stderr[-4000:]}"
         assert run.report["tables"].keys() == TABLES.keys()
@@ -135,7 +135,7 @@ class Lake:
         return sorted((self.bucket / table.folder).rglob("*.parquet"))
 
     def load(self, con: duckdb.DuckDBPyConnection, schema: str) -> None:
-        """Fills a new schema of `con` with the five tables, as the files have them."""
+        """Fills a new schema of `con` with the five tables, read from the files."""
         con.execute(f"CREATE SCHEMA {schema}")
         for table in TABLES.values():
             declared = ", ".join(f'"{name}" {kind}' for name, kind in table.columns.items())
@@ -145,7 +145,7 @@ class Lake:
                 con.execute(f"INSERT INTO {schema}.{table.name} SELECT {names} FROM {scan(files)}")
 
     def versions(self, folder: str = "") -> dict[str, Version]:
-        """Every file below the bucket (or a folder of it) by its key."""
+        """Returns the version of every file below the bucket, or below a folder of it, by key."""
         return {
             path.relative_to(self.bucket).as_posix(): Version(
                 path.stat().st_mtime_ns, hashlib.sha256(path.read_bytes()).hexdigest()
@@ -155,29 +155,29 @@ class Lake:
         }
 
     def receipts(self, source: str) -> Iterator[dict]:
-        """The account of each landing file of a source."""
+        """Yields the receipt of each landing file of a source."""
         for path in sorted((self.bucket / "receipts" / source).rglob("*.json")):
             yield json.loads(path.read_text())
 
-    def landed(self) -> int:
-        """How many landing files it holds."""
+    def landing_files(self) -> int:
+        """Returns the number of landing files in the lake."""
         return sum(path.is_file() for path in self.bucket.glob("*/landing/**/*"))
 
-    def owed(self) -> set[int]:
-        """The events that its journal says are still to be delivered, by number."""
+    def undelivered(self) -> set[int]:
+        """Returns the numbers of the undelivered events in the lake's journal."""
         journal = self.folder / ".stedi" / "events"
-        owed: set[int] = set()
+        undelivered: set[int] = set()
         # A killed process may have left half a line.
         for line in journal.read_text().split("\n")[:-1] if journal.exists() else ():
             match json.loads(line):
-                case {"Owed": [number, _, _]}:
-                    owed.add(number)
+                case {"Undelivered": [number, _, _]}:
+                    undelivered.add(number)
                 case {"Done": number}:
-                    owed.discard(number)
-        return owed
+                    undelivered.discard(number)
+        return undelivered
 
     def quarantined(self, source: str) -> dict[str, list[dict]]:
-        """The rejected lines of each landing file of a source, by the path of the quarantine file."""
+        """Returns the rejected lines of each landing file of a source, by the name of the quarantine file."""
         return {
             path.name.removesuffix(".jsonl"): [json.loads(line) for line in path.read_text().splitlines()]
             for path in sorted((self.bucket / "quarantine" / source).rglob("*.jsonl"))
@@ -185,11 +185,11 @@ class Lake:
 
 
 def scan(files: list[Path]) -> str:
-    """Parquet files as a table expression; partitions are strings, as the catalogue declares them."""
+    """Returns Parquet files as a table expression; partition columns are strings, as in the catalog."""
     listed = ", ".join(literal(path) for path in files)
     return f"read_parquet([{listed}], hive_partitioning = true, hive_types_autocast = false)"
 
 
 def changed(before: dict[str, Version], after: dict[str, Version]) -> set[str]:
-    """The keys that were written or removed in between."""
+    """Returns the keys that were written or removed in between."""
     return {key for key in before | after if before.get(key) != after.get(key)}

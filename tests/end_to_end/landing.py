@@ -1,4 +1,4 @@
-"""Landing folders made by hand, for what generated data does not hold: known people, and later records of them."""
+"""Makes landing folders with known people and with later records of them, which generated data lacks."""
 
 import json
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ SOURCES = ("customer", "accelerometer", "step_trainer")
 
 
 class Landing:
-    """A folder as `stedi run` takes it: JSON lines below SOURCE/landing/."""
+    """A folder of JSON lines below SOURCE/landing/, as `stedi run` reads it."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -46,7 +46,7 @@ def serial_number(person: int) -> str:
 
 
 def customer(person: int, updated: int, consent: int | None = None, **other: object) -> dict:
-    """A record of that person; `other` replaces or adds fields, and leaves out those that are None."""
+    """Returns a record of a person. `other` replaces or adds fields; a field that is None is left out."""
     record = {
         "customerName": f"Person Number {person}",
         "email": email(person),
@@ -69,16 +69,16 @@ def step(person: int, time: int, distance: int = 250) -> dict:
 
 
 class Village(Landing):
-    """People in houses of four. Each house trains in its own hour and uploads its own files; every second person
-    consents, in the middle of the training. Each minute brings one step and two motions of everybody, every fifth
-    minute at the same millisecond."""
+    """People in houses of four. Each house trains in an hour of its own and has files of its own. Every second person
+    consents, in the middle of the training. Each person has one step and two motions a minute; every fifth minute, all
+    people of a house have them at the same millisecond."""
 
     PEOPLE = 80
     HOUSE = 4
     MINUTES = 10
 
     def build(self) -> "Village":
-        """Writes their files."""
+        """Writes the files."""
         self.customers("customers-0.json", *(self.registered(person) for person in range(self.PEOPLE)))
         for house in range(self.PEOPLE // self.HOUSE):
             people = range(house * self.HOUSE, (house + 1) * self.HOUSE)
@@ -95,7 +95,7 @@ class Village(Landing):
         return customer(person, BEGIN, consent)
 
     def hour(self, person: int) -> int:
-        """When the hour of that person's house begins."""
+        """Returns the start of the hour in which the person's house trains."""
         return BEGIN + person // self.HOUSE * HOUR
 
     def times(self, person: int) -> list[int]:
@@ -105,6 +105,6 @@ class Village(Landing):
         ]
 
     def partition(self, person: int) -> str:
-        """Of all of that person's readings."""
+        """Returns the partition of all readings of a person."""
         hours = person // self.HOUSE
         return f"dt=2024-05-{13 + hours // 24}/hour={hours % 24:02}"

@@ -1,6 +1,6 @@
-"""The five tables as SQL over clean landing files, and nothing of the product's own code.
+"""Defines the five tables as SQL over clean landing files, independently of the product's code.
 
-Each statement is a sentence of the tables' definition. DuckDB runs them over the files of a landing folder.
+DuckDB runs the statements over the files of a landing folder.
 """
 
 from pathlib import Path
@@ -24,15 +24,15 @@ LANDING = {
     "step_trainer": {"sensorReadingTime": "BIGINT", "serialNumber": "VARCHAR", "distanceFromObject": "INTEGER"},
 }
 
-# A reading counts from the consent on; under the policy `ever`, always. {time} and {consent} are columns.
+# Which readings of a consenting customer count, by policy. {time} and {consent} are columns.
 COUNTS = {"ever": "true", "at-reading": "{time} >= {consent}"}
 
-# The time of a record, by which the latest one is found.
+# The time that orders the records of a customer.
 RECORD_TIME = "coalesce(lastupdatedate, registrationdate, 0)"
 
 PARTITION = "strftime(epoch_ms({time}), '%Y-%m-%d') AS dt, strftime(epoch_ms({time}), '%H') AS hour"
 
-# Of equally late records the one without consent wins; which of two that differ otherwise wins is not decided here.
+# Of records of the same time, one without consent wins. The SQL does not order records that differ in other fields.
 CUSTOMER_TRUSTED = f"""
     SELECT customername, email, phone, birthday, serialnumber, registrationdate, lastupdatedate,
            sharewithresearchasofdate, sharewithpublicasofdate, sharewithfriendsasofdate
@@ -68,12 +68,12 @@ MACHINE_LEARNING_CURATED = """
 
 
 def literal(text: object) -> str:
-    """`text` as an SQL literal."""
+    """Returns `text` as an SQL literal."""
     return "'" + str(text).replace("'", "''") + "'"
 
 
 def load(con: duckdb.DuckDBPyConnection, schema: str, landing: Path, consent: str) -> None:
-    """Fills a new schema of `con` with the landing tables and the five tables derived from them."""
+    """Fills a new schema of `con` with the landing tables and the five derived tables."""
     con.execute(f"CREATE SCHEMA {schema}; USE {schema}")
     for source, columns in LANDING.items():
         create_landing(con, source, columns, landing / source / "landing")
@@ -95,7 +95,7 @@ def load(con: duckdb.DuckDBPyConnection, schema: str, landing: Path, consent: st
 
 
 def create_landing(con: duckdb.DuckDBPyConnection, source: str, columns: dict[str, str], folder: Path) -> None:
-    """One landing table of all JSON lines below `folder`, its names in lower case."""
+    """Creates a landing table of all JSON lines below `folder`, with column names in lower case."""
     declared = ", ".join(f'"{name.lower()}" {kind}' for name, kind in columns.items())
     con.execute(f"CREATE TABLE {source}_landing ({declared})")
     files = [literal(path) for path in sorted(folder.rglob("*")) if path.is_file() and path.stat().st_size]

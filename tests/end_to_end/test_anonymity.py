@@ -1,4 +1,4 @@
-"""Nothing of a person is in the training table: no value, no hash, not in the bytes, the metadata or the keys."""
+"""The training table has no personal value and no hash of one: not in bytes, metadata or keys."""
 
 import base64
 import hashlib
@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
-from conftest import Landed
+from conftest import Ingestion
 from lake import Lake
 from landing import BEGIN, Landing, customer, email, motion, serial_number, step
 
@@ -20,7 +20,7 @@ FOLDER = "step_trainer/curated"
 
 
 def personal_values(landing: Path) -> set[str]:
-    """Every personal value of every record of a clean landing folder."""
+    """Returns every personal value of a clean landing folder."""
     records = [
         json.loads(line)
         for path in (landing / "customer" / "landing").rglob("*")
@@ -31,7 +31,7 @@ def personal_values(landing: Path) -> set[str]:
 
 
 def exposed(lake: Lake) -> bytes:
-    """All that the training table shows: keys, bytes, metadata, and the decompressed values."""
+    """Returns everything a reader of the training table can see: keys, bytes, metadata, decompressed values."""
     parts = []
     for path in sorted((lake.bucket / FOLDER).rglob("*")):
         parts.append(path.relative_to(lake.bucket).as_posix().encode())
@@ -51,35 +51,35 @@ def exposed(lake: Lake) -> bytes:
 
 def assert_anonymous(lake: Lake, values: set[str]) -> None:
     content = exposed(lake)
-    assert content, "there is a training table"
+    assert content, "the training table is empty"
     found = [value for value in values if value.encode() in content]
     assert not found, f"{len(found)} personal values in {FOLDER}, such as {found[:3]}"
 
 
 @pytest.mark.parametrize("data", ["generated", "reference"])
 def test_no_personal_value_in_any_byte(
-    data: str, request: pytest.FixtureRequest, landed_once: Callable[..., Landed]
+    data: str, request: pytest.FixtureRequest, ingest_once: Callable[..., Ingestion]
 ) -> None:
     landing = request.getfixturevalue(data)
-    assert_anonymous(landed_once(landing).lake, personal_values(landing))
+    assert_anonymous(ingest_once(landing).lake, personal_values(landing))
 
 
 def test_no_personal_value_after_dirty_files(
-    generated: Path, generated_dirty: Path, landed_once: Callable[..., Landed]
+    generated: Path, generated_dirty: Path, ingest_once: Callable[..., Ingestion]
 ) -> None:
-    assert_anonymous(landed_once(generated_dirty).lake, personal_values(generated))
+    assert_anonymous(ingest_once(generated_dirty).lake, personal_values(generated))
 
 
-def test_no_column_of_text(generated: Path, landed_once: Callable[..., Landed]) -> None:
-    for path in (landed_once(generated).lake.bucket / FOLDER).rglob("*.parquet"):
+def test_no_column_of_text(generated: Path, ingest_once: Callable[..., Ingestion]) -> None:
+    for path in (ingest_once(generated).lake.bucket / FOLDER).rglob("*.parquet"):
         kinds = {str(kind) for kind in pyarrow.parquet.read_schema(path).types}
         assert kinds <= {"int64", "int32", "double", "bool"}, path
 
 
-def test_no_hash_of_a_personal_value(generate: Callable[..., Path], land: Callable[..., Landed]) -> None:
-    """The common ones, in full or shortened to eight bytes, as bytes and as hexadecimal digits."""
+def test_no_hash_of_a_personal_value(generate: Callable[..., Path], ingest: Callable[..., Ingestion]) -> None:
+    """Looks for the first eight bytes of common hashes, as bytes and as hexadecimal digits."""
     landing = generate("--customers", 60)
-    content = exposed(land(landing).lake)
+    content = exposed(ingest(landing).lake)
     for value in personal_values(landing):
         for text in (value, value.lower()):
             for name in HASHES:

@@ -1,4 +1,4 @@
-"""`tests/benchmarks/cold_start.py`: the functions' programs come as far as their first poll."""
+"""`tests/benchmarks/cold_start.py` starts each function's program until its first poll."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from lake import TABLES
 SCRIPT = ROOT / "tests" / "benchmarks" / "cold_start.py"
 
 
-def test_every_function_asks_for_an_event(binary: Path) -> None:
+def test_every_function_polls_for_an_event(binary: Path) -> None:
     command = [sys.executable, SCRIPT, binary.parent, "--runs", "1"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

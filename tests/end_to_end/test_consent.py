@@ -1,4 +1,4 @@
-"""Consent that is given late, withdrawn, or given again; and devices that change hands."""
+"""Consent given late, withdrawn or given again; devices that change their owner."""
 
 import itertools
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from comparison import assert_tables
-from conftest import POLICIES, Inhabited
+from conftest import POLICIES, VillageCopy
 from lake import TABLES, Lake, changed, scan
 from landing import BEGIN, HOUR, MINUTE, Landing, Village, customer, email, motion, serial_number, step
 
@@ -16,7 +16,7 @@ LATER = BEGIN + 1000 * HOUR
 
 
 def people_in(lake: Lake, path: Path) -> set[str]:
-    """Whose rows a file of a table with people in it holds."""
+    """Returns the customers whose rows are in a file of a table with customers."""
     names = {"customer_trusted": "email", "customer_curated": "email", "step_trainer_trusted": "user"}
     key = path.relative_to(lake.bucket).as_posix()
     table = next(table for table in TABLES.values() if key.startswith(f"{table.folder}/"))
@@ -27,54 +27,56 @@ def people_in(lake: Lake, path: Path) -> set[str]:
 
 @pytest.mark.parametrize("consent", POLICIES)
 class TestTenWithdrawAndTenGrant:
-    """One later customer file. The withdrawing live in the houses 0 to 4, the granting in 10 to 14."""
+    """One later customer file: ten people of the houses 0 to 4 withdraw, ten of the houses 10 to 14 grant."""
 
     WITHDRAWING = [person for person in range(20) if person % 2 == 0]
     GRANTING = [person for person in range(40, 60) if person % 2 == 1]
 
-    def land_change(self, inhabited: Inhabited) -> None:
-        village = inhabited.village
+    def ingest_change(self, copy: VillageCopy) -> None:
+        village = copy.village
         village.customers(
             "customers-1.json",
             *(customer(person, LATER) for person in self.WITHDRAWING),
             *(customer(person, LATER, village.hour(person)) for person in self.GRANTING),
         )
-        inhabited.land()
+        copy.ingest()
 
-    def test_tables_are_those_of_the_sql(self, settle: Callable[..., Inhabited], consent: str) -> None:
-        inhabited = settle(consent)
-        self.land_change(inhabited)
-        assert_tables(inhabited.lake, inhabited.village.folder)
+    def test_tables_equal_the_sql(self, copy_village: Callable[..., VillageCopy], consent: str) -> None:
+        copy = copy_village(consent)
+        self.ingest_change(copy)
+        assert_tables(copy.lake, copy.village.folder)
 
-    def test_exactly_their_rows_change(self, settle: Callable[..., Inhabited], consent: str) -> None:
-        inhabited = settle(consent)
+    def test_only_rows_of_these_people_change(self, copy_village: Callable[..., VillageCopy], consent: str) -> None:
+        copy = copy_village(consent)
         with duckdb.connect() as con:
-            inhabited.lake.load(con, "before")
-            self.land_change(inhabited)
-            inhabited.lake.load(con, "after")
+            copy.lake.load(con, "before")
+            self.ingest_change(copy)
+            copy.lake.load(con, "after")
             for name, table in TABLES.items():
                 person = next((column for column in ("email", "user") if column in table.columns), None)
-                for gone, left, right, people in (
-                    ("lost", "before", "after", self.WITHDRAWING),
-                    ("gained", "after", "before", self.GRANTING),
+                for change, left, right, people in (
+                    ("removed", "before", "after", self.WITHDRAWING),
+                    ("added", "after", "before", self.GRANTING),
                 ):
                     rows = f"(FROM {left}.{name} EXCEPT ALL FROM {right}.{name})"
                     if person:
                         found = con.execute(f'SELECT DISTINCT "{person}" FROM {rows}').fetchall()
-                        assert {row[0] for row in found} == {email(person) for person in people}, f"{name} {gone}"
+                        assert {row[0] for row in found} == {email(person) for person in people}, f"{name} {change}"
                     else:
-                        hours = {inhabited.village.partition(person) for person in people}
+                        hours = {copy.village.partition(person) for person in people}
                         found = con.execute(f"SELECT DISTINCT 'dt=' || dt || '/hour=' || hour FROM {rows}").fetchall()
-                        assert {row[0] for row in found} == hours, f"{name} {gone}"
+                        assert {row[0] for row in found} == hours, f"{name} {change}"
 
-    def test_files_without_their_rows_are_not_rewritten(self, settle: Callable[..., Inhabited], consent: str) -> None:
-        inhabited = settle(consent)
-        lake, village = inhabited.lake, inhabited.village
+    def test_only_files_with_their_rows_are_written(
+        self, copy_village: Callable[..., VillageCopy], consent: str
+    ) -> None:
+        copy = copy_village(consent)
+        lake, village = copy.lake, copy.village
         theirs = {email(person) for person in self.WITHDRAWING + self.GRANTING}
         hours = {village.partition(person) for person in self.WITHDRAWING + self.GRANTING}
 
-        def held() -> set[str]:
-            """The files that hold their rows; of the training table, those of their hours."""
+        def files_with_rows() -> set[str]:
+            """Returns the files with rows of these people; of the training table, the files of their hours."""
             return {
                 path.relative_to(lake.bucket).as_posix()
                 for table in TABLES.values()
@@ -86,24 +88,24 @@ class TestTenWithdrawAndTenGrant:
                 )
             }
 
-        before, held_before = lake.versions(), held()
-        self.land_change(inhabited)
+        before, files_before = lake.versions(), files_with_rows()
+        self.ingest_change(copy)
         touched = {
             key
             for key in changed(before, lake.versions())
             if any(key.startswith(f"{table.folder}/") for table in TABLES.values())
         }
-        assert touched == held_before | held()
+        assert touched == files_before | files_with_rows()
 
-    def test_withdrawing_leaves_no_row_and_no_key_behind(self, settle: Callable[..., Inhabited], consent: str) -> None:
-        inhabited = settle(consent)
-        self.land_change(inhabited)
-        lake = inhabited.lake
-        gone = {email(person) for person in self.WITHDRAWING}
+    def test_withdrawal_removes_every_row_and_key(self, copy_village: Callable[..., VillageCopy], consent: str) -> None:
+        copy = copy_village(consent)
+        self.ingest_change(copy)
+        lake = copy.lake
+        withdrawn = {email(person) for person in self.WITHDRAWING}
         for table in TABLES.values():
             for path in lake.table_files(table):
                 if table.name != "machine_learning_curated":
-                    assert not gone & people_in(lake, path), path
+                    assert not withdrawn & people_in(lake, path), path
         needles = [value.encode() for person in self.WITHDRAWING for value in (email(person), serial_number(person))]
         for path in lake.bucket.rglob("*"):
             if path.is_file() and "landing" not in path.parts:
@@ -122,7 +124,7 @@ def landing(tmp_path: Path) -> Landing:
 
 
 def train(landing: Landing, person: int, device: int | None = None) -> None:
-    """Files of that person's motion and of a device's steps (their own, if no other is named), ten minutes long."""
+    """Writes ten minutes of a person's motion and of a device's steps; by default, of the person's own device."""
     times = [BEGIN + minute * MINUTE for minute in range(10)]
     landing.motions(f"phone-{person}.json", *(motion(person, time, person) for time in times))
     device = person if device is None else device
@@ -143,7 +145,7 @@ def test_consent_given_withdrawn_and_given_again_in_any_order(
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_of_equally_late_records_the_one_without_consent_wins(
+def test_record_without_consent_wins_over_one_of_the_same_time(
     lake: Lake, landing: Landing, order: tuple[int, int]
 ) -> None:
     train(landing, 1)
@@ -154,7 +156,7 @@ def test_of_equally_late_records_the_one_without_consent_wins(
     assert not any(lake.run(landing.folder).rows().values())
 
 
-def test_of_equally_late_records_order_does_not_choose(
+def test_order_does_not_choose_among_records_of_the_same_time(
     lake: Lake, landing: Landing, binary: Path, tmp_path: Path
 ) -> None:
     train(landing, 1)
@@ -174,7 +176,7 @@ def test_of_equally_late_records_order_does_not_choose(
 
 
 @pytest.mark.parametrize("none", [None, 0])
-def test_consent_of_null_or_zero_is_none(lake: Lake, landing: Landing, none: int | None) -> None:
+def test_null_or_zero_means_no_consent(lake: Lake, landing: Landing, none: int | None) -> None:
     train(landing, 1)
     record = customer(1, LATER) | {"shareWithResearchAsOfDate": none}
     landing.customers("customers-0.json", customer(1, BEGIN, BEGIN))
@@ -184,7 +186,7 @@ def test_consent_of_null_or_zero_is_none(lake: Lake, landing: Landing, none: int
     assert_tables(lake, landing.folder)
 
 
-def test_registration_dates_a_record_without_update(lake: Lake, landing: Landing) -> None:
+def test_record_without_update_date_has_the_registration_date(lake: Lake, landing: Landing) -> None:
     train(landing, 1)
     landing.customers("customers-0.json", customer(1, BEGIN, BEGIN) | {"registrationDate": BEGIN})
     record = customer(1, BEGIN) | {"registrationDate": LATER}
@@ -194,7 +196,7 @@ def test_registration_dates_a_record_without_update(lake: Lake, landing: Landing
     assert_tables(lake, landing.folder)
 
 
-def test_consent_moved_to_another_date(lake: Lake, landing: Landing) -> None:
+def test_changed_consent_date_is_applied(lake: Lake, landing: Landing) -> None:
     train(landing, 1)
     for number, minute in enumerate((5, 2, 9, 30, 0)):
         landing.customers(f"customers-{number}.json", customer(1, LATER + number, BEGIN + minute * MINUTE))
@@ -202,16 +204,16 @@ def test_consent_moved_to_another_date(lake: Lake, landing: Landing) -> None:
         assert_tables(lake, landing.folder)
 
 
-def test_device_that_changes_hands_follows_the_latest_record(lake: Lake, landing: Landing) -> None:
+def test_device_belongs_to_the_customer_with_the_latest_record(lake: Lake, landing: Landing) -> None:
     device = serial_number(1)
     train(landing, 1)
     train(landing, 2, device=1)
     records = [
         customer(1, LATER, BEGIN + 2 * MINUTE),
         customer(2, LATER + 1, BEGIN + 5 * MINUTE, serialNumber=device),
-        # The first owner updates something else, and so has the latest record.
+        # The first owner updates another field, and so has the latest record.
         customer(1, LATER + 2, BEGIN + 2 * MINUTE, phone="2025550199"),
-        # The second one again, then no more.
+        # The second owner has the latest record again, then withdraws.
         customer(2, LATER + 3, BEGIN + 5 * MINUTE, serialNumber=device),
         customer(2, LATER + 4, None, serialNumber=device),
     ]
@@ -221,19 +223,19 @@ def test_device_that_changes_hands_follows_the_latest_record(lake: Lake, landing
         assert_tables(lake, landing.folder)
 
 
-def test_later_owner_without_motion_does_not_own_the_device(lake: Lake, landing: Landing) -> None:
+def test_customer_without_motion_does_not_own_a_device(lake: Lake, landing: Landing) -> None:
     train(landing, 1)
     landing.customers("customers-0.json", customer(1, LATER, BEGIN))
     landing.customers("customers-1.json", customer(2, LATER + 1, BEGIN, serialNumber=serial_number(1)))
     assert lake.run(landing.folder).rows()["step_trainer_trusted"] == 10
     assert_tables(lake, landing.folder)
-    # Until their phone uploads something.
+    # Then this customer's phone uploads a reading.
     landing.motions("phone-2.json", motion(2, BEGIN + 30 * MINUTE))
     lake.run(landing.folder)
     assert_tables(lake, landing.folder)
 
 
-def test_customer_with_another_device_leaves_the_old_one(lake: Lake, landing: Landing) -> None:
+def test_customer_with_a_new_device_no_longer_owns_the_old_one(lake: Lake, landing: Landing) -> None:
     train(landing, 1)
     landing.steps("device-9.json", *(step(9, BEGIN + minute * MINUTE, 299) for minute in range(10)))
     for number, device in enumerate((serial_number(1), serial_number(9), None, serial_number(1))):
@@ -242,7 +244,7 @@ def test_customer_with_another_device_leaves_the_old_one(lake: Lake, landing: La
         assert_tables(lake, landing.folder)
 
 
-def test_customer_who_lands_long_after_the_readings(lake: Lake, tmp_path: Path) -> None:
+def test_customers_may_arrive_after_their_readings(lake: Lake, tmp_path: Path) -> None:
     village = Village(tmp_path / "village").build()
     customers = village.path("customer", "customers-0.json")
     text = customers.read_text()

@@ -1,4 +1,4 @@
-"""Events come in any order, more than once, and in several runs: the tables do not depend on it."""
+"""The tables do not depend on the order of events, on repeated events, or on the number of runs."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ import pytest
 
 import oracle
 from comparison import assert_same, assert_tables
-from conftest import POLICIES, Landed
+from conftest import POLICIES, Ingestion
 from lake import Lake, changed
 from landing import BEGIN, HOUR, MINUTE, SOURCES, Landing, customer, motion, step
 
@@ -18,7 +18,7 @@ SEEDS = range(1, 21)
 
 @pytest.fixture(scope="module")
 def expected(generated: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The SQL's tables of the generated data, in one schema per policy."""
+    """DuckDB with the SQL's tables of the generated data, in one schema per policy."""
     with duckdb.connect() as con:
         for consent in POLICIES:
             oracle.load(con, schema(consent), generated, consent)
@@ -38,42 +38,42 @@ def assert_expected(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_order_of_landing_does_not_matter(
-    expected: duckdb.DuckDBPyConnection, generated: Path, land: Callable[..., Landed], seed: int
+def test_order_of_files_does_not_matter(
+    expected: duckdb.DuckDBPyConnection, generated: Path, ingest: Callable[..., Ingestion], seed: int
 ) -> None:
     consent = POLICIES[seed % 2]
-    assert_expected(expected, land(generated, "--shuffle", seed, consent=consent).lake)
+    assert_expected(expected, ingest(generated, "--shuffle", seed, consent=consent).lake)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_order_of_landing_does_not_matter_for_the_reference_data(
-    reference: Path, landed_once: Callable[..., Landed], land: Callable[..., Landed], seed: int
+def test_order_of_files_does_not_matter_for_the_reference_data(
+    reference: Path, ingest_once: Callable[..., Ingestion], ingest: Callable[..., Ingestion], seed: int
 ) -> None:
     with duckdb.connect() as con:
-        landed_once(reference).lake.load(con, "straight")
-        land(reference, "--shuffle", seed).lake.load(con, "shuffled")
+        ingest_once(reference).lake.load(con, "straight")
+        ingest(reference, "--shuffle", seed).lake.load(con, "shuffled")
         assert_same(con, "shuffled", "straight")
 
 
 @pytest.mark.parametrize("consent", POLICIES)
-def test_events_delivered_three_times_make_the_same_tables(
-    expected: duckdb.DuckDBPyConnection, generated: Path, land: Callable[..., Landed], consent: str
+def test_events_delivered_three_times_give_the_same_tables(
+    expected: duckdb.DuckDBPyConnection, generated: Path, ingest: Callable[..., Ingestion], consent: str
 ) -> None:
-    assert_expected(expected, land(generated, "--duplicate", 3, "--shuffle", 5, consent=consent).lake)
+    assert_expected(expected, ingest(generated, "--duplicate", 3, "--shuffle", 5, consent=consent).lake)
 
 
-def test_running_again_writes_nothing(generated: Path, land: Callable[..., Landed]) -> None:
-    landed = land(generated)
-    before = landed.lake.versions()
-    again = landed.lake.run(generated)
+def test_second_run_writes_nothing(generated: Path, ingest: Callable[..., Ingestion]) -> None:
+    ingestion = ingest(generated)
+    before = ingestion.lake.versions()
+    again = ingestion.lake.run(generated)
     assert again.report["writes"] == 0
-    assert not changed(before, landed.lake.versions())
-    assert again.report["tables"] == landed.run.report["tables"]
+    assert not changed(before, ingestion.lake.versions())
+    assert again.report["tables"] == ingestion.run.report["tables"]
 
 
 @pytest.mark.parametrize("consent", POLICIES)
 @pytest.mark.parametrize("first", [*SOURCES, "one of each"])
-def test_files_landed_in_two_runs_make_the_same_tables(
+def test_files_ingested_in_two_runs_give_the_same_tables(
     expected: duckdb.DuckDBPyConnection, generated: Path, binary: Path, tmp_path: Path, first: str, consent: str
 ) -> None:
     lake = Lake(binary, tmp_path / "lake", consent)
@@ -93,10 +93,8 @@ def test_files_landed_in_two_runs_make_the_same_tables(
 
 
 @pytest.mark.parametrize("consent", POLICIES)
-def test_order_of_landing_does_not_matter_when_consent_comes_and_goes(
-    tmp_path: Path, binary: Path, consent: str
-) -> None:
-    """Ten people whose records of different times are spread over files, at random but with a pattern per person."""
+def test_order_of_files_does_not_matter_when_consent_changes(tmp_path: Path, binary: Path, consent: str) -> None:
+    """Ten people have records of different times in several files, and the consent of each one changes differently."""
     landing = Landing(tmp_path / "landing")
     people = range(10)
     for number in range(6):

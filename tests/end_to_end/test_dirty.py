@@ -1,4 +1,4 @@
-"""Dirty files: every line is accounted for, what is rejected can be read, and the tables are the clean ones."""
+"""Dirty files: receipts count every line, the quarantine holds rejected lines, and the tables equal the clean ones."""
 
 import base64
 import gzip
@@ -10,27 +10,27 @@ import pyarrow
 import pytest
 
 from comparison import assert_equal_lakes, assert_tables
-from conftest import POLICIES, Landed
+from conftest import POLICIES, Ingestion
 from lake import Lake
 from landing import BEGIN, SOURCES, Landing, customer, email, motion, step
 
 
 @pytest.fixture(scope="module")
-def dirty(generated_dirty: Path, landed_once: Callable[..., Landed]) -> Landed:
-    return landed_once(generated_dirty)
+def dirty(generated_dirty: Path, ingest_once: Callable[..., Ingestion]) -> Ingestion:
+    return ingest_once(generated_dirty)
 
 
 @pytest.mark.parametrize("consent", POLICIES)
-def test_tables_are_those_of_the_clean_rows(
-    generated: Path, generated_dirty: Path, landed_once: Callable[..., Landed], consent: str
+def test_tables_equal_those_of_the_clean_files(
+    generated: Path, generated_dirty: Path, ingest_once: Callable[..., Ingestion], consent: str
 ) -> None:
-    dirty = landed_once(generated_dirty, consent)
+    dirty = ingest_once(generated_dirty, consent)
     assert_tables(dirty.lake, generated)
-    assert_equal_lakes(dirty.lake, landed_once(generated, consent).lake)
+    assert_equal_lakes(dirty.lake, ingest_once(generated, consent).lake)
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_every_file_has_its_account(dirty: Landed, source: str) -> None:
+def test_every_file_has_a_receipt(dirty: Ingestion, source: str) -> None:
     files = [path for path in (dirty.landing / source / "landing").rglob("*") if path.is_file()]
     keys = {path.relative_to(dirty.landing).as_posix() for path in files}
     receipts = list(dirty.lake.receipts(source))
@@ -40,7 +40,7 @@ def test_every_file_has_its_account(dirty: Landed, source: str) -> None:
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_accounts_add_up(dirty: Landed, source: str) -> None:
+def test_row_counts_add_up(dirty: Ingestion, source: str) -> None:
     total = {"rows": 0, "kept": 0, "excluded": 0, "quarantined": 0}
     for receipt in dirty.lake.receipts(source):
         excluded = sum(receipt["excluded"].values())
@@ -54,46 +54,45 @@ def test_accounts_add_up(dirty: Landed, source: str) -> None:
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_rows_that_are_not_quarantined_are_the_clean_rows(
-    dirty: Landed, generated: Path, landed_once: Callable[..., Landed], source: str
+def test_rows_outside_the_quarantine_are_the_clean_rows(
+    dirty: Ingestion, generated: Path, ingest_once: Callable[..., Ingestion], source: str
 ) -> None:
-    clean, found = landed_once(generated).run.report["landing"][source], dirty.run.report["landing"][source]
+    clean, found = ingest_once(generated).run.report["landing"][source], dirty.run.report["landing"][source]
     assert clean["quarantined"] == 0
     assert (found["kept"], found["excluded"]) == (clean["kept"], clean["excluded"])
     assert found["quarantined"] > 150
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_quarantine_holds_as_many_lines_as_the_account_says(dirty: Landed, source: str) -> None:
+def test_quarantine_holds_as_many_lines_as_the_receipt_counts(dirty: Ingestion, source: str) -> None:
     quarantined = dirty.lake.quarantined(source)
     for receipt in dirty.lake.receipts(source):
         assert len(quarantined.get(receipt["file"], [])) == receipt["quarantined"], receipt["landing"]["key"]
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_quarantined_lines_are_found_in_the_file(dirty: Landed, source: str) -> None:
+def test_quarantined_lines_are_lines_of_the_file(dirty: Ingestion, source: str) -> None:
     keys = {receipt["file"]: receipt["landing"]["key"] for receipt in dirty.lake.receipts(source)}
     originals = 0
     for name, lines in dirty.lake.quarantined(source).items():
-        landed = (dirty.landing / keys[name]).read_bytes()
-        content = unpacked(landed)
+        stored = (dirty.landing / keys[name]).read_bytes()
+        content = decompressed(stored)
         for line in lines:
             assert line["reason"], line
             original = original_bytes(line)
-            assert original in content or original in landed, (name, line["line"])
+            assert original in content or original in stored, (name, line["line"])
             assert line["line"] <= content.count(b"\n") + 1, (name, line["line"])
-            # Line 0 stands for the file as a whole.
+            # Line 0 means the whole file.
             assert line["line"] > 0 or len(lines) == 1, name
             originals += 1
     assert originals > 150
 
 
-def test_line_numbers_are_those_of_the_file(binary: Path, tmp_path: Path) -> None:
-    """Counted from one, blank lines and all."""
+def test_line_numbers_count_from_one_and_include_blank_lines(binary: Path, tmp_path: Path) -> None:
     landing = Landing(tmp_path / "landing")
-    sound = json.dumps(motion(1, BEGIN))
+    valid = json.dumps(motion(1, BEGIN))
     path = landing.motions("phones.json", motion(1, BEGIN))
-    path.write_bytes("\r\n".join(["\ufeff" + sound, "", "garbage", sound, '{"user":', "  ", "", sound, "42"]).encode())
+    path.write_bytes("\r\n".join(["\ufeff" + valid, "", "garbage", valid, '{"user":', "  ", "", valid, "42"]).encode())
     lake = Lake(binary, tmp_path / "lake")
     lake.run(landing.folder)
     (lines,) = lake.quarantined("accelerometer").values()
@@ -114,17 +113,17 @@ REJECTED = {
     "no user": {"timestamp": BEGIN, "x": 1, "y": 1, "z": 1},
     "null user": motion(1, BEGIN) | {"user": None},
     "no z": {"user": email(1), "timestamp": BEGIN, "x": 1, "y": 1},
-    "no number": motion(1, BEGIN) | {"y": "fast"},
+    "not a number": motion(1, BEGIN) | {"y": "fast"},
     "not a finite number": motion(1, BEGIN) | {"x": float("nan")},
     "infinite": motion(1, BEGIN) | {"x": float("inf")},
     "infinite in a string": motion(1, BEGIN) | {"x": "Infinity"},
     "half a millisecond": motion(1, BEGIN) | {"timestamp": BEGIN + 0.5},
-    "twice the same field": f'{{"user":"{email(1)}","timestamp":{BEGIN},"x":1,"y":1,"z":1,"X":1}}',
+    "same field twice": f'{{"user":"{email(1)}","timestamp":{BEGIN},"x":1,"y":1,"z":1,"X":1}}',
 }
 
 
 @pytest.mark.parametrize("name", REJECTED)
-def test_reading_is_rejected(binary: Path, tmp_path: Path, name: str) -> None:
+def test_invalid_reading_is_rejected(binary: Path, tmp_path: Path, name: str) -> None:
     rejected = REJECTED[name]
     landing = Landing(tmp_path / "landing")
     landing.customers("customers.json", customer(1, BEGIN, BEGIN))
@@ -138,7 +137,7 @@ def test_reading_is_rejected(binary: Path, tmp_path: Path, name: str) -> None:
     assert [(line["line"], original_bytes(line).strip()) for line in lines] == [(1, line.encode())]
 
 
-def test_seconds_and_absurd_times_have_different_reasons(binary: Path, tmp_path: Path) -> None:
+def test_times_in_seconds_and_in_microseconds_have_different_reasons(binary: Path, tmp_path: Path) -> None:
     landing = Landing(tmp_path / "landing")
     landing.motions("phones.json", motion(1, BEGIN // 1000), motion(1, BEGIN * 1000))
     lake = Lake(binary, tmp_path / "lake")
@@ -150,7 +149,7 @@ def test_seconds_and_absurd_times_have_different_reasons(binary: Path, tmp_path:
 ACCEPTED = {
     "other case": lambda row: {name.upper(): value for name, value in row.items()},
     "numbers in strings": lambda row: {name: str(value) for name, value in row.items()},
-    "further fields": lambda row: row | {"device": {"user": "nobody", "x": [1, {"timestamp": 0}]}, "note": None},
+    "further fields": lambda row: row | {"device": {"user": "another", "x": [1, {"timestamp": 0}]}, "note": None},
     "integral floats": lambda row: {
         name: float(value) if isinstance(value, int) else value for name, value in row.items()
     },
@@ -170,7 +169,7 @@ def test_other_spelling_is_accepted(binary: Path, tmp_path: Path, name: str) -> 
     assert_tables(lake, plain.folder)
 
 
-def test_file_that_cannot_be_decoded_is_quarantined_as_one(binary: Path, tmp_path: Path) -> None:
+def test_undecodable_file_is_quarantined_as_one_line(binary: Path, tmp_path: Path) -> None:
     landing = Landing(tmp_path / "landing")
     landing.customers("customers.json", customer(1, BEGIN, BEGIN))
     landing.motions("phones-0.json", motion(1, BEGIN))
@@ -197,14 +196,14 @@ def test_customer_without_serial_number_is_trusted(binary: Path, tmp_path: Path)
 
 
 def original_bytes(line: dict) -> bytes:
-    """The rejected line as it was in the file."""
+    """Returns the rejected line with its bytes in the file."""
     if "original_base64" in line:
         return base64.b64decode(line["original_base64"], validate=True)
     return line["original"].encode()
 
 
-def unpacked(content: bytes) -> bytes:
-    """A file's content without its compression; as it is, if it has none or cannot be unpacked."""
+def decompressed(content: bytes) -> bytes:
+    """Returns a file's decompressed content, or the content itself if it is not compressed or is damaged."""
     try:
         if content.startswith(b"\x1f\x8b"):
             return gzip.decompress(content)

@@ -1,4 +1,4 @@
-"""Generated data of the reference data's size, and the shape of what is written for it."""
+"""Generated data of the reference data's size: tables, columns, partitions and order of rows."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +8,7 @@ import pyarrow.parquet
 import pytest
 
 from comparison import assert_equal_lakes, assert_tables
-from conftest import POLICIES, Landed
+from conftest import POLICIES, Ingestion
 from lake import TABLES, Lake
 
 ARROW = {
@@ -21,22 +21,22 @@ ARROW = {
 
 
 @pytest.mark.parametrize("consent", POLICIES)
-def test_rows_are_those_of_the_sql(generated: Path, landed_once: Callable[..., Landed], consent: str) -> None:
-    landed = landed_once(generated, consent)
-    assert_tables(landed.lake, generated)
+def test_tables_equal_the_sql(generated: Path, ingest_once: Callable[..., Ingestion], consent: str) -> None:
+    ingestion = ingest_once(generated, consent)
+    assert_tables(ingestion.lake, generated)
 
 
 def test_every_table_has_rows_and_some_pairs_are_of_two_customers(
-    generated: Path, landed_once: Callable[..., Landed]
+    generated: Path, ingest_once: Callable[..., Ingestion]
 ) -> None:
-    rows = landed_once(generated).run.rows()
+    rows = ingest_once(generated).run.rows()
     assert min(rows.values()) > 400, rows
-    assert rows["customer_curated"] < rows["customer_trusted"], "somebody consented and has no motion"
+    assert rows["customer_curated"] < rows["customer_trusted"], "some customers consent and have no motion"
     assert rows["machine_learning_curated"] > rows["accelerometer_trusted"], "some times are shared"
 
 
-def test_files_have_the_columns_of_their_table(generated: Path, landed_once: Callable[..., Landed]) -> None:
-    lake = landed_once(generated).lake
+def test_files_have_the_columns_of_their_table(generated: Path, ingest_once: Callable[..., Ingestion]) -> None:
+    lake = ingest_once(generated).lake
     for table in TABLES.values():
         expected = {name: ARROW[kind] for name, kind in table.columns.items() if name not in ("dt", "hour")}
         files = lake.table_files(table)
@@ -46,21 +46,21 @@ def test_files_have_the_columns_of_their_table(generated: Path, landed_once: Cal
             assert dict(zip(schema.names, schema.types, strict=True)) == expected, path
 
 
-def test_only_tables_of_readings_are_partitioned(generated: Path, landed_once: Callable[..., Landed]) -> None:
-    landed = landed_once(generated)
+def test_only_tables_of_readings_are_partitioned(generated: Path, ingest_once: Callable[..., Ingestion]) -> None:
+    ingestion = ingest_once(generated)
     for table in TABLES.values():
         folders = {
-            path.parent.relative_to(landed.lake.bucket / table.folder) for path in landed.lake.table_files(table)
+            path.parent.relative_to(ingestion.lake.bucket / table.folder) for path in ingestion.lake.table_files(table)
         }
         if table.partitioned:
             assert {folder.as_posix() for folder in folders} == {"dt=2024-03-09/hour=06", "dt=2024-03-09/hour=07"}
         else:
             assert folders == {Path()}
-        assert landed.run.report["tables"][table.name]["partitions"] == (2 if table.partitioned else 0), table.name
+        assert ingestion.run.report["tables"][table.name]["partitions"] == (2 if table.partitioned else 0), table.name
 
 
-def test_rows_of_a_file_are_sorted(generated: Path, landed_once: Callable[..., Landed]) -> None:
-    lake = landed_once(generated).lake
+def test_rows_in_a_file_are_sorted(generated: Path, ingest_once: Callable[..., Ingestion]) -> None:
+    lake = ingest_once(generated).lake
     for table in TABLES.values():
         by = next(name for name in ("timestamp", "sensorreadingtime", "email") if name in table.columns)
         for path in lake.table_files(table):
@@ -68,14 +68,14 @@ def test_rows_of_a_file_are_sorted(generated: Path, landed_once: Callable[..., L
             assert values == sorted(values), path
 
 
-def test_other_number_of_customers_is_generated_and_landed(
-    generate: Callable[..., Path], land: Callable[..., Landed]
+def test_number_of_generated_customers_is_an_option(
+    generate: Callable[..., Path], ingest: Callable[..., Ingestion]
 ) -> None:
     for customers in (1, 7, 1000):
         landing = generate("--customers", customers, "--seed", 3)
-        landed = land(landing)
-        assert landed.run.report["landing"]["customer"]["rows"] == customers
-        assert_tables(landed.lake, landing)
+        ingestion = ingest(landing)
+        assert ingestion.run.report["landing"]["customer"]["rows"] == customers
+        assert_tables(ingestion.lake, landing)
 
 
 def test_same_seed_generates_the_same_files(generate: Callable[..., Path]) -> None:
@@ -93,22 +93,22 @@ def test_run_without_landing_folder_generates_its_own(binary: Path, tmp_path: Pa
     run = lake.attempt("--json")
     assert run.returncode == 0, run.stderr
     assert run.report["landing"]["customer"]["rows"] == 956
-    # What landed is kept in the lake as it came, so that the SQL can be run over it.
+    # The lake keeps the landing files, so the SQL can run over it.
     assert_tables(lake, lake.bucket)
 
 
-def test_lake_holds_the_landed_files_as_they_came(generated: Path, landed_once: Callable[..., Landed]) -> None:
-    lake = landed_once(generated).lake
+def test_lake_keeps_the_bytes_of_landing_files(generated: Path, ingest_once: Callable[..., Ingestion]) -> None:
+    lake = ingest_once(generated).lake
     for path in generated.rglob("*.json"):
         assert (lake.bucket / path.relative_to(generated)).read_bytes() == path.read_bytes(), path
 
 
-def test_two_lakes_of_the_same_files_hold_the_same_training_bytes(
-    generated: Path, landed_once: Callable[..., Landed], land: Callable[..., Landed]
+def test_same_files_give_the_same_bytes_of_the_training_table(
+    generated: Path, ingest_once: Callable[..., Ingestion], ingest: Callable[..., Ingestion]
 ) -> None:
     def digests(lake: Lake) -> dict[str, str]:
         return {key: version.digest for key, version in lake.versions("step_trainer/curated").items()}
 
-    one, other = landed_once(generated).lake, land(generated).lake
+    one, other = ingest_once(generated).lake, ingest(generated).lake
     assert_equal_lakes(one, other)
     assert digests(one) == digests(other)

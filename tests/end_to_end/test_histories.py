@@ -1,7 +1,7 @@
-"""Random histories: files land, are replaced and land again, in any order, several times, and the process is killed.
+"""Random histories: files arrive, in any order and several times, and are replaced; processes are killed.
 
-After each run the tables are those of the SQL and the accounts add up. The same number gives the same history, but for
-the moments of the kills. More of them: HISTORIES=200 tests/run end_to_end -k histories
+After each run, the tables equal the SQL and the receipts add up. The same seed gives the same history, except the
+moments of the kills. Run more of them with HISTORIES=200 tests/run end_to_end -k histories
 """
 
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from comparison import assert_accounts, assert_tables
+from comparison import assert_receipts, assert_tables
 from conftest import POLICIES
 from lake import Lake
 from landing import BEGIN, MINUTE, SOURCES, Landing, customer, motion, serial_number, step
@@ -24,17 +24,17 @@ FILES_MAX = 6
 
 
 class History:
-    """Draws what happens next. Few people, devices, files and moments, so that much of it meets."""
+    """Draws what happens next. There are few people, devices, files and moments, so that many of them coincide."""
 
     def __init__(self, seed: int, folder: Path):
         self.random = random.Random(seed)
         self.landing = Landing(folder)
         self.people = self.random.choice([3, 6, 12])
-        # No two records of equal date: which of them counts is not the SQL's to say.
+        # Each record has another date, because the SQL does not order records of the same date.
         self.dates = self.random.sample(range(BEGIN, BEGIN + 10**9), 1000)
 
-    def land(self, files: int) -> None:
-        """Writes files of each kind, some of them over older ones."""
+    def write_files(self, files: int) -> None:
+        """Writes files of each source and replaces some older ones."""
         for source in SOURCES:
             for _ in range(files):
                 name = f"file-{self.random.randrange(FILES_MAX)}.json"
@@ -62,7 +62,7 @@ class History:
         return BEGIN + self.random.randrange(MINUTES) // self.random.choice([1, 20]) * MINUTE
 
     def options(self) -> list[object]:
-        """Of a run."""
+        """Draws the options of a run."""
         shuffle = ["--shuffle", self.random.randrange(1000)] if self.random.random() < 0.7 else []
         return shuffle + (["--duplicate", self.random.randint(2, 4)] if self.random.random() < 0.4 else [])
 
@@ -75,15 +75,15 @@ def kill_soon(lake: Lake, history: History, options: list[object]) -> None:
 
 
 @pytest.mark.parametrize("seed", range(HISTORIES))
-def test_tables_follow_any_history(seed: int, binary: Path, tmp_path: Path) -> None:
+def test_tables_equal_the_sql_after_any_history(seed: int, binary: Path, tmp_path: Path) -> None:
     history = History(seed, tmp_path / "landing")
     lake = Lake(binary, tmp_path / "lake", POLICIES[seed % 2])
     for number in range(history.random.randint(2, ROUNDS_MAX)):
-        history.land(history.random.randint(0 if number else 1, 3))
+        history.write_files(history.random.randint(0 if number else 1, 3))
         options = history.options()
         for _ in range(history.random.choice([0, 0, 1, 3])):
             kill_soon(lake, history, options)
         lake.run(history.landing.folder, *options)
         assert_tables(lake, history.landing.folder)
-        assert_accounts(lake, history.landing.folder)
+        assert_receipts(lake, history.landing.folder)
     assert lake.run(history.landing.folder).report["writes"] == 0

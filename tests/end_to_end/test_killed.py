@@ -1,7 +1,7 @@
-"""`stedi run` is killed at random moments, 50 times in all, and run again: the tables are those of an unkilled run.
+"""`stedi run` is killed 50 times at random moments and run again: the tables equal those of a run without a kill.
 
-Moments are drawn from the seed of a case, between the start and the end of a run, as long as it took unkilled. A kill
-counts only if it hit a running process. What the kills left behind is told by: tests/run end_to_end -k killed -rP
+The seed of a case gives the moments, within the time of a run without a kill. A kill counts only if it hits a running
+process. `tests/run end_to_end -k killed -rP` prints what the kills interrupted.
 """
 
 import random
@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from comparison import assert_accounts, assert_equal_lakes
-from conftest import POLICIES, Landed
+from comparison import assert_receipts, assert_equal_lakes
+from conftest import POLICIES, Ingestion
 from lake import Lake
 from landing import SOURCES
 
@@ -27,13 +27,13 @@ CASES = (
     ("reference", AT_READING, ("--shuffle", 5)),
 )
 KILLS = 50 // len(CASES)
-# Of one lake: behind many kills there is little left to do, and a kill would hit nothing but the start.
+# For one lake: after many kills, little work is left, and further kills would hit only the start of the process.
 KILLS_IN_A_ROW_MAX = 5
 LAKES_MAX = 4 * KILLS
 
 
 def is_killed(command: list[str], seconds: float) -> bool:
-    """Kills a process after that time; whether it was still running."""
+    """Kills a process after that time. Returns whether it was still running."""
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         try:
             process.wait(seconds)
@@ -45,10 +45,10 @@ def is_killed(command: list[str], seconds: float) -> bool:
 
 
 @pytest.mark.parametrize("case", range(len(CASES)))
-def test_killed_runs_are_finished_by_the_next(
+def test_next_run_finishes_a_killed_run(
     case: int,
     request: pytest.FixtureRequest,
-    land: Callable[..., Landed],
+    ingest: Callable[..., Ingestion],
     binary: Path,
     tmp_path: Path,
 ) -> None:
@@ -56,28 +56,28 @@ def test_killed_runs_are_finished_by_the_next(
     landing = request.getfixturevalue(name)
     draw = random.Random(case)
     begin = time.monotonic()
-    unkilled = land(landing, *options, consent=consent).lake
+    complete = ingest(landing, *options, consent=consent).lake
     seconds = time.monotonic() - begin
-    files = sum(len(list(unkilled.receipts(source))) for source in SOURCES)
+    files = sum(len(list(complete.receipts(source))) for source in SOURCES)
 
-    kills = owed = landed_less = finished = lakes = 0
+    kills = with_undelivered = with_missing_files = finished = lakes = 0
     while kills < KILLS:
         assert lakes < LAKES_MAX, f"{finished} runs were too short to be killed"
         lake = Lake(binary, tmp_path / f"killed-{lakes}", consent)
         lakes += 1
         for _ in range(min(KILLS_IN_A_ROW_MAX, KILLS - kills)):
             if not is_killed(lake.command(landing, *options), draw.uniform(0, seconds)):
-                # Nothing is left to do in this lake.
+                # The run ended before the kill, and this lake is complete.
                 finished += 1
                 break
             kills += 1
-            owed += bool(lake.owed())
-            landed_less += lake.landed() < files
+            with_undelivered += bool(lake.undelivered())
+            with_missing_files += lake.landing_files() < files
         lake.run(landing, *options)
-        assert_equal_lakes(lake, unkilled)
-        assert_accounts(lake, landing)
+        assert_equal_lakes(lake, complete)
+        assert_receipts(lake, landing)
         assert lake.run(landing).report["writes"] == 0
 
-    print(f"{kills} kills in {lakes} lakes: {owed} left events owed, {landed_less} came before all files had landed;")
-    print(f"{finished} runs ended before the kill")
-    assert owed > 0, "no kill left anything to do"
+    print(f"{kills} kills in {lakes} lakes: {with_undelivered} left undelivered events,")
+    print(f"{with_missing_files} came before all files were uploaded; {finished} runs ended before the kill")
+    assert with_undelivered > 0, "no kill left an undelivered event"

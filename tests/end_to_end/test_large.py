@@ -1,4 +1,4 @@
-"""A file of some hundred megabytes, within the memory that a function has."""
+"""A file of some hundred megabytes needs no more memory than a function has."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ MEMORY_BYTES_MAX = 2 << 30
 def test_large_file_needs_bounded_memory(
     generate: Callable[..., Path], binary: Path, tmp_path: Path, packing: str | None
 ) -> None:
-    """One accelerometer file with the motion of 956 customers on 25 days."""
+    """One accelerometer file holds the motion of 956 customers on 25 days."""
     landing = generate("--seed", 5)
     folder = landing / "accelerometer" / "landing"
     rows = []
@@ -38,7 +38,7 @@ def test_large_file_needs_bounded_memory(
     lake = Lake(binary, tmp_path / "lake")
     with (tmp_path / "stdout").open("wb") as stdout:
         process = subprocess.Popen(lake.command(landing, "--json"), stdout=stdout)
-        # Unlike `wait`, this says how much memory that one process had.
+        # Unlike `wait`, wait4 returns the memory of this one process.
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 0

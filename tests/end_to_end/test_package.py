@@ -1,4 +1,4 @@
-"""`infra/package` around cargo-lambda, which is a stub here: it takes half an hour to build, and has tests of its own."""
+"""`infra/package` with a stub of cargo-lambda, whose build takes half an hour."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ import pytest
 from checkout import ROOT
 from lake import TABLES
 
-# Called by cargo as `cargo-lambda lambda build ...`. As cargo-lambda does, it writes the time into the archive.
+# cargo calls it as `cargo-lambda lambda build ...`. It writes the time into the archive, as cargo-lambda does.
 CARGO_LAMBDA = """#!/usr/bin/env python3
 import os, pathlib, sys, zipfile
 arguments = sys.argv[1:]
@@ -28,7 +28,7 @@ RUSTC = """#!/bin/sh
 
 
 class Checkout:
-    """A copy of what the script looks at, and the programs that it runs."""
+    """A copy of the files that the script reads, and stubs of the programs that it runs."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -60,7 +60,7 @@ def checkout(tmp_path: Path) -> Checkout:
     return Checkout(tmp_path)
 
 
-def test_the_same_programs_give_the_same_packages(checkout: Checkout) -> None:
+def test_same_programs_give_the_same_packages(checkout: Checkout) -> None:
     done = checkout.package("--x86-64")
     assert done.returncode == 0, done.stderr
     packages = checkout.packages()
@@ -78,7 +78,7 @@ def test_the_same_programs_give_the_same_packages(checkout: Checkout) -> None:
     assert checkout.packages() == packages
 
 
-def test_missing_target_is_told_before_the_build(checkout: Checkout) -> None:
+def test_missing_target_is_refused_before_the_build(checkout: Checkout) -> None:
     done = checkout.package()
     assert done.returncode == 1
     assert "rustup target add aarch64-unknown-linux-gnu" in done.stderr

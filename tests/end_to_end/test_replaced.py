@@ -1,4 +1,4 @@
-"""A landing object that comes again with other content is a correction; one that is gone changes nothing."""
+"""A new version of a landing object replaces its rows; a removed landing object changes nothing."""
 
 import json
 import shutil
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from comparison import assert_tables
-from conftest import POLICIES, Inhabited
+from conftest import POLICIES, VillageCopy
 from lake import TABLES
 from landing import BEGIN, HOUR, customer, email, motion, serial_number
 
@@ -16,13 +16,13 @@ LATER = BEGIN + 1000 * HOUR
 
 
 @pytest.fixture(params=POLICIES)
-def inhabited(request: pytest.FixtureRequest, settle: Callable[..., Inhabited]) -> Inhabited:
-    return settle(request.param)
+def copy(request: pytest.FixtureRequest, copy_village: Callable[..., VillageCopy]) -> VillageCopy:
+    return copy_village(request.param)
 
 
 @dataclass(frozen=True)
 class Readings:
-    """A landing file of the third house, and its fields for the time and for something measured."""
+    """A landing file of the third house, and the names of its fields for the time and a measured value."""
 
     source: str
     name: str
@@ -37,91 +37,91 @@ DEVICES = Readings("step_trainer", "devices-02.json", "sensorReadingTime", "dist
 Change = Callable[[list[dict]], list[dict]]
 
 
-def rewrite(inhabited: Inhabited, file: Readings, change: Change) -> None:
-    """Lands a file again under its name, with other records."""
-    rewrite_file(inhabited, file.source, file.name, change)
+def rewrite(copy: VillageCopy, file: Readings, change: Change) -> None:
+    """Ingests other records under the name of a file of readings."""
+    rewrite_file(copy, file.source, file.name, change)
 
 
-def rewrite_customers(inhabited: Inhabited, name: str, change: Change) -> None:
-    """Lands a customer file again under its name, with other records."""
-    rewrite_file(inhabited, "customer", name, change)
+def rewrite_customers(copy: VillageCopy, name: str, change: Change) -> None:
+    """Ingests other records under the name of a customer file."""
+    rewrite_file(copy, "customer", name, change)
 
 
-def rewrite_file(inhabited: Inhabited, source: str, name: str, change: Change) -> None:
-    path = inhabited.village.path(source, name)
-    inhabited.village.write(source, name, change([json.loads(line) for line in path.read_text().splitlines()]))
-    inhabited.land()
-    assert_tables(inhabited.lake, inhabited.village.folder)
+def rewrite_file(copy: VillageCopy, source: str, name: str, change: Change) -> None:
+    path = copy.village.path(source, name)
+    copy.village.write(source, name, change([json.loads(line) for line in path.read_text().splitlines()]))
+    copy.ingest()
+    assert_tables(copy.lake, copy.village.folder)
 
 
 def moved(row: dict, file: Readings, hours: int) -> dict:
-    """The same reading, later."""
+    """Returns the same reading at a later time."""
     return row | {file.time: row[file.time] + hours * HOUR}
 
 
 @pytest.mark.parametrize("file", [PHONES, DEVICES], ids=lambda file: file.source)
 class TestReadings:
-    def test_corrected_values(self, inhabited: Inhabited, file: Readings) -> None:
-        rewrite(inhabited, file, lambda rows: [row | {file.value: row[file.value] + 7} for row in rows])
+    def test_corrected_values(self, copy: VillageCopy, file: Readings) -> None:
+        rewrite(copy, file, lambda rows: [row | {file.value: row[file.value] + 7} for row in rows])
 
-    def test_rows_that_move_to_another_hour(self, inhabited: Inhabited, file: Readings) -> None:
-        rewrite(inhabited, file, lambda rows: [moved(row, file, 3) for row in rows])
+    def test_rows_moved_to_another_hour(self, copy: VillageCopy, file: Readings) -> None:
+        rewrite(copy, file, lambda rows: [moved(row, file, 3) for row in rows])
 
-    def test_some_rows_that_move_and_back(self, inhabited: Inhabited, file: Readings) -> None:
-        rewrite(inhabited, file, lambda rows: [moved(row, file, 30) for row in rows[::3]] + rows[1::3] + rows[2::3])
-        rewrite(inhabited, file, lambda rows: [moved(row, file, -30) for row in rows[:5]] + rows[5:])
+    def test_some_rows_moved_and_moved_back(self, copy: VillageCopy, file: Readings) -> None:
+        rewrite(copy, file, lambda rows: [moved(row, file, 30) for row in rows[::3]] + rows[1::3] + rows[2::3])
+        rewrite(copy, file, lambda rows: [moved(row, file, -30) for row in rows[:5]] + rows[5:])
 
-    def test_fewer_rows(self, inhabited: Inhabited, file: Readings) -> None:
-        rewrite(inhabited, file, lambda rows: rows[::3])
+    def test_fewer_rows(self, copy: VillageCopy, file: Readings) -> None:
+        rewrite(copy, file, lambda rows: rows[::3])
 
-    def test_no_rows_at_all(self, inhabited: Inhabited, file: Readings) -> None:
-        rewrite(inhabited, file, lambda _: [])
+    def test_no_rows(self, copy: VillageCopy, file: Readings) -> None:
+        rewrite(copy, file, lambda _: [])
 
-    def test_more_rows(self, inhabited: Inhabited, file: Readings) -> None:
-        rewrite(inhabited, file, lambda rows: rows + [row | {file.value: row[file.value] + 1} for row in rows])
+    def test_more_rows(self, copy: VillageCopy, file: Readings) -> None:
+        rewrite(copy, file, lambda rows: rows + [row | {file.value: row[file.value] + 1} for row in rows])
 
-    def test_rows_of_other_people(self, inhabited: Inhabited, file: Readings) -> None:
+    def test_rows_of_other_people(self, copy: VillageCopy, file: Readings) -> None:
         other = {"user": email(16), "serialNumber": serial_number(16)}
-        rewrite(inhabited, file, lambda rows: [{name: other.get(name, row[name]) for name in row} for row in rows])
+        rewrite(copy, file, lambda rows: [{name: other.get(name, row[name]) for name in row} for row in rows])
 
-    def test_account_is_of_the_latest_content(self, inhabited: Inhabited, file: Readings) -> None:
-        """What the file wrote before in other partitions stays listed, with no rows."""
-        rewrite(inhabited, file, lambda rows: [moved(row, file, 1) for row in rows[:20]])
-        receipts = inhabited.lake.receipts(file.source)
+    def test_receipt_counts_the_latest_content(self, copy: VillageCopy, file: Readings) -> None:
+        """The receipt still lists the outputs of the earlier content, with no rows."""
+        rewrite(copy, file, lambda rows: [moved(row, file, 1) for row in rows[:20]])
+        receipts = copy.lake.receipts(file.source)
         receipt = next(receipt for receipt in receipts if receipt["landing"]["key"].endswith(file.name))
         assert receipt["rows"] == 20
         assert receipt["kept"] + sum(receipt["excluded"].values()) + receipt["quarantined"] == 20
         assert receipt["kept"] > 0
-        village = inhabited.village
+        village = copy.village
         rows = {output["key"]: output["rows"] for output in receipt["outputs"]}
         assert [count for key, count in rows.items() if village.partition(8) in key] == [0]
         assert [count for key, count in rows.items() if village.partition(12) in key] == [receipt["kept"]]
 
 
-def test_all_motion_of_somebody_gone_takes_them_from_curated(inhabited: Inhabited) -> None:
+def test_customer_without_remaining_motion_leaves_curated(copy: VillageCopy) -> None:
     rewrite(
-        inhabited,
+        copy,
         PHONES,
         lambda rows: [row for row in rows if "person.008" not in row["user"]],
     )
 
 
 class TestCustomers:
-    def test_customer_gone_from_a_file(self, inhabited: Inhabited) -> None:
-        rewrite_customers(inhabited, "customers-0.json", lambda rows: rows[10:])
+    def test_customers_removed_from_a_file(self, copy: VillageCopy) -> None:
+        rewrite_customers(copy, "customers-0.json", lambda rows: rows[10:])
 
-    def test_customer_gone_from_the_latest_file_is_what_the_older_one_says(self, inhabited: Inhabited) -> None:
-        village = inhabited.village
+    def test_customers_removed_from_the_latest_file_get_their_older_record(self, copy: VillageCopy) -> None:
+        village = copy.village
         people = (0, 1, 30, 31)
         village.customers(
             "customers-1.json", *(customer(person, LATER, BEGIN if person % 2 else None) for person in people)
         )
-        inhabited.land()
-        assert_tables(inhabited.lake, village.folder)
-        rewrite_customers(inhabited, "customers-1.json", lambda rows: rows[2:])
+        copy.ingest()
+        assert_tables(copy.lake, village.folder)
+        rewrite_customers(copy, "customers-1.json", lambda rows: rows[2:])
 
-    def test_consent_corrected_in_place(self, inhabited: Inhabited) -> None:
-        def turned_round(row: dict) -> dict:
+    def test_corrected_consent(self, copy: VillageCopy) -> None:
+        def with_other_consent(row: dict) -> dict:
             number = int(row["email"].split(".")[1].split("@")[0])
             if number % 5:
                 return row
@@ -129,48 +129,48 @@ class TestCustomers:
                 return {name: value for name, value in row.items() if name != "shareWithResearchAsOfDate"}
             return row | {"shareWithResearchAsOfDate": BEGIN}
 
-        rewrite_customers(inhabited, "customers-0.json", lambda rows: [turned_round(row) for row in rows])
+        rewrite_customers(copy, "customers-0.json", lambda rows: [with_other_consent(row) for row in rows])
 
-    def test_all_customers_gone(self, inhabited: Inhabited) -> None:
-        rewrite_customers(inhabited, "customers-0.json", lambda _: [])
-        assert not any(inhabited.land().rows().values())
+    def test_all_customers_removed(self, copy: VillageCopy) -> None:
+        rewrite_customers(copy, "customers-0.json", lambda _: [])
+        assert not any(copy.ingest().rows().values())
 
 
 @pytest.mark.parametrize("source", ["customer", "accelerometer", "step_trainer"])
-def test_file_removed_from_the_folder_changes_nothing(inhabited: Inhabited, source: str) -> None:
-    village, lake = inhabited.village, inhabited.lake
+def test_file_removed_from_the_folder_changes_nothing(copy: VillageCopy, source: str) -> None:
+    village, lake = copy.village, copy.lake
     complete = village.folder.with_name("complete")
     shutil.copytree(village.folder, complete)
     before = lake.versions()
     for path in sorted((village.folder / source / "landing").iterdir())[::2]:
         path.unlink()
     if any(path.is_file() for path in village.folder.rglob("*")):
-        assert inhabited.land().report["writes"] == 0
+        assert copy.ingest().report["writes"] == 0
     assert lake.versions() == before
-    # Nor do the files that land after it.
+    # Files that arrive later give the tables of the complete folder.
     for folder in (village.folder, complete):
         path = folder / "accelerometer" / "landing" / "phones-more.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(motion(4, village.times(4)[3], 0.5)) + "\n")
-    inhabited.land()
+    copy.ingest()
     assert_tables(lake, complete)
 
 
-def test_emptied_outputs_are_empty_files(inhabited: Inhabited) -> None:
-    """A put and no delete, so that the cascade goes on: no key of a table ever disappears."""
-    lake = inhabited.lake
+def test_outputs_without_rows_stay_as_empty_files(copy: VillageCopy) -> None:
+    """The functions put an empty object and delete nothing, so that an event triggers the next functions."""
+    lake = copy.lake
     before = {path for table in TABLES.values() for path in lake.table_files(table)}
-    rewrite(inhabited, PHONES, lambda _: [])
-    rewrite_customers(inhabited, "customers-0.json", lambda rows: rows[:4])
+    rewrite(copy, PHONES, lambda _: [])
+    rewrite_customers(copy, "customers-0.json", lambda rows: rows[:4])
     assert all(path.exists() for path in before)
 
 
-def test_moved_file_is_another_file(inhabited: Inhabited) -> None:
-    """The same base name in another folder does not replace the first one: its rows are there twice."""
-    village = inhabited.village
+def test_same_name_in_another_folder_is_another_file(copy: VillageCopy) -> None:
+    """A copy of a file in another folder does not replace the first one: the tables hold its rows twice."""
+    village = copy.village
     path = village.path("accelerometer", "phones-02.json")
     again = village.path("accelerometer", "again/phones-02.json")
     again.parent.mkdir()
     shutil.copy(path, again)
-    inhabited.land()
-    assert_tables(inhabited.lake, village.folder)
+    copy.ingest()
+    assert_tables(copy.lake, village.folder)

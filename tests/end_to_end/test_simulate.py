@@ -1,4 +1,4 @@
-"""`stedi simulate`: the same seed gives the same run in every process, the figures add up, and nothing is left behind."""
+"""`stedi simulate`: a seed gives the same run in every process, statistics add up, and no file is left behind."""
 
 import json
 import os
@@ -33,7 +33,7 @@ KINDS = {
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where a simulation may leave something, and must not."""
+    """The working and temporary folders of a simulation, which must leave no file there."""
     (tmp_path / "temporary").mkdir()
     (tmp_path / "here").mkdir()
     return tmp_path
@@ -72,22 +72,22 @@ def test_same_seed_gives_the_same_trace_in_every_process(simulate: Simulate) -> 
     lines = [line.split(" ") for line in first.stdout.splitlines()]
     assert [int(seed) for seed, _ in lines] == list(range(1, SEEDS + 1))
     assert len({digest for _, digest in lines}) == SEEDS
-    # And one of them alone, with all that happened.
+    # One seed alone prints its whole trace.
     whole = simulate("--runs", 1, "--seed", 7, "--trace")
     assert whole.stdout.splitlines()[-1] == f"trace {lines[6][1]}"
     assert len(whole.stdout.splitlines()) > 100
 
 
-def test_figures_are_sums_and_no_matter_of_threads(simulate: Simulate) -> None:
-    def figures(*arguments: object) -> dict:
+def test_statistics_are_sums_and_do_not_depend_on_threads(simulate: Simulate) -> None:
+    def statistics(*arguments: object) -> dict:
         run = simulate("--json", *arguments)
         assert run.returncode == 0, run.stderr
         assert run.report["seconds"] > 0
-        return {name: figure for name, figure in run.report.items() if name != "seconds"}
+        return {name: value for name, value in run.report.items() if name != "seconds"}
 
-    whole = figures("--runs", 12)
-    assert whole == figures("--runs", 12, "--jobs", 1) == figures("--runs", 12, "--jobs", 5)
-    parts = [figures("--seed", seed, "--runs", 4) for seed in (1, 5, 9)]
+    whole = statistics("--runs", 12)
+    assert whole == statistics("--runs", 12, "--jobs", 1) == statistics("--runs", 12, "--jobs", 5)
+    parts = [statistics("--seed", seed, "--runs", 4) for seed in (1, 5, 9)]
     for name in ("runs", "invocations", "requests", "writes", "compared"):
         assert whole[name] == sum(part[name] for part in parts) > 0, name
     assert whole["faults"].keys() == KINDS
@@ -97,28 +97,28 @@ def test_figures_are_sums_and_no_matter_of_threads(simulate: Simulate) -> None:
     assert whole["requests"] > whole["writes"] > whole["compared"] >= whole["runs"] == 12
     assert whole["seed"] == 1
     assert whole["violation"] is None
-    assert len(whole["laws"]) == 10
+    assert len(whole["invariants"]) == 10
 
 
-def test_no_faults_are_injected_where_none_may_be(simulate: Simulate) -> None:
+def test_option_none_injects_no_faults(simulate: Simulate) -> None:
     run = simulate("--runs", 5, "--faults", "none", "--json")
     assert run.returncode == 0, run.stderr
     assert run.report["faults"] == {}
     assert not re.search("|".join(KINDS), simulate("--runs", 1, "--faults", "none", "--trace").stdout)
 
 
-def test_only_the_named_faults_are_injected(simulate: Simulate) -> None:
+def test_only_named_faults_are_injected(simulate: Simulate) -> None:
     run = simulate("--runs", 10, "--faults", "kill,stall", "--json")
     assert run.returncode == 0, run.stderr
     assert run.report["faults"].keys() == {"kill", "stall"}
     assert all(fault["injected"] > 0 for fault in run.report["faults"].values())
 
 
-def test_tables_for_people_tell_all_faults_and_laws(simulate: Simulate) -> None:
+def test_report_as_text_lists_all_faults_and_invariants(simulate: Simulate) -> None:
     run = simulate("--runs", 3)
     assert run.returncode == 0, run.stderr
     assert not run.stderr
-    for word in (*KINDS, *(f"L{number} " for number in range(1, 9)), "progress", "3 runs", "No law was broken"):
+    for word in (*KINDS, *(f"L{number} " for number in range(1, 9)), "progress", "3 runs", "No invariant was violated"):
         assert word in run.stdout, word
 
 
@@ -143,14 +143,14 @@ def test_wrong_usage_is_explained(simulate: Simulate, arguments: tuple[object, .
 
 
 @pytest.mark.parametrize("content", [None, "", "not json", "{}", '{"scenario": [], "faults": [], "schedule": 1}'])
-def test_file_that_is_no_case_is_refused(simulate: Simulate, folder: Path, content: str | None) -> None:
+def test_invalid_case_is_refused(simulate: Simulate, folder: Path, content: str | None) -> None:
     if content is not None:
         (folder / "here" / "case.json").write_text(content)
     run = simulate("--replay", "case.json")
     assert run.returncode == 1
     assert not run.stdout
     assert "case.json" in run.stderr
-    assert ("cannot read" if content is None else "no case") in run.stderr
+    assert ("cannot read" if content is None else "not a case") in run.stderr
 
 
 CASE = {
@@ -173,16 +173,16 @@ CASE = {
 }
 
 
-def test_case_is_run_again(simulate: Simulate, folder: Path) -> None:
+def test_case_is_replayed(simulate: Simulate, folder: Path) -> None:
     (folder / "here" / "case.json").write_text(json.dumps(CASE))
     runs = [simulate("--replay", "case.json") for _ in range(2)]
     assert runs[0].returncode == 0, runs[0].stderr
     assert runs[0] == runs[1]
-    for word in ("ann@example.com", "damaged", "accelerometer_trusted#", "\ntrace ", "no law is broken"):
+    for word in ("ann@example.com", "damaged", "accelerometer_trusted#", "\ntrace ", "no invariant is violated"):
         assert word in runs[0].stdout, word
 
 
-def test_case_that_cannot_be_run_is_refused(simulate: Simulate, folder: Path) -> None:
+def test_impossible_scenario_is_refused(simulate: Simulate, folder: Path) -> None:
     case = CASE | {"scenario": CASE["scenario"] | {"customer_shards": 0}}
     (folder / "here" / "case.json").write_text(json.dumps(case))
     run = simulate("--replay", "case.json")
@@ -200,7 +200,7 @@ def test_interruption_leaves_nothing_behind(binary: Path, folder: Path, seconds:
         cwd=folder / "here",
         env=environment(folder),
     ) as process:
-        # Not before it began, or the signal ends a process that does not listen yet.
+        # Before it makes its folder, the process does not handle the signal yet.
         deadline = time.monotonic() + 60
         while not any((folder / "temporary").iterdir()):
             assert time.monotonic() < deadline and process.poll() is None

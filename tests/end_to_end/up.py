@@ -1,4 +1,4 @@
-"""`stedi up` as a process, and what an S3 client without any library needs."""
+"""`stedi up` as a process, and an S3 client without libraries."""
 
 import hashlib
 import hmac
@@ -19,7 +19,7 @@ READY = "Ctrl-C ends this"
 
 
 def until(condition: Callable[[], bool], what: str) -> None:
-    """Waits for a condition, but not for ever."""
+    """Waits until a condition holds, for a bounded time."""
     deadline = time.monotonic() + SECONDS_MAX
     while not condition():
         assert time.monotonic() < deadline, f"waited {SECONDS_MAX} s for: {what}"
@@ -27,7 +27,7 @@ def until(condition: Callable[[], bool], what: str) -> None:
 
 
 class Up:
-    """`stedi up` on a free port, from when it is ready. As a context it is ended by Ctrl-C."""
+    """A ready `stedi up` on a free port. As a context manager, it ends the process by Ctrl-C."""
 
     def __init__(self, lake: Lake, *options: object):
         self.lake = lake
@@ -46,13 +46,13 @@ class Up:
         self.end()
 
     def end(self, number: int = signal.SIGINT) -> int:
-        """Sends a signal; the exit status."""
+        """Sends a signal and returns the exit status."""
         self.process.send_signal(number)
         return self.process.wait(SECONDS_MAX)
 
     @property
     def environment(self) -> dict[str, str]:
-        """What it says to export."""
+        """The variables that it prints to export."""
         return dict(re.findall(r"^export (\w+)=(.*)$", self.output.read_text(), re.MULTILINE))
 
     @property
@@ -61,7 +61,7 @@ class Up:
         return url.hostname, url.port
 
     def request(self, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:
-        """One request on a connection of its own: status and body."""
+        """Sends one request on a connection of its own. Returns status and body."""
         connection = http.client.HTTPConnection(*self.address, timeout=SECONDS_MAX)
         headers = self.signed(method, path, body, **headers)
         try:
@@ -72,7 +72,7 @@ class Up:
             connection.close()
 
     def signed(self, method: str, path: str, body: bytes = b"", **headers: str) -> dict[str, str]:
-        """The request's headers and its signature, of version 4."""
+        """Returns the request's headers with a signature of version 4."""
         key, secret, region = (
             self.environment[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION")
         )
@@ -92,7 +92,7 @@ class Up:
         return headers | {"authorization": f"AWS4-HMAC-SHA256 {claim}"}
 
     def head(self, method: str, path: str, body: bytes = b"") -> bytes:
-        """The head of a signed request, as it is sent."""
+        """Returns the head of a signed request as bytes."""
         lines = [f"{method} {path} HTTP/1.1", f"content-length: {len(body)}"]
         lines += [f"{name}: {value}" for name, value in self.signed(method, path, body).items()]
         return "\r\n".join([*lines, "", ""]).encode()
@@ -106,16 +106,17 @@ class Up:
             self.put(key, (folder / key).read_bytes())
 
     def wait_until_quiet(self) -> None:
-        until(lambda: not self.lake.owed(), "every event to be delivered")
+        until(lambda: not self.lake.undelivered(), "every event to be delivered")
 
-    def told(self) -> dict[str, list[str]]:
-        """What was said of each landing file, by key."""
-        said: dict[str, list[str]] = {}
+    def messages(self) -> dict[str, list[str]]:
+        """Returns the printed messages about each landing file, by key."""
+        messages: dict[str, list[str]] = {}
         for line in self.output.read_text().splitlines():
             if line.startswith("s3://"):
-                place, _, rest = line.partition(": ")
-                said.setdefault(place.removeprefix(f"s3://{self.lake.bucket.name}/"), []).append(rest)
-        return said
+                location, _, message = line.partition(": ")
+                key = location.removeprefix(f"s3://{self.lake.bucket.name}/")
+                messages.setdefault(key, []).append(message)
+        return messages
 
 
 def command(lake: Lake, *options: object) -> list[str]:
@@ -124,5 +125,5 @@ def command(lake: Lake, *options: object) -> list[str]:
 
 
 def keys_of(folder: Path) -> list[str]:
-    """The landing files of a folder, in the order of their keys."""
+    """Returns the sorted keys of the landing files of a folder."""
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())

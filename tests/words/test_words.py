@@ -13,7 +13,7 @@ FOUND = [
     ("a.rs", "fn fateOf() {}", "fate"),
     ("a.rs", "enum Put {\n    Done,\n    Lost,\n}", "lost"),
     ("a.rs", "let put = Put::Lost;", "lost"),
-    ("a.rs", "let shards = aws::all(reads).await;", "all (function)"),
+    ("a.rs", "let shards = store::all(reads).await;", "all (function)"),
     ("a.rs", "pub fn all<F>(work: F) {}", "all (function)"),
     ("a.rs", "pub async fn task<F>(work: F) {}", "task (function)"),
     ("a.rs", "pub struct Look {", "look (name)"),

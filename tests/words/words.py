@@ -82,12 +82,12 @@ def split_identifiers(text):
 
 
 # Where AWS's accounts are meant, and not those of files.
-AWS_ACCOUNTS = r"^infra/(terraform|emulator|local|query)/|^tests/aws/(\w*policies|moto_\w+|deployment|test_(roles|metrics))\.py$"
+AWS_ACCOUNTS = r"^infra/(terraform|emulator)/|^tests/clients/test_aws_cli\.py$|^tests/aws/(\w*policies|moto_\w+|deployment|test_(roles|metrics))\.py$"
 AWS_ACCOUNT = rf"account_?ids?\b|source_?account|\b(AWS|your|own){GAP}accounts?\b|\baccounts?{GAP}of{GAP}(yours|your|AWS)\b"
 IN_PLACE = rf"\bin{GAP}place\b|\b(takes?|took|taken|taking){GAP}place\b|\bin{GAP}the{GAP}first{GAP}place\b"
 PUBLISHED = r"(?<![a-z])published[ _](counts?|solutions?|ones)\b|are published|test_published"
-# The crates that have had functions to run work at once.
-OURS = r"\b(?:aws|runtime|store|engine|crate)"
+# The crates whose functions run work concurrently.
+OURS = r"\b(?:runtime|store|engine|crate)"
 RUST = r"\.rs$"
 RULES = [
     # The protocol.
@@ -97,7 +97,7 @@ RULES = [
         "checkpoint (of a function), position",
         Allowed("Python's DB-API calls it so", path=r"^tests/clients/|^tests/aws/test_queries\.py$"),
         Allowed("PyAthena calls it so", text=r"cursor_class|(Pandas|Arrow|Dict|Async)Cursor|pyathena\S*cursor|\.cursor\("),
-        Allowed("a parser's position among tokens, as in syn", path=r"^infra/(query|emulator/sql)/src/"),
+        Allowed("a parser's position among tokens, as in syn", path=r"^infra/emulator/sql/src/"),
         Allowed("the standard library's reader of bytes", text=r"\bio::\{?[\w, ]*Cursor\b|\bCursor::new|\bCursor<"),
         forms="cursors?",
     ),

@@ -1,4 +1,4 @@
--- Rows of trusted and curated tables that have no consenting customer: there must be none.
+-- Rows of trusted and curated tables whose customer has no consent: the result must be empty.
 WITH consenting AS (
     SELECT email FROM customer_trusted WHERE sharewithresearchasofdate > 0
 ),

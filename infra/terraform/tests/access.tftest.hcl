@@ -1,4 +1,4 @@
-# Who may do what: the functions' roles and the buckets' policies, against topology.json.
+# Compares the functions' roles and the buckets' policies with topology.json.
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -8,7 +8,7 @@ variables {
   packages_dir = "tests/packages"
 }
 
-run "functions_may_do_what_the_topology_says" {
+run "roles_have_the_permissions_of_the_topology" {
   assert {
     condition = alltrue([
       for name, function in local.topology.functions : toset(flatten([
@@ -17,7 +17,7 @@ run "functions_may_do_what_the_topology_says" {
         for key in concat(function.reads, function.landing) : "arn:aws:s3:::stedi-lake-123456789012/${key}${endswith(key, "/") ? "*" : ""}"
       ])
     ])
-    error_message = "A function reads its own prefixes and landing files, and nothing else."
+    error_message = "A function may read its own prefixes and landing files, and nothing else."
   }
 
   assert {
@@ -28,7 +28,7 @@ run "functions_may_do_what_the_topology_says" {
         for key in function.writes : "arn:aws:s3:::stedi-lake-123456789012/${key}${endswith(key, "/") ? "*" : ""}"
       ])
     ])
-    error_message = "A function writes its own prefixes, and nothing else."
+    error_message = "A function may write its own prefixes, and nothing else."
   }
 
   assert {
@@ -42,7 +42,7 @@ run "functions_may_do_what_the_topology_says" {
         ) if contains(statement.Action, "s3:ListBucket")
       ]
     ]))
-    error_message = "A function lists what it may read."
+    error_message = "A function may list the prefixes that it reads or lists, and no others."
   }
 
   assert {
@@ -55,7 +55,7 @@ run "functions_may_do_what_the_topology_says" {
         "arn:aws:glue:eu-central-1:123456789012:table/stedi/${name}",
       ] : [])
     ])
-    error_message = "A function registers partitions of its own table, if of any."
+    error_message = "A function may register partitions of its own table only."
   }
 
   assert {
@@ -66,7 +66,7 @@ run "functions_may_do_what_the_topology_says" {
         "logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords",
       ], strcontains(function.policy, "glue:") ? [] : ["glue:BatchCreatePartition"])
     ])
-    error_message = "These actions and no others; none that deletes."
+    error_message = "A role allows these actions and no others; none deletes."
   }
 
   assert {
@@ -76,12 +76,12 @@ run "functions_may_do_what_the_topology_says" {
         !contains(statement.Resource, "*") || alltrue([for action in statement.Action : startswith(action, "xray:")])
       ]
     ]))
-    error_message = "Only for X-Ray, which knows no resources, is the resource *."
+    error_message = "Only the statement for X-Ray, which has no resources, has the resource *."
   }
 
   assert {
     condition     = alltrue(flatten([for function in module.zone_function : [for statement in jsondecode(function.policy).Statement : statement.Effect == "Allow"]]))
-    error_message = "A role's policy allows; what is denied to all is in the buckets' policies."
+    error_message = "A role's policy only allows; the buckets' policies deny."
   }
 }
 
@@ -100,21 +100,21 @@ run "buckets_are_closed" {
         Bool = { "s3:ObjectCreationOperation" = "true" }
       }
     }
-    error_message = "Whatever the functions write is written by conditional puts only."
+    error_message = "The prefixes that functions write accept conditional puts only."
   }
 
   assert {
     condition = alltrue(flatten([
       for function in local.topology.functions : [for key in function.writes : contains(local.topology.derived, key)]
     ]))
-    error_message = "There is nothing that a function writes and that is not so protected."
+    error_message = "Everything that a function writes is protected in this way."
   }
 
   assert {
     condition = alltrue([
       for trigger in local.topology.triggers : !contains(local.topology.derived, trigger.prefix) if trigger.landing
     ])
-    error_message = "Files land without conditions."
+    error_message = "Landing prefixes accept puts without conditions."
   }
 
   assert {
@@ -145,7 +145,7 @@ run "buckets_are_closed" {
       for encryption in aws_s3_bucket_server_side_encryption_configuration.this :
       alltrue([for rule in encryption.rule : rule.apply_server_side_encryption_by_default[0].sse_algorithm == "AES256"])
     ])
-    error_message = "Without a key, SSE-S3."
+    error_message = "Without kms_key_arn, buckets are encrypted with SSE-S3."
   }
 
   assert {
@@ -161,6 +161,6 @@ run "buckets_are_closed" {
       for rule in aws_s3_bucket_lifecycle_configuration.this["lake"].rule :
       try(rule.expiration[0].days, 0) == 0 || try(rule.filter[0].prefix, "") == "quarantine/"
     ])
-    error_message = "Nothing else of the lake expires."
+    error_message = "Nothing else in the lake expires."
   }
 }

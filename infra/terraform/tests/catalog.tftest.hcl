@@ -1,4 +1,4 @@
-# What the functions and Athena find: settings, tables, queries, alarms.
+# Settings, tables, saved queries, alarms and the dashboard.
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -8,7 +8,7 @@ variables {
   packages_dir = "tests/packages"
 }
 
-run "functions_find_their_settings" {
+run "functions_have_their_settings" {
   variables {
     consent_policy  = "at-reading"
     customer_shards = 4
@@ -30,23 +30,23 @@ run "functions_find_their_settings" {
 
   assert {
     condition     = toset(keys(local.settings)) == toset(local.topology.settings)
-    error_message = "There is a value for each setting of the code, and none that it does not read."
+    error_message = "Each setting that the code reads has a value, and no other has one."
   }
 }
 
-run "whoever_has_no_packages_is_told_how_to_make_them" {
+run "packaging_command_names_the_architecture" {
   command = plan
 
   assert {
     condition     = local.packaging_command == "infra/package --arm64"
-    error_message = "They are made for the architecture that is deployed."
+    error_message = "The command makes packages for the deployed architecture."
   }
 }
 
-run "athena_finds_the_tables" {
+run "athena_has_the_tables" {
   assert {
     condition     = length(aws_glue_catalog_table.this) == 9
-    error_message = "Eight tables and the receipts."
+    error_message = "The catalog has eight tables and the receipts."
   }
 
   assert {
@@ -55,7 +55,7 @@ run "athena_finds_the_tables" {
       [for column in aws_glue_catalog_table.this[name].storage_descriptor[0].columns : [column.name, column.type]]
       == [for column in table.columns : [column.name, column.type]]
     ])
-    error_message = "Tables have the columns of the code, in its order."
+    error_message = "Tables have the columns of the code, in the same order."
   }
 
   assert {
@@ -63,7 +63,7 @@ run "athena_finds_the_tables" {
       for name, table in aws_glue_catalog_table.this :
       table.partition_keys[*].name == (try(local.topology.functions[name].registers_partitions, false) ? ["dt", "hour"] : [])
     ])
-    error_message = "The tables whose partitions are registered are partitioned by dt and hour; no other is."
+    error_message = "Tables whose partitions are registered are partitioned by dt and hour; the others are not partitioned."
   }
 
   assert {
@@ -74,7 +74,7 @@ run "athena_finds_the_tables" {
         : "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
       )
     ])
-    error_message = "Landing files and receipts are JSON, all else is Parquet."
+    error_message = "Landing files and receipts are JSON, all other tables are Parquet."
   }
 
   assert {
@@ -82,17 +82,17 @@ run "athena_finds_the_tables" {
       for name, table in local.tables :
       aws_glue_catalog_table.this[name].storage_descriptor[0].location == "s3://stedi-lake-123456789012/${table.prefix}"
     ])
-    error_message = "Tables are where the functions write."
+    error_message = "Tables have the locations where the functions write."
   }
 
   assert {
-    condition     = toset(keys(aws_athena_named_query.this)) == toset(["row_counts", "consent_check", "training_sample", "landing_file_accounts"])
-    error_message = "Four queries are saved."
+    condition     = toset(keys(aws_athena_named_query.this)) == toset(["row_counts", "consent_check", "training_sample", "landing_file_row_counts"])
+    error_message = "The workgroup has four saved queries."
   }
 
   assert {
     condition     = alltrue([for query in aws_athena_named_query.this : length(query.description) > 20 && !startswith(query.description, "-")])
-    error_message = "Each query's first line says what it answers."
+    error_message = "The first line of each query describes it."
   }
 
   assert {
@@ -101,11 +101,11 @@ run "athena_finds_the_tables" {
       && aws_athena_workgroup.lake.configuration[0].bytes_scanned_cutoff_per_query == 10737418240
       && aws_athena_workgroup.lake.configuration[0].result_configuration[0].encryption_configuration[0].encryption_option == "SSE_S3"
     )
-    error_message = "The workgroup bounds and encrypts what clients ask for, whatever they say themselves."
+    error_message = "The workgroup limits queries and encrypts results, and clients cannot override that."
   }
 }
 
-run "somebody_is_told" {
+run "alarms_cover_every_function" {
   variables {
     alarm_email = "data@example.org"
   }
@@ -121,7 +121,7 @@ run "somebody_is_told" {
     condition = toset([for alarm in aws_cloudwatch_metric_alarm.quarantine : alarm.alarm_name]) == toset([
       "stedi-customer_trusted-quarantine", "stedi-accelerometer_trusted-quarantine", "stedi-step_trainer_trusted-quarantine",
     ])
-    error_message = "Each function of landing files has an alarm on what it rejects."
+    error_message = "Each function that reads landing files has an alarm on rejected rows."
   }
 
   assert {
@@ -132,7 +132,7 @@ run "somebody_is_told" {
       && aws_cloudwatch_metric_alarm.service["${name}/errors"].dimensions == tomap({ FunctionName = "stedi-${name}" })
       && aws_cloudwatch_metric_alarm.service["${name}/throttles"].dimensions == tomap({ FunctionName = "stedi-${name}" })
     ])
-    error_message = "Alarms watch their own function and queues."
+    error_message = "Each alarm watches its own function or queue."
   }
 
   assert {
@@ -140,7 +140,7 @@ run "somebody_is_told" {
       for alarm in concat(values(aws_cloudwatch_metric_alarm.service), values(aws_cloudwatch_metric_alarm.quarantine)) :
       alarm.alarm_actions == toset([aws_sns_topic.alarms.arn])
     ])
-    error_message = "Every alarm tells the topic."
+    error_message = "Every alarm sends to the topic of alarms."
   }
 
   assert {
@@ -153,7 +153,7 @@ run "somebody_is_told" {
       for metric in flatten([for alarm in aws_cloudwatch_metric_alarm.quarantine : [for query in alarm.metric_query : query.metric]]) :
       metric.namespace == local.topology.metrics.namespace && contains(keys(local.topology.metrics.names), metric.metric_name)
     ])
-    error_message = "The metrics of the alarms are those that the functions write."
+    error_message = "The functions write every metric of the alarms."
   }
 
   assert {
@@ -162,6 +162,6 @@ run "somebody_is_told" {
         for series in widget.properties.metrics : contains(keys(local.topology.metrics.names), series[1]) if try(series[0] == local.topology.metrics.namespace, false)
       ]
     ]))
-    error_message = "The metrics of the dashboard are those that the functions write."
+    error_message = "The functions write every metric of the dashboard."
   }
 }

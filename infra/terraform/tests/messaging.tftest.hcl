@@ -1,4 +1,4 @@
-# S3 -> topic -> queue -> function, against topology.json.
+# Compares the way of events, bucket -> topic -> queue -> function, with topology.json.
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -8,7 +8,7 @@ variables {
   packages_dir = "tests/packages"
 }
 
-# So that it can be seen which topic is meant.
+# Mocked topics all have the same ARN. These overrides distinguish them.
 override_resource {
   target = aws_sns_topic.trigger["customer-landing"]
   values = { arn = "arn:aws:sns:eu-central-1:123456789012:customer-landing" }
@@ -26,8 +26,8 @@ override_resource {
   values = { arn = "arn:aws:sns:eu-central-1:123456789012:customer-trusted" }
 }
 override_resource {
-  target = aws_sns_topic.trigger["lookup-readers"]
-  values = { arn = "arn:aws:sns:eu-central-1:123456789012:lookup-readers" }
+  target = aws_sns_topic.trigger["lookup-readings"]
+  values = { arn = "arn:aws:sns:eu-central-1:123456789012:lookup-readings" }
 }
 override_resource {
   target = aws_sns_topic.trigger["accelerometer-trusted"]
@@ -55,7 +55,7 @@ run "events_reach_the_functions" {
       for trigger in local.topology.triggers :
       trigger.prefix => ["arn:aws:sns:eu-central-1:123456789012:${trigger.name}", toset(["s3:ObjectCreated:*"])]
     }
-    error_message = "The lake's bucket tells each topic of its own prefix, of all objects that are made there."
+    error_message = "The lake's bucket sends events of each prefix's new objects to that prefix's topic."
   }
 
   assert {
@@ -81,7 +81,7 @@ run "events_reach_the_functions" {
         ]
       ]
     ]))
-    error_message = "Only the topics that a queue is subscribed to may send to it and to its dead letters, and over TLS only."
+    error_message = "Only the topics to which a queue is subscribed may send to it and to its dead-letter queue, and over TLS only."
   }
 
   assert {
@@ -97,11 +97,11 @@ run "events_reach_the_functions" {
         )
       ]
     ]))
-    error_message = "Only this account's lake may publish, and over TLS only."
+    error_message = "Only the lake's bucket in this AWS account may publish, and over TLS only."
   }
 }
 
-run "failures_are_bounded_and_kept" {
+run "failed_events_go_to_the_dead_letter_queue" {
   variables {
     timeout_seconds         = 50
     batching_window_seconds = 7
@@ -112,12 +112,12 @@ run "failures_are_bounded_and_kept" {
 
   assert {
     condition     = alltrue([for function in module.zone_function : function.visibility_timeout_seconds >= 6 * 50 + 7 && function.timeout_seconds == 50])
-    error_message = "A message stays hidden for six times the time-out plus the window."
+    error_message = "A message stays hidden for six times the time-out plus the batching window."
   }
 
   assert {
     condition     = alltrue([for function in module.zone_function : jsondecode(function.redrive_policy) == { deadLetterTargetArn = function.dead_letter_queue_arn, maxReceiveCount = 6 }])
-    error_message = "After so many attempts a message goes to its function's dead letters."
+    error_message = "After receive_count_max attempts, a message goes to its function's dead-letter queue."
   }
 
   assert {
@@ -129,6 +129,6 @@ run "failures_are_bounded_and_kept" {
         response_types          = toset(["ReportBatchItemFailures"])
       }
     ])
-    error_message = "Functions are invoked with such batches, and say which messages of a batch failed."
+    error_message = "Event sources have these limits, and functions report which messages of a batch failed."
   }
 }

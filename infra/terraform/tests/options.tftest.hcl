@@ -1,4 +1,4 @@
-# What changes with a key of one's own, and with landing buckets that exist.
+# Options: a customer managed key, and existing landing buckets.
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -8,7 +8,7 @@ variables {
   packages_dir = "tests/packages"
 }
 
-run "a_key_is_used_everywhere" {
+run "customer_managed_key_encrypts_everything" {
   variables {
     kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
   }
@@ -21,7 +21,7 @@ run "a_key_is_used_everywhere" {
         && rule.apply_server_side_encryption_by_default[0].kms_master_key_id == var.kms_key_arn
       ])
     ])
-    error_message = "Buckets are encrypted with the key, with a bucket key."
+    error_message = "Buckets are encrypted with the key and have a bucket key."
   }
 
   assert {
@@ -47,11 +47,11 @@ run "a_key_is_used_everywhere" {
     condition = toset(flatten([for statement in jsondecode(output.kms_key_policy) : values(statement.Principal)])) == toset([
       "s3.amazonaws.com", "sns.amazonaws.com", "cloudwatch.amazonaws.com", "logs.eu-central-1.amazonaws.com",
     ])
-    error_message = "It is said whom the key's policy must let in."
+    error_message = "The output kms_key_policy names every service that uses the key."
   }
 }
 
-run "the_lakes_own_bucket_is_no_other_landing_bucket" {
+run "lake_bucket_among_landing_buckets_is_refused" {
   command = plan
 
   variables {
@@ -62,7 +62,7 @@ run "the_lakes_own_bucket_is_no_other_landing_bucket" {
   expect_failures = [aws_s3_bucket_notification.lake]
 }
 
-run "existing_buckets_are_read_and_left_alone" {
+run "existing_landing_buckets_are_read_only" {
   variables {
     landing_buckets = [
       { name = "uploads", manage_notifications = true },
@@ -72,12 +72,12 @@ run "existing_buckets_are_read_and_left_alone" {
 
   assert {
     condition     = output.landing_bucket == "uploads" && keys(aws_s3_bucket.this) == ["lake", "queries"]
-    error_message = "No bucket is made for landing files."
+    error_message = "Terraform makes no bucket for landing files."
   }
 
   assert {
     condition     = keys(aws_s3_bucket_notification.landing) == ["uploads"] && length(aws_s3_bucket_notification.landing["uploads"].topic) == 3
-    error_message = "Only the notifications of a bucket that we may manage are ours."
+    error_message = "Terraform makes notifications only for a bucket with manage_notifications."
   }
 
   assert {
@@ -86,12 +86,12 @@ run "existing_buckets_are_read_and_left_alone" {
       && toset([for topic in output.landing_notifications["partner-uploads"].TopicConfigurations : topic.Filter.Key.FilterRules[0].Value])
       == toset(["customer/landing/", "accelerometer/landing/", "step_trainer/landing/"])
     )
-    error_message = "The owner of the other is told what to configure."
+    error_message = "The output landing_notifications has what the owner of the other bucket must configure."
   }
 
   assert {
     condition     = toset(aws_s3_bucket_notification.lake.topic[*].filter_prefix) == toset([for trigger in local.topology.triggers : trigger.prefix if !trigger.landing])
-    error_message = "Nothing lands in the lake's own bucket any more."
+    error_message = "The lake's own bucket sends no events of landing prefixes."
   }
 
   assert {
@@ -100,7 +100,7 @@ run "existing_buckets_are_read_and_left_alone" {
         trigger.landing ? toset(["arn:aws:s3:::uploads", "arn:aws:s3:::partner-uploads"]) : toset(["arn:aws:s3:::stedi-lake-123456789012"])
       )
     ])
-    error_message = "Landing buckets publish to the topics of landing files only, and the lake to the others only."
+    error_message = "Landing buckets may publish only to topics of landing prefixes, and the lake's bucket only to the others."
   }
 
   assert {
@@ -109,19 +109,19 @@ run "existing_buckets_are_read_and_left_alone" {
         for resource in statement.Resource : resource if !startswith(resource, "arn:aws:s3:::stedi-lake-123456789012/")
       ] if contains(statement.Action, "s3:GetObject")
     ])) == toset(["arn:aws:s3:::uploads/customer/landing/*", "arn:aws:s3:::partner-uploads/customer/landing/*"])
-    error_message = "A function reads its landing prefix in these buckets, and nowhere in the lake's."
+    error_message = "A function may read its landing prefix in these buckets, and not in the lake's bucket."
   }
 
   assert {
     condition     = !strcontains(module.zone_function["machine_learning_curated"].policy, "uploads") && !strcontains(module.zone_function["machine_learning_curated"].policy, "kms:")
-    error_message = "A function that reads no landing files sees nothing of these buckets."
+    error_message = "A function that reads no landing files has no permission on these buckets."
   }
 
   assert {
     condition = [
       for statement in jsondecode(module.zone_function["customer_trusted"].policy).Statement : [statement.Action, statement.Resource] if statement.Sid == "ReadLandingKeys"
     ] == [[["kms:Decrypt"], ["arn:aws:kms:eu-central-1:123456789012:key/99999999-2222-3333-4444-555555555555"]]]
-    error_message = "It may decrypt with a landing bucket's key, and not encrypt."
+    error_message = "A function may decrypt with a landing bucket's key, and not encrypt."
   }
 
   assert {
@@ -133,7 +133,7 @@ run "existing_buckets_are_read_and_left_alone" {
   }
 }
 
-run "a_missing_package_says_what_to_do" {
+run "missing_package_is_refused" {
   command = plan
 
   module {

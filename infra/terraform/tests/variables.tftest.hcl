@@ -1,4 +1,4 @@
-# Wrong values are refused before anything is planned.
+# Wrong values are refused before the plan.
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -20,7 +20,7 @@ run "wrong_names" {
     glue_database            = "stedi-lake"
     kms_key_arn              = "alias/lake"
     permissions_boundary_arn = "boundary"
-    alarm_email              = "nobody"
+    alarm_email              = "data-team"
     rust_log                 = "info; rm"
   }
 
@@ -30,7 +30,7 @@ run "wrong_names" {
   ]
 }
 
-run "values_there_are_not" {
+run "unknown_values" {
   command = plan
 
   variables {
@@ -86,7 +86,7 @@ run "numbers_too_large" {
   ]
 }
 
-run "an_empty_batch" {
+run "empty_batch" {
   command = plan
 
   variables {
@@ -96,7 +96,7 @@ run "an_empty_batch" {
   expect_failures = [var.batch_size]
 }
 
-run "a_batch_that_is_too_large" {
+run "too_large_batch" {
   command = plan
 
   variables {
@@ -106,7 +106,7 @@ run "a_batch_that_is_too_large" {
   expect_failures = [var.batch_size]
 }
 
-run "a_large_batch_needs_a_window" {
+run "large_batch_without_window" {
   command = plan
 
   variables {

@@ -1,14 +1,14 @@
 locals {
-  # Below a prefix everything; a whole key is itself alone.
+  # A prefix matches everything below it, a whole key only itself.
   patterns = { for what, names in var.access : what => [for name in names : endswith(name, "/") ? "${name}*" : name] }
 
   landing_bucket_arns = length(var.access.landing) == 0 ? [] : var.landing_bucket_arns
 
-  # Who asks for an object that is not there is told so (404) only if it may list the bucket, and else refused (403); the
-  # functions must know the difference. AWS does not document what s3:prefix is in that check. By the condition below it
-  # passes either way, whether there is none or it is the object's key: so a function may list what it may read.
-  # The price of the first (IfExists) is that a list WITHOUT a prefix passes, too, and tells names of objects, never what
-  # is in them. A list with any other prefix is refused.
+  # For a missing object, S3 answers 404 only to a role that may list the bucket, and 403 to others. The functions must
+  # distinguish the two. AWS does not document which s3:prefix that check uses: none, or the object's key. The condition
+  # below allows both, so a function may list what it may read.
+  # The price of IfExists: a list WITHOUT a prefix is allowed, too. It shows names of objects, never their contents. S3
+  # refuses a list with any other prefix.
   listable = {
     for arn in distinct(concat([var.lake_bucket_arn], local.landing_bucket_arns)) : arn => distinct(concat(
       arn == var.lake_bucket_arn ? concat(local.patterns.reads, local.patterns.lists) : [],
@@ -16,7 +16,7 @@ locals {
     ))
   }
 
-  # Statements that name no resource are left out below.
+  # The policy below leaves out statements that name no resource.
   statements = concat(
     [
       {
@@ -58,7 +58,7 @@ locals {
         Resource = ["${aws_cloudwatch_log_group.this.arn}:log-stream:*"]
       },
       {
-        # X-Ray knows no resources: AWS takes no other than *.
+        # X-Ray has no resources: AWS accepts only *.
         Sid      = "WriteTraces"
         Action   = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
         Resource = ["*"]
@@ -84,7 +84,7 @@ locals {
 
 resource "aws_iam_role" "this" {
   name                 = var.aws_name
-  description          = "What ${var.aws_name} may do, and nothing more"
+  description          = "Permissions of the function ${var.aws_name}"
   permissions_boundary = var.permissions_boundary_arn
 
   assume_role_policy = jsonencode({

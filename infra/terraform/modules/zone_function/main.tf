@@ -1,6 +1,6 @@
 resource "aws_cloudwatch_log_group" "this" {
   #checkov:skip=CKV_AWS_158:CloudWatch encrypts logs with a key of its own, or with kms_key_arn if that is given
-  #checkov:skip=CKV_AWS_338:A year by default; log_retention_days may say otherwise
+  #checkov:skip=CKV_AWS_338:A year by default; log_retention_days changes it
   name              = "/aws/lambda/${var.aws_name}"
   retention_in_days = var.log_retention_days
   kms_key_id        = var.kms_key_arn
@@ -11,16 +11,16 @@ resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_AWS_116:A Lambda dead-letter queue is for asynchronous invocations; here the queue it is invoked from has one
   #checkov:skip=CKV_AWS_117:It speaks to S3, Glue and CloudWatch only; a VPC would need endpoints for these and protect nothing more
   #checkov:skip=CKV_AWS_173:Its settings are names and numbers, no secrets; AWS encrypts them with its own key
-  #checkov:skip=CKV_AWS_272:The packages are built by whoever deploys them; a signing profile is the organisation's to have
+  #checkov:skip=CKV_AWS_272:The packages are built where they are deployed; a signing profile belongs to the organization
   function_name = var.aws_name
-  description   = "Derives ${var.name}"
+  description   = "Computes the table ${var.name}"
   role          = aws_iam_role.this.arn
 
   runtime       = "provided.al2023"
   handler       = "bootstrap"
   architectures = [var.architecture]
   filename      = var.package_path
-  # Deploys anew when the package is another.
+  # Deploys again when the package changes.
   source_code_hash = filebase64sha256(var.package_path)
 
   memory_size = var.memory_mb
@@ -37,7 +37,7 @@ resource "aws_lambda_function" "this" {
   logging_config {
     log_group  = aws_cloudwatch_log_group.this.name
     log_format = "JSON"
-    # RUST_LOG alone decides: with Lambda's default, INFO, it would drop what RUST_LOG=debug asks for.
+    # RUST_LOG alone selects the logs: with its default, INFO, Lambda would drop the logs of RUST_LOG=debug.
     application_log_level = "TRACE"
     system_log_level      = "INFO"
   }
@@ -45,11 +45,11 @@ resource "aws_lambda_function" "this" {
   lifecycle {
     precondition {
       condition     = fileexists(var.package_path)
-      error_message = "There is no ${var.package_path}. Build the packages, at the top of the repository: ${var.packaging}"
+      error_message = "${var.package_path} does not exist. Build the packages, at the top of the repository: ${var.packaging}"
     }
   }
 
-  # Without its policy it could not write the logs of its first invocation.
+  # Without the policy, the function could not write the logs of its first invocation.
   depends_on = [aws_iam_role_policy.this]
 }
 
@@ -60,7 +60,7 @@ resource "aws_lambda_event_source_mapping" "this" {
 
   batch_size                         = var.batch_size
   maximum_batching_window_in_seconds = var.batching_window_seconds
-  # Of a batch only the events that failed come again.
+  # SQS delivers only the failed events of a batch again.
   function_response_types = ["ReportBatchItemFailures"]
 
   scaling_config {

@@ -1,10 +1,10 @@
 output "function_name" {
-  description = "Its name on AWS."
+  description = "The function's name on AWS."
   value       = aws_lambda_function.this.function_name
 }
 
 output "arn" {
-  description = "Its ARN."
+  description = "The function's ARN."
   value       = aws_lambda_function.this.arn
 }
 
@@ -14,7 +14,7 @@ output "role_arn" {
 }
 
 output "policy" {
-  description = "What its role may do, as JSON."
+  description = "The permissions of its role, as JSON."
   value       = aws_iam_role_policy.this.policy
 }
 
@@ -34,7 +34,7 @@ output "queue_arn" {
 }
 
 output "queue_policies" {
-  description = "Who may send to its queues, as JSON: queue and dead_letters."
+  description = "The policies of its queues, as JSON: queue and dead_letters."
   value       = { queue = aws_sqs_queue.this.policy, dead_letters = aws_sqs_queue.dead_letters.policy }
 }
 
@@ -54,12 +54,12 @@ output "dead_letter_queue_arn" {
 }
 
 output "redrive_policy" {
-  description = "When its queue gives a message up, as JSON."
+  description = "The redrive policy of its queue, as JSON."
   value       = aws_sqs_queue.this.redrive_policy
 }
 
 output "visibility_timeout_seconds" {
-  description = "How long a message that it works on stays hidden."
+  description = "How long a message stays hidden while the function processes it."
   value       = aws_sqs_queue.this.visibility_timeout_seconds
 }
 
@@ -69,7 +69,7 @@ output "subscribed_topic_arns" {
 }
 
 output "event_source" {
-  description = "How it takes events from its queue."
+  description = "How it receives events from its queue."
   value = {
     batch_size              = aws_lambda_event_source_mapping.this.batch_size
     batching_window_seconds = aws_lambda_event_source_mapping.this.maximum_batching_window_in_seconds

@@ -1,6 +1,6 @@
 locals {
-  # AWS advises six times the time-out plus the window: an event that is being worked on, or that waits since the function
-  # is throttled, must not be delivered a second time meanwhile.
+  # AWS advises six times the time-out plus the window: SQS must not deliver an event a second time while the function
+  # processes it, or while it waits because Lambda throttles the function.
   visibility_timeout_seconds = 6 * var.timeout_seconds + var.batching_window_seconds
 
   day_seconds = 24 * 60 * 60
@@ -8,8 +8,8 @@ locals {
   queue_names = { queue = var.aws_name, dead_letters = "${var.aws_name}-dead-letters" }
   queue_arns  = { for key, name in local.queue_names : key => "${var.sqs_arn}:${name}" }
 
-  # Topics send to both queues: what SNS cannot deliver to the first (its policy or its key is wrong, say) it puts into
-  # the second, and does not drop.
+  # Topics send to both queues: SNS sends to the second what it cannot deliver to the first, for instance because its policy
+  # or its key is wrong. Otherwise it would drop the event.
   queue_policies = {
     for key, arn in local.queue_arns : key => jsonencode({
       Version = "2012-10-17"
@@ -52,7 +52,7 @@ resource "aws_sqs_queue" "this" {
   })
 }
 
-# A message keeps the time it was first sent at, so it must be kept longer here than in the queue it comes from.
+# A message keeps the time when it was first sent, so the retention must be longer here than in the first queue.
 resource "aws_sqs_queue" "dead_letters" {
   name                      = local.queue_names.dead_letters
   policy                    = local.queue_policies.dead_letters

@@ -1,5 +1,5 @@
 variable "name" {
-  description = "The function's name in the code, which is also that of the table it derives."
+  description = "The function's name in the code, which is also the name of its table."
   type        = string
 }
 
@@ -14,7 +14,7 @@ variable "package_path" {
 }
 
 variable "packaging" {
-  description = "The command that makes the packages, for whom there are none."
+  description = "The command that makes the packages, for the error message if one is missing."
   type        = string
 }
 
@@ -44,22 +44,22 @@ variable "sqs_arn" {
 }
 
 variable "topic_arns" {
-  description = "The topics that wake it, by name."
+  description = "The topics that trigger it, by name."
   type        = map(string)
 }
 
 variable "batch_size" {
-  description = "The most events of one invocation."
+  description = "Events in one invocation, at most."
   type        = number
 }
 
 variable "batching_window_seconds" {
-  description = "How long events are gathered for a batch."
+  description = "How long a batch is collected."
   type        = number
 }
 
 variable "maximum_concurrency" {
-  description = "The most instances that its queue may keep busy at once."
+  description = "Instances that its queue keeps busy, at most."
   type        = number
 }
 
@@ -69,12 +69,12 @@ variable "receive_count_max" {
 }
 
 variable "event_source_enabled" {
-  description = "Whether it takes events from its queue."
+  description = "Whether it receives events from its queue."
   type        = bool
 }
 
 variable "access" {
-  description = "What it may do with objects: prefixes, which end with a slash, and whole keys. See topology.json."
+  description = "The objects it may read, write and list: prefixes, which end with a slash, and whole keys. See topology.json."
   type = object({
     landing = list(string)
     reads   = list(string)
@@ -89,12 +89,12 @@ variable "lake_bucket_arn" {
 }
 
 variable "landing_bucket_arns" {
-  description = "The buckets where landing files are; may hold the lake's."
+  description = "The buckets where landing files are; the lake's bucket may be one of them."
   type        = list(string)
 }
 
 variable "partition_arns" {
-  description = "The Glue catalog, database and table whose partitions it registers, if it does."
+  description = "The Glue catalog, database and table whose partitions it registers; empty if it registers none."
   type        = list(string)
 }
 
@@ -104,7 +104,7 @@ variable "kms_key_arn" {
 }
 
 variable "landing_kms_key_arns" {
-  description = "Keys of landing buckets that are others."
+  description = "Keys of landing buckets, without kms_key_arn."
   type        = list(string)
 }
 
@@ -114,6 +114,6 @@ variable "permissions_boundary_arn" {
 }
 
 variable "log_retention_days" {
-  description = "How long its logs are kept; 0: for ever."
+  description = "How long its logs are kept; 0 keeps them for ever."
   type        = number
 }

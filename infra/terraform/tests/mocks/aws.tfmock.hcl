@@ -1,4 +1,4 @@
-# What AWS would answer. Only what others' arguments are checked against needs a value of its own form.
+# Answers in place of AWS. Only attributes that Terraform validates as arguments of other resources need a valid value.
 
 mock_data "aws_caller_identity" {
   defaults = { account_id = "123456789012" }

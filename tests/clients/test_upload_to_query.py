@@ -1,4 +1,4 @@
-"""The whole story: upload by `aws s3 sync`, wait, ask by PyAthena. Every answer is held against DuckDB's on the same files."""
+"""Uploads by `aws s3 sync`, queries by PyAthena, and compares every answer with DuckDB's on the same files."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,7 +11,7 @@ from pyathena.pandas.cursor import PandasCursor
 from lake import TABLES
 from stack import Stack
 
-# Under the policy `ever`, of the reference data.
+# Of the reference data under the policy `ever`.
 ROWS = {
     "customer_landing": 956,
     "accelerometer_landing": 81_273,
@@ -36,8 +36,8 @@ CONSENT_CHECK = """
     ) c ON c.email = r.{person} AND c.age = 1
     WHERE coalesce(c.sharewithresearchasofdate, 0) = 0"""
 
-# Asked of both, as they stand: SQL that Athena and DuckDB read alike, in one order.
-QUESTIONS = {
+# SQL that means the same to Athena and DuckDB, with ordered rows.
+QUERIES = {
     "the join": """
         SELECT s.sensorreadingtime, s.distancefromobject, a.x, a.y, a.z, s."user" = a."user" AS same_customer
         FROM step_trainer_trusted s JOIN accelerometer_trusted a ON s.sensorreadingtime = a."timestamp"
@@ -51,12 +51,12 @@ QUESTIONS = {
     "a customer": """
         SELECT customername, email, phone, birthday, serialnumber, registrationdate, sharewithpublicasofdate
         FROM customer_curated ORDER BY email, serialnumber LIMIT 10""",
-    "who trains without a person": """
+    "training table": """
         SELECT same_customer, count(*), avg(distancefromobject) FROM machine_learning_curated GROUP BY 1 ORDER BY 1""",
     "window": """
-        SELECT "user", n, rank() OVER (ORDER BY n DESC, "user") AS place
-        FROM (SELECT "user", count(*) AS n FROM accelerometer_landing GROUP BY "user") AS counted
-        ORDER BY place LIMIT 20""",
+        SELECT "user", n, rank() OVER (ORDER BY n DESC, "user") AS position
+        FROM (SELECT "user", count(*) AS n FROM accelerometer_landing GROUP BY "user") AS readings
+        ORDER BY position LIMIT 20""",
     "nulls": """
         SELECT count(*), count(sharewithresearchasofdate), count(sharewithpublicasofdate),
                count(sharewithfriendsasofdate), sum(coalesce(sharewithfriendsasofdate, 0)) FROM customer_landing""",
@@ -76,13 +76,11 @@ def ask(stack: Stack) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
 
 
 @pytest.mark.parametrize("table", ROWS)
-def test_reference_data_gives_the_rows_that_are_expected(
-    table: str, reference: object, ask: Callable[..., Any]
-) -> None:
+def test_row_counts_of_the_reference_data(table: str, reference: object, ask: Callable[..., Any]) -> None:
     assert ask(f"SELECT count(*) FROM {table}") == [(ROWS[table],)]
 
 
-def test_pairs_of_one_person_are_told_apart(reference: object, ask: Callable[..., Any]) -> None:
+def test_pairs_of_one_customer_of_the_reference_data(reference: object, ask: Callable[..., Any]) -> None:
     assert ask("SELECT count(*) FROM machine_learning_curated WHERE same_customer") == [(40_981,)]
 
 
@@ -95,31 +93,31 @@ def test_pairs_of_one_person_are_told_apart(reference: object, ask: Callable[...
         ("step_trainer_trusted", '"user"'),
     ],
 )
-def test_nobody_is_there_whose_latest_record_does_not_consent(
+def test_tables_have_only_customers_whose_latest_record_consents(
     table: str, person: str, ask: Callable[..., Any], expected: duckdb.DuckDBPyConnection
 ) -> None:
     check = CONSENT_CHECK.format(table=table, person=person)
     assert ask(check) == [(0,)]
-    # The check can find somebody.
+    # The check finds rows in landing tables, which hold customers without consent.
     landing = table.replace("trusted", "landing").replace("curated", "landing")
     if landing != "step_trainer_landing":
         check = CONSENT_CHECK.format(table=landing, person=person)
         assert ask(check) == expected.execute(check).fetchall() != [(0,)]
 
 
-@pytest.mark.parametrize("question", QUESTIONS)
-def test_answers_are_those_of_duckdb(
-    question: str, ask: Callable[..., Any], expected: duckdb.DuckDBPyConnection
+@pytest.mark.parametrize("query", QUERIES)
+def test_answers_equal_those_of_duckdb(
+    query: str, ask: Callable[..., Any], expected: duckdb.DuckDBPyConnection
 ) -> None:
-    found, wanted = ask(QUESTIONS[question]), expected.execute(QUESTIONS[question]).fetchall()
+    found, wanted = ask(QUERIES[query]), expected.execute(QUERIES[query]).fetchall()
     assert len(found) == len(wanted)
     for one, other in zip(found, wanted, strict=True):
         assert one == pytest.approx(other) if any(isinstance(value, float) for value in other) else one == other
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_whole_tables_are_those_of_duckdb(table: str, stack: Stack, expected: duckdb.DuckDBPyConnection) -> None:
-    """Each row and its partition, to the last bit of each double."""
+def test_whole_tables_equal_those_of_duckdb(table: str, stack: Stack, expected: duckdb.DuckDBPyConnection) -> None:
+    """Compares each row with its partition columns, and doubles exactly."""
     names = ", ".join(f'"{name}"' for name in TABLES[table].columns)
     with stack.as_environment(), stack.athena(cursor_class=PandasCursor) as connection:
         found: pandas.DataFrame = connection.cursor().execute(f"SELECT {names} FROM {table}").as_pandas()

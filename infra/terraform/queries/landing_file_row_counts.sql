@@ -1,4 +1,4 @@
--- What became of the rows of each landing file: rows = kept + excluded + quarantined.
+-- Row counts of each landing file: rows = kept + excluded + quarantined.
 SELECT
     source,
     receipts.landing.bucket AS landing_bucket,
