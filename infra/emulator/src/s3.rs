@@ -272,6 +272,11 @@ fn write_error(error: WriteError, bucket: &str, key: &str) -> S3Error {
         WriteError::PreconditionFailed => {
             s3_error!(PreconditionFailed, "the object {key} does not meet the condition")
         }
-        WriteError::Io(error) => S3Error::internal_error(error),
+        WriteError::Io(error) => io_error(error),
     }
+}
+
+/// The answer when the file system refuses a write. Its text says why: only the user can free a full disk.
+fn io_error(error: std::io::Error) -> S3Error {
+    S3Error::with_message(S3ErrorCode::InternalError, format!("cannot write the object: {error}"))
 }

@@ -24,18 +24,18 @@ mod with_sql {
     pub(crate) struct Served(Athena);
 
     impl Served {
-        /// What is up, for people.
+        /// The services that are up, for people.
         pub(crate) const SERVICES: &str = "S3, Glue and Athena";
-        /// What its clients have to know besides what all have, as lines for a shell.
+        /// The environment that only its clients need, as lines for a shell.
         pub(crate) const ENVIRONMENT: &str = "\nexport AWS_ATHENA_WORK_GROUP=primary";
 
-        /// From now on, the stack's endpoint answers Athena's clients.
+        /// Makes the endpoint of the stack answer the clients of Athena.
         pub(crate) async fn begin(stack: &Stack) -> Result<Self, store::BoxError> {
             let (catalog, store) = (stack.clients.catalog.clone(), stack.clients.store.clone());
             let protected = protected(stack.lake.bucket());
             let engine = Engine::new(catalog.clone(), store.clone(), Limits::default(), protected);
             let athena = Athena::new(engine, catalog, store, Settings::new(stack.lake.bucket(), emulator::REGION));
-            // Results that are too old go now, not when somebody asks next.
+            // Deletes expired results now, not at the next request.
             athena.recover().await?;
             let answering = athena.clone();
             let handler: JsonHandler = Arc::new(move |operation, body| {
@@ -49,7 +49,7 @@ mod with_sql {
             Ok(Self(athena))
         }
 
-        /// Cancels the queries that run: their clients can ask what became of them when the stack is up again.
+        /// Cancels the queries that run. Their clients read that state when the stack is up again.
         pub(crate) async fn stop(&self) {
             self.0.stop().await;
         }
@@ -61,7 +61,7 @@ mod without_sql {
     use super::{Arc, JsonHandler, SERVICE, Stack, StatusCode};
     use crate::query::NOT_BUILT;
 
-    /// Tells Athena's clients what is missing.
+    /// Answers the clients of Athena that SQL is missing.
     pub(crate) struct Served;
 
     impl Served {

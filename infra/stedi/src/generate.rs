@@ -1,7 +1,7 @@
 //! Writes sample landing files.
 
 use crate::args::Generate;
-use crate::report;
+use crate::terminal::print;
 use std::io;
 use std::path::{Path, PathBuf};
 use store::BoxError;
@@ -9,14 +9,14 @@ use store::BoxError;
 /// Why files could not be written.
 #[derive(Debug, thiserror::Error)]
 enum GenerateError {
-    #[error("{} is not empty; give a folder that is, or that is not there yet", .0.display())]
+    #[error("{} is not empty; give an empty folder or a new one", .0.display())]
     NotEmpty(PathBuf),
     #[error("cannot write {}", .0.display())]
     Unwritable(PathBuf, #[source] io::Error),
 }
 
 /// Runs `stedi generate`.
-pub(crate) fn generate(args: Generate) -> Result<(), BoxError> {
+pub(crate) fn generate(args: Generate, quiet: bool) -> Result<(), BoxError> {
     let Generate { folder, customers, seed, dirty } = args;
     if std::fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(GenerateError::NotEmpty(folder).into());
@@ -28,7 +28,10 @@ pub(crate) fn generate(args: Generate) -> Result<(), BoxError> {
         files += 1;
         bytes += file.bytes.len();
     }
-    report::print(&format!("{files} files, {bytes} bytes in {0}; land them with `stedi run {0}`", folder.display()))
+    if quiet {
+        return Ok(());
+    }
+    print(&format!("{files} files, {bytes} bytes in {0}; ingest them with `stedi run {0}`", folder.display()))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {

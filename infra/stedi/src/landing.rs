@@ -1,6 +1,7 @@
 //! Finds landing files and uploads what the lake does not hold yet.
 
 use formats::receipt::Receipt;
+use md5::{Digest, Md5};
 use model::layout::{self, FileName, ObjectLocation, Source};
 use std::collections::BTreeMap;
 use std::io;
@@ -25,27 +26,27 @@ enum Content {
     InMemory(Vec<u8>),
 }
 
-/// Why there is nothing to land.
+/// Why there is nothing to ingest.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LandingError {
     #[error("no such folder: {}", .0.display())]
     NoFolder(PathBuf),
-    #[error("{} is not a folder; give the one that has customer/landing/ and its like in it", .0.display())]
+    #[error("{} is not a folder; give the one that has customer/landing/ in it", .0.display())]
     NotAFolder(PathBuf),
-    #[error("{} is no regular file; only files can land", .0.display())]
+    #[error("{} is not a regular file; remove it, only files can be uploaded", .0.display())]
     NotAFile(PathBuf),
     #[error(
-        "nothing to land in {folder}: expected files below customer/landing/, accelerometer/landing/ or \
+        "no landing files in {folder}: expected files below customer/landing/, accelerometer/landing/ or \
          step_trainer/landing/ in it; `stedi generate FOLDER` writes some"
     )]
-    Nothing { folder: String },
+    NoFiles { folder: String },
     #[error("cannot read {}", .0.display())]
     Unreadable(PathBuf, #[source] io::Error),
-    #[error("{} has a name that is no UTF-8, so it can be no object key; rename it", .0.display())]
+    #[error("the name of {} is not UTF-8, which an object key must be; rename the file", .0.display())]
     BadName(PathBuf),
 }
 
-/// The landing files in `folder`, in the order of their keys.
+/// Finds the landing files in `folder`, in the order of their keys.
 pub(crate) fn in_folder(folder: &Path) -> Result<Vec<LandingFile>, LandingError> {
     if !folder.exists() {
         return Err(LandingError::NoFolder(folder.to_owned()));
@@ -61,7 +62,7 @@ pub(crate) fn in_folder(folder: &Path) -> Result<Vec<LandingFile>, LandingError>
             walk(&path, source, prefix, &mut files)?;
         }
     }
-    if files.is_empty() { Err(LandingError::Nothing { folder: folder.display().to_string() }) } else { Ok(files) }
+    if files.is_empty() { Err(LandingError::NoFiles { folder: folder.display().to_string() }) } else { Ok(files) }
 }
 
 fn walk(folder: &Path, source: Source, prefix: &str, files: &mut Vec<LandingFile>) -> Result<(), LandingError> {
@@ -84,7 +85,7 @@ fn walk(folder: &Path, source: Source, prefix: &str, files: &mut Vec<LandingFile
         if kind.is_dir() && !is_link {
             walk(&path, source, &format!("{key}/"), files)?;
         } else if kind.is_file() {
-            // What cannot be read is told before anything lands.
+            // A file that cannot be read is reported before the first upload.
             std::fs::File::open(&path).map_err(unreadable)?;
             files.push(LandingFile { source, key, content: Content::OnDisk(path) });
         } else {
@@ -94,7 +95,7 @@ fn walk(folder: &Path, source: Source, prefix: &str, files: &mut Vec<LandingFile
     Ok(())
 }
 
-/// Sample data of the reference data's size.
+/// Generates sample data of the reference data's size.
 pub(crate) fn sample() -> Vec<LandingFile> {
     let files = sample_data::generate(&sample_data::Options::default());
     let source = |path: &str| Source::ALL.into_iter().find(|source| path.starts_with(source.landing().prefix()));
@@ -104,41 +105,61 @@ pub(crate) fn sample() -> Vec<LandingFile> {
     files.filter_map(file).collect()
 }
 
-/// How many bytes of files being uploaded are in memory, unless a single file has more.
+/// How many bytes of files are in memory at once, unless a single file has more.
 const UPLOAD_BYTES_MAX: u32 = 128 << 20;
-/// How many files are uploaded at once, if memory allows: the embedded S3 hashes as many bodies in the time of one.
+/// How many files are uploaded at once, if memory allows.
 const UPLOADS_MAX: usize = 16;
 
-/// To look at each of so few files is cheaper than to list what is there.
-const LOOKED_AT_MAX: usize = 8;
+/// With more files than this, one listing costs less than a request for each.
+const HEADS_MAX: usize = 8;
 
-/// Uploads files in whatever order, many at once and on all cores: to store a file is to hash it.
-pub(crate) async fn upload_all(files: Vec<LandingFile>, lake: &Lake) -> Result<(), BoxError> {
+/// Uploads files in any order, many at once and on all cores, since storing a file hashes it. Calls `skip` for each that
+/// the lake holds already.
+pub(crate) async fn upload_all(files: Vec<LandingFile>, lake: &Lake, skip: impl Fn()) -> Result<(), BoxError> {
     let memory = Arc::new(Semaphore::new(UPLOAD_BYTES_MAX as usize));
-    let mut of_source: BTreeMap<Source, usize> = BTreeMap::new();
-    files.iter().for_each(|file| *of_source.entry(file.source).or_default() += 1);
-    let mut held: BTreeMap<Source, Listing> = BTreeMap::new();
-    for (source, files) in of_source {
-        if files > LOOKED_AT_MAX {
-            held.insert(source, lake.store.list(lake.bucket(), source.landing().prefix(), false).await?);
+    let mut files_by_source: BTreeMap<Source, usize> = BTreeMap::new();
+    files.iter().for_each(|file| *files_by_source.entry(file.source).or_default() += 1);
+    let mut listings: BTreeMap<Source, Listing> = BTreeMap::new();
+    for (source, files) in files_by_source {
+        if files > HEADS_MAX {
+            listings.insert(source, lake.store.list(lake.bucket(), source.landing().prefix(), false).await?);
         }
     }
     let uploads = files.into_iter().map(|file| {
         let (lake, memory) = (lake.clone(), memory.clone());
-        let held = held.get(&file.source).and_then(|held| held.version(&file.key));
+        let current = listings.get(&file.source).and_then(|listing| listing.version(&file.key));
         async move {
             let bytes = u32::try_from(file.size()?).unwrap_or(u32::MAX).min(UPLOAD_BYTES_MAX);
-            let _taken = memory.acquire_many(bytes).await?;
-            file.upload(&lake, held).await
+            let _permit = memory.acquire_many(bytes).await?;
+            file.upload(&lake, current).await
         }
     });
-    store::join_at_most(UPLOADS_MAX, uploads).await.into_iter().collect()
+    for upload in store::join_at_most(UPLOADS_MAX, uploads).await {
+        if upload? == Upload::Unchanged {
+            skip();
+        }
+    }
+    Ok(())
+}
+
+/// What became of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Upload {
+    /// It was uploaded.
+    Stored,
+    /// The lake holds it already, and has its receipt.
+    Unchanged,
 }
 
 impl LandingFile {
-    /// Whether customers are in it.
+    /// Whether it holds customer records.
     pub(crate) fn is_of_customers(&self) -> bool {
         self.source == Source::Customer
+    }
+
+    /// Returns the key of its receipt.
+    pub(crate) fn receipt(&self, lake: &Lake) -> String {
+        layout::receipt(self.source, &FileName::of(&lake.at(self.key.as_str())))
     }
 
     fn size(&self) -> Result<u64, LandingError> {
@@ -151,46 +172,44 @@ impl LandingFile {
         }
     }
 
-    /// Uploads the file, unless the lake holds it already in the same version and its receipt says so: a file that was
-    /// copied into the lake by hand, or whose receipt was removed, is landed once more. `held` is the version that the lake
-    /// holds, if that is known.
-    pub(crate) async fn upload(self, lake: &Lake, mut held: Option<Version>) -> Result<(), BoxError> {
+    /// Uploads the file, unless the lake holds the same version and its receipt. A file that was copied into the lake by
+    /// hand, or whose receipt was removed, is uploaded again. `current` is the lake's version, if known.
+    pub(crate) async fn upload(self, lake: &Lake, mut current: Option<Version>) -> Result<Upload, BoxError> {
+        let receipt = lake.at(self.receipt(lake));
         let body = match self.content {
             Content::InMemory(bytes) => bytes,
             Content::OnDisk(path) => std::fs::read(&path).map_err(|error| LandingError::Unreadable(path, error))?,
         };
-        let source = self.source;
         let location = lake.at(self.key);
         let body = bytes::Bytes::from(body);
         loop {
-            let version = match held.take() {
-                Some(held) => held,
+            let version = match current.take() {
+                Some(version) => version,
                 None => lake.store.version(&location).await?,
             };
-            if let Version::Etag(held) = &version
-                && *held == etag(&body)
-                && receipted(lake, source, &location).await?.as_ref() == Some(held)
+            if let Version::Etag(stored) = &version
+                && *stored == etag(&body)
+                && etag_in_receipt(lake, &receipt).await?.as_ref() == Some(stored)
             {
-                return Ok(());
+                return Ok(Upload::Unchanged);
             }
             if lake.store.put(&location, body.clone(), &version).await?.is_done() {
-                return Ok(());
+                return Ok(Upload::Stored);
             }
         }
     }
 }
 
-/// The version of the landing file that its receipt is of.
-async fn receipted(lake: &Lake, source: Source, location: &ObjectLocation) -> Result<Option<String>, BoxError> {
-    let receipt = lake.at(layout::receipt(source, &FileName::of(location)));
-    match lake.store.read(&receipt, None).await? {
+/// Reads which version of a landing file its receipt counts.
+async fn etag_in_receipt(lake: &Lake, receipt: &ObjectLocation) -> Result<Option<String>, BoxError> {
+    match lake.store.read(receipt, None).await? {
         Read::Found { body, .. } => Ok(Some(Receipt::decode(&body)?.landing.etag)),
         Read::Absent | Read::Unchanged => Ok(None),
     }
 }
 
-/// The ETag that the embedded S3 gives this body.
+/// Returns the ETag that S3 gives this body.
 fn etag(body: &[u8]) -> String {
-    let hex: String = <md5::Md5 as md5::Digest>::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = Md5::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
     format!("\"{hex}\"")
 }

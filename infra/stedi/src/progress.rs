@@ -1,15 +1,141 @@
-//! How far the work is.
+//! How far the work is, on a terminal.
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::IsTerminal;
+use crate::landing::LandingFile;
+use crate::report::LandingCount;
+use crate::stack::Stack;
+use emulator::{Dispatcher, Progress};
+use formats::receipt::Receipt;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use model::layout::RECEIPTS;
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::io::{self, IsTerminal, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
-/// On a terminal, shows how many of `length` are done; elsewhere nothing.
-pub(crate) fn bar(length: u64, unit: &str) -> ProgressBar {
-    let target =
-        if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+/// How often the bar is drawn while nothing is done, so that its clock does not stop.
+const TICK: Duration = Duration::from_millis(250);
+
+/// Returns a bar that shows how many of `length` units are done; elsewhere than on a terminal, or if `quiet`, it shows
+/// nothing.
+pub(crate) fn bar(length: u64, unit: &str, quiet: bool) -> ProgressBar {
+    let template = format!("{{elapsed}} {{wide_bar}} {{pos}}/{{len}} {unit}, {{eta}} left");
+    styled(length, quiet, ProgressStyle::with_template(&template).ok())
+}
+
+fn styled(length: u64, quiet: bool, style: Option<ProgressStyle>) -> ProgressBar {
+    let is_shown = !quiet && io::stderr().is_terminal();
+    let target = if is_shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(Some(length), target);
-    match ProgressStyle::with_template(&format!("{{elapsed_precise}} {{wide_bar}} {{pos}}/{{len}} {unit}")) {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
+    match style {
+        Some(style) => bar.with_style(style),
+        None => bar,
+    }
+}
+
+/// Shows how many files of a run have their receipts, until it is dropped.
+pub(crate) struct RunProgress {
+    bar: ProgressBar,
+    follower: Option<JoinHandle<()>>,
+}
+
+impl RunProgress {
+    /// Follows the receipts of `files`, from before the first is uploaded.
+    pub(crate) fn start(stack: &Stack, files: &[LandingFile], dispatcher: &Dispatcher, quiet: bool) -> Self {
+        let rows = Arc::new(AtomicU64::new(0));
+        let template = "{elapsed} {wide_bar} {pos}/{len} files, {rows_per_second} rows/s, {eta} left{msg}";
+        let style = ProgressStyle::with_template(template).ok().map(|style| {
+            let rows = rows.clone();
+            style.with_key("rows_per_second", move |state: &ProgressState, text: &mut dyn Write| {
+                let seconds = state.elapsed().as_secs_f64().max(0.001);
+                let _ = write!(text, "{:.0}", rows.load(Ordering::Relaxed) as f64 / seconds);
+            })
+        });
+        let bar = styled(files.len() as u64, quiet, style);
+        if bar.is_hidden() {
+            return Self { bar, follower: None };
+        }
+        bar.enable_steady_tick(TICK);
+        let (sender, stored) = unbounded_channel();
+        let bucket = stack.lake.bucket().to_owned();
+        stack.cloud.on_stored(move |object, _| {
+            if object.bucket == bucket && object.key.starts_with(RECEIPTS) {
+                // The receiver is gone when the run ends.
+                let _ = sender.send(object.key.clone());
+            }
+        });
+        let receipts = files.iter().map(|file| file.receipt(&stack.lake)).collect();
+        let follower = Follower { bar: bar.clone(), rows, receipts, cloud: stack.cloud.clone() };
+        let bucket = stack.lake.bucket().to_owned();
+        Self { bar, follower: Some(tokio::spawn(follower.follow(bucket, stored, dispatcher.progress()))) }
+    }
+
+    /// Counts a file that the lake holds already.
+    pub(crate) fn skip(&self) {
+        self.bar.inc(1);
+    }
+}
+
+impl Drop for RunProgress {
+    fn drop(&mut self) {
+        if let Some(follower) = &self.follower {
+            follower.abort();
+        }
+        self.bar.finish_and_clear();
+    }
+}
+
+struct Follower {
+    bar: ProgressBar,
+    rows: Arc<AtomicU64>,
+    /// The receipts that are still to come.
+    receipts: BTreeSet<String>,
+    cloud: emulator::Cloud,
+}
+
+impl Follower {
+    async fn follow(
+        mut self,
+        bucket: String,
+        mut stored: UnboundedReceiver<String>,
+        mut progress: watch::Receiver<Progress>,
+    ) {
+        loop {
+            tokio::select! {
+                key = stored.recv() => match key {
+                    Some(key) => self.receipt(&bucket, &key),
+                    None => return,
+                },
+                changed = progress.changed() => {
+                    let pending = progress.borrow_and_update().pending;
+                    // Consent, curated tables and training rows follow the last receipt.
+                    if self.receipts.is_empty() && pending > 0 {
+                        self.bar.set_message(format!(", {pending} events left"));
+                    }
+                    if changed.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn receipt(&mut self, bucket: &str, key: &str) {
+        if !self.receipts.remove(key) {
+            return;
+        }
+        self.bar.inc(1);
+        // Read from its file, so that the report counts no request for it. Without it the rate is too low, no more.
+        let mut json = Vec::new();
+        if let Ok(Some(mut file)) = self.cloud.file(bucket, key)
+            && file.read_to_end(&mut json).is_ok()
+            && let Ok(receipt) = Receipt::decode(&json.into())
+        {
+            self.rows.fetch_add(LandingCount::from(&receipt).rows, Ordering::Relaxed);
+        }
     }
 }

@@ -1,15 +1,12 @@
 //! What a run did, as JSON and as text.
 
-use crate::args::At;
-use comfy_table::presets::UTF8_FULL_CONDENSED;
-use comfy_table::{CellAlignment, Table as TextTable};
+use crate::args::LakeArgs;
+use comfy_table::{CellAlignment, LineStyle, Table as TextTable, TableStyle};
 use formats::receipt::Receipt;
 use model::table::Table;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, Write};
 use std::ops::{AddAssign, Range};
-use store::BoxError;
 
 /// What a run did, and what is in the lake now. Its JSON is part of the command line's contract.
 #[derive(Debug, Serialize)]
@@ -17,7 +14,7 @@ pub(crate) struct Report {
     /// The five derived tables.
     pub tables: BTreeMap<&'static str, TableCount>,
     /// The landing files, by source.
-    pub landing: BTreeMap<&'static str, LandingCount>,
+    pub landing: LandingCounts,
     /// Events delivered and handled.
     pub events: u64,
     /// Puts of derived objects.
@@ -28,43 +25,29 @@ pub(crate) struct Report {
     pub seconds: f64,
 }
 
-/// A table.
+/// A table: its rows, its objects and its registered partitions.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct TableCount {
-    /// Its rows.
     pub rows: u64,
-    /// Its objects.
     pub objects: u64,
-    /// Its registered partitions.
     pub partitions: u64,
 }
 
-/// The landing files of one source, by their receipts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The landing files of each source.
+pub(crate) type LandingCounts = BTreeMap<&'static str, LandingCount>;
+
+/// The landing files of one source, counted by their receipts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct LandingCount {
-    /// How many files.
     pub files: u64,
-    /// Rows, and what could not be read as one.
+    /// Rows, and lines that could not be read as a row.
     pub rows: u64,
     /// Rows that are in the derived table.
     pub kept: u64,
-    /// Rows that are not.
+    /// Rows that are not in it.
     pub excluded: u64,
-    /// What could not be read as a row.
+    /// Lines that could not be read as a row.
     pub quarantined: u64,
-}
-
-impl LandingCount {
-    /// Without another's files; none if they are not among these.
-    pub(crate) fn checked_sub(self, other: Self) -> Option<Self> {
-        Some(Self {
-            files: self.files.checked_sub(other.files)?,
-            rows: self.rows.checked_sub(other.rows)?,
-            kept: self.kept.checked_sub(other.kept)?,
-            excluded: self.excluded.checked_sub(other.excluded)?,
-            quarantined: self.quarantined.checked_sub(other.quarantined)?,
-        })
-    }
 }
 
 impl From<&Receipt> for LandingCount {
@@ -102,65 +85,56 @@ impl From<emulator::Requests> for Requests {
 }
 
 impl Report {
-    /// The report for people.
-    pub(crate) fn to_text(&self, at: &At) -> String {
+    /// Returns the report for people.
+    pub(crate) fn to_text(&self, lake: &LakeArgs) -> String {
+        let rows = Table::DERIVED.iter().filter_map(|table| {
+            let TableCount { rows, objects, partitions } = self.tables.get(table.name())?;
+            Some(row(table.name(), [*rows, *objects, *partitions]))
+        });
         format!(
-            "{}\n{} events handled, {} objects written, {:.2} s. The tables are in {}",
-            tables_text(&self.tables, &self.landing),
+            "{}\n\n{}\n\n{} events handled, {} objects written, {:.2} s. The tables are in {}",
+            landing_text(&self.landing),
+            text_table(["table", "rows", "objects", "partitions"], 1..4, rows),
             grouped(self.events),
             grouped(self.writes),
             self.seconds,
-            at.lake.join(&at.bucket).display()
+            lake.folder().display()
         )
     }
 }
 
-/// Prints to standard output. Whoever closed it has seen enough.
-pub(crate) fn print(text: &str) -> Result<(), BoxError> {
-    match writeln!(std::io::stdout(), "{text}") {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(format!("cannot write to standard output: {error}").into())
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The landing files and the tables for people.
-fn tables_text(tables: &BTreeMap<&'static str, TableCount>, landing: &BTreeMap<&'static str, LandingCount>) -> String {
-    let rows = Table::DERIVED.iter().filter_map(|table| {
-        let TableCount { rows, objects, partitions } = tables.get(table.name())?;
-        Some(named(table.name(), [*rows, *objects, *partitions]))
-    });
-    let tables = text(["table", "rows", "objects", "partitions"], 1..4, rows);
-    format!("{}\n{tables}", landing_text(landing))
-}
-
-/// The landing files for people.
-pub(crate) fn landing_text(landing: &BTreeMap<&'static str, LandingCount>) -> TextTable {
+/// Returns the landing files for people.
+pub(crate) fn landing_text(landing: &LandingCounts) -> TextTable {
     let rows = landing.iter().map(|(source, count)| {
         let LandingCount { files, rows, kept, excluded, quarantined } = count;
-        named(source, [*files, *rows, *kept, *excluded, *quarantined])
+        row(source, [*files, *rows, *kept, *excluded, *quarantined])
     });
-    text(["landing", "files", "rows", "kept", "excluded", "quarantined"], 1..6, rows)
+    text_table(["landing", "files", "rows", "kept", "excluded", "quarantined"], 1..6, rows)
 }
 
-fn named<const N: usize>(name: &str, counts: [u64; N]) -> impl Iterator<Item = String> + use<N> {
+fn row<const N: usize>(name: &str, counts: [u64; N]) -> impl Iterator<Item = String> + use<N> {
     std::iter::once(name.to_owned()).chain(counts.map(grouped))
 }
 
-/// Rows as a table, of which the columns `numbers` are aligned as such.
-pub(crate) fn text<const H: usize>(
+/// Lines without borders: a table with many columns then fits a terminal of 80.
+const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
+/// Returns rows as a table, in which the columns `numbers` are aligned to the right.
+pub(crate) fn text_table<const H: usize>(
     header: [&str; H],
     numbers: Range<usize>,
     rows: impl Iterator<Item = impl Iterator<Item = String>>,
 ) -> TextTable {
     let mut table = TextTable::new();
-    table.load_style(UTF8_FULL_CONDENSED).set_header(header);
+    table.load_style(STYLE).set_header(header);
     for row in rows {
         table.add_row(row);
     }
-    for column in table.column_iter_mut().skip(numbers.start).take(numbers.len()) {
-        column.set_cell_alignment(CellAlignment::Right);
+    for (i, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, if i + 1 < H { 2 } else { 0 }));
+        if numbers.contains(&i) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
     }
     table
 }

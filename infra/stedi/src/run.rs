@@ -1,31 +1,53 @@
-//! The main job: land files, wait until nothing is left to deliver, tell what came of it.
+//! Ingests files, waits until no event is left to deliver, and reports what came of it.
 
 use crate::args::Run;
-use crate::landing::{self, LandingFile};
-use crate::progress;
-use crate::report::{self, Report, Requests};
+use crate::landing::{self, LandingFile, Upload};
+use crate::progress::RunProgress;
+use crate::report::{Report, Requests, TableCount};
 use crate::stack::{self, Stack};
-use crate::totals::Counting;
+use crate::tables;
+use crate::terminal::{print, print_table};
 use emulator::{DeadLetter, Dispatcher, Options};
-use indicatif::ProgressBar;
 use model::layout::Source;
+use model::table::Table;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use store::BoxError;
 
-/// Some events could never be handled.
+/// Functions gave up on some events.
 #[derive(Debug, thiserror::Error)]
-#[error("{} failed:{}\nwhat is done stays; run it again to try what failed", count(.0.len()), .0.concat())]
+#[error("{} failed:{}\nall others are done; run it again to try these again", count(.0.len()), .0.concat())]
 struct Failed(Vec<String>);
+
+/// The disk of the lake is full.
+#[derive(Debug, thiserror::Error)]
+#[error("no space left in {}; free some and run it again, what is done stays", .0.display())]
+struct NoSpace(PathBuf, #[source] BoxError);
 
 fn count(objects: usize) -> String {
     if objects == 1 { "1 object".into() } else { format!("{objects} objects") }
 }
 
 /// Runs `stedi run`.
-#[expect(clippy::disallowed_methods, reason = "how long the run took is told to the user, and decides nothing")]
-pub(crate) async fn run(args: Run) -> Result<(), BoxError> {
+pub(crate) async fn run(args: Run, quiet: bool) -> Result<(), BoxError> {
+    let folder = args.write.lake.lake.clone();
+    ingest(args, quiet).await.map_err(|error| no_space(error, folder))
+}
+
+/// Names the disk in an error that a full disk causes.
+fn no_space(error: BoxError, folder: PathBuf) -> BoxError {
+    // It may come from the emulator as the text of an answer.
+    if store::with_causes(error.as_ref()).to_lowercase().contains("no space left") {
+        NoSpace(folder, error).into()
+    } else {
+        error
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the time that the run took is reported, and decides nothing")]
+async fn ingest(args: Run, quiet: bool) -> Result<(), BoxError> {
     let started = Instant::now();
     let mut files = match &args.landing {
         Some(folder) => landing::in_folder(folder)?,
@@ -34,49 +56,66 @@ pub(crate) async fn run(args: Run) -> Result<(), BoxError> {
     if let Some(seed) = args.shuffle {
         fastrand::Rng::with_seed(seed).shuffle(&mut files);
     }
-    let stack = Stack::open(&args.made.at, args.made.config())?;
-    let counting = Counting::begin(&stack, &args.made.at.lake);
+    let stack = Stack::open_to_write(&args.write, "stedi run")?;
     let writes = count_writes(&stack);
     stack.make().await?;
-    // Events gather while files are uploaded, so that each output is derived once. A drawn order is to be met as it comes.
+    // Functions wait until the files are uploaded, so that each output is written once. A shuffled run does not wait: it
+    // shall meet the events one by one.
     let hold = args.shuffle.is_none();
     let options = Options { duplicate: args.duplicate.into(), shuffle: args.shuffle, hold, ..Options::default() };
     let dispatcher = stack.start(options)?;
 
-    let progress = progress::bar(0, "events");
-    let follower = tokio::spawn(follow(progress.clone(), dispatcher.progress()));
-    if hold {
-        let (customers, readings) = files.into_iter().partition(LandingFile::is_of_customers);
-        landing::upload_all(customers, &stack.lake).await?;
-        // Who is trusted depends on the customers' files alone, so it can be found out while the others are uploaded.
-        dispatcher.release(stack::FIRST);
-        landing::upload_all(readings, &stack.lake).await?;
-        dispatcher.release(usize::MAX);
-    } else {
-        for file in files {
-            file.upload(&stack.lake, None).await?;
-        }
-    }
+    let progress = RunProgress::start(&stack, &files, &dispatcher, quiet);
+    upload(files, &stack, &dispatcher, &progress, hold).await?;
     let delivered = dispatcher.wait_until_quiet().await;
-    follower.abort();
-    progress.finish_and_clear();
+    drop(progress);
     let requests = Requests::from(stack.cloud.requests());
     stop(&stack, dispatcher, delivered.dead_letters).await?;
 
-    let (tables, landing) = counting.end().await?;
+    let summary = tables::count(&stack.lake, &stack.clients, &Table::DERIVED).await?;
+    let tables = summary.tables.into_iter().map(|(name, table)| {
+        (name, TableCount { rows: table.rows, objects: table.objects, partitions: table.partitions as u64 })
+    });
     let report = Report {
-        tables,
-        landing,
+        tables: tables.collect(),
+        landing: summary.landing,
         events: delivered.events,
         writes: writes.load(Ordering::Relaxed),
         requests,
         seconds: started.elapsed().as_secs_f64(),
     };
-    let text = if args.json { serde_json::to_string(&report)? } else { report.to_text(&args.made.at) };
-    report::print(&text)
+    match (args.json, quiet) {
+        (true, _) => print(&serde_json::to_string(&report)?),
+        (false, true) => Ok(()),
+        (false, false) => print_table(&report.to_text(&args.write.lake)),
+    }
 }
 
-/// Counts the puts of derived objects: whatever is stored and is no landing file.
+async fn upload(
+    files: Vec<LandingFile>,
+    stack: &Stack,
+    dispatcher: &Dispatcher,
+    progress: &RunProgress,
+    hold: bool,
+) -> Result<(), BoxError> {
+    if hold {
+        let (customers, readings) = files.into_iter().partition(LandingFile::is_of_customers);
+        landing::upload_all(customers, &stack.lake, || progress.skip()).await?;
+        // Consent depends on customers' files alone, so its functions run while the others are uploaded.
+        dispatcher.release(stack::CUSTOMER_FUNCTIONS);
+        landing::upload_all(readings, &stack.lake, || progress.skip()).await?;
+        dispatcher.release(usize::MAX);
+        return Ok(());
+    }
+    for file in files {
+        if file.upload(&stack.lake, None).await? == Upload::Unchanged {
+            progress.skip();
+        }
+    }
+    Ok(())
+}
+
+/// Counts the puts of all objects but landing files.
 fn count_writes(stack: &Stack) -> Arc<AtomicU64> {
     let writes = Arc::new(AtomicU64::new(0));
     let counter = writes.clone();
@@ -93,14 +132,6 @@ async fn stop(stack: &Stack, dispatcher: Dispatcher, dead_letters: Vec<DeadLette
     if dead_letters.is_empty() {
         return Ok(());
     }
-    let told = dead_letters.into_iter().map(|letter| format!("\n  {}", stack.told(letter)));
-    Err(Failed(told.collect()).into())
-}
-
-async fn follow(bar: ProgressBar, mut progress: tokio::sync::watch::Receiver<emulator::Progress>) {
-    while progress.changed().await.is_ok() {
-        let now = *progress.borrow_and_update();
-        bar.set_length(now.events + now.pending as u64);
-        bar.set_position(now.events);
-    }
+    let failures = dead_letters.into_iter().map(|letter| format!("\n  {}", stack.describe(letter)));
+    Err(Failed(failures.collect()).into())
 }

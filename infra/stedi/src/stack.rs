@@ -1,83 +1,100 @@
-//! The embedded S3, Glue and dispatcher, with the five functions on it.
+//! The emulated S3, Glue and event dispatcher, with the five functions on them.
 
-use crate::address;
-use crate::args::At;
+use crate::args::{LakeArgs, WriteArgs};
+use crate::holder::Holder;
 use accelerometer_trusted::AccelerometerTrusted;
 use customer_curated::CustomerCurated;
 use customer_trusted::CustomerTrusted;
-use emulator::{Cloud, DeadLetter, Dispatcher, Handler, Options, Subscription};
+use emulator::{Cloud, DeadLetter, Dispatcher, Handler, OpenError, Options, Subscription};
 use emulator_client::Clients;
 use machine_learning_curated::MachineLearningCurated;
-use model::lake_config::LakeConfig;
+use model::hash::ShardCount;
+use model::lake_config::{ConsentPolicy, LakeConfig};
 use model::layout::{LAKE_CONFIG, ObjectLocation, Source};
 use runtime::function::{Function, invoke};
+use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use step_trainer_trusted::StepTrainerTrusted;
 use store::BoxError;
-use store::lake::Lake;
-use store::lake::{DATABASE, LakeSettings};
+use store::lake::{DATABASE, Lake, LakeSettings};
 
-/// Why objects failed, as the functions said last: by function and location.
-pub(crate) type Reasons = Arc<Mutex<BTreeMap<(String, ObjectLocation), String>>>;
+/// The last error of each function on each object.
+type Errors = Arc<Mutex<BTreeMap<(String, ObjectLocation), String>>>;
 
-/// Landing files in one call at most: what is announced of each is kept up to the end.
+/// The most landing files in one call: a function keeps the manifest of each until the call ends.
 const FILES_MAX: usize = 1_000;
-/// Other events in one call at most. AWS allows no more.
+/// The most other events in one call. AWS allows no more.
 const EVENTS_MAX: usize = 10_000;
 
-/// How many functions look at nothing but the customers' landing files: `customer_trusted`. The others wait for the readings
-/// to be uploaded, and so take many of them together.
-pub(crate) const FIRST: usize = 1;
+/// How many functions depend on customers' landing files alone: `customer_trusted`. The others wait until all files are
+/// uploaded, and then take many in one call.
+pub(crate) const CUSTOMER_FUNCTIONS: usize = 1;
 
-/// A lake in the embedded S3 and Glue.
+/// A lake in the emulated S3 and Glue.
 pub(crate) struct Stack {
     pub cloud: Cloud,
     pub lake: Lake,
-    /// What only people and the SQL engine need of it: listings, byte ranges, all that is registered.
+    /// Clients for listings, byte ranges and the whole catalog, which functions do without.
     pub clients: Clients,
-    reasons: Reasons,
+    errors: Errors,
 }
 
-/// A folder has one catalog, and a catalog one set of tables.
+/// A folder has one catalog, and a catalog has one set of tables.
 #[derive(Debug, thiserror::Error)]
-#[error("{directory} holds the lake of bucket {other}; name that with --bucket, or take another folder with --lake")]
+#[error("{} holds the lake of bucket {other}; name that with --bucket, or another folder with --lake", folder.display())]
 struct OtherLake {
-    directory: String,
+    folder: PathBuf,
     other: String,
 }
 
-/// The bucket of another lake in this folder.
-fn other_lake(directory: &Path, bucket: &str) -> Option<String> {
-    let mut buckets = std::fs::read_dir(directory).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    buckets.find(|other| other != bucket && directory.join(other).join(LAKE_CONFIG).exists())
+/// Another process holds the lake.
+#[derive(Debug, thiserror::Error)]
+#[error("lake {} is in use by {holder}; stop that, or name another folder with --lake", folder.display())]
+pub(crate) struct InUse {
+    folder: PathBuf,
+    pub holder: Holder,
+}
+
+/// Returns the bucket of another lake in this folder.
+fn other_lake(folder: &Path, bucket: &str) -> Option<String> {
+    let mut buckets = std::fs::read_dir(folder).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    buckets.find(|other| other != bucket && folder.join(other).join(LAKE_CONFIG).exists())
 }
 
 impl Stack {
-    /// Opens a lake that is used by nobody else.
-    pub(crate) fn open(at: &At, config: LakeConfig) -> Result<Self, BoxError> {
-        let At { lake: directory, bucket } = at;
-        if let Some(other) = other_lake(directory, bucket) {
-            return Err(OtherLake { directory: directory.display().to_string(), other }.into());
+    /// Opens a lake to write it, with its own consent policy unless `args` name one.
+    pub(crate) fn open_to_write(args: &WriteArgs, command: &str) -> Result<Self, BoxError> {
+        let consent_policy = args.consent.or_else(|| consent_policy(&args.lake)).unwrap_or_default();
+        Self::open(&args.lake, LakeConfig { customer_shards: ShardCount::default(), consent_policy }, command)
+    }
+
+    /// Opens a lake that no other process holds, for `command`.
+    pub(crate) fn open(args: &LakeArgs, config: LakeConfig, command: &str) -> Result<Self, BoxError> {
+        let LakeArgs { lake: folder, bucket } = args;
+        if let Some(other) = other_lake(folder, bucket) {
+            return Err(OtherLake { folder: folder.clone(), other }.into());
         }
-        let cloud = Cloud::open(directory)?;
-        // Of a `stedi up` that was killed: whoever comes meanwhile must not ask somebody else.
-        address::take_away(directory)?;
+        let cloud = match (Cloud::open(folder), Holder::read(folder)) {
+            (Err(OpenError::InUse(folder)), Ok(Some(holder))) => return Err(InUse { folder, holder }.into()),
+            (cloud, _) => cloud?,
+        };
+        Holder::this(command).write(folder)?;
         let settings = LakeSettings { lake_bucket: bucket.to_owned(), config, database: DATABASE.to_owned() };
         let lake = store::connect::over(cloud.http_client(), emulator::REGION, &settings);
         let clients = Clients::new(&store::connect::config_over(cloud.http_client(), emulator::REGION));
-        Ok(Self { cloud, lake, clients, reasons: Reasons::default() })
+        Ok(Self { cloud, lake, clients, errors: Errors::default() })
     }
 
-    /// Makes bucket and tables, where they are missing; refuses a lake that was made with other settings.
+    /// Makes the bucket and the tables that are missing. Refuses a lake that was made with another config.
     pub(crate) async fn make(&self) -> Result<(), BoxError> {
         self.lake.store.create_bucket(self.lake.bucket()).await?;
         self.lake.check().await?;
         Ok(self.lake.catalog.create_tables().await?)
     }
 
-    /// Starts the five functions, each before those that its outputs wake.
+    /// Starts the five functions, each before those that its outputs trigger.
     pub(crate) fn start(&self, options: Options) -> Result<Dispatcher, BoxError> {
         let functions = vec![
             self.subscribe(CustomerTrusted::new(self.lake.clone())),
@@ -89,41 +106,50 @@ impl Stack {
         Ok(Dispatcher::start(&self.cloud, functions, options)?)
     }
 
-    /// What failed, how often, and why.
-    pub(crate) fn told(&self, letter: DeadLetter) -> String {
+    /// Says what failed, how often, and why.
+    pub(crate) fn describe(&self, letter: DeadLetter) -> String {
         let DeadLetter { function, bucket, key, receives, error } = letter;
         let location = ObjectLocation { bucket, key };
-        let why = error.or_else(|| self.reason(&function, &location)).unwrap_or_else(|| "no reason given".into());
+        let why = error.or_else(|| self.error(&function, &location)).unwrap_or_else(|| "no reason given".into());
         format!("{function} on {location}, {receives} times: {why}")
     }
 
-    /// Why `function` failed on the object at `location`.
-    fn reason(&self, function: &str, location: &ObjectLocation) -> Option<String> {
-        let reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
-        reasons.get(&(function.to_owned(), location.clone())).cloned()
+    /// Returns the last error of `function` on the object at `location`.
+    fn error(&self, function: &str, location: &ObjectLocation) -> Option<String> {
+        let errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
+        errors.get(&(function.to_owned(), location.clone())).cloned()
     }
 
     fn subscribe<F: Function>(&self, function: F) -> Subscription {
-        let (function, reasons) = (Arc::new(function), self.reasons.clone());
-        let handler: Handler = Arc::new(move |payload| Box::pin(handle(function.clone(), reasons.clone(), payload)));
-        // Derived objects before landing files: who is trusted is then known before the files are derived.
+        let (function, errors) = (Arc::new(function), self.errors.clone());
+        let handler: Handler = Arc::new(move |payload| Box::pin(handle(function.clone(), errors.clone(), payload)));
+        // Derived objects before landing files: consent is then current before a function reads the files.
         let mut prefixes: Vec<_> = topology::inputs_of(F::TABLE).collect();
         prefixes.reverse();
         let subscription = Subscription::new(F::TABLE.name(), self.lake.bucket(), prefixes, handler);
-        // A call uses all cores; two at a time would only get in each other's way.
-        let lands =
-            Source::ALL.iter().any(|source| subscription.prefixes.iter().any(|p| p == source.landing().prefix()));
-        let batch_size = if lands { FILES_MAX } else { EVENTS_MAX };
+        let is_landing = |prefix: &String| Source::ALL.iter().any(|source| prefix == source.landing().prefix());
+        let batch_size = if subscription.prefixes.iter().any(is_landing) { FILES_MAX } else { EVENTS_MAX };
+        // One call at a time, because one uses all cores.
         Subscription { batch_size, concurrency: 1, ..subscription }
     }
 }
 
-async fn handle<F: Function>(function: Arc<F>, reasons: Reasons, payload: String) -> Result<String, String> {
+/// Reads the consent policy of a lake. A record that cannot be read is reported when the lake is checked.
+fn consent_policy(args: &LakeArgs) -> Option<ConsentPolicy> {
+    #[derive(Deserialize)]
+    struct Record {
+        consent_policy: ConsentPolicy,
+    }
+    let json = std::fs::read(args.folder().join(LAKE_CONFIG)).ok()?;
+    serde_json::from_slice(&json).ok().map(|Record { consent_policy }| consent_policy)
+}
+
+async fn handle<F: Function>(function: Arc<F>, errors: Errors, payload: String) -> Result<String, String> {
     let payload = serde_json::from_str(&payload).map_err(|error| error.to_string())?;
     let answer = invoke(&*function, &payload).await.map_err(|error| store::with_causes(error.as_ref()))?;
-    let mut reasons = reasons.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut errors = errors.lock().unwrap_or_else(PoisonError::into_inner);
     for (location, error) in answer.failures {
-        reasons.insert((F::TABLE.name().to_owned(), location), store::with_causes(error.as_ref()));
+        errors.insert((F::TABLE.name().to_owned(), location), store::with_causes(error.as_ref()));
     }
     Ok(answer.response.to_string())
 }

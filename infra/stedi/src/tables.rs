@@ -1,14 +1,15 @@
-//! Counts what is in the lake.
+//! Counts what is in a lake, for `stedi tables` and for the report of a run.
 
 use crate::args::Tables;
-use crate::reach::reach;
-use crate::report::{LandingCount, grouped, landing_text, print, text};
+use crate::reader::LakeReader;
+use crate::report::{LandingCount, LandingCounts, grouped, landing_text, text_table};
+use crate::terminal::{print, print_table};
 use emulator_client::{Clients, Object, ObjectLocation, RangeRead};
 use engine::Error;
 use formats::Corrupt;
 use formats::columnar::{Tail, rows_by_tail};
 use formats::receipt::Receipt;
-use model::layout::Source;
+use model::layout::{self, Source};
 use model::table::{Format, Table};
 use model::time::Partition;
 use serde::Serialize;
@@ -17,103 +18,148 @@ use store::BoxError;
 use store::Read;
 use store::lake::Lake;
 
-/// The landing files of each source, counted by their receipts.
-type Landing = BTreeMap<&'static str, LandingCount>;
-
-/// More objects than this below one table are for a query engine to count.
+/// A table with more objects is for a query engine to count.
 const OBJECTS_MAX: usize = 10_000_000;
-/// How often a file is looked at that changes meanwhile.
+/// How often a file is read that changes meanwhile.
 const READS_MAX: usize = 8;
-/// What is read of a file first: the footers of ours are smaller.
-pub(crate) const TAIL_BYTES: u64 = 16 << 10;
+/// How much of a file is read first: the lake's own footers are smaller.
+const TAIL_BYTES: u64 = 16 << 10;
 
-/// What `stedi tables` tells. Its JSON is for scripts.
+/// What is in a lake. Its JSON is part of the command line's contract.
 #[derive(Debug, Serialize)]
-struct Shown {
-    tables: BTreeMap<&'static str, State>,
-    landing: Landing,
+pub(crate) struct Summary {
+    pub tables: BTreeMap<&'static str, TableSummary>,
+    pub landing: LandingCounts,
 }
 
 /// A table as it is now.
 #[derive(Debug, Serialize)]
-struct State {
+pub(crate) struct TableSummary {
     /// `landing`, `trusted` or `curated`.
     zone: &'static str,
-    /// Its rows; of a landing table those that were accounted for.
-    rows: u64,
-    /// Its objects.
-    objects: u64,
-    /// Its registered partitions.
-    partitions: usize,
-    /// Of each of them, rows and objects.
+    /// Its rows; of a landing table those that receipts count.
+    pub rows: u64,
+    pub objects: u64,
+    /// How many partitions are registered.
+    pub partitions: usize,
     #[serde(skip)]
-    by_partition: BTreeMap<Partition, (u64, u64)>,
-    /// The size of its objects.
+    by_partition: BTreeMap<Partition, PartitionCount>,
     bytes: u64,
-    /// When one of them was written last.
+    /// When one of its objects was written last.
     last_change: Option<String>,
+}
+
+/// The rows and objects of a registered partition.
+#[derive(Clone, Copy, Debug, Default)]
+struct PartitionCount {
+    rows: u64,
+    objects: u64,
 }
 
 /// Runs `stedi tables`.
 pub(crate) async fn show(args: Tables) -> Result<(), BoxError> {
-    let reached = reach(&args.at).await?;
+    let LakeReader { lake, clients, .. } = &LakeReader::open(&args.lake, "stedi tables").await?;
+    let summary = count(lake, clients, &Table::ALL).await?;
     if args.json {
-        return print(&serde_json::to_string(&shown(&reached.lake, &reached.clients).await?)?);
+        return print(&serde_json::to_string(&summary)?);
     }
-    print_all(&reached.lake, &reached.clients).await
+    let text = summary.to_text();
+    print_table(&if args.partitions { format!("{text}\n\n{}", summary.partitions_text()) } else { text })
 }
 
-/// Prints the tables for people.
+/// Prints the tables of a lake for people.
 pub(crate) async fn print_all(lake: &Lake, clients: &Clients) -> Result<(), BoxError> {
-    let Shown { tables, landing } = shown(lake, clients).await?;
-    let states = Table::ALL.into_iter().filter_map(|table| Some((table, tables.get(table.name())?)));
-    let rows = states.clone().map(|(table, state)| {
-        let counts = [state.rows, state.objects, state.partitions as u64, state.bytes].map(grouped);
-        let last_change = state.last_change.clone().unwrap_or_default();
-        [state.zone, table.name()].map(str::to_owned).into_iter().chain(counts).chain([last_change])
-    });
-    let header = ["zone", "table", "rows", "objects", "partitions", "bytes", "last change"];
-    let mut shown = format!("{}\n{}", landing_text(&landing), text(header, 2..6, rows));
-    for (table, state) in states {
-        for (partition, (rows, objects)) in &state.by_partition {
-            shown += &format!("\n{table}/{partition}: {} rows, {objects} objects", grouped(*rows));
-        }
-    }
-    print(&shown)
+    print_table(&count(lake, clients, &Table::ALL).await?.to_text())
 }
 
-async fn shown(lake: &Lake, clients: &Clients) -> Result<Shown, BoxError> {
+impl Summary {
+    fn to_text(&self) -> String {
+        let rows = self.tables().map(|(table, summary)| {
+            let counts = [summary.rows, summary.objects, summary.partitions as u64].map(grouped);
+            // `2022-06-18T15:00:44.103Z` without year and seconds, which a line of 80 columns has no room for.
+            let last_change = summary.last_change.as_deref().and_then(|time| time.get(5..16)).unwrap_or_default();
+            let last = [size(summary.bytes), last_change.replace('T', " ")];
+            std::iter::once(table.name().to_owned()).chain(counts).chain(last)
+        });
+        let header = ["table", "rows", "objects", "partitions", "size", "last change"];
+        format!("{}\n\n{}", landing_text(&self.landing), text_table(header, 1..5, rows))
+    }
+
+    fn partitions_text(&self) -> String {
+        let rows = self.tables().flat_map(|(table, summary)| {
+            summary.by_partition.iter().map(move |(partition, PartitionCount { rows, objects })| {
+                let counts = [*rows, *objects].map(grouped);
+                [table.name().to_owned(), partition.to_string()].into_iter().chain(counts)
+            })
+        });
+        text_table(["table", "partition", "rows", "objects"], 2..4, rows).to_string()
+    }
+
+    /// The tables in the order in which data flows.
+    fn tables(&self) -> impl Iterator<Item = (Table, &TableSummary)> {
+        Table::ALL.into_iter().filter_map(|table| Some((table, self.tables.get(table.name())?)))
+    }
+}
+
+/// 1,234,567 bytes → `1.2 MB`.
+fn size(bytes: u64) -> String {
+    let (mut size, mut units) = (bytes as f64, ["B", "kB", "MB", "GB", "TB", "PB"].into_iter());
+    let mut unit = units.next();
+    while size >= 999.5 {
+        size /= 1000.0;
+        unit = units.next();
+    }
+    let decimals = usize::from(bytes >= 1000 && size < 99.95);
+    format!("{size:.decimals$} {}", unit.unwrap_or("EB"))
+}
+
+/// Counts the landing files, and `tables`.
+pub(crate) async fn count(lake: &Lake, clients: &Clients, tables: &[Table]) -> Result<Summary, BoxError> {
     let landing = count_landing(lake).await?;
-    let mut tables = BTreeMap::new();
-    for table in Table::ALL {
+    let mut summaries = BTreeMap::new();
+    for &table in tables {
         let objects = objects(lake, clients, table).await?;
-        let source = Source::ALL.into_iter().find(|source| source.landing() == table);
-        let mut by_partition = BTreeMap::new();
-        let sum = match source {
-            Some(source) => landing.get(source.name()).map_or(0, |count| count.rows),
-            None => {
-                let counts =
-                    store::try_join_bounded(objects.iter().map(|object| rows(lake, clients, table, object))).await?;
-                for partition in lake.catalog.partitions(table).await? {
-                    let prefix = model::layout::partition_prefix(table, partition);
-                    let counts = objects.iter().zip(&counts).filter(|(object, _)| object.key.starts_with(&prefix));
-                    by_partition.insert(partition, counts.fold((0, 0), |(rows, n), (_, count)| (rows + count, n + 1)));
-                }
-                counts.iter().sum()
-            }
-        };
-        let state = State {
+        let mut summary = TableSummary {
             zone: zone(table),
-            rows: sum,
+            rows: 0,
             objects: objects.len() as u64,
-            partitions: by_partition.len(),
-            by_partition,
+            partitions: 0,
+            by_partition: BTreeMap::new(),
             bytes: objects.iter().map(|object| object.bytes).sum(),
             last_change: objects.iter().map(|object| object.modified_ms).max().map(model::time::iso8601),
         };
-        tables.insert(table.name(), state);
+        match Source::ALL.into_iter().find(|source| source.landing() == table) {
+            Some(source) => summary.rows = landing.get(source.name()).map_or(0, |count| count.rows),
+            None => {
+                let rows = objects.iter().map(|object| rows(lake, clients, table, object));
+                let rows = store::try_join_bounded(rows).await?;
+                summary.rows = rows.iter().sum();
+                summary.by_partition = by_partition(lake, table, objects.iter().zip(rows)).await?;
+                summary.partitions = summary.by_partition.len();
+            }
+        }
+        summaries.insert(table.name(), summary);
     }
-    Ok(Shown { tables, landing })
+    Ok(Summary { tables: summaries, landing })
+}
+
+/// Counts the rows and objects of each registered partition.
+async fn by_partition(
+    lake: &Lake,
+    table: Table,
+    objects: impl Iterator<Item = (&Object, u64)>,
+) -> Result<BTreeMap<Partition, PartitionCount>, BoxError> {
+    let registered = lake.catalog.partitions(table).await?;
+    let mut counts: BTreeMap<_, _> = registered.into_iter().map(|one| (one, PartitionCount::default())).collect();
+    for (object, rows) in objects {
+        let folders = object.key.strip_prefix(table.prefix()).and_then(|rest| rest.rsplit_once('/'));
+        let partition = folders.and_then(|(folders, _)| Partition::parse(folders));
+        if let Some(count) = partition.and_then(|partition| counts.get_mut(&partition)) {
+            count.rows += rows;
+            count.objects += 1;
+        }
+    }
+    Ok(counts)
 }
 
 /// A table's zone is the second name of its prefix.
@@ -121,11 +167,11 @@ fn zone(table: Table) -> &'static str {
     table.prefix().trim_end_matches('/').rsplit('/').next().unwrap_or_default()
 }
 
-async fn count_landing(lake: &Lake) -> Result<Landing, BoxError> {
-    let mut landing = Landing::new();
+async fn count_landing(lake: &Lake) -> Result<LandingCounts, BoxError> {
+    let mut landing = LandingCounts::new();
     for source in Source::ALL {
-        let listed = lake.store.list(lake.bucket(), &model::layout::receipts(source), true).await?.objects;
-        let keys = listed.into_keys().filter(|key| is_receipt_of(source, key));
+        let listed = lake.store.list(lake.bucket(), &layout::receipts(source), true).await?.objects;
+        let keys = listed.into_keys().filter(|key| key.ends_with(".json"));
         let sum = landing.entry(source.name()).or_default();
         for count in store::try_join_bounded(keys.map(|key| receipt(lake, key))).await?.into_iter().flatten() {
             *sum += count;
@@ -134,7 +180,7 @@ async fn count_landing(lake: &Lake) -> Result<Landing, BoxError> {
     Ok(landing)
 }
 
-/// What a receipt says; none if it is gone.
+/// Reads the counts of a receipt; none if it was deleted meanwhile.
 async fn receipt(lake: &Lake, key: String) -> Result<Option<LandingCount>, BoxError> {
     let location = lake.at(key);
     match lake.store.read(&location, None).await? {
@@ -145,13 +191,13 @@ async fn receipt(lake: &Lake, key: String) -> Result<Option<LandingCount>, BoxEr
     }
 }
 
-/// The rows of an object, by the footer of its Parquet file; none if it is gone.
+/// Reads the rows of an object from the footer of its Parquet file; none if it was deleted meanwhile.
 async fn rows(lake: &Lake, clients: &Clients, table: Table, object: &Object) -> Result<u64, BoxError> {
     let location = lake.at(object.key.as_str());
     let at = ObjectLocation { bucket: location.bucket.clone(), key: location.key.clone() };
-    let (mut size, mut etag, mut wanted) = (object.bytes, object.etag.clone(), TAIL_BYTES);
+    let (mut size, mut etag, mut tail_bytes) = (object.bytes, object.etag.clone(), TAIL_BYTES);
     for _ in 0..READS_MAX {
-        let range = size.saturating_sub(wanted)..size;
+        let range = size.saturating_sub(tail_bytes)..size;
         match clients.store.read_range(&at, Some(&etag), range).await? {
             RangeRead::Absent => return Ok(0),
             RangeRead::Changed => match clients.store.describe(&at).await? {
@@ -161,33 +207,60 @@ async fn rows(lake: &Lake, clients: &Clients, table: Table, object: &Object) -> 
             RangeRead::Found(tail) => {
                 match rows_by_tail(&tail, size, table.name()).map_err(Error::corrupt(location.clone()))? {
                     Tail::Rows(rows) => return Ok(rows),
-                    Tail::Needs(more) => wanted = more,
+                    Tail::Needs(bytes) => tail_bytes = bytes,
                 }
             }
         }
     }
-    Err(Error::corrupt(location)(Corrupt::new(table.name(), "it changes all the time, or its footer has no end"))
-        .into())
+    let cause = "it changes at every read, or its footer has no end";
+    Err(Error::corrupt(location)(Corrupt::new(table.name(), cause)).into())
 }
 
-/// Whether an object is a receipt of `source`.
-pub(crate) fn is_receipt_of(source: Source, key: &str) -> bool {
-    key.starts_with(&model::layout::receipts(source)) && key.ends_with(".json")
-}
-
-/// Whether an object is one of a table's. Below a derived table's location others than ours are none of it; nor is what a
-/// console makes for an empty folder.
-pub(crate) fn is_of(table: Table, key: &str) -> bool {
-    key.starts_with(table.prefix())
-        && match table.format() {
-            Format::Parquet => key.ends_with(".parquet"),
-            Format::Json => !key.ends_with('/'),
-        }
-}
-
-/// The objects of a table.
+/// Lists the objects of a table, without those of other formats below a derived table, and without the empty objects that
+/// a console makes for folders.
 async fn objects(lake: &Lake, clients: &Clients, table: Table) -> Result<Vec<Object>, BoxError> {
     let mut objects = clients.store.objects(lake.bucket(), table.prefix(), OBJECTS_MAX).await?;
-    objects.retain(|object| is_of(table, &object.key));
+    objects.retain(|object| match table.format() {
+        Format::Parquet => object.key.ends_with(".parquet"),
+        Format::Json => !object.key.ends_with('/'),
+    });
     Ok(objects)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_three_digits_at_most() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1_000, "1.0 kB"),
+            (12_345, "12.3 kB"),
+            (99_960, "100 kB"),
+            (999_700, "1.0 MB"),
+            (1_234_567, "1.2 MB"),
+            (u64::MAX, "18.4 EB"),
+        ] {
+            assert_eq!(size(bytes), text);
+        }
+    }
+
+    #[test]
+    fn a_line_of_a_table_fits_80_columns() {
+        let summary = TableSummary {
+            zone: "curated",
+            rows: 12_345_678,
+            objects: 123_456,
+            partitions: 12_345,
+            by_partition: BTreeMap::new(),
+            bytes: 123_456_789,
+            last_change: Some("2022-06-18T15:00:44.103Z".into()),
+        };
+        let tables = [(Table::MachineLearningCurated.name(), summary)].into();
+        let text = Summary { tables, landing: LandingCounts::new() }.to_text();
+        assert!(text.contains("06-18 15:00"), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    }
 }

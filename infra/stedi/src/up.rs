@@ -1,16 +1,16 @@
-//! The same stack, staying up: any S3 client's upload starts the cascade.
+//! The same stack, served until Ctrl-C: an upload of any S3 client triggers the functions.
 
-use crate::accounts::Accounts;
-use crate::address;
 use crate::args::Up;
 use crate::athena;
-use crate::report::print;
+use crate::holder::Holder;
+use crate::outcomes::Outcomes;
 use crate::stack::Stack;
 use crate::tables;
+use crate::terminal::{message, print};
 use emulator::{Access, Dispatcher, Options, Progress};
 use model::lake_config::LakeConfig;
 use model::layout::ObjectLocation;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::net::Ipv4Addr;
 use store::BoxError;
 use store::connect::AccessKey;
@@ -19,8 +19,8 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 
-/// What requests are signed with. It guards against nobody on this machine: it tells clients apart that are set up for
-/// another endpoint.
+/// The key that requests are signed with. It is not a secret: it keeps apart clients that are set up for another
+/// endpoint.
 pub(crate) fn access_key() -> AccessKey {
     AccessKey { id: "test".into(), secret: "test".into() }
 }
@@ -38,75 +38,78 @@ enum PortError {
 }
 
 /// Runs `stedi up`.
-pub(crate) async fn up(args: Up) -> Result<(), BoxError> {
+pub(crate) async fn up(args: Up, quiet: bool) -> Result<(), BoxError> {
     let mut interruption = Interruption::new()?;
-    // As a JVM tells its threads: by a key in the foreground, by `kill -QUIT` in the background.
-    let mut demand = signal(SignalKind::quit())?;
+    // As for a JVM: Ctrl-\ in the foreground, `kill -QUIT` in the background.
+    let mut show_tables = signal(SignalKind::quit())?;
     // First, so that a command that cannot go on leaves nothing behind.
     let listener = listen(args.port).await?;
-    let url = format!("http://{}", listener.local_addr()?);
-    let stack = Stack::open(&args.made.at, args.made.config())?;
+    let address = listener.local_addr()?;
+    let stack = Stack::open_to_write(&args.write, "stedi up")?;
     stack.make().await?;
     let athena = athena::Served::begin(&stack).await?;
-    let mut accounts = Accounts::new(&stack);
-    // Before the first request, so that no upload goes unnoticed, and what is owed comes first.
+    let mut outcomes = Outcomes::new(&stack, quiet);
+    // Before the first request, so that no upload is missed and events of earlier runs are delivered first.
     let dispatcher = if args.no_functions { None } else { Some(stack.start(Options::default())?) };
     let (stop, stopped) = oneshot::channel::<()>();
     let cloud = stack.cloud.clone();
     let AccessKey { id, secret } = access_key();
     let access = Access::Signed { id, secret };
     let mut server = tokio::spawn(async move { cloud.serve(listener, access, async { drop(stopped.await) }).await });
-    address::leave(&args.made.at.lake, &url)?;
-    print(&environment(&url, &stack))?;
+    let holder = Holder { port: Some(address.port()), ..Holder::this("stedi up") };
+    holder.write(&args.write.lake.lake)?;
+    print(&environment(&format!("http://{address}"), &stack))?;
     print(match args.no_functions {
-        true => "# Uploads wake no function. Ctrl-\\ shows the tables, Ctrl-C ends this.",
+        true => "# Uploads trigger no function. Ctrl-\\ shows the tables, Ctrl-C ends this.",
         false => {
-            "# What lands below customer/landing/ and its like goes through. Ctrl-\\ shows the tables, Ctrl-C ends this."
+            "# Upload landing files below customer/landing/ and so on. Ctrl-\\ shows the tables, Ctrl-C ends this."
         }
     })?;
 
-    let mut letters_told = 0;
+    let mut letters_reported = 0;
     let mut progress = dispatcher.as_ref().map(Dispatcher::progress);
     loop {
         tokio::select! {
             () = interruption.next() => break,
-            _ = demand.recv() => told(tables::print_all(&stack.lake, &stack.clients).await),
-            // Only if it can accept no connections any more.
+            _ = show_tables.recv() => report(tables::print_all(&stack.lake, &stack.clients).await),
+            // It ends only if it can accept no more connections.
             served = &mut server => return Ok(served??),
-            Some(stored) = accounts.stored.recv() => told(accounts.hear(stored).await),
+            Some(stored) = outcomes.stored.recv() => report(outcomes.add(stored).await),
             Some(now) = changed(&mut progress) => {
-                if let Some(dispatcher) = &dispatcher && now.dead_letters > letters_told {
-                    letters_told = tell_letters(&stack, dispatcher, letters_told, &mut accounts);
+                if let Some(dispatcher) = &dispatcher && now.dead_letters > letters_reported {
+                    letters_reported = report_letters(&stack, dispatcher, letters_reported, &mut outcomes);
                 }
                 if now.pending == 0 {
                     let is_quiet = || progress.as_ref().is_some_and(|progress| progress.borrow().pending == 0);
-                    told(accounts.settle(is_quiet).await);
+                    report(outcomes.finish_unchanged(is_quiet).await);
                 }
             }
         }
     }
-    // From now on nobody else need come.
-    told(address::take_away(&args.made.at.lake).map_err(Into::into));
-    tell("stopping; what is under way is finished first, Ctrl-C once more breaks it off");
+    // Readers of the lake do not connect to a server that ends.
+    report(Holder::this("stedi up").write(&args.write.lake.lake).map_err(Into::into));
+    message("stopping; what is under way is finished first, Ctrl-C once more breaks it off");
     let finish = async {
         athena.stop().await;
-        // Writers before the dispatcher: what is put behind its back functions nobody.
+        // Writers before the dispatcher: it delivers no event of a later put.
         let _ = stop.send(());
         server.await??;
         if let Some(dispatcher) = dispatcher {
             dispatcher.stop().await;
         }
-        accounts.hear_all().await
+        outcomes.add_stored().await
     };
     tokio::select! {
-        finished = finish => told(finished),
-        // What is broken off is owed, as after a kill.
+        finished = finish => report(finished),
+        // As after a kill: the events are saved.
         () = interruption.next() => {}
     }
     let now = progress.map(|progress| *progress.borrow()).unwrap_or_default();
-    let owed = now.pending + now.dead_letters;
-    if owed > 0 {
-        tell(&format!("{owed} deliveries are left; the next `stedi up` or `stedi run` of this lake delivers them"));
+    let undelivered = now.pending + now.dead_letters;
+    if undelivered > 0 {
+        message(&format!(
+            "{undelivered} deliveries are left; the next `stedi up` or `stedi run` of this lake makes them"
+        ));
     }
     Ok(())
 }
@@ -118,13 +121,13 @@ async fn listen(port: u16) -> Result<TcpListener, PortError> {
     })
 }
 
-/// What a client, or a function that runs elsewhere, has to know, as lines for a shell.
+/// Returns the environment of a client, or of a function that runs elsewhere, as lines for a shell.
 fn environment(url: &str, stack: &Stack) -> String {
     let LakeConfig { customer_shards, consent_policy } = stack.lake.config();
     let bucket = stack.lake.bucket();
     let (region, AccessKey { id, secret }) = (emulator::REGION, access_key());
     format!(
-        "# {} are up. Paste this into the shell of whoever uses them:\n\
+        "# {} are up. Paste this into the shell of their clients:\n\
          export AWS_ENDPOINT_URL={url}\n\
          export AWS_ACCESS_KEY_ID={id}\n\
          export AWS_SECRET_ACCESS_KEY={secret}\n\
@@ -140,44 +143,39 @@ fn environment(url: &str, stack: &Stack) -> String {
     )
 }
 
-/// The dispatcher's counters, when they have changed; never, if there is none.
+/// Returns the dispatcher's counters when they have changed; never, if there is none.
 async fn changed(progress: &mut Option<watch::Receiver<Progress>>) -> Option<Progress> {
     let progress = progress.as_mut()?;
     progress.changed().await.ok()?;
     Some(*progress.borrow_and_update())
 }
 
-/// Tells what could not be handled since the last time; how many there are now.
-fn tell_letters(stack: &Stack, dispatcher: &Dispatcher, told: usize, accounts: &mut Accounts) -> usize {
+/// Reports the dead letters after the first `reported`; returns how many there are now.
+fn report_letters(stack: &Stack, dispatcher: &Dispatcher, reported: usize, outcomes: &mut Outcomes) -> usize {
     let letters = dispatcher.report().dead_letters;
     let count = letters.len();
-    for letter in letters.into_iter().skip(told) {
-        accounts.forget(&ObjectLocation { bucket: letter.bucket.clone(), key: letter.key.clone() });
-        tell(&format!("failed: {}; it is tried again at the next start", stack.told(letter)));
+    for letter in letters.into_iter().skip(reported) {
+        outcomes.forget(&ObjectLocation { bucket: letter.bucket.clone(), key: letter.key.clone() });
+        message(&format!("failed: {}; the next start tries it again", stack.describe(letter)));
     }
     count
 }
 
-/// A receipt that cannot be read, put there by whomever, is no reason to serve no more.
-fn told(result: Result<(), BoxError>) {
+/// Reports an error and goes on: one unreadable receipt does not end the server.
+fn report(result: Result<(), BoxError>) {
     if let Err(error) = result {
-        tell(&store::with_causes(error.as_ref()));
+        message(&store::with_causes(error.as_ref()));
     }
 }
 
-/// Tells what is not about a landing file, on standard error. Nobody may listen there.
-fn tell(text: &str) {
-    let _ = writeln!(io::stderr(), "stedi: {text}");
-}
-
-/// Ctrl-C, or what a service manager or `kill` sends.
+/// Ctrl-C, or the signal of a service manager or of `kill`.
 struct Interruption {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Interruption {
-    /// From here on, neither ends the process by itself.
+    /// Takes both signals, so that neither ends the process at once.
     fn new() -> io::Result<Self> {
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }

@@ -29,7 +29,7 @@ pub enum Format {
     /// Aligned columns and the number of rows.
     #[default]
     Table,
-    /// RFC 4180 with a header. Nulls are empty, and empty texts are quoted.
+    /// RFC 4180 with LF and a header. Nulls are empty, and empty texts are quoted.
     Csv,
     /// An object per line.
     Json,
@@ -234,7 +234,7 @@ fn csv_line(out: &mut impl Write, cells: impl Iterator<Item = Option<String>>) -
             false => out.write_all(cell.as_bytes())?,
         }
     }
-    out.write_all(b"\r\n")
+    out.write_all(b"\n")
 }
 
 fn lines_out(

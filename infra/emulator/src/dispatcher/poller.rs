@@ -9,6 +9,7 @@ use tokio::task::{JoinError, JoinSet};
 /// Polls one function's queue until the dispatcher stops.
 pub(super) async fn poll(shared: Arc<Shared>, index: usize) {
     let function = &shared.functions[index];
+    let _abort = AbortOnPanic;
     loop {
         let added = function.added.notified();
         tokio::pin!(added);
@@ -50,6 +51,17 @@ fn panic_text(error: JoinError) -> String {
             format!("the function panicked: {}", text.unwrap_or("no text"))
         }
         Err(error) => format!("the call was aborted: {error}"),
+    }
+}
+
+/// Ends the process if a poller panics: without it, everyone who waits for its queue would wait for ever.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
     }
 }
 

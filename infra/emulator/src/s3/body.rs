@@ -31,14 +31,14 @@ pub(super) async fn receive(
     claim: &BodyClaim,
     algorithm: Option<Algorithm>,
 ) -> S3Result<(TemporaryFile, Digests)> {
-    let mut temporary = objects.temporary(algorithm).map_err(S3Error::internal_error)?;
+    let mut temporary = objects.temporary(algorithm).map_err(super::io_error)?;
     limit(claim.size.unwrap_or_default())?;
     if let Some(mut chunks) = body {
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.map_err(|error| S3Error::with_source(S3ErrorCode::IncompleteBody, error))?;
             limit(temporary.size() + chunk.len() as u64)?;
             for slice in chunk.chunks(SLICE_BYTES) {
-                temporary.write(slice).map_err(S3Error::internal_error)?;
+                temporary.write(slice).map_err(super::io_error)?;
                 if slice.len() >= YIELD_BYTES_MIN {
                     tokio::task::yield_now().await;
                 }

@@ -28,7 +28,7 @@ pub(super) async fn put(objects: &Objects, req: S3Request<PutObjectInput>) -> S3
     let checksum: Option<Checksum> = checksums::checksum_of(&digests);
     let stored = Properties { checksum: checksum.clone(), ..known };
     let etag = hex(&digests.md5);
-    let body = temporary.complete(etag.clone(), stored).map_err(S3Error::internal_error)?;
+    let body = temporary.complete(etag.clone(), stored).map_err(super::io_error)?;
     objects
         .put(&input.bucket, &input.key, body, &condition)
         .map_err(|error| super::write_error(error, &input.bucket, &input.key))?;

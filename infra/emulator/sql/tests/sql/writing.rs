@@ -63,7 +63,7 @@ async fn answer_is_written_in_each_format() {
     };
     let utf8 = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     assert_eq!(utf8(text(Format::Table).await), "  n | name\n----+------\n  1 | a,\"b\n  3 |\n 20 | NULL\n(3 rows)\n");
-    assert_eq!(utf8(text(Format::Csv).await), "n,name\r\n1,\"a,\"\"b\"\r\n3,\"\"\r\n20,\r\n");
+    assert_eq!(utf8(text(Format::Csv).await), "n,name\n1,\"a,\"\"b\"\n3,\"\"\n20,\n");
     assert_eq!(
         utf8(text(Format::Json).await),
         "{\"n\":1,\"name\":\"a,\\\"b\"}\n{\"n\":3,\"name\":\"\"}\n{\"n\":20,\"name\":null}\n"

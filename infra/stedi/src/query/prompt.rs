@@ -1,0 +1,123 @@
+//! The prompt of `stedi query` on a terminal.
+
+use super::session::{Reader, Session};
+use super::statements::Statements;
+use crate::terminal::{message, message_on_new_line, print};
+use rustyline::completion::Completer;
+use rustyline::error::ReadlineError;
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
+use rustyline::history::FileHistory;
+use rustyline::validate::{ValidationContext, ValidationResult, Validator};
+use rustyline::{Config, Editor, Helper};
+use std::path::PathBuf;
+use store::BoxError;
+
+const PROMPT: &str = "stedi> ";
+const WELCOME: &str = "\
+A statement ends with `;` and may have many lines. Ctrl-C clears it, Ctrl-D ends.
+Try: SHOW TABLES;";
+/// Statements that are kept for the next prompt.
+const HISTORY_MAX: usize = 1_000;
+
+/// Reads statements and shows their answers, until Ctrl-D.
+pub(super) async fn run(session: &Session, quiet: bool) -> Result<(), BoxError> {
+    let config = Config::builder().max_history_size(HISTORY_MAX)?.history_ignore_dups(true)?.build();
+    let mut editor = Editor::<UntilSemicolon, FileHistory>::with_config(config)?;
+    editor.set_helper(Some(UntilSemicolon));
+    let history = history_file();
+    if let Some(file) = &history {
+        // A missing history is an empty one.
+        let _ = editor.load_history(file);
+    }
+    if !quiet {
+        print(WELCOME)?;
+    }
+    loop {
+        let text = match tokio::task::block_in_place(|| editor.readline(PROMPT)) {
+            Ok(text) => text,
+            Err(ReadlineError::Interrupted) => continue,
+            Err(ReadlineError::Eof) => break,
+            Err(error) => return Err(error.into()),
+        };
+        if is_exit(&text) {
+            break;
+        }
+        if !text.trim().is_empty() {
+            editor.add_history_entry(text.trim())?;
+        }
+        if answer(session, &text).await == Reader::Closed {
+            break;
+        }
+    }
+    if let Some(file) = &history
+        && let Err(error) = save(&mut editor, file)
+    {
+        message(&format!("cannot save the history in {}: {error}", file.display()));
+    }
+    Ok(())
+}
+
+/// Runs the statements of an input, up to one that fails or is interrupted.
+async fn answer(session: &Session, text: &str) -> Reader {
+    for statement in Statements::split(text).all() {
+        let result = tokio::select! {
+            result = session.run(statement.sql) => result,
+            _ = tokio::signal::ctrl_c() => {
+                message_on_new_line("interrupted");
+                return Reader::Open;
+            }
+        };
+        match result {
+            Ok(Reader::Open) => {}
+            Ok(Reader::Closed) => return Reader::Closed,
+            Err(error) => {
+                message(&store::with_causes(error.as_ref()));
+                return Reader::Open;
+            }
+        }
+    }
+    Reader::Open
+}
+
+fn is_exit(text: &str) -> bool {
+    matches!(text.trim().trim_end_matches(';').to_ascii_lowercase().as_str(), "exit" | "quit")
+}
+
+/// Returns the file of the history, as the XDG base directory specification has it.
+fn history_file() -> Option<PathBuf> {
+    let folder = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = folder("XDG_STATE_HOME").or_else(|| Some(folder("HOME")?.join(".local/state")))?;
+    Some(state.join("stedi").join("history"))
+}
+
+fn save(editor: &mut Editor<UntilSemicolon, FileHistory>, file: &std::path::Path) -> rustyline::Result<()> {
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    editor.save_history(file)
+}
+
+/// Lets an input go on until its last statement ends with `;`.
+struct UntilSemicolon;
+
+impl Validator for UntilSemicolon {
+    fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
+        let text = context.input();
+        Ok(match Statements::split(text).last {
+            Some(_) if !is_exit(text) => ValidationResult::Incomplete,
+            _ => ValidationResult::Valid(None),
+        })
+    }
+}
+
+impl Helper for UntilSemicolon {}
+impl Highlighter for UntilSemicolon {}
+
+impl Completer for UntilSemicolon {
+    type Candidate = String;
+}
+
+impl Hinter for UntilSemicolon {
+    type Hint = String;
+}
