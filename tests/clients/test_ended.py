@@ -61,7 +61,7 @@ def test_kill_while_parts_are_uploaded(start: Callable[..., Stack], village: Vil
         path = url.removeprefix(stack.url)
         client.sendall(f"PUT {path} HTTP/1.1\r\nHost: {url.split('/')[2]}\r\nContent-Length: {PART}\r\n\r\n".encode())
         client.sendall(bodies[1][:MIB])
-        until(lambda: any((stack.lake.folder / ".stedi" / "tmp").iterdir()), "the part to begin")
+        until(lambda: any((stack.lake.folder / ".emulator" / "tmp").iterdir()), "the part to begin")
         assert stack.end(signal.SIGKILL) == -signal.SIGKILL
     again = start(lake=stack.lake)
     s3 = again.client("s3")
@@ -75,7 +75,7 @@ def test_kill_while_parts_are_uploaded(start: Callable[..., Stack], village: Vil
     (receipt,) = again.lake.receipts("customer")
     assert receipt["rows"] == len(lines.splitlines())
     # The next process removed the unfinished files.
-    assert not any((stack.lake.folder / ".stedi" / "tmp").iterdir())
+    assert not any((stack.lake.folder / ".emulator" / "tmp").iterdir())
 
 
 def test_kill_after_the_last_part(start: Callable[..., Stack], village: Village) -> None:

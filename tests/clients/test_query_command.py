@@ -42,19 +42,19 @@ class Command:
 
 
 @pytest.fixture(params=["alone", "in use"])
-def stedi(request: pytest.FixtureRequest, landed: Lake, start: Callable[..., Stack], tmp_path: Path) -> Command:
+def stedi(request: pytest.FixtureRequest, village_lake: Lake, start: Callable[..., Stack], tmp_path: Path) -> Command:
     """A lake that nobody else has, or that a `stedi up` has."""
-    lake = Lake(landed.binary, tmp_path / "copy")
-    shutil.copytree(landed.folder, lake.folder)
+    lake = Lake(village_lake.binary, tmp_path / "copy")
+    shutil.copytree(village_lake.folder, lake.folder)
     if request.param == "in use":
         start(lake=lake)
     return Command(lake)
 
 
 @pytest.fixture
-def wanted(landed: Lake) -> list[tuple[object, ...]]:
+def wanted(village_lake: Lake) -> list[tuple[object, ...]]:
     with duckdb.connect() as con:
-        landed.load(con, "stedi")
+        village_lake.load(con, "stedi")
         con.execute("USE stedi")
         return con.execute(SQL).fetchall()
 
@@ -106,8 +106,8 @@ def test_standard_input(stedi: Command) -> None:
     assert stedi("query", "-", "--format", "csv", stdin=b"SELECT 1 AS one -- a comment\n;\n").split() == [b"one", b"1"]
 
 
-def test_explain_tells_what_would_be_read(stedi: Command, landed: Lake) -> None:
-    partition = sorted((landed.bucket / "step_trainer" / "trusted").glob("dt=*/hour=*"))[0]
+def test_explain_tells_what_would_be_read(stedi: Command, village_lake: Lake) -> None:
+    partition = sorted((village_lake.bucket / "step_trainer" / "trusted").glob("dt=*/hour=*"))[0]
     dt, hour = (part.partition("=")[2] for part in partition.parts[-2:])
     sql = f"SELECT count(*) FROM step_trainer_trusted WHERE dt = '{dt}' AND hour = '{hour}'"
     plan = stedi("query", sql, "--explain").decode()
@@ -137,9 +137,9 @@ def test_what_is_wrong_is_told(stedi: Command, sql: str, words: tuple[str, ...])
     assert stedi.rows("SELECT count(*) AS n FROM customer_trusted")[0]["n"]
 
 
-def test_unregistered_partition_is_not_there(landed: Lake, tmp_path: Path) -> None:
-    stedi = Command(Lake(landed.binary, tmp_path / "copy"))
-    shutil.copytree(landed.folder, stedi.lake.folder)
+def test_unregistered_partition_is_not_there(village_lake: Lake, tmp_path: Path) -> None:
+    stedi = Command(Lake(village_lake.binary, tmp_path / "copy"))
+    shutil.copytree(village_lake.folder, stedi.lake.folder)
     count = "SELECT count(*) AS n, max(dt) AS latest FROM accelerometer_trusted"
     (before,) = stedi.rows(count)
     file = stedi.lake.table_files(TABLES["accelerometer_trusted"])[0]
@@ -152,13 +152,13 @@ def test_unregistered_partition_is_not_there(landed: Lake, tmp_path: Path) -> No
     assert stedi.rows(count)[0]["n"] == int(str(before["n"])) + pyarrow.parquet.read_metadata(file).num_rows
 
 
-def test_tables_are_counted(stedi: Command, landed: Lake) -> None:
+def test_tables_are_counted(stedi: Command, village_lake: Lake) -> None:
     found = json.loads(stedi("tables", "--json"))
     text = stedi("tables").decode()
     with duckdb.connect() as con:
-        landed.load(con, "stedi")
+        village_lake.load(con, "stedi")
         for table in TABLES.values():
-            files = landed.table_files(table)
+            files = village_lake.table_files(table)
             told = found["tables"][table.name]
             rows = con.execute(f"SELECT count(*) FROM stedi.{table.name}").fetchall()[0][0]
             assert (told["rows"], told["objects"]) == (rows, len(files))

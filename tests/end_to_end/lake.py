@@ -165,7 +165,7 @@ class Lake:
 
     def undelivered(self) -> set[int]:
         """Returns the numbers of the undelivered events in the lake's journal."""
-        journal = self.folder / ".stedi" / "events"
+        journal = self.folder / ".emulator" / "events"
         undelivered: set[int] = set()
         # A killed process may have left half a line.
         for line in journal.read_text().split("\n")[:-1] if journal.exists() else ():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Inhabited, Landed
+from conftest import VillageCopy, Ingestion
 from lake import TABLES, Lake, Run
 from landing import SOURCES
 
@@ -37,12 +37,12 @@ def assert_listed(text: str, rows: dict[str, int]) -> None:
         assert any(str(count) in found for found in numbers), (name, count, lines)
 
 
-def test_json_is_one_object_with_all_counts(generated: Path, landed_once: Callable[..., Landed]) -> None:
-    report = landed_once(generated).run.report
+def test_json_is_one_object_with_all_counts(generated: Path, ingest_once: Callable[..., Ingestion]) -> None:
+    report = ingest_once(generated).run.report
     assert set(report["tables"]) == set(TABLES)
     for name, table in report["tables"].items():
         assert table.keys() >= {"rows", "objects", "partitions"}, name
-        assert table["objects"] == len(landed_once(generated).lake.table_files(TABLES[name])), name
+        assert table["objects"] == len(ingest_once(generated).lake.table_files(TABLES[name])), name
     assert set(report["landing"]) == set(SOURCES)
     for source, account in report["landing"].items():
         assert account.keys() >= {"files", "rows", "kept", "excluded", "quarantined"}, source
@@ -53,29 +53,29 @@ def test_json_is_one_object_with_all_counts(generated: Path, landed_once: Callab
     assert report["seconds"] > 0
 
 
-def test_json_is_all_of_standard_output(generated: Path, landed_once: Callable[..., Landed]) -> None:
-    stdout = landed_once(generated).run.stdout
+def test_json_is_all_of_standard_output(generated: Path, ingest_once: Callable[..., Ingestion]) -> None:
+    stdout = ingest_once(generated).run.stdout
     _, end = json.JSONDecoder().raw_decode(stdout)
     assert not stdout[end:].strip()
     assert stdout.startswith("{")
 
 
-def test_plain_run_lists_the_five_tables(generated: Path, lake: Lake, landed_once: Callable[..., Landed]) -> None:
+def test_plain_run_lists_the_five_tables(generated: Path, lake: Lake, ingest_once: Callable[..., Ingestion]) -> None:
     run = lake.attempt(generated)
     assert run.returncode == 0, run.stderr
-    rows = landed_once(generated).run.rows()
+    rows = ingest_once(generated).run.rows()
     assert_listed(run.stdout, rows)
 
 
-def test_tables_lists_the_tables_of_a_lake(generated: Path, landed_once: Callable[..., Landed], binary: Path) -> None:
-    landed = landed_once(generated)
+def test_tables_lists_the_tables_of_a_lake(generated: Path, ingest_once: Callable[..., Ingestion], binary: Path) -> None:
+    ingestion = ingest_once(generated)
     done = subprocess.run(
-        [binary, "tables", "--lake", landed.lake.folder], capture_output=True, text=True, timeout=60, check=True
+        [binary, "tables", "--lake", ingestion.lake.folder], capture_output=True, text=True, timeout=60, check=True
     )
-    assert_listed(done.stdout, landed.run.rows())
+    assert_listed(done.stdout, ingestion.run.rows())
     # And the partitions of those that have some.
     for folder in ("accelerometer/trusted", "step_trainer/trusted", "step_trainer/curated"):
-        for partition in (landed.lake.bucket / folder).glob("dt=*/hour=*"):
+        for partition in (ingestion.lake.bucket / folder).glob("dt=*/hour=*"):
             assert "/".join(partition.parts[-2:]) in done.stdout
 
 
@@ -106,37 +106,37 @@ def test_folder_with_nothing_to_land_is_refused(lake: Lake, tmp_path: Path, fold
     assert_refused(lake.attempt(landing), "empty")
 
 
-def test_lake_of_another_policy_is_refused(settle: Callable[..., Inhabited]) -> None:
-    inhabited = settle("ever")
-    before = inhabited.lake.versions()
-    inhabited.lake.consent = "at-reading"
-    inhabited.village.customers("customers-1.json", inhabited.village.registered(1))
-    assert_refused(inhabited.lake.attempt(inhabited.village.folder), "ever", "at-reading")
-    after = inhabited.lake.versions()
+def test_lake_of_another_policy_is_refused(copy_village: Callable[..., VillageCopy]) -> None:
+    copy = copy_village("ever")
+    before = copy.lake.versions()
+    copy.lake.consent = "at-reading"
+    copy.village.customers("customers-1.json", copy.village.registered(1))
+    assert_refused(copy.lake.attempt(copy.village.folder), "ever", "at-reading")
+    after = copy.lake.versions()
     assert {key: after[key] for key in before} == before
     assert not [key for key in after.keys() - before.keys() if "/landing/" not in key]
 
 
-def test_lake_of_another_number_of_shards_is_refused(settle: Callable[..., Inhabited]) -> None:
-    inhabited = settle()
-    charter = inhabited.lake.bucket / "_state" / "lake.json"
+def test_lake_of_another_number_of_shards_is_refused(copy_village: Callable[..., VillageCopy]) -> None:
+    copy = copy_village()
+    charter = copy.lake.bucket / "_state" / "lake.json"
     settings = json.loads(charter.read_text())
     assert settings["customer_shards"] == 16
     charter.write_text(json.dumps(settings | {"customer_shards": 5}))
-    inhabited.village.customers("customers-1.json", inhabited.village.registered(1))
-    assert_refused(inhabited.lake.attempt(inhabited.village.folder), "16", "5")
+    copy.village.customers("customers-1.json", copy.village.registered(1))
+    assert_refused(copy.lake.attempt(copy.village.folder), "16", "5")
 
 
-def test_lake_of_another_format_is_refused(settle: Callable[..., Inhabited]) -> None:
+def test_lake_of_another_format_is_refused(copy_village: Callable[..., VillageCopy]) -> None:
     """What functions of another version keep for each other would be read as damaged."""
-    inhabited = settle()
-    charter = inhabited.lake.bucket / "_state" / "lake.json"
+    copy = copy_village()
+    charter = copy.lake.bucket / "_state" / "lake.json"
     settings = json.loads(charter.read_text())
     # The first format was not named.
     del settings["format"]
     charter.write_text(json.dumps(settings))
-    inhabited.village.customers("customers-1.json", inhabited.village.registered(1))
-    assert_refused(inhabited.lake.attempt(inhabited.village.folder), "another version", "format 1", "new lake")
+    copy.village.customers("customers-1.json", copy.village.registered(1))
+    assert_refused(copy.lake.attempt(copy.village.folder), "another version", "format 1", "new lake")
 
 
 @pytest.mark.parametrize(

@@ -201,7 +201,7 @@ def test_second_interruption_aborts_uploads(lake: Lake) -> None:
     up = Up(lake)
     with socket.create_connection(up.address) as uploading:
         uploading.sendall(up.head("PUT", "/stedi/customer/landing/a.json", b"123456789") + b"1")
-        until(lambda: any((lake.folder / ".stedi" / "tmp").iterdir()), "the upload to begin")
+        until(lambda: any((lake.folder / ".emulator" / "tmp").iterdir()), "the upload to begin")
         up.process.send_signal(signal.SIGINT)
         until(lambda: "stopping" in up.errors.read_text(), "the end to begin")
         assert up.process.poll() is None

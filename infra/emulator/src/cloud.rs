@@ -20,7 +20,7 @@ use std::time::SystemTime;
 use tokio::net::TcpListener;
 
 /// The emulator's state, beside the buckets; no bucket can have this name.
-const STATE_DIRECTORY: &str = ".stedi";
+const STATE_DIRECTORY: &str = ".emulator";
 
 /// Why a directory could not be opened.
 #[derive(Debug, thiserror::Error)]

@@ -23,7 +23,7 @@
 //! # On disk
 //!
 //! `DIR/BUCKET/KEY` is an object, readable by other tools. A file that a user copies there is an object, too, but causes
-//! no event. `DIR/.stedi/` is not a bucket. It contains `lock`, `tmp/` (bodies during their upload), `uploads/`
+//! no event. `DIR/.emulator/` is not a bucket. It contains `lock`, `tmp/` (bodies during their upload), `uploads/`
 //! (multipart uploads), `events` (the journal of undelivered events) and `glue/`. A kill at any moment loses nothing that
 //! was answered. A power failure may, because nothing is flushed to the disk.
 //!

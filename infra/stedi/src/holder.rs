@@ -56,7 +56,7 @@ impl fmt::Display for Holder {
 }
 
 fn file(lake: &Path) -> PathBuf {
-    lake.join(".stedi").join("holder")
+    lake.join(".emulator").join("holder")
 }
 
 #[cfg(test)]
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn reads_the_holder_that_was_written_last() {
         let lake = tempfile::tempdir().unwrap();
-        fs::create_dir(lake.path().join(".stedi")).unwrap();
+        fs::create_dir(lake.path().join(".emulator")).unwrap();
         assert_eq!(Holder::read(lake.path()).unwrap(), None);
         let holder = Holder { command: "stedi up".into(), pid: 123, port: Some(7833) };
         holder.write(lake.path()).unwrap();
@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn ignores_a_file_of_another_version() {
         let lake = tempfile::tempdir().unwrap();
-        fs::create_dir(lake.path().join(".stedi")).unwrap();
+        fs::create_dir(lake.path().join(".emulator")).unwrap();
         fs::write(file(lake.path()), "http://127.0.0.1:1").unwrap();
         assert_eq!(Holder::read(lake.path()).unwrap(), None);
     }

@@ -204,7 +204,7 @@ async fn rows(lake: &Lake, clients: &Clients, table: Table, object: &Object) -> 
                 Some(now) => (size, etag) = (now.bytes, now.etag),
                 None => return Ok(0),
             },
-            RangeRead::Found(tail) => {
+            RangeRead::Bytes(tail) => {
                 match rows_by_tail(&tail, size, table.name()).map_err(Error::corrupt(location.clone()))? {
                     Tail::Rows(rows) => return Ok(rows),
                     Tail::Needs(bytes) => tail_bytes = bytes,

@@ -25,7 +25,7 @@ pub enum Broken {
     /// An event is acknowledged although it failed.
     AcknowledgeFirst,
     /// A conflict counts as success, as if another function had written the same rows.
-    OwnWriteIsAnothers,
+    ConflictCountsAsSuccess,
     /// A commit ignores a newer manifest of its file.
     StaleManifest,
     /// Only a function that wrote an object registers partitions.
@@ -48,7 +48,7 @@ impl Broken {
         Self::ManifestLate,
         Self::EarlyCheckpoint,
         Self::AcknowledgeFirst,
-        Self::OwnWriteIsAnothers,
+        Self::ConflictCountsAsSuccess,
         Self::StaleManifest,
         Self::RegistersWritesOnly,
         Self::NeverRecounts,

@@ -36,7 +36,7 @@ pub mod training;
 ///
 /// Only this software writes stored objects. So the object is damaged, or another program or another version wrote it.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot read the stored object as {expected}: {reason}; remove it and ingest its landing files again")]
+#[error("cannot read the stored object as {expected}: {reason}")]
 pub struct Corrupt {
     /// The expected kind of object.
     pub expected: &'static str,

@@ -27,7 +27,7 @@ pub async fn hostile_keys_are_stored_read_and_listed(target: &Target) {
         "a%+",
         "a%+/b",
         "a%",
-        ".stedi/events",
+        ".emulator/events",
         "a/%/b",
     ]
     .map(String::from);

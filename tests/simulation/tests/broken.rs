@@ -26,7 +26,7 @@ const SEEDS_MAX: &[(Broken, u64)] = &[
     (Broken::ManifestLate, 100),
     (Broken::EarlyCheckpoint, 200),
     (Broken::AcknowledgeFirst, 100),
-    (Broken::OwnWriteIsAnothers, 100),
+    (Broken::ConflictCountsAsSuccess, 100),
     (Broken::StaleManifest, 2000),
     (Broken::RegistersWritesOnly, 300),
     (Broken::NeverRecounts, 300),

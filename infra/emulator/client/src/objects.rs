@@ -75,7 +75,7 @@ pub enum RangeRead {
     /// The object has another version than the requested one.
     Changed,
     /// The bytes.
-    Found(Bytes),
+    Bytes(Bytes),
 }
 
 /// The bytes of one part. S3 accepts at most 10,000 parts of at least 5 MiB.
@@ -249,14 +249,14 @@ impl Store {
     ) -> BoxFuture<'a, Result<RangeRead, StoreError>> {
         Box::pin(async move {
             if range.is_empty() {
-                return Ok(RangeRead::Found(Bytes::new()));
+                return Ok(RangeRead::Bytes(Bytes::new()));
             }
             let asked = format!("bytes={}-{}", range.start, range.end - 1);
             let call = self.client.get_object().bucket(&location.bucket).key(&location.key).range(asked);
             match call.set_if_match(etag.map(str::to_owned)).send().await {
                 Ok(found) => {
                     let body = found.body.collect().await.map_err(|error| failed("read", location, &error))?;
-                    Ok(RangeRead::Found(body.into_bytes()))
+                    Ok(RangeRead::Bytes(body.into_bytes()))
                 }
                 Err(error) if status(&error) == Some(412) => Ok(RangeRead::Changed),
                 Err(error) if error.code() == Some("NoSuchBucket") => Err(refused("get", location, &error)),

@@ -105,11 +105,11 @@ impl Files {
         let expected = range.end - range.start;
         let read = self.store.read_range(&file.location, Some(&file.etag), range).await;
         match read.map_err(|error| SqlError::system(format!("HIVE_FILESYSTEM_ERROR: {error}")))? {
-            RangeRead::Found(bytes) if bytes.len() as u64 == expected => {
+            RangeRead::Bytes(bytes) if bytes.len() as u64 == expected => {
                 self.scanned.add(expected);
                 Ok(bytes)
             }
-            RangeRead::Found(bytes) => {
+            RangeRead::Bytes(bytes) => {
                 let message = format!("expected {expected} bytes of {}, received {}", file.location, bytes.len());
                 Err(SqlError::system(format!("HIVE_FILESYSTEM_ERROR: {message}")))
             }

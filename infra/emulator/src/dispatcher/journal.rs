@@ -1,6 +1,6 @@
 //! The journal of undelivered events, on disk.
 //!
-//! `.stedi/events` is a file of JSON lines. An event is written before its object becomes visible, and removed when all
+//! `.emulator/events` is a file of JSON lines. An event is written before its object becomes visible, and removed when all
 //! functions have acknowledged it. After a kill in between, the next start delivers it: functions must accept an event
 //! twice, but no event may be lost. Objects that trigger no function are not in the journal.
 

@@ -1,4 +1,4 @@
-//! The Glue Data Catalog: JSON 1.1 calls, answered from files below `.stedi/glue`.
+//! The Glue Data Catalog: JSON 1.1 calls, answered from files below `.emulator/glue`.
 //!
 //! Inputs are stored unchanged. A call or parameter that is not implemented is refused by name.
 

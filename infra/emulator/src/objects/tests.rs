@@ -17,7 +17,7 @@ fn open() -> (TempDir, Objects) {
 }
 
 fn reopen(directory: &TempDir) -> Objects {
-    let state = directory.path().join(".stedi");
+    let state = directory.path().join(".emulator");
     fs::create_dir_all(&state).unwrap();
     let lock = File::create(state.join("lock")).unwrap();
     Objects::open(directory.path().into(), state.join("tmp"), state.join("uploads"), lock).unwrap()
@@ -84,7 +84,7 @@ fn open_removes_the_file_of_a_killed_put() {
     let (directory, objects) = open();
     put(&objects, "a", "old");
     // A put that is killed before its rename leaves this file.
-    let leftover = directory.path().join(".stedi/tmp/7");
+    let leftover = directory.path().join(".emulator/tmp/7");
     fs::write(&leftover, "half of the n").unwrap();
     drop(objects);
     let objects = reopen(&directory);
@@ -131,7 +131,7 @@ fn a_dropped_body_leaves_no_file() {
     body.write(b"half").unwrap();
     drop(body);
     drop(objects.complete(b"whole", Headers::default()).unwrap());
-    assert_eq!(fs::read_dir(directory.path().join(".stedi/tmp")).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(directory.path().join(".emulator/tmp")).unwrap().count(), 0);
 }
 
 #[test]

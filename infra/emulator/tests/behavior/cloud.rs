@@ -54,7 +54,7 @@ async fn objects_and_catalog_survive_reopening() {
     }
     drop(cloud);
     // A kill during an append leaves half a line.
-    let partitions = directory.path().join(".stedi/glue/photos/t/partitions.jsonl");
+    let partitions = directory.path().join(".emulator/glue/photos/t/partitions.jsonl");
     let mut torn = std::fs::read(&partitions).unwrap();
     torn.extend(br#"{"Put":{"Val"#);
     std::fs::write(&partitions, torn).unwrap();
@@ -109,7 +109,7 @@ async fn listeners_are_called_for_every_stored_object() {
 async fn bucket_names_are_checked() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = Cloud::open(directory.path()).unwrap();
-    for name in [".stedi", "..", "ab", "Upper", "under_score", "%2E%2E"] {
+    for name in [".emulator", "..", "ab", "Upper", "under_score", "%2E%2E"] {
         assert_eq!(send(&cloud, "PUT", name, &[], "").await.0, 400, "{name}");
         assert_eq!(send(&cloud, "GET", &format!("{name}/lock"), &[], "").await.0, 400, "{name}");
     }
@@ -167,7 +167,7 @@ async fn an_incomplete_body_is_not_stored() {
     stop.send(()).unwrap();
     server.await.unwrap().unwrap();
     assert_eq!(send(&cloud, "GET", "bucket/half", &[], "").await.0, 404);
-    assert_eq!(std::fs::read_dir(directory.path().join(".stedi/tmp")).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(directory.path().join(".emulator/tmp")).unwrap().count(), 0);
 }
 
 /// Another JSON service, whose handler owns a client of the cloud.

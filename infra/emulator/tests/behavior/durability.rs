@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 fn journal(directory: &Path) -> String {
-    std::fs::read_to_string(directory.join(".stedi/events")).unwrap_or_default()
+    std::fs::read_to_string(directory.join(".emulator/events")).unwrap_or_default()
 }
 
 /// Dropping a runtime with all its tasks simulates a kill within a test.
@@ -77,7 +77,7 @@ async fn events_of_unfinished_puts_are_harmless() {
     let (directory, cloud) = cloud_with_bucket().await;
     put(&cloud, "in/older", "").await;
     let lines = "{\"Undelivered\":[7,\"bucket\",\"in/older\"]}\n{\"Undelivered\":[8,\"bucket\",\"in/missing\"]}\n{\"Undelivered\":[9,\"bu";
-    std::fs::write(directory.path().join(".stedi/events"), lines).unwrap();
+    std::fs::write(directory.path().join(".emulator/events"), lines).unwrap();
     let calls = Calls::default();
     let dispatcher = Dispatcher::start(&cloud, one("in/", calls.succeeding()), Options::default()).unwrap();
     dispatcher.wait_until_quiet().await;

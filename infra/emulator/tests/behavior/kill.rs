@@ -60,7 +60,7 @@ async fn a_kill_loses_no_answered_put_and_no_event() {
         }
 
         let cloud = Cloud::open(directory.path()).unwrap();
-        assert_eq!(std::fs::read_dir(directory.path().join(".stedi/tmp")).unwrap().count(), 0);
+        assert_eq!(std::fs::read_dir(directory.path().join(".emulator/tmp")).unwrap().count(), 0);
         for (key, number) in &answered {
             let (status, text) = send(&cloud, "GET", &format!("bucket/in/{key}"), &[], "").await;
             assert_eq!(status, 200);

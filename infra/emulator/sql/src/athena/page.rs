@@ -87,7 +87,7 @@ async fn rows(
     loop {
         let end = from.saturating_add(length).min(result.bytes);
         let text = match store.read_range(&location, Some(etag), from..end).await? {
-            RangeRead::Found(text) => text,
+            RangeRead::Bytes(text) => text,
             RangeRead::Absent => return Err(Fault::invalid(format!("Could not find results: {location} is gone"))),
             RangeRead::Changed => {
                 return Err(Fault::invalid(format!("Could not read results: {location} was changed since")));
