@@ -43,7 +43,7 @@ class Command:
 
 @pytest.fixture(params=["alone", "in use"])
 def stedi(request: pytest.FixtureRequest, village_lake: Lake, start: Callable[..., Stack], tmp_path: Path) -> Command:
-    """A lake that nobody else has, or that a `stedi up` has."""
+    """A lake that is free, or in use by a `stedi up`."""
     lake = Lake(village_lake.binary, tmp_path / "copy")
     shutil.copytree(village_lake.folder, lake.folder)
     if request.param == "in use":
@@ -127,7 +127,7 @@ def test_explain_tells_what_would_be_read(stedi: Command, village_lake: Lake) ->
         ("INSERT INTO customer_trusted SELECT * FROM customer_curated", ("customer_trusted",)),
     ],
 )
-def test_what_is_wrong_is_told(stedi: Command, sql: str, words: tuple[str, ...]) -> None:
+def test_error_names_what_is_wrong(stedi: Command, sql: str, words: tuple[str, ...]) -> None:
     done = stedi.attempt("query", sql)
     error = done.stderr.decode()
     assert (done.returncode, done.stdout) == (1, b""), (sql, done)
@@ -159,21 +159,21 @@ def test_tables_are_counted(stedi: Command, village_lake: Lake) -> None:
         village_lake.load(con, "stedi")
         for table in TABLES.values():
             files = village_lake.table_files(table)
-            told = found["tables"][table.name]
+            counted = found["tables"][table.name]
             rows = con.execute(f"SELECT count(*) FROM stedi.{table.name}").fetchall()[0][0]
-            assert (told["rows"], told["objects"]) == (rows, len(files))
-            assert told["bytes"] == sum(file.stat().st_size for file in files)
-            assert told["partitions"] == len({file.parent for file in files if table.partitioned})
-            assert told["zone"] == table.name.rpartition("_")[2]
-            assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", told["last_change"]), told
+            assert (counted["rows"], counted["objects"]) == (rows, len(files))
+            assert counted["bytes"] == sum(file.stat().st_size for file in files)
+            assert counted["partitions"] == len({file.parent for file in files if table.partitioned})
+            assert counted["zone"] == table.name.rpartition("_")[2]
+            assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", counted["last_change"]), counted
             line = next(line for line in text.splitlines() if table.name in line)
             assert f"{rows:,}" in line
     for source in ("customer", "accelerometer", "step_trainer"):
-        account = found["landing"][source]
-        assert account["rows"] == account["kept"] + account["excluded"] + account["quarantined"] > 0
+        counts = found["landing"][source]
+        assert counts["rows"] == counts["kept"] + counts["excluded"] + counts["quarantined"] > 0
 
 
-def test_no_lake_is_told(binary: Path, tmp_path: Path) -> None:
+def test_missing_lake_is_an_error(binary: Path, tmp_path: Path) -> None:
     stedi = Command(Lake(binary, tmp_path / "none"))
     for arguments in (("query", "SELECT 1"), ("tables",)):
         done = stedi.attempt(*arguments)

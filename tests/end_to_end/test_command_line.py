@@ -44,9 +44,9 @@ def test_json_is_one_object_with_all_counts(generated: Path, ingest_once: Callab
         assert table.keys() >= {"rows", "objects", "partitions"}, name
         assert table["objects"] == len(ingest_once(generated).lake.table_files(TABLES[name])), name
     assert set(report["landing"]) == set(SOURCES)
-    for source, account in report["landing"].items():
-        assert account.keys() >= {"files", "rows", "kept", "excluded", "quarantined"}, source
-        assert account["rows"] == account["kept"] + account["excluded"] + account["quarantined"], source
+    for source, counts in report["landing"].items():
+        assert counts.keys() >= {"files", "rows", "kept", "excluded", "quarantined"}, source
+        assert counts["rows"] == counts["kept"] + counts["excluded"] + counts["quarantined"], source
     assert report["requests"].keys() >= {"get", "head", "put", "list", "glue"}
     assert report["events"] > 13
     assert report["writes"] > 13
@@ -96,7 +96,7 @@ def test_file_instead_of_a_folder_is_refused(lake: Lake, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("folders", [(), ("customer/landing",), ("elsewhere",)])
-def test_folder_with_nothing_to_land_is_refused(lake: Lake, tmp_path: Path, folders: tuple[str, ...]) -> None:
+def test_folder_with_no_landing_file_is_refused(lake: Lake, tmp_path: Path, folders: tuple[str, ...]) -> None:
     landing = tmp_path / "empty"
     landing.mkdir()
     for folder in folders:
@@ -119,10 +119,10 @@ def test_lake_of_another_policy_is_refused(copy_village: Callable[..., VillageCo
 
 def test_lake_of_another_number_of_shards_is_refused(copy_village: Callable[..., VillageCopy]) -> None:
     copy = copy_village()
-    charter = copy.lake.bucket / "_state" / "lake.json"
-    settings = json.loads(charter.read_text())
+    config = copy.lake.bucket / "_state" / "lake.json"
+    settings = json.loads(config.read_text())
     assert settings["customer_shards"] == 16
-    charter.write_text(json.dumps(settings | {"customer_shards": 5}))
+    config.write_text(json.dumps(settings | {"customer_shards": 5}))
     copy.village.customers("customers-1.json", copy.village.registered(1))
     assert_refused(copy.lake.attempt(copy.village.folder), "16", "5")
 
@@ -130,11 +130,11 @@ def test_lake_of_another_number_of_shards_is_refused(copy_village: Callable[...,
 def test_lake_of_another_format_is_refused(copy_village: Callable[..., VillageCopy]) -> None:
     """What functions of another version keep for each other would be read as damaged."""
     copy = copy_village()
-    charter = copy.lake.bucket / "_state" / "lake.json"
-    settings = json.loads(charter.read_text())
+    config = copy.lake.bucket / "_state" / "lake.json"
+    settings = json.loads(config.read_text())
     # The first format was not named.
     del settings["format"]
-    charter.write_text(json.dumps(settings))
+    config.write_text(json.dumps(settings))
     copy.village.customers("customers-1.json", copy.village.registered(1))
     assert_refused(copy.lake.attempt(copy.village.folder), "another version", "format 1", "new lake")
 
