@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures what a cold start costs: package size, time from exec to the first poll, and memory by then.
+"""Measures the cost of a cold start: package size, time from exec to the first poll, and memory at that time.
 
 usage: tests/benchmarks/cold_start.py [FOLDER] [--runs N]
 
@@ -31,12 +31,12 @@ SECONDS_MAX = 10
 
 
 class CannotMeasure(Exception):
-    """What is missing, or what went otherwise than it must."""
+    """Something is missing, or went wrong."""
 
 
 @dataclass(frozen=True)
 class Package:
-    """A function as it is deployed, or only its program."""
+    """A function's package, or only its program."""
 
     name: str
     program: Path
@@ -53,7 +53,7 @@ class Start:
 
 
 def packages(folder: Path, unpacked: Path) -> list[Package]:
-    """The functions in the folder; of packages, the programs are unpacked."""
+    """The functions in the folder. Programs in packages are unpacked."""
     found = []
     for name in FUNCTIONS:
         archive, program = folder / name / "bootstrap.zip", folder / name
@@ -74,7 +74,7 @@ def packages(folder: Path, unpacked: Path) -> list[Package]:
 
 
 def environment(name: str, api: str) -> dict[str, str]:
-    """What Lambda sets, and Terraform."""
+    """The environment that Lambda and Terraform set."""
     return {
         "AWS_LAMBDA_RUNTIME_API": api,
         "AWS_LAMBDA_FUNCTION_NAME": name,
@@ -151,7 +151,7 @@ def main() -> int:
             print("| function | zip MiB | program MiB | first poll ms (median) | min | max | VmRSS MiB | VmHWM MiB |")
             print("|---|---:|---:|---:|---:|---:|---:|---:|")
             for package in found:
-                # The first one reads the file; Lambda's own cache of packages is not ours to measure.
+                # A warm-up, so that the file is in memory.
                 start(package)
                 print(row(package, [start(package) for _ in range(arguments.runs)]), flush=True)
     except (CannotMeasure, OSError) as error:

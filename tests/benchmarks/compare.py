@@ -1,18 +1,19 @@
 #!/usr/bin/env python3
-"""Compares `stedi run` with batch engines, whole processes on the same landing files in one session.
+"""Compares `stedi run` with batch engines: whole processes on the same landing files in one session.
 
 usage: tests/benchmarks/compare.py [STEDI] [--copies K ...] [--runs N] [--reference FOLDER] [--readme]
 
-STEDI is the program (target/release/stedi, the default: `cargo build --release --locked`). For each K (1, 10 and 100) it
-makes K copies of the reference data (../shared/stedi, or what `stedi generate` writes where that is not there), each of
-other people and of an hour of its own, and then runs STEDI, DuckDB and Polars on them N times (3), in turn, each into a
-new folder, after a first run of each that does not count. The five tables of all three must agree, row for row.
+STEDI is the program (default: target/release/stedi, made by `cargo build --release --locked`). For each K (1, 10 and 100)
+the script makes K copies of the landing data, each with other people and shifted by an hour. The landing data is the
+reference data beside this project, or the output of `stedi generate`. STEDI, DuckDB and Polars run on the copies in turn,
+N times (3) after a warm-up, each into a new folder. Their five tables must agree, row for row.
 
-Then, on lakes of the smallest and the largest K: one more accelerometer file, and a withdrawn consent, N times each,
-against a hand-written increment and against running the whole batch again. All are medians of whole processes.
+Then it measures one more accelerometer file and one withdrawn consent, N times each, on the lakes of the smallest and the
+largest K. It compares them with a hand-written increment, and with the whole batch again. All times are medians of whole
+processes.
 
-It keeps its data in a temporary folder (some 3 GB for K = 100) and the engines in target/benchmarks_venv. --readme writes
-the table into README.md, between its benchmark marks, and the plot to tests/benchmarks/compare.svg.
+The data is in a temporary folder (some 3 GB for K = 100), the engines in target/benchmarks_venv. --readme writes the table
+into tests/README.md, between the benchmark comments, and the plot to tests/benchmarks/compare.svg.
 """
 
 import argparse
@@ -25,7 +26,6 @@ from pathlib import Path
 import plot
 from measured import (
     HERE,
-    ROOT,
     CannotMeasure,
     Measured,
     arrival,
@@ -63,7 +63,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="stedi-compare-") as folder:
         comparison = Comparison(program, Path(folder), arguments)
         comparison.run()
-        text = comparison.told()
+        text = comparison.table()
         print(text)
         if arguments.readme:
             write_readme(text)
@@ -80,7 +80,7 @@ class Comparison:
         self.fresh = 0
 
     def new(self, name: str) -> Path:
-        """A folder that was never there."""
+        """The path of a new folder."""
         self.fresh += 1
         return self.folder / f"{name}-{self.fresh}"
 
@@ -91,7 +91,7 @@ class Comparison:
             tables = self.whole_batch(copies, landing)
             if copies in (self.copies[0], self.copies[-1]):
                 self.one_more(copies, tables)
-            # Before the next one, so that the disk holds one size at a time.
+            # So that the disk holds one size at a time.
             for folder in [*tables.values(), landing]:
                 empty(folder)
 
@@ -118,7 +118,7 @@ class Comparison:
         return last
 
     def one_more(self, copies: int, tables: dict[str, Path]) -> None:
-        """One more accelerometer file, and one withdrawn consent, each by a process of its own."""
+        """Measures one more accelerometer file and one withdrawn consent, each in a new process."""
         lake, measured = tables[OURS], {OURS: [], "withdrawn": [], "increment by DuckDB": []}
         process([self.program, "run", arrival(self.original, self.new("warm"), copies), "--lake", lake])
         for run in range(self.runs):
@@ -138,7 +138,7 @@ class Comparison:
             measured["withdrawn"].append(process([self.program, "run", into.parents[1], "--lake", lake, "--json"]))
         self.increments[copies] = measured
 
-    def told(self) -> str:
+    def table(self) -> str:
         header = ["work", OURS, "DuckDB", "Polars", "against the best", "memory, ours", "memory, best", "requests per file"]
         rows = []
         for copies, measured in self.whole.items():
@@ -164,8 +164,8 @@ class Comparison:
                     f"{what} at ×{copies}", f"{median(runs):.3f} s", f"{against:.3f} s ({how})", "–",
                     ratio(against, median(runs)), mebibytes(runs), "–", str(requests),
                 ])  # fmt: skip
-        table = [header, ["---"] * len(header), *rows]
-        lines = ["| " + " | ".join(row) + " |" for row in table]
+        rows = [header, ["---"] * len(header), *rows]
+        lines = ["| " + " | ".join(row) + " |" for row in rows]
         about = [*machine(), "DuckDB " + version("duckdb"), "Polars " + version("polars")]
         smallest, largest = (median(self.increments[copies][OURS]) for copies in (self.copies[0], self.copies[-1]))
         flat = f"One more file takes {largest / smallest:.1f} times as long at ×{self.copies[-1]} as at ×{self.copies[0]}."
@@ -177,7 +177,7 @@ class Comparison:
 
 
 def agree(tables: dict[str, Path]) -> None:
-    """The tables of all engines hold the same rows, in whatever order."""
+    """Checks that the tables of all engines hold the same rows, in any order."""
     import duckdb
 
     for table, columns in TABLES.items():
@@ -220,11 +220,11 @@ def version(library: str) -> str:
 
 
 def write_readme(text: str) -> None:
-    readme = ROOT / "README.md"
+    readme = HERE.parent / "README.md"
     before, _, rest = readme.read_text().partition(BEGIN)
     _, end, after = rest.partition(END)
     if not end:
-        raise CannotMeasure(f"README.md has no {BEGIN} … {END}")
+        raise CannotMeasure(f"{readme} has no block {BEGIN} … {END}")
     readme.write_text(f"{before}{BEGIN}\n{text}\n{end}{after}")
 
 

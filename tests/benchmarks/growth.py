@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
-"""Measures how the costs of one more file and of a withdrawal grow with the files before, and memory with a file's size.
+"""Measures how the cost of one more file and of a withdrawal grows with the history, and memory with the size of a file.
 
-usage: tests/benchmarks/growth.py [STEDI] [--history H ...] [--megabytes M ...] [--runs N] [--svg FILE]
+usage: tests/benchmarks/growth.py [STEDI] [--history H ...] [--megabytes M ...] [--runs N]
 
-STEDI is the program (target/release/stedi, the default). For each history H (10, 100, 1000 and 10000) a lake is grown to H
-uploads of phones: 60 accelerometer readings in one file, and as many of the step trainer in another. They are of 6
-customers, and 5 of each hour. Then N times (5) one more accelerometer file is landed by `stedi run`, in the hour of the last
-uploads; and N times a customer withdraws who has the first 2 uploads, each time after consenting again. Told are the medians
-of whole processes, and of their requests. For each M (1, 10, 100 and 1000) one file of M megabytes is landed in a new lake;
-told is the most memory that took.
+STEDI is the program (default: target/release/stedi). For each history H (10, 100, 1000 and 10000) the script fills a lake
+with H uploads of phones: 60 accelerometer readings in one file, and as many of the step trainer in another. There are 6
+customers, and 5 uploads an hour. Then `stedi run` ingests one more accelerometer file of the last hour, N times (5). And
+N times it ingests the withdrawal of a customer who has the first 2 uploads, each time after a new consent. The script
+prints the medians of whole processes and of their requests.
+
+For each M (1, 10, 100 and 1000) `stedi run` ingests one file of M megabytes into a new lake. The script prints the peak
+memory.
 """
 
 import argparse
@@ -18,7 +20,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-import plot
 from measured import HOUR_MS, CannotMeasure, Measured, process, stedi_program
 
 BEGIN_MS = 1_655_564_400_000
@@ -33,35 +34,29 @@ def main() -> None:
     parser.add_argument("--history", type=int, nargs="*", default=[10, 100, 1000, 10000], metavar="H")
     parser.add_argument("--megabytes", type=int, nargs="*", default=[1, 10, 100, 1000], metavar="M")
     parser.add_argument("--runs", type=int, default=5, metavar="N")
-    parser.add_argument("--svg", type=Path, metavar="FILE", help="also draw the growth with the history")
     arguments = parser.parse_args()
     program = stedi_program(arguments.stedi)
     with tempfile.TemporaryDirectory(prefix="stedi-growth-") as folder:
-        points = histories(program, Path(folder), sorted(arguments.history), arguments.runs)
+        histories(program, Path(folder), sorted(arguments.history), arguments.runs)
         sizes(program, Path(folder), arguments.megabytes)
-    if arguments.svg:
-        arguments.svg.write_text(plot.lines(points, "uploads before", "milliseconds, requests"))
 
 
-def histories(program: Path, folder: Path, counts: list[int], runs: int) -> dict[str, list[tuple[float, float]]]:
-    lake, landed, changes = folder / "lake", 0, 0
-    points: dict[str, list[tuple[float, float]]] = {}
+def histories(program: Path, folder: Path, counts: list[int], runs: int) -> None:
+    lake, uploaded, changes = folder / "lake", 0, 0
 
     def run(landing: Path) -> Measured:
         return process([program, "run", landing, "--lake", lake, "--json"])
 
-    def median(name: str, measured: list[Measured]) -> str:
+    def median(measured: list[Measured]) -> str:
         milliseconds = 1e3 * statistics.median(one.seconds for one in measured)
         requests = statistics.median(sum(one.report()["requests"].values()) for one in measured)
-        points.setdefault(f"{name}: ms", []).append((count, milliseconds))
-        points.setdefault(f"{name}: requests", []).append((count, requests))
         return f"{milliseconds:.0f} ms | {requests:.0f}"
 
     if counts:
         print("| uploads before | one more file | requests | a withdrawal | requests |\n| --- | --- | --- | --- | --- |")
     for count in counts:
-        run(uploads(folder / f"grown-{count}", range(landed, count)))
-        landed = count
+        run(uploads(folder / f"grown-{count}", range(uploaded, count)))
+        uploaded = count
         more, withdrawals = [], []
         for number in range(runs):
             landing = folder / f"more-{count}-{number}"
@@ -72,12 +67,10 @@ def histories(program: Path, folder: Path, counts: list[int], runs: int) -> dict
                 changes += 1
                 done = run(change(folder / f"change-{changes}", changes, consents))
                 withdrawals += [done] * (not consents)
-        print(f"| {count:,} | {median('one more', more)} | {median('withdrawal', withdrawals)} |", flush=True)
-    return points
-
+        print(f"| {count:,} | {median(more)} | {median(withdrawals)} |", flush=True)
 
 def change(folder: Path, number: int, consents: bool) -> Path:
-    """A landing file in which a customer withdraws, or consents again. It takes the place of the last."""
+    """A landing file in which a customer withdraws, or consents again. It replaces the one before."""
     record = customer(LEAVING) | {"lastUpdateDate": BEGIN_MS + number}
     if not consents:
         del record["shareWithResearchAsOfDate"]
@@ -86,7 +79,7 @@ def change(folder: Path, number: int, consents: bool) -> Path:
 
 
 def uploads(folder: Path, numbers) -> Path:
-    """Landing files of these uploads; and, with the first, the customers."""
+    """Landing files of these uploads. The first one comes with the customers."""
     for number in numbers:
         user = LEAVING if number < LEAVING_UPLOADS else email(number % CUSTOMERS)
         for source in ("accelerometer", "step_trainer"):
@@ -98,7 +91,7 @@ def uploads(folder: Path, numbers) -> Path:
 
 
 def upload(folder: Path, source: str, name: str, user: str, number: int, count: int) -> Path:
-    """A landing file with so many readings of the hour of an upload."""
+    """A landing file with `count` readings in the hour of an upload."""
     begin = BEGIN_MS + number // UPLOADS_AN_HOUR * HOUR_MS
     row = {
         "accelerometer": '{{"user":"{user}","timestamp":{time},"x":{value}.0,"y":-1.0,"z":0.5}}\n',
@@ -139,7 +132,7 @@ def sizes(program: Path, folder: Path, megabytes: list[int]) -> None:
     if megabytes:
         print("\n| size of the file | memory | the whole run |\n| --- | --- | --- |")
     for size in megabytes:
-        # A part that is repeated at other times: a whole gigabyte takes Python too long.
+        # One part, repeated: Python takes too long to make a gigabyte.
         landing = uploads(folder / f"size-{size}", [0])
         file = upload(landing, "accelerometer", "large", email(0), 0, 10_000)
         part = file.read_bytes()

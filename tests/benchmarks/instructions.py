@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Counts the instructions of the hot paths, and compares them with those of instructions.json. No time is taken.
+"""Counts the instructions of the hot paths, and compares them with instructions.json. It does not measure time.
 
 usage: tests/benchmarks/instructions.py [BENCHMARKS] [--write]
 
-BENCHMARKS is the program (target/release/benchmarks, the default: `cargo build --release --locked -p benchmarks`). Each
-piece of work is done once and three times under callgrind; half the difference is what it takes. More than a tenth above
-the count in instructions.json is a failure; less is told, so that the count can be lowered. --write writes the counts: do
-so where a change is meant to cost, and say why. It needs valgrind, and says so where that is not there.
+BENCHMARKS is the program (default: target/release/benchmarks, made by `cargo build --release --locked -p benchmarks`).
+Each piece of work runs once and three times under callgrind; half the difference is its count. The script fails if a count
+is more than a tenth above instructions.json, and prints it if it is more than a tenth below. --write writes the counts: use
+it when a change is meant to cost, and say why. Without valgrind the script exits with 77.
 """
 
 import argparse
@@ -31,13 +31,13 @@ def count(program: Path, work: str, times: int) -> int:
         done = subprocess.run([*tool, program, work, str(times)], capture_output=True, text=True)
     found = re.search(r"Collected : (\d+)", done.stderr)
     if done.returncode != 0 or not found:
-        sys.exit(f"instructions.py: {work} cannot be counted:\n{done.stderr}")
+        sys.exit(f"instructions.py: cannot count {work}:\n{done.stderr}")
     return int(found.group(1))
 
 
 def names(program: Path) -> list[str]:
-    said = subprocess.run([program], capture_output=True, text=True).stderr
-    return said.rsplit("the pieces are ", 1)[1].strip().split(", ")
+    usage = subprocess.run([program], capture_output=True, text=True).stderr
+    return usage.rsplit("the pieces are ", 1)[1].strip().split(", ")
 
 
 def main() -> None:
@@ -46,25 +46,25 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write the counts instead of comparing them")
     arguments = parser.parse_args()
     if not shutil.which("valgrind"):
-        print("instructions.py: there is no valgrind, so nothing was counted")
+        print("instructions.py: valgrind is not installed, so nothing was counted")
         sys.exit(NO_VALGRIND)
-    counted = {}
+    counts = {}
     for work in names(arguments.program):
-        counted[work] = (count(arguments.program, work, 3) - count(arguments.program, work, 1)) // 2
-        print(f"{work:32} {counted[work]:>14,}", flush=True)
+        counts[work] = (count(arguments.program, work, 3) - count(arguments.program, work, 1)) // 2
+        print(f"{work:32} {counts[work]:>14,}", flush=True)
     if arguments.write:
-        COUNTS.write_text(json.dumps(counted, indent=2) + "\n")
+        COUNTS.write_text(json.dumps(counts, indent=2) + "\n")
         return
     known = json.loads(COUNTS.read_text())
-    if known.keys() != counted.keys():
-        sys.exit(f"instructions.py: counted {sorted(counted)}, but {COUNTS.name} has {sorted(known)}: use --write")
+    if known.keys() != counts.keys():
+        sys.exit(f"instructions.py: counted {sorted(counts)}, but {COUNTS.name} has {sorted(known)}: use --write")
     worse = []
-    for work, instructions in counted.items():
+    for work, instructions in counts.items():
         more = instructions / known[work] - 1
         if more > TOLERANCE:
             worse.append(f"{work} takes {more:.0%} more instructions than before: {known[work]:,} → {instructions:,}")
         elif more < -TOLERANCE:
-            print(f"{work} takes {-more:.0%} fewer instructions than before: --write keeps it so")
+            print(f"{work} takes {-more:.0%} fewer instructions than before: record that with --write")
     if worse:
         sys.exit("instructions.py: " + "\n".join(worse))
 

@@ -1,4 +1,4 @@
-"""What the benchmarks share: their libraries, whole processes with time and memory, and data of any size."""
+"""Shared by the benchmarks: their libraries, processes with time and memory, and data of any size."""
 
 import json
 import os
@@ -21,11 +21,11 @@ SERIAL = re.compile(rb'("serialNumber":\s*"[^"]*)(?=")')
 
 
 class CannotMeasure(Exception):
-    """What is missing, or what went otherwise than it must."""
+    """Something is missing, or went wrong."""
 
 
 def with_libraries() -> None:
-    """Goes on in a virtual environment of its own that has the libraries of requirements.txt."""
+    """Continues in a virtual environment with the libraries of requirements.txt."""
     wanted = (HERE / "requirements.txt").read_bytes()
     folder = ROOT / "target" / "benchmarks_venv"
     python, done = folder / "bin" / "python", folder / "requirements.txt"
@@ -40,7 +40,7 @@ def with_libraries() -> None:
 
 @dataclass(frozen=True)
 class Measured:
-    """A process: wall-clock seconds from start to end, and the most memory it had."""
+    """A process: wall-clock seconds from start to end, peak memory, and standard output."""
 
     seconds: float
     bytes: int
@@ -51,8 +51,8 @@ class Measured:
 
 
 def process(command: list) -> Measured:
-    """Runs a command to its end. It must succeed. What those before it left in memory for the disk is written first, so
-    that no processor does that meanwhile."""
+    """Runs a command to its end; it must succeed. Pending writes of earlier commands are flushed first, so that they do not
+    take processor time."""
     os.sync()
     begin = time.perf_counter()
     child = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
@@ -67,8 +67,8 @@ def process(command: list) -> Measured:
 
 
 def empty(folder: Path) -> None:
-    """Gives back the space of a folder's files, but keeps the files. For minutes after thousands of files were removed, a
-    file system (ext4 without a journal) looks through all of them whenever a file is made: no engine is to pay for that."""
+    """Truncates the files of a folder, but keeps them. After thousands of files are removed, a file system (ext4 without a
+    journal) is slow to make new ones for minutes, which would distort the measurement."""
     for file in folder.rglob("*"):
         if file.is_file():
             os.truncate(file, 0)
@@ -77,12 +77,12 @@ def empty(folder: Path) -> None:
 def stedi_program(given: Path | None) -> Path:
     program = given or ROOT / "target" / "release" / "stedi"
     if not program.is_file():
-        raise CannotMeasure(f"there is no {program}: run `cargo build --release --locked`")
+        raise CannotMeasure(f"{program} does not exist: run `cargo build --release --locked`")
     return program
 
 
 def reference(program: Path, given: Path | None, folder: Path) -> Path:
-    """The landing files that are scaled: those given, the reference data beside this project, or generated ones."""
+    """The landing files to copy: those given, the reference data beside this project, or generated ones."""
     beside = ROOT.parent / "shared" / "stedi"
     if given or beside.is_dir():
         return given or beside
@@ -91,12 +91,12 @@ def reference(program: Path, given: Path | None, folder: Path) -> Path:
 
 
 def shifted(text: bytes, hours: int) -> bytes:
-    """All times some hours later."""
+    """The text with all times shifted by some hours."""
     return TIME.sub(lambda found: b"%d" % (int(found.group()) + hours * HOUR_MS), text)
 
 
 def copy(text: bytes, number: int) -> bytes:
-    """The same file of other people, `number` hours later. No two copies of an hour's data share a time."""
+    """The same file with other people, `number` hours later. No two copies share a time."""
     if number == 0:
         return text
     text = EMAIL.sub(rb"\g<1>+%d" % number, shifted(text, number))
@@ -108,7 +108,7 @@ def landing_files(folder: Path, source: str) -> list[Path]:
 
 
 def scaled(original: Path, folder: Path, copies: int) -> Path:
-    """So many copies of every landing file: every table has so many times its rows."""
+    """Makes `copies` copies of every landing file, which multiplies the rows of every table."""
     for source in SOURCES:
         into = folder / source / "landing"
         into.mkdir(parents=True)
@@ -120,7 +120,7 @@ def scaled(original: Path, folder: Path, copies: int) -> Path:
 
 
 def arrival(original: Path, folder: Path, hours: int) -> Path:
-    """A folder with one more accelerometer file: the first one's people, so many hours later."""
+    """A folder with one more accelerometer file: the first one, shifted by some hours."""
     into = folder / "accelerometer" / "landing"
     into.mkdir(parents=True)
     text = landing_files(original, "accelerometer")[0].read_bytes()
@@ -129,7 +129,7 @@ def arrival(original: Path, folder: Path, hours: int) -> Path:
 
 
 def machine() -> Iterator[str]:
-    """What it was measured on."""
+    """Describes this machine."""
     with open("/proc/cpuinfo") as info:
         model = next((line.split(":")[1].strip() for line in info if line.startswith("model name")), "unknown processor")
     yield f"{os.cpu_count()} cores ({model})"

@@ -1,4 +1,4 @@
-"""Line plots with logarithmic axes, as SVG that is readable on light and on dark ground."""
+"""Line plots with logarithmic axes, as SVG that is readable on light and dark backgrounds."""
 
 import math
 
@@ -13,28 +13,28 @@ def lines(series: dict[str, list[tuple[float, float]]], across: str, up: str) ->
     x_range, y_range = (decades([point[axis] for point in points]) for axis in (0, 1))
     inner_width, inner_height = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 
-    def place(x: float, y: float) -> tuple[float, float]:
+    def position(x: float, y: float) -> tuple[float, float]:
         along = [(math.log10(value) - low) / (high - low) for value, (low, high) in ((x, x_range), (y, y_range))]
         return LEFT + along[0] * inner_width, HEIGHT - BOTTOM - along[1] * inner_height
 
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="13">']
     for power in range(x_range[0], x_range[1] + 1):
-        x, _ = place(10**power, 10 ** y_range[0])
+        x, _ = position(10**power, 10 ** y_range[0])
         parts += [line(x, TOP, x, HEIGHT - BOTTOM), label(x, HEIGHT - BOTTOM + 18, tick(power), "middle")]
     for power in range(y_range[0], y_range[1] + 1):
-        _, y = place(10 ** x_range[0], 10**power)
+        _, y = position(10 ** x_range[0], 10**power)
         parts += [line(LEFT, y, WIDTH - RIGHT, y), label(LEFT - 8, y + 4, tick(power), "end")]
     parts.append(label(LEFT + inner_width / 2, HEIGHT - 10, across, "middle"))
     parts.append(label(LEFT, TOP - 6, up, "start"))
     names = []
     for (name, line_points), color in zip(series.items(), COLORS):
-        placed = [place(*point) for point in line_points]
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
+        positions = [position(*point) for point in line_points]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in positions)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="2.5"/>')
-        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{color}"/>' for x, y in placed]
-        x, y = placed[-1]
+        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{color}"/>' for x, y in positions]
+        x, y = positions[-1]
         names.append((y, x, name, color))
-    # In the order of the lines' ends, none over another.
+    # In the order of the lines' ends, without overlaps.
     below = 0.0
     for y, x, name, color in sorted(names):
         below = max(y, below)

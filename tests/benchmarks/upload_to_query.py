@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
-"""Measures the time from the end of an upload to its rows being visible to a query, with clients that know nothing of it.
+"""Measures the time from the end of an upload to its rows being visible to a query, with unmodified clients.
 
-usage: tests/benchmarks/upload_to_query.py [STEDI] [--files N] [--history H ...]
+usage: tests/benchmarks/upload_to_query.py [STEDI] [--files N] [--history H ...] [--command]
 
-STEDI is the program (target/release/stedi, the default). It starts `stedi up` on an empty lake of 100 customers, and for
-each history H (10 and 1000) uploads accelerometer files until the lake has H of them; then, N times (20), puts one more
-file with boto3 and asks Athena for the count of its hour's rows, one query after the other, until they are all there. Each
-file is one phone's upload: 600 readings within an hour of its own.
+STEDI is the program (default: target/release/stedi, with the feature query). The script starts `stedi up` on a lake with
+100 customers. For each history H (10 and 1000) it uploads accelerometer files until the lake has H of them. Then, N times
+(20), it puts one more file with boto3, and queries Athena for the count of rows of its hour until all are there. Each file
+is the upload of one phone: 600 readings within an hour of its own.
 
-Told are, per history, median and maximum of the milliseconds from the answer to the put until the end of the query that
-saw the rows (so with one query, or more, in it), and what such a query takes by itself. With --command it puts with
-`aws s3 cp` instead, and counts from when the object's file was placed, since the command takes its time to end. It needs the libraries of tests/clients/requirements.txt:
-`tests/run clients` leaves them in target/clients_venv, so run it with target/clients_venv/bin/python.
+Per history it prints median and maximum of the milliseconds from the answer to the put until the end of the query that saw
+all rows, and the time of such a query alone. With --command it puts with `aws s3 cp` instead, and measures from the time
+of the object's file, because the command itself takes long to end.
+
+It needs the libraries of tests/clients/requirements.txt. `tests/run clients` installs them in target/clients_venv, so run
+it with target/clients_venv/bin/python.
 """
 
 import argparse
@@ -37,16 +39,16 @@ from up import until  # noqa: E402
 CUSTOMERS = 100
 READINGS = 600
 SECONDS_MAX = 30
-# Between two looks at a query. Shorter ones only take the processor from it.
+# Between two requests for the status of a query. Shorter pauses would only slow the query down.
 POLL_SECONDS = 0.002
 
 
 class CannotMeasure(Exception):
-    """What went otherwise than it must."""
+    """Something went wrong."""
 
 
 class Benchmark:
-    """A running stack, and how many accelerometer files it has."""
+    """A running stack, and the number of its accelerometer files."""
 
     def __init__(self, stack: Stack, folder: Path, command: bool):
         self.stack, self.folder, self.command = stack, folder, command
@@ -56,7 +58,7 @@ class Benchmark:
         self.s3.put_object(Bucket=stack.bucket, Key="customer/landing/all.json", Body=lines(people))
 
     def grow(self, files: int) -> None:
-        """Uploads until there are so many files, and waits until all is done."""
+        """Uploads until there are `files` files, and waits until all are ingested."""
         while self.files < files:
             self.s3.put_object(Bucket=self.stack.bucket, Key=self.key(), Body=self.body())
             self.files += 1
@@ -66,7 +68,7 @@ class Benchmark:
         return f"accelerometer/landing/phone-{self.files:06}.json"
 
     def hour(self) -> int:
-        """When the hour of the next file begins."""
+        """The begin of the hour of the next file."""
         return BEGIN + self.files * HOUR
 
     def body(self) -> bytes:
@@ -74,21 +76,21 @@ class Benchmark:
         return lines(motion(person, begin + 5000 * number, number / 7, -1.0, 0.25) for number in range(READINGS))
 
     def upload(self) -> float:
-        """Puts the next file; when it was there."""
+        """Puts the next file. Returns the time at which it was stored."""
         body, key = self.body(), self.key()
         if self.command:
             path = self.folder / "upload.json"
             path.write_bytes(body)
-            place = f"s3://{self.stack.bucket}/{key}"
-            threading.Thread(target=self.stack.aws, args=("s3", "cp", path, place, "--no-progress")).start()
-            placed = self.stack.lake.bucket / key
-            until(placed.exists, key)
-            return time.perf_counter() - (time.time() - placed.stat().st_mtime)
+            target = f"s3://{self.stack.bucket}/{key}"
+            threading.Thread(target=self.stack.aws, args=("s3", "cp", path, target, "--no-progress")).start()
+            stored = self.stack.lake.bucket / key
+            until(stored.exists, key)
+            return time.perf_counter() - (time.time() - stored.stat().st_mtime)
         self.s3.put_object(Bucket=self.stack.bucket, Key=key, Body=body)
         return time.perf_counter()
 
     def visible_ms(self) -> float:
-        """From the end of the put until a query has seen all rows of the file."""
+        """The time from the end of the put until a query has seen all rows of the file."""
         hour = time.gmtime(self.hour() // 1000)
         where = time.strftime("dt = '%Y-%m-%d' AND hour = '%H'", hour)
         done = self.upload()
@@ -99,7 +101,7 @@ class Benchmark:
         return (time.perf_counter() - done) * 1000
 
     def count(self, where: str) -> int:
-        """The rows of the trusted table there, by one query."""
+        """The number of rows of accelerometer_trusted that one query counts."""
         sql = f"SELECT count(*) FROM accelerometer_trusted WHERE {where}"
         context = {"Database": self.stack.exported["GLUE_DATABASE"]}
         query = self.athena.start_query_execution(QueryString=sql, QueryExecutionContext=context)["QueryExecutionId"]
@@ -114,7 +116,7 @@ class Benchmark:
         return int(rows[1]["Data"][0]["VarCharValue"])
 
     def query_ms(self) -> float:
-        """A query alone, of an hour that is there."""
+        """The time of a query alone, for an hour that has rows."""
         began = time.perf_counter()
         self.count("dt = '2024-05-13' AND hour = '00'")
         return (time.perf_counter() - began) * 1000

@@ -81,9 +81,9 @@ def split_identifiers(text):
     return CAMEL.sub(" ", text).replace("_", " ").lower()
 
 
-# Where AWS's accounts are meant, and not those of files.
+# Where AWS's accounts are meant, and not those of files. EventBridge's events have a field of that name.
 AWS_ACCOUNTS = r"^infra/(terraform|emulator)/|^tests/clients/test_aws_cli\.py$|^tests/aws/(\w*policies|moto_\w+|deployment|test_(roles|metrics))\.py$"
-AWS_ACCOUNT = rf"account_?ids?\b|source_?account|\b(AWS|your|own){GAP}accounts?\b|\baccounts?{GAP}of{GAP}(yours|your|AWS)\b"
+AWS_ACCOUNT = rf"account_?ids?\b|source_?account|\x22account\x22: |\b(AWS|your|own){GAP}accounts?\b|\baccounts?{GAP}of{GAP}(yours|your|AWS)\b"
 IN_PLACE = rf"\bin{GAP}place\b|\b(takes?|took|taken|taking){GAP}place\b|\bin{GAP}the{GAP}first{GAP}place\b"
 PUBLISHED = r"(?<![a-z])published[ _](counts?|solutions?|ones)\b|are published|test_published"
 # The crates whose functions run work concurrently.

@@ -1,4 +1,4 @@
-//! The deterministic simulation: many seeds, or one case again.
+//! `stedi simulate`: many seeds of the deterministic simulation, or one stored case.
 
 mod description;
 mod report;
@@ -7,7 +7,7 @@ mod workers;
 use crate::args::Simulate;
 use crate::progress;
 use crate::terminal::{print, print_table};
-use report::{Broken, Report};
+use report::{Report, SeedViolation};
 use simulation::checks::Violation;
 use simulation::faults::{Faults, Statistics};
 use simulation::shrink::{self, Shrunk};
@@ -26,24 +26,24 @@ use store::BoxError;
 use tokio::sync::mpsc;
 use workers::{Workers, in_thread};
 
-/// The lines of a long trace that are printed, from its end.
+/// How many lines of a long trace are shown, from its end.
 const LINES_SHOWN: usize = 60;
 
 /// Why a simulation fails.
 #[derive(Debug, thiserror::Error)]
 enum SimulateError {
-    #[error("seed {seed} breaks an invariant: {violation}")]
-    SeedBreaks { seed: u64, violation: Violation },
-    #[error("{} breaks an invariant: {violation}", file.display())]
-    FileBreaks { file: PathBuf, violation: Violation },
+    #[error("seed {seed} violates an invariant: {violation}")]
+    SeedViolates { seed: u64, violation: Violation },
+    #[error("{} violates an invariant: {violation}", file.display())]
+    FileViolates { file: PathBuf, violation: Violation },
     #[error("{what} cannot be run")]
     Unrunnable { what: String, source: BoxError },
     #[error("a thread ended with a panic")]
     Panicked,
     #[error("cannot read {}", .0.display())]
     Unreadable(PathBuf, #[source] io::Error),
-    #[error("no case of the simulation in {}; expected a file that `stedi simulate` wrote", .0.display())]
-    NoCase(PathBuf, #[source] serde_json::Error),
+    #[error("{} is not a case of the simulation: expected a file that `stedi simulate` wrote", .0.display())]
+    InvalidCase(PathBuf, #[source] serde_json::Error),
     #[error("cannot write {}", .0.display())]
     Unwritable(PathBuf, #[source] io::Error),
 }
@@ -57,7 +57,7 @@ pub(crate) async fn simulate(args: Simulate, quiet: bool) -> Result<(), BoxError
 }
 
 /// Runs many seeds.
-#[expect(clippy::disallowed_methods, reason = "the time that the runs took is reported, and decides nothing")]
+#[expect(clippy::disallowed_methods, reason = "the duration is only shown to the user")]
 async fn seeds(args: &Simulate, quiet: bool) -> Result<(), BoxError> {
     let started = Instant::now();
     let mut statistics = Statistics::default();
@@ -67,31 +67,31 @@ async fn seeds(args: &Simulate, quiet: bool) -> Result<(), BoxError> {
         let report = report(started.elapsed().as_secs_f64());
         return match args {
             Simulate { json: true, .. } => print(&serde_json::to_string(&report)?),
-            // The report has a time, and the traces of two processes shall be equal.
+            // Two processes must print the same.
             Simulate { trace: true, .. } => Ok(()),
             _ if quiet => Ok(()),
             _ => print_table(&report.to_text()),
         };
     };
     let mut report = report(started.elapsed().as_secs_f64());
-    let broken = Broken::new(seed, &args.faults, &violation);
+    let found = SeedViolation::new(seed, &args.faults, &violation);
     if !args.json {
-        print(&format!("seed {seed} breaks an invariant: {violation}\nsee it again: {}", broken.command))?;
+        print(&format!("seed {seed} violates an invariant: {violation}\nrepeat it: {}", found.command))?;
     }
     let shrunk = shrink(Case::of(seed, &args.faults), violation.clone(), quiet).await?;
     let json = serde_json::to_string_pretty(&shrunk.case)?;
-    std::fs::write(&broken.smaller, json + "\n")
-        .map_err(|error| SimulateError::Unwritable(broken.smaller.clone(), error))?;
+    std::fs::write(&found.smaller, json + "\n")
+        .map_err(|error| SimulateError::Unwritable(found.smaller.clone(), error))?;
     if args.json {
-        report.violation = Some(broken);
+        report.violation = Some(found);
         print(&serde_json::to_string(&report)?)?;
     } else {
-        print_smaller_case(&shrunk, &broken, args.trace).await?;
+        print_smaller(&shrunk, &found, args.trace).await?;
     }
-    Err(SimulateError::SeedBreaks { seed, violation }.into())
+    Err(SimulateError::SeedViolates { seed, violation }.into())
 }
 
-/// Runs the seeds, up to the first that breaks an invariant. Returns how many ran, and the violation.
+/// Runs the seeds up to the first that violates an invariant. Returns how many runs it took, and the violation.
 ///
 /// Results are taken in the order of the seeds, so they do not depend on the number of threads.
 async fn run_all(
@@ -105,14 +105,14 @@ async fn run_all(
     let (next, faults) = (Arc::new(AtomicU64::new(0)), args.faults.clone());
     let jobs = args.jobs.or(std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     let workers = Workers::start(jobs.min(usize::try_from(runs).unwrap_or(usize::MAX)), move |stop| {
-        while !stop.is_set() {
+        while !stop.is_requested() {
             let i = next.fetch_add(1, Ordering::Relaxed);
             if i >= runs || sender.send((i, run_seed(seed_of(i), &faults))).is_err() {
                 return;
             }
         }
     })?;
-    // No bar between the lines of a trace.
+    // A progress bar would garble the lines of a trace.
     let bar = (!trace).then(|| progress::bar(runs, "runs", quiet));
     let mut early = BTreeMap::new();
     for i in 0..runs {
@@ -145,22 +145,22 @@ fn run_seed(seed: u64, faults: &Faults) -> Result<Outcome, SimulateError> {
 }
 
 fn run(case: &Case, what: impl Fn() -> String) -> Result<Outcome, SimulateError> {
-    // A panic that ends only its thread would show when all others are done.
+    // Without this, a panic would end only its thread, unnoticed until all others are done.
     let outcome = catch_unwind(AssertUnwindSafe(|| simulation::simulate(case)));
     outcome
         .unwrap_or_else(|_| Err("it panicked".into()))
         .map_err(|source| SimulateError::Unrunnable { what: what(), source })
 }
 
-/// Searches for a smaller case that breaks the same invariant.
+/// Searches for a smaller case that violates the same invariant.
 async fn shrink(case: Case, violation: Violation, quiet: bool) -> Result<Shrunk<Violation>, BoxError> {
     let bar = progress::bar(shrink::RUNS_MAX.into(), "runs to find a smaller case", quiet);
     let shrunk = in_thread(move |stop| {
         let invariant = violation.invariant;
-        let fails = |case: &Case| shrink::breaks(case, invariant);
+        let fails = |case: &Case| shrink::violation_of(case, invariant);
         let go_on = |best: &Shrunk<Violation>| {
             bar.set_position(best.runs.into());
-            if stop.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if stop.is_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let shrunk = shrink::shrink(case, violation, shrink::RUNS_MAX, fails, go_on);
         bar.finish_and_clear();
@@ -169,20 +169,20 @@ async fn shrink(case: Case, violation: Violation, quiet: bool) -> Result<Shrunk<
     Ok(shrunk.await?.ok_or(SimulateError::Panicked)?)
 }
 
-/// Prints a smaller case.
-async fn print_smaller_case(shrunk: &Shrunk<Violation>, broken: &Broken, whole: bool) -> Result<(), BoxError> {
+/// Prints a smaller case and the end of its trace.
+async fn print_smaller(shrunk: &Shrunk<Violation>, found: &SeedViolation, whole: bool) -> Result<(), BoxError> {
     let Shrunk { case, failure, runs } = shrunk;
     let again = case.clone();
     let outcome = in_thread(move |_| run(&again, || "the smaller case".to_owned()));
     let trace = outcome.await?.ok_or(SimulateError::Panicked)??.trace;
     let lines = trace.lines();
     let from = if whole { 0 } else { lines.len().saturating_sub(LINES_SHOWN) };
-    let left_out =
-        if from > 0 { format!("... {from} lines before these; the command shows them\n") } else { String::new() };
+    let omission =
+        if from > 0 { format!("... {from} earlier lines; the command above shows them\n") } else { String::new() };
     print(&format!(
-        "\na smaller case that breaks the same invariant, after {runs} more runs, is now in {}\nsee it: {}\n\n{}\n\n{left_out}{}\n\n{failure}",
-        broken.smaller.display(),
-        broken.replay(),
+        "\na smaller case that violates the same invariant, found in {runs} more runs, is in {}\nreplay it: {}\n\n{}\n\n{omission}{}\n\n{failure}",
+        found.smaller.display(),
+        found.replay(),
         description::describe(case),
         lines[from..].join("\n"),
     ))
@@ -191,18 +191,19 @@ async fn print_smaller_case(shrunk: &Shrunk<Violation>, broken: &Broken, whole: 
 /// Runs the case in a file.
 async fn replay(file: &Path) -> Result<(), BoxError> {
     let json = std::fs::read(file).map_err(|error| SimulateError::Unreadable(file.to_owned(), error))?;
-    let case: Case = serde_json::from_slice(&json).map_err(|error| SimulateError::NoCase(file.to_owned(), error))?;
+    let case: Case =
+        serde_json::from_slice(&json).map_err(|error| SimulateError::InvalidCase(file.to_owned(), error))?;
     print(&format!("{}\n", description::describe(&case)))?;
     let what = file.display().to_string();
     let outcome = in_thread(move |_| run(&case, || what.clone())).await?.ok_or(SimulateError::Panicked)??;
     print(&traced(&outcome.trace))?;
     match outcome.violations.into_iter().next() {
-        Some(violation) => Err(SimulateError::FileBreaks { file: file.to_owned(), violation }.into()),
-        None => print("no invariant is broken"),
+        Some(violation) => Err(SimulateError::FileViolates { file: file.to_owned(), violation }.into()),
+        None => print("no invariant is violated"),
     }
 }
 
-/// Returns all lines of a trace, and its digest.
+/// All lines of a trace, and its digest.
 fn traced(trace: &Trace) -> String {
     format!("{}\ntrace {}", trace.lines().join("\n"), trace.digest())
 }

@@ -1,4 +1,4 @@
-//! What the hot paths take: `cargo bench --locked -p benchmarks`.
+//! Measures the times of the hot paths: `cargo bench --locked -p benchmarks`.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -8,10 +8,11 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 fn hot_paths(criterion: &mut Criterion) {
     let sample = Sample::new().unwrap();
     for work in Work::ALL {
-        let done = sample.work(work).unwrap();
+        let amount = sample.work(work).unwrap();
         let mut group = criterion.benchmark_group(work.name());
-        // Both are told: the time is the same.
-        for (unit, throughput) in [("bytes", Throughput::Bytes(done.bytes)), ("rows", Throughput::Elements(done.rows))]
+        // The time is the same; the throughput is reported in both units.
+        for (unit, throughput) in
+            [("bytes", Throughput::Bytes(amount.bytes)), ("rows", Throughput::Elements(amount.rows))]
         {
             group.throughput(throughput).bench_function(unit, |bencher| bencher.iter(|| sample.work(work).unwrap()));
         }

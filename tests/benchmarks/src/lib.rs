@@ -1,6 +1,6 @@
-//! The hot paths, each as one piece of work on generated data: what a landing file goes through, step by step.
+//! The hot paths of a landing file, each as one piece of work on generated data.
 //!
-//! `benches/hot_paths.rs` takes their times; `main.rs` runs one of them, for a tool that counts instructions.
+//! `benches/hot_paths.rs` measures their times. `main.rs` runs one of them, for a tool that counts instructions.
 
 use arrow_array::RecordBatch;
 use bytes::Bytes;
@@ -16,7 +16,7 @@ use model::lake_config::ConsentPolicy;
 use model::layout::{FileName, ObjectLocation};
 use model::table::Table;
 
-/// A landing file of each kind, of the reference data's size, and what is made of it.
+/// A landing file of each kind, of the size of the reference data, and the data that is made of it.
 pub struct Sample {
     customers: Vec<u8>,
     accelerometer: Vec<u8>,
@@ -28,9 +28,9 @@ pub struct Sample {
     motions_decoded: Vec<RecordBatch>,
 }
 
-/// Why the sample data could not be made what it should be: a bug.
+/// The sample data could not be made: a bug.
 #[derive(Debug, thiserror::Error)]
-#[error("the sample data is not what it should be: {0}")]
+#[error("cannot make the sample data: {0}")]
 pub struct BadSample(String);
 
 impl From<Corrupt> for BadSample {
@@ -56,7 +56,7 @@ pub enum Work {
     ParseCompletely,
     /// JSON → step trainer readings.
     ParseStepTrainer,
-    /// Readings → those of trusted customers.
+    /// Readings → readings of eligible customers.
     Filter,
     /// Readings → Parquet.
     Encode,
@@ -64,12 +64,12 @@ pub enum Work {
     Decode,
     /// Columns of both tables → training rows.
     Join,
-    /// A customer file → a shard of customers as it is stored.
+    /// A customer file → an encoded customer shard.
     Shard,
 }
 
 impl Work {
-    /// All of them.
+    /// All pieces of work.
     pub const ALL: [Self; 9] = [
         Self::ParseCustomers,
         Self::ParseAccelerometer,
@@ -82,7 +82,7 @@ impl Work {
         Self::Shard,
     ];
 
-    /// Its name.
+    /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::ParseCustomers => "parse_customers",
@@ -93,17 +93,17 @@ impl Work {
             Self::Encode => "encode_parquet",
             Self::Decode => "decode_parquet",
             Self::Join => "join",
-            Self::Shard => "derive_shard",
+            Self::Shard => "encode_shard",
         }
     }
 }
 
-/// What a piece of work went through.
+/// The amount of data in a piece of work.
 #[derive(Clone, Copy, Debug)]
-pub struct Done {
-    /// Rows that went in.
+pub struct Amount {
+    /// Rows of input.
     pub rows: u64,
-    /// Bytes that went in; of columns, what they were stored in.
+    /// Bytes of input; for columns, the bytes of their files.
     pub bytes: u64,
 }
 
@@ -111,7 +111,7 @@ impl Sample {
     /// Generates the data.
     ///
     /// # Errors
-    /// Never, if the rest of the software is right.
+    /// Only if there is a bug.
     pub fn new() -> Result<Self, BadSample> {
         let files: Vec<_> = sample_data::generate(&sample_data::Options::default()).collect();
         let file = |prefix: &str| {
@@ -122,9 +122,9 @@ impl Sample {
             (file("customer/")?, file("accelerometer/")?, file("step_trainer/")?);
         let trusted = Consents::decode(shard(&customers)?)?;
         let motions = read::<ReadingsCollector<Accelerometer>>(&accelerometer)?.finish();
-        let motions_stored = reading_rows::encode::<Accelerometer>(&all(&motions), &Provenance::default())?;
+        let motions_stored = reading_rows::encode::<Accelerometer>(&as_admitted(&motions), &Provenance::default())?;
         let steps = read::<ReadingsCollector<StepTrainer>>(&step_trainer)?.finish();
-        let steps_stored = reading_rows::encode::<StepTrainer>(&all(&steps), &Provenance::default())?;
+        let steps_stored = reading_rows::encode::<StepTrainer>(&as_admitted(&steps), &Provenance::default())?;
         let steps_decoded = Output::decode(Table::StepTrainerTrusted, steps_stored)?.batches()?;
         let motions_decoded = Output::decode(Table::AccelerometerTrusted, motions_stored.clone())?.batches()?;
         Ok(Self {
@@ -142,52 +142,52 @@ impl Sample {
     /// Does a piece of work once.
     ///
     /// # Errors
-    /// Never, if the rest of the software is right.
-    pub fn work(&self, work: Work) -> Result<Done, BadSample> {
+    /// Only if there is a bug.
+    pub fn work(&self, work: Work) -> Result<Amount, BadSample> {
         let bytes = |of: &[u8]| of.len() as u64;
         Ok(match work {
             Work::ParseCustomers => {
                 let read = read::<Customers>(&self.customers)?;
-                Done { rows: read.rows(), bytes: bytes(&self.customers) }
+                Amount { rows: read.rows(), bytes: bytes(&self.customers) }
             }
             Work::ParseAccelerometer => {
                 let read = read::<ReadingsCollector<Accelerometer>>(&self.accelerometer)?.finish();
-                Done { rows: read.rows().len() as u64, bytes: bytes(&self.accelerometer) }
+                Amount { rows: read.rows().len() as u64, bytes: bytes(&self.accelerometer) }
             }
             Work::ParseCompletely => {
                 let reader = LandingReader::without_layouts(ReadingsCollector::<Accelerometer>::default());
                 let read = finish(reader, &self.accelerometer)?.finish();
-                Done { rows: read.rows().len() as u64, bytes: bytes(&self.accelerometer) }
+                Amount { rows: read.rows().len() as u64, bytes: bytes(&self.accelerometer) }
             }
             Work::ParseStepTrainer => {
                 let read = read::<ReadingsCollector<StepTrainer>>(&self.step_trainer)?.finish();
-                Done { rows: read.rows().len() as u64, bytes: bytes(&self.step_trainer) }
+                Amount { rows: read.rows().len() as u64, bytes: bytes(&self.step_trainer) }
             }
             Work::Filter => {
                 let admitted = self.admitted();
                 let rows = self.motions.rows().len() as u64;
                 if admitted.is_empty() {
-                    return Err(BadSample("nobody's readings are let through".into()));
+                    return Err(BadSample("no reading is admitted".into()));
                 }
-                Done { rows, bytes: bytes(&self.accelerometer) }
+                Amount { rows, bytes: bytes(&self.accelerometer) }
             }
             Work::Encode => {
-                let rows = all(&self.motions);
+                let rows = as_admitted(&self.motions);
                 reading_rows::encode::<Accelerometer>(&rows, &Provenance::default())?;
-                Done { rows: rows.len() as u64, bytes: bytes(&self.accelerometer) }
+                Amount { rows: rows.len() as u64, bytes: bytes(&self.accelerometer) }
             }
             Work::Decode => {
                 let decoded = Output::decode(Table::AccelerometerTrusted, self.motions_stored.clone())?.batches()?;
                 let rows = decoded.iter().map(|batch| batch.num_rows() as u64).sum();
-                Done { rows, bytes: bytes(&self.motions_stored) }
+                Amount { rows, bytes: bytes(&self.motions_stored) }
             }
             Work::Join => {
                 let rows = training::join(&self.steps_decoded, &self.motions_decoded);
-                Done { rows: rows.len() as u64, bytes: bytes(&self.accelerometer) + bytes(&self.step_trainer) }
+                Amount { rows: rows.len() as u64, bytes: bytes(&self.accelerometer) + bytes(&self.step_trainer) }
             }
             Work::Shard => {
                 let stored = shard(&self.customers)?;
-                Done { rows: 1, bytes: bytes(&stored) }
+                Amount { rows: 1, bytes: bytes(&stored) }
             }
         })
     }
@@ -216,8 +216,8 @@ fn finish<C: Collect>(mut reader: LandingReader<C>, file: &[u8]) -> Result<C, Un
     Ok(reader.finish()?.0)
 }
 
-/// All readings, as if each were its key's own.
-fn all<R: Reading>(readings: &Readings<R>) -> Vec<Admitted<'_, R::Value>> {
+/// All readings, each admitted with its key as owner.
+fn as_admitted<R: Reading>(readings: &Readings<R>) -> Vec<Admitted<'_, R::Value>> {
     let admitted = readings.rows().iter().map(|row| {
         let key = readings.keys()[row.key as usize].text.as_str();
         Admitted { key, owner: key, time_ms: row.time_ms, value: row.value }

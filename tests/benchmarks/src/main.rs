@@ -1,4 +1,4 @@
-//! Does one piece of work, so often: for a tool that counts instructions.
+//! Does one piece of work a number of times, for a tool that counts instructions.
 
 use benchmarks::{Sample, Work};
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ fn main() -> ExitCode {
     let times = args.next().and_then(|times| times.parse::<u32>().ok()).unwrap_or(1);
     let names = Work::ALL.map(Work::name).join(", ");
     let Some(work) = Work::ALL.into_iter().find(|work| work.name() == name) else {
-        return fail(&format!("expected a piece of work and how often it is done; the pieces are {names}"));
+        return fail(&format!("expected a piece of work and a number of times; the pieces are {names}"));
     };
     match Sample::new().and_then(|sample| (0..times).try_for_each(|_| sample.work(work).map(drop))) {
         Ok(()) => ExitCode::SUCCESS,

@@ -30,7 +30,7 @@ pub async fn a_checksum_is_kept_and_returned(target: &Target) {
 }
 
 /// The checksum follows a streamed body.
-pub async fn a_checksum_behind_a_body_is_kept(target: &Target) {
+pub async fn a_trailing_checksum_is_kept(target: &Target) {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), b"hello").unwrap();
     let stream = ByteStream::from_path(file.path()).await.unwrap();
@@ -39,7 +39,7 @@ pub async fn a_checksum_behind_a_body_is_kept(target: &Target) {
     let get = target.s3.get_object().bucket(&target.bucket).key("key").checksum_mode(ChecksumMode::Enabled);
     let got = get.send().await.unwrap();
     assert_eq!(got.checksum_crc32(), Some("NhCmhg=="));
-    // The SDK holds the body against it.
+    // The SDK compares the body with the checksum.
     assert_eq!(got.body.collect().await.unwrap().to_vec(), b"hello");
 }
 

@@ -1,10 +1,10 @@
-//! Conditional reads and writes: what compare-and-swap is built on.
+//! Conditional reads and writes, the base of compare-and-swap.
 
 use crate::{Target, refusal};
 use aws_sdk_s3::primitives::ByteStream;
 use futures::future::join_all;
 
-/// How many writers race, and how often: a window of microseconds between look and write must be hit.
+/// How many writers race, and how often: the races must hit a window of microseconds between read and write.
 const RACES: [(usize, usize); 2] = [(8, 40), (32, 10)];
 
 /// The number of writers and the number of the round.
@@ -12,7 +12,7 @@ fn races() -> impl Iterator<Item = (usize, usize)> {
     RACES.into_iter().flat_map(|(writers, rounds)| (0..rounds).map(move |round| (writers, round)))
 }
 
-/// Writers at the same time, each naming the version it has seen.
+/// All writers name the same version, at the same time.
 pub async fn one_of_many_if_match_writers_wins(target: &Target) {
     for (writers, _) in races() {
         let seen = target.put("key", "seen by all").await.e_tag.unwrap();
@@ -26,7 +26,7 @@ pub async fn one_of_many_if_match_writers_wins(target: &Target) {
         assert_eq!(target.get("key").await, format!("writer {winner}").into_bytes());
         for (number, result) in results.into_iter().enumerate().filter(|(number, _)| *number != winner) {
             let (status, code) = refusal!(result);
-            // 409 is S3's other way to say that somebody else was there.
+            // S3 may also answer 409 if another request won.
             assert!([409, 412].contains(&status), "writer {number} of {writers}: {status} {code:?}");
         }
     }
@@ -70,7 +70,7 @@ pub async fn an_if_none_match_on_an_existing_key_is_412(target: &Target) {
 pub async fn a_get_of_a_known_version_is_304(target: &Target) {
     let known = target.put("key", "known").await.e_tag.unwrap();
     let get = target.s3.get_object().bucket(&target.bucket).key("key").if_none_match(known);
-    // The SDK takes 304 for an error, and it has no code.
+    // The SDK treats 304 as an error, without a code.
     assert_eq!(refusal!(get.clone().send().await), (304, None));
     target.put("key", "changed").await;
     assert_eq!(get.send().await.unwrap().body.collect().await.unwrap().to_vec(), b"changed");

@@ -37,7 +37,7 @@ pub async fn a_copy_onto_itself_must_change_something(target: &Target) {
     assert_eq!(refusal!(copy.send().await), (400, Some("InvalidRequest".into())));
 }
 
-pub async fn a_copy_of_nothing_is_no_such_key(target: &Target) {
+pub async fn a_copy_of_a_missing_key_is_no_such_key(target: &Target) {
     let copy = target.s3.copy_object().bucket(&target.bucket).key("key").copy_source(format!("{}/no", target.bucket));
     assert_eq!(refusal!(copy.send().await), (404, Some("NoSuchKey".into())));
 }

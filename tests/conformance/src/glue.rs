@@ -1,4 +1,4 @@
-//! The catalogue: databases, tables and partitions.
+//! The data catalog: databases, tables and partitions.
 
 use crate::{Target, refusal};
 use aws_sdk_glue::types::{
@@ -83,7 +83,7 @@ pub async fn a_table_is_returned_as_it_was_created(target: &Target) {
     assert_eq!(stored.storage_descriptor(), Some(&storage("s3://lake/readings/")));
 }
 
-pub async fn what_is_missing_is_entity_not_found(target: &Target) {
+pub async fn missing_entities_are_entity_not_found(target: &Target) {
     let expected = (400, Some("EntityNotFoundException".to_owned()));
     let glue = &target.glue;
     assert_eq!(refusal!(glue.get_database().name("missing").send().await), expected);
@@ -103,7 +103,7 @@ pub async fn what_is_missing_is_entity_not_found(target: &Target) {
     assert_eq!(refusal!(update.send().await), expected);
 }
 
-pub async fn what_exists_is_already_exists(target: &Target) {
+pub async fn existing_entities_are_already_exists(target: &Target) {
     let expected = (400, Some("AlreadyExistsException".to_owned()));
     create_table(target, "readings").await;
     let again = target.glue.create_table().database_name(&target.database);
@@ -175,7 +175,7 @@ pub async fn all_partitions_are_listed_once(target: &Target) {
     assert_eq!(listed(target).await, all);
 }
 
-/// The hours of those partitions of readings that an expression chooses, sorted.
+/// The hours of the partitions that an expression selects, sorted.
 pub(crate) async fn chosen(target: &Target, expression: &str) -> Vec<String> {
     let list = target.glue.get_partitions().database_name(&target.database).table_name("readings");
     let mut pages = list.expression(expression).max_results(2).into_paginator().send();
@@ -228,7 +228,7 @@ pub async fn a_database_is_listed_changed_and_deleted(target: &Target) {
 }
 
 /// Partitions are a table's: another of the same name has none of them.
-pub async fn a_table_made_anew_has_no_partitions(target: &Target) {
+pub async fn a_recreated_table_has_no_partitions(target: &Target) {
     create_table(target, "readings").await;
     create(target, vec![partition("d1", "h1")]).await;
     let delete = target.glue.delete_table().database_name(&target.database).name("readings");

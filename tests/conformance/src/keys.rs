@@ -2,7 +2,7 @@
 
 use crate::Target;
 
-/// Stores under each key its own text, and finds all of them again.
+/// Stores each key with its own text as body, and reads and lists all of them.
 pub(crate) async fn round_trip(target: &Target, keys: &[String]) {
     for key in keys {
         target.put(key, key.as_str()).await;

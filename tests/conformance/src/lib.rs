@@ -1,13 +1,13 @@
-//! The behaviours of S3 and Glue that the product relies on, told by the real SDKs.
+//! The behavior of S3 and Glue that the lake relies on, tested with the real SDKs.
 //!
-//! One suite, called for every implementation: the local stack in process and over HTTP, and any other endpoint that
-//! `CONFORMANCE_ENDPOINT_URL` names (`tests/*.rs`). The modules are the behaviours by theme; [`strict`] and [`strict_glue`] hold those
-//! that AWS and the local stack have, and an independent emulator need not.
+//! One suite runs on every implementation: the emulator in process and over HTTP, and any endpoint that
+//! `CONFORMANCE_ENDPOINT_URL` names (`tests/*.rs`). Each module has one theme. The modules `strict`, `strict_glue`,
+//! `strict_multipart` and `checksums` test what AWS and this emulator do, but other emulators need not do.
 //!
-//! The local stack must not be more forgiving than AWS: a test that passes here and fails there is worth nothing.
+//! The emulator must not be more forgiving than AWS: a test that passes here and fails there is worthless.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests say by a panic what they expected")]
-#![allow(clippy::missing_panics_doc, missing_docs, reason = "each function is a test; its name says what it shows")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
+#![allow(clippy::missing_panics_doc, missing_docs, reason = "each function is a test, and its name describes it")]
 
 pub mod checksums;
 pub mod conditions;
@@ -24,8 +24,8 @@ mod target;
 
 pub use target::Target;
 
-/// Makes a test of every behaviour. `$open` is an async function to an `Option<Target>`: `None` says that there is
-/// nothing to test, and why was printed.
+/// Makes a test of every behavior. `$open` is an async function that returns `Option<Target>`. `None` means that there
+/// is nothing to test; the function has printed why.
 #[macro_export]
 macro_rules! suite {
     ($open:path) => {
@@ -42,14 +42,14 @@ macro_rules! suite {
         $crate::suite! { @ $open, objects:
             a_put_is_read_back_with_its_headers,
             an_empty_object_is_an_object,
-            a_large_body_comes_back_whole,
-            a_streamed_body_comes_back_whole,
+            a_large_body_is_read_back,
+            a_streamed_body_is_read_back,
             ranges_are_parts_of_the_body,
             a_range_beyond_the_end_is_416,
             a_missing_key_is_no_such_key,
             a_head_of_a_missing_key_is_not_found,
             a_missing_bucket_is_no_such_bucket,
-            a_deleted_object_is_gone,
+            a_deleted_object_is_missing,
             many_objects_are_deleted_at_once,
             buckets_are_listed,
             an_empty_bucket_is_deleted,
@@ -57,19 +57,19 @@ macro_rules! suite {
         }
         $crate::suite! { @ $open, multipart:
             parts_become_one_object,
-            a_part_that_comes_again_replaces_the_first,
-            a_part_that_is_not_there_is_refused,
+            a_repeated_part_replaces_the_first,
+            a_missing_part_is_refused,
             a_small_part_before_the_last_is_refused,
         }
         $crate::suite! { @ $open, copies:
             a_copy_has_bytes_and_headers,
             a_copy_may_have_other_headers,
             a_copy_onto_itself_must_change_something,
-            a_copy_of_nothing_is_no_such_key,
+            a_copy_of_a_missing_key_is_no_such_key,
         }
         $crate::suite! { @ $open, lists:
             pages_follow_each_other,
-            an_entry_says_what_a_head_says,
+            an_entry_equals_a_head,
             a_delimiter_rolls_up,
             a_common_prefix_is_on_one_page,
             start_after_is_exclusive,
@@ -83,8 +83,8 @@ macro_rules! suite {
         }
         $crate::suite! { @ $open, glue:
             a_table_is_returned_as_it_was_created,
-            what_is_missing_is_entity_not_found,
-            what_exists_is_already_exists,
+            missing_entities_are_entity_not_found,
+            existing_entities_are_already_exists,
             an_update_replaces_the_table,
             tables_are_listed,
             a_batch_names_each_partition_that_exists,
@@ -92,7 +92,7 @@ macro_rules! suite {
             all_partitions_are_listed_once,
             partitions_are_chosen_by_an_expression,
             a_database_is_listed_changed_and_deleted,
-            a_table_made_anew_has_no_partitions,
+            a_recreated_table_has_no_partitions,
             a_partition_is_replaced,
             partitions_are_read_in_a_batch,
         }
@@ -100,19 +100,19 @@ macro_rules! suite {
     (strict $open:path) => {
         $crate::suite! { @ $open, strict_multipart:
             parts_and_uploads_are_listed,
-            an_aborted_upload_is_gone,
-            a_repeated_completion_is_answered_as_the_first,
+            an_aborted_upload_is_deleted,
+            a_repeated_completion_has_the_same_answer,
             a_completion_is_conditional,
             parts_must_be_in_order,
             a_part_number_is_1_to_10000,
             a_part_of_an_object_is_read_by_its_number,
             an_upload_has_a_checksum,
             a_part_is_copied_from_a_range,
-            an_upload_of_no_parts_is_refused,
+            an_upload_without_parts_is_refused,
         }
         $crate::suite! { @ $open, checksums:
             a_checksum_is_kept_and_returned,
-            a_checksum_behind_a_body_is_kept,
+            a_trailing_checksum_is_kept,
             two_checksums_are_refused,
         }
         $crate::suite! { @ $open, strict:
@@ -131,25 +131,25 @@ macro_rules! suite {
             partitions_are_paged,
         }
         $crate::suite! { @ $open, strict_glue:
-            what_is_no_expression_is_refused,
-            segments_are_all_of_a_table_once,
+            an_invalid_expression_is_refused,
+            segments_cover_a_table_once,
             columns_of_partitions_are_left_out_on_demand,
             tables_are_listed_by_a_pattern,
             tables_are_deleted_in_a_batch,
-            a_database_goes_with_its_tables,
+            a_database_is_deleted_with_its_tables,
             a_batch_of_updates_names_each_partition_that_is_missing,
-            the_current_version_of_a_table_is_there,
-            a_name_is_no_path,
+            the_current_version_of_a_table_is_returned,
+            a_name_with_a_path_is_refused,
             there_are_no_functions,
         }
     };
-    (@ $open:path, $module:ident: $($behaviour:ident,)*) => {
+    (@ $open:path, $module:ident: $($behavior:ident,)*) => {
         mod $module {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $behaviour() {
+                async fn $behavior() {
                     if let Some(target) = $open().await {
-                        $crate::$module::$behaviour(&target).await;
+                        $crate::$module::$behavior(&target).await;
                     }
                 }
             )*

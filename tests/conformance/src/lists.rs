@@ -37,7 +37,7 @@ pub async fn pages_follow_each_other(target: &Target) {
     assert_eq!(sizes, [10, 10, 5]);
 }
 
-pub async fn an_entry_says_what_a_head_says(target: &Target) {
+pub async fn an_entry_equals_a_head(target: &Target) {
     target.put("a b", "hello").await;
     let page = target.s3.list_objects_v2().bucket(&target.bucket).send().await.unwrap();
     let head = target.s3.head_object().bucket(&target.bucket).key("a b").send().await.unwrap();

@@ -4,10 +4,10 @@ use crate::{Target, refusal};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 
-/// The least that a part may have, if it is not the last.
+/// The minimum size of a part that is not the last.
 const PART_BYTES: usize = 5 * 1024 * 1024;
 
-/// A body that is not the same everywhere.
+/// A body without repetition.
 pub fn body(seed: u8, length: usize) -> Vec<u8> {
     (0..length).map(|at| seed.wrapping_add(at as u8) ^ (at >> 8) as u8 ^ (at >> 16) as u8).collect()
 }
@@ -18,7 +18,7 @@ pub async fn begin(target: &Target, key: &str) -> String {
     begun.upload_id().unwrap().to_owned()
 }
 
-/// Uploads one part; what names it when the upload is completed.
+/// Uploads one part. Returns its entry for the completion.
 pub async fn upload(target: &Target, key: &str, id: &str, number: i32, body: Vec<u8>) -> CompletedPart {
     let part = target.s3.upload_part().bucket(&target.bucket).key(key).upload_id(id).part_number(number);
     let part = part.body(ByteStream::from(body)).send().await.unwrap();
@@ -62,7 +62,7 @@ pub async fn parts_become_one_object(target: &Target) {
     assert_eq!(target.list("").await, ["big"]);
 }
 
-pub async fn a_part_that_comes_again_replaces_the_first(target: &Target) {
+pub async fn a_repeated_part_replaces_the_first(target: &Target) {
     let id = begin(target, "key").await;
     upload(target, "key", &id, 1, b"first".to_vec()).await;
     let second = upload(target, "key", &id, 1, b"second".to_vec()).await;
@@ -70,7 +70,7 @@ pub async fn a_part_that_comes_again_replaces_the_first(target: &Target) {
     assert_eq!(target.get("key").await, b"second");
 }
 
-pub async fn a_part_that_is_not_there_is_refused(target: &Target) {
+pub async fn a_missing_part_is_refused(target: &Target) {
     let id = begin(target, "key").await;
     upload(target, "key", &id, 1, b"part".to_vec()).await;
     let other = CompletedPart::builder().part_number(1).e_tag("\"5d41402abc4b2a76b9719d911017c592\"").build();

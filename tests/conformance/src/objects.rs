@@ -33,14 +33,14 @@ pub async fn an_empty_object_is_an_object(target: &Target) {
     assert_eq!(target.list("").await, ["empty"]);
 }
 
-pub async fn a_large_body_comes_back_whole(target: &Target) {
+pub async fn a_large_body_is_read_back(target: &Target) {
     let body = pattern(5_000_000);
     target.put("large", body.clone()).await;
     assert!(target.get("large").await == body, "the body was changed");
 }
 
 /// A body from a file goes out in pieces, framed and with a trailing checksum.
-pub async fn a_streamed_body_comes_back_whole(target: &Target) {
+pub async fn a_streamed_body_is_read_back(target: &Target) {
     let body = pattern(3_000_000);
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), &body).unwrap();
@@ -97,10 +97,10 @@ pub async fn a_missing_bucket_is_no_such_bucket(target: &Target) {
     target.s3.head_bucket().bucket(&target.bucket).send().await.unwrap();
 }
 
-pub async fn a_deleted_object_is_gone(target: &Target) {
+pub async fn a_deleted_object_is_missing(target: &Target) {
     target.put("a/b", "").await;
     for _ in 0..2 {
-        // That it is gone already is no error.
+        // Deleting a missing object is not an error.
         target.s3.delete_object().bucket(&target.bucket).key("a/b").send().await.unwrap();
         assert_eq!(refusal!(target.s3.get_object().bucket(&target.bucket).key("a/b").send().await).0, 404);
         assert_eq!(target.list("").await, [""; 0]);
@@ -124,7 +124,7 @@ pub async fn buckets_are_listed(target: &Target) {
     assert!(answer.buckets().iter().any(|bucket| bucket.name() == Some(&target.bucket)));
 }
 
-/// Bytes of which no two locations look the same.
+/// Bytes without repetition.
 fn pattern(length: u32) -> Vec<u8> {
     (0..length).flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()).take(length as usize).collect()
 }

@@ -1,4 +1,4 @@
-//! What AWS and the local stack do, and other emulators need not: limits, checks, refusals.
+//! Limits, checks and refusals of AWS and this emulator, which other emulators need not have.
 
 use crate::glue::{create_table, partition};
 use crate::lists::put_all;
@@ -135,7 +135,7 @@ pub async fn reads_are_conditional_on_a_time(target: &Target) {
     assert_eq!(refusal!(get().if_none_match(&etag).if_modified_since(before).send().await).0, 304);
 }
 
-/// The first version: a marker in location of a token.
+/// Version 1 of the listing takes a marker instead of a token.
 pub async fn the_first_version_lists_by_marker(target: &Target) {
     let stored = ["a", "b/1", "b/2", "c", "d e"].map(String::from);
     put_all(target, &stored).await;

@@ -1,4 +1,4 @@
-//! What Glue and the local stack do, and other emulators need not: limits, checks, and what else clients ask.
+//! Limits, checks and further operations of Glue and this emulator, which other emulators need not have.
 
 use crate::glue::{chosen, create, create_table, listed, partition, table};
 use crate::{Target, refusal};
@@ -8,7 +8,7 @@ use aws_sdk_glue::types::{BatchUpdatePartitionRequestEntry, DatabaseInput, Segme
 const INVALID: &str = "InvalidInputException";
 const MISSING: &str = "EntityNotFoundException";
 
-pub async fn what_is_no_expression_is_refused(target: &Target) {
+pub async fn an_invalid_expression_is_refused(target: &Target) {
     create_table(target, "readings").await;
     create(target, vec![partition("2022-06-18", "14")]).await;
     for expression in ["dt", "dt = 2022", "minute = '1'", "dt = '1' OR", "(dt = '1'", "dt = '1'; dt = '2'"] {
@@ -20,7 +20,7 @@ pub async fn what_is_no_expression_is_refused(target: &Target) {
     assert_eq!(chosen(target, "NOT hour = '13' AND dt <> 'x'").await, ["14"]);
 }
 
-pub async fn segments_are_all_of_a_table_once(target: &Target) {
+pub async fn segments_cover_a_table_once(target: &Target) {
     create_table(target, "readings").await;
     create(target, (0..40).map(|hour| partition("d1", &format!("{hour:02}"))).collect()).await;
     let mut all = Vec::new();
@@ -84,7 +84,7 @@ pub async fn tables_are_deleted_in_a_batch(target: &Target) {
     assert_eq!(left, ["b"]);
 }
 
-pub async fn a_database_goes_with_its_tables(target: &Target) {
+pub async fn a_database_is_deleted_with_its_tables(target: &Target) {
     create_table(target, "readings").await;
     create(target, vec![partition("d1", "h1")]).await;
     target.glue.delete_database().name(&target.database).send().await.unwrap();
@@ -111,7 +111,7 @@ pub async fn a_batch_of_updates_names_each_partition_that_is_missing(target: &Ta
     assert_eq!(listed(target).await, [["d1", "h2"], ["d1", "h3"]]);
 }
 
-pub async fn the_current_version_of_a_table_is_there(target: &Target) {
+pub async fn the_current_version_of_a_table_is_returned(target: &Target) {
     create_table(target, "readings").await;
     let new = table("readings").description("new").build().unwrap();
     target.glue.update_table().database_name(&target.database).table_input(new).send().await.unwrap();
@@ -125,8 +125,8 @@ pub async fn the_current_version_of_a_table_is_there(target: &Target) {
     assert_eq!(refusal!(get.version_id("77").send().await), (400, Some(MISSING.into())));
 }
 
-/// They are names of files here.
-pub async fn a_name_is_no_path(target: &Target) {
+/// The emulator uses names as file names.
+pub async fn a_name_with_a_path_is_refused(target: &Target) {
     for name in ["../../up", "a/b", "table.json"] {
         let database = DatabaseInput::builder().name(name).build().unwrap();
         let create = target.glue.create_database().database_input(database).send().await;

@@ -1,4 +1,4 @@
-//! Uploads in parts, beyond what another emulator knows: conditions, repetition, checksums.
+//! Uploads in parts, beyond what other emulators need to know: conditions, repetition, checksums.
 
 use crate::multipart::{begin, body, complete, of, upload};
 use crate::{Target, refusal};
@@ -7,13 +7,13 @@ use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, ChecksumType, Completed
 
 const PART_BYTES: usize = 5 * 1024 * 1024;
 
-pub async fn a_repeated_completion_is_answered_as_the_first(target: &Target) {
+pub async fn a_repeated_completion_has_the_same_answer(target: &Target) {
     let id = begin(target, "key").await;
     let part = [upload(target, "key", &id, 1, b"part".to_vec()).await];
     let first = complete!(target, "key", &id, &part).if_none_match("*").send().await.unwrap();
     let again = complete!(target, "key", &id, &part).if_none_match("*").send().await.unwrap();
     assert_eq!(again.e_tag(), first.e_tag());
-    // Not after somebody else has written.
+    // Not after another write.
     target.put("key", "other").await;
     assert_eq!(refusal!(complete!(target, "key", &id, &part).send().await), (404, Some("NoSuchUpload".into())));
     assert_eq!(target.get("key").await, b"other");
@@ -63,7 +63,7 @@ pub async fn a_part_of_an_object_is_read_by_its_number(target: &Target) {
     assert_eq!(refusal!(third), (416, Some("InvalidRange".into())));
 }
 
-/// Both kinds: a checksum of the parts' checksums, and one of the whole that follows from theirs.
+/// Both kinds: a checksum of the parts' checksums, and one of the whole object that is combined from them.
 pub async fn an_upload_has_a_checksum(target: &Target) {
     let (first, last) = (body(1, PART_BYTES), body(2, 10));
     let whole = target.s3.put_object().bucket(&target.bucket).key("whole");
@@ -113,8 +113,8 @@ pub async fn a_part_is_copied_from_a_range(target: &Target) {
     assert!(target.get("key").await == [&source[50..PART_BYTES + 50], &source[..10]].concat(), "other bytes");
 }
 
-/// Named for what would be left: an upload without parts is no object.
-pub async fn an_upload_of_no_parts_is_refused(target: &Target) {
+/// An upload without parts would make an object without content.
+pub async fn an_upload_without_parts_is_refused(target: &Target) {
     let id = begin(target, "key").await;
     let complete = target.s3.complete_multipart_upload().bucket(&target.bucket).key("key").upload_id(&id);
     let refused = complete.multipart_upload(of(&[])).send().await;
@@ -134,7 +134,7 @@ pub async fn parts_and_uploads_are_listed(target: &Target) {
     assert_eq!(uploads, [(Some("a"), Some(&*a)), (Some("b/c"), Some(&*b))]);
 }
 
-pub async fn an_aborted_upload_is_gone(target: &Target) {
+pub async fn an_aborted_upload_is_deleted(target: &Target) {
     let id = begin(target, "key").await;
     let part = upload(target, "key", &id, 1, b"part".to_vec()).await;
     let abort = || target.s3.abort_multipart_upload().bucket(&target.bucket).key("key").upload_id(&id);

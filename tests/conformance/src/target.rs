@@ -7,15 +7,15 @@ use aws_sdk_s3::primitives::ByteStream;
 use std::any::Any;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// What a behaviour is shown on.
+/// The clients of an implementation, and a bucket and a database for one test.
 pub struct Target {
     pub s3: aws_sdk_s3::Client,
     pub glue: aws_sdk_glue::Client,
-    /// Exists, is empty, and is this test's alone.
+    /// An empty bucket that only this test uses.
     pub bucket: String,
-    /// Exists, is empty, and is this test's alone.
+    /// An empty database that only this test uses.
     pub database: String,
-    /// Whatever has to live as long as the implementation: its directory, its server.
+    /// Resources that must live as long as the implementation: its directory, its server.
     _kept: Box<dyn Any + Send + Sync>,
 }
 

@@ -1,6 +1,6 @@
 //! Any other implementation: set `CONFORMANCE_ENDPOINT_URL`, for example to `http://localhost:5000`.
 
-#![allow(clippy::print_stderr, reason = "says that nothing was tested, and how to change that")]
+#![allow(clippy::print_stderr, reason = "prints why nothing was tested")]
 
 use conformance::Target;
 

@@ -1,6 +1,6 @@
-//! The local stack over HTTP, with signed requests.
+//! The emulator over HTTP, with signed requests.
 
-#![allow(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use conformance::Target;
 use emulator::{Access, Cloud};
@@ -21,7 +21,7 @@ async fn open() -> Option<Target> {
 conformance::suite!(crate::open);
 conformance::suite!(strict crate::open);
 
-/// A client that is set up for another endpoint.
+/// Requests with credentials of another endpoint.
 #[tokio::test]
 async fn another_key_or_secret_is_refused() {
     use aws_sdk_glue::config::Credentials as GlueCredentials;

@@ -1,6 +1,6 @@
-//! The local stack, reached in process.
+//! The emulator, reached in process.
 
-#![allow(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use conformance::Target;
 use emulator::Cloud;

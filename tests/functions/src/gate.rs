@@ -1,4 +1,4 @@
-//! Stops a function in the middle.
+//! Stops a function before one of its requests.
 
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{Notify, Semaphore};
 
-/// Stops the requests of one function before one of them.
+/// An HTTP client that stops one request until it is released.
 #[derive(Clone, Debug)]
 pub struct Gate {
     inner: SharedHttpClient,
@@ -25,7 +25,7 @@ struct State {
 }
 
 impl Gate {
-    /// Lets so many requests through, stops the next one, and lets all others through.
+    /// Lets `stop_before` requests through, stops the next one, and lets all others through.
     pub fn new(inner: SharedHttpClient, stop_before: usize) -> Self {
         let (requests, stopped, go_on) = (AtomicUsize::new(0), Notify::new(), Semaphore::new(0));
         Self { inner, state: Arc::new(State { requests, stop_before, stopped, go_on }) }
@@ -36,7 +36,7 @@ impl Gate {
         self.state.stopped.notified().await;
     }
 
-    /// Lets it go on.
+    /// Releases the stopped request.
     pub fn go_on(&self) {
         self.state.go_on.add_permits(1);
     }
@@ -61,7 +61,7 @@ impl HttpConnector for GateConnector {
         HttpConnectorFuture::new(async move {
             if state.requests.fetch_add(1, Ordering::SeqCst) == state.stop_before {
                 state.stopped.notify_one();
-                // Never closed, so this can only be a permit.
+                // The semaphore is never closed, so this cannot fail.
                 let _ = state.go_on.acquire().await;
             }
             inner.call(request).await

@@ -1,8 +1,8 @@
-//! The five functions on an embedded S3 and Glue, one event at a time or until nothing is left to deliver.
+//! The five functions on an emulator of S3 and Glue, one event at a time or until no event is pending.
 //!
-//! The handlers, the SDK clients and the requests are the real ones; only the wire ends in this process.
+//! The handlers, the SDK clients and the requests are the real ones. Requests are answered in this process.
 
-// Only tests use this crate: what fails here fails a test.
+// Only tests use this crate: a panic here fails a test.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 pub mod gate;
@@ -17,7 +17,7 @@ use model::layout::{FileName, ObjectLocation, Source};
 use model::table::Table;
 use model::time::Partition;
 use serde_json::Value;
-use simulation::events::woken_by;
+use simulation::events::triggered_by;
 use simulation::functions::AnyFunction;
 use simulation::tables::rows_of;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,7 +33,7 @@ pub const T: i64 = 1_655_564_444_103;
 /// An hour.
 pub const HOUR_MS: i64 = 3_600_000;
 
-/// A lake and the functions on it, in a folder that goes with it.
+/// A lake and the functions on it, in a temporary folder.
 pub struct World {
     /// The lake.
     pub lake: Lake,
@@ -58,7 +58,7 @@ impl Functions {
 }
 
 impl World {
-    /// A new lake.
+    /// Makes a new lake.
     pub async fn new(consent_policy: ConsentPolicy) -> Self {
         let folder = TempDir::new().unwrap();
         let cloud = Cloud::open(folder.path()).unwrap();
@@ -69,22 +69,22 @@ impl World {
         Self { functions: Functions::new(&lake), lake, cloud, folder }
     }
 
-    /// The client that reaches the lake.
+    /// The HTTP client of the lake.
     pub fn http_client(&self) -> SharedHttpClient {
         self.cloud.http_client()
     }
 
-    /// The requests that were answered so far.
+    /// The requests so far.
     pub fn requests(&self) -> Requests {
         self.cloud.requests()
     }
 
-    /// Other instances of the functions, on the same lake through another client.
+    /// Makes further instances of the functions, on the same lake but through another client.
     pub fn over(&self, http_client: SharedHttpClient) -> Functions {
         Functions::new(&self.lake_over(http_client))
     }
 
-    /// The objects that were written while `work` was done.
+    /// Does `work`, and returns the keys of the objects that were written meanwhile.
     pub async fn written_by(&self, work: impl AsyncFnOnce()) -> BTreeSet<String> {
         let before = self.objects().await;
         work().await;
@@ -92,8 +92,8 @@ impl World {
         after.filter(|(key, etag)| before.get(key) != Some(etag)).map(|(key, _)| key).collect()
     }
 
-    /// The accounts of all landing files add up, and say what is in their outputs.
-    pub async fn assert_accounts(&self, what: &str) {
+    /// Asserts that the row counts of all receipts add up, and equal the rows in their outputs.
+    pub async fn assert_row_counts(&self, what: &str) {
         for key in self.objects().await.into_keys().filter(|key| key.starts_with("receipts/")) {
             let receipt = Receipt::decode(&self.body(&key).await.unwrap()).unwrap();
             let excluded: u64 = receipt.excluded.values().sum();
@@ -109,7 +109,7 @@ impl World {
         }
     }
 
-    /// The same lake, looked at with other settings.
+    /// The same lake with other settings.
     pub fn with_settings(&self, config: LakeConfig) -> Lake {
         lake_over(self.cloud.http_client(), config)
     }
@@ -119,7 +119,7 @@ impl World {
         lake_over(http_client, self.lake.config())
     }
 
-    /// Puts an object, whatever was there.
+    /// Puts an object over any version.
     pub async fn put(&self, key: &str, body: impl AsRef<[u8]>) {
         self.put_at(&self.lake.at(key), body).await;
     }
@@ -131,23 +131,23 @@ impl World {
         assert!(put.is_done());
     }
 
-    /// Removes an object's file: what a lifecycle rule would do.
+    /// Removes an object without an event, as a lifecycle rule does.
     pub fn expire(&self, key: &str) {
         std::fs::remove_file(self.folder.path().join(self.lake.bucket()).join(key)).unwrap();
     }
 
-    /// Lands an object and delivers what follows, and what follows from that, until nothing is left.
-    pub async fn land(&self, key: &str, body: impl AsRef<[u8]>) {
+    /// Uploads an object, and delivers events until none is pending.
+    pub async fn ingest(&self, key: &str, body: impl AsRef<[u8]>) {
         self.put(key, body).await;
         self.deliver_all([key.to_owned()]).await;
     }
 
-    /// Delivers the events of these objects, and of all that are written, until nothing is left.
+    /// Delivers the events of these objects, and of all objects that are written, until none is pending.
     pub async fn deliver_all(&self, keys: impl IntoIterator<Item = String>) {
         let mut due: BTreeSet<String> = keys.into_iter().collect();
         while let Some(key) = due.pop_first() {
             let written = self.written_by(async || {
-                for function in woken_by(&key) {
+                for function in triggered_by(&key) {
                     self.deliver(function, &key).await.unwrap();
                 }
             });
@@ -165,7 +165,7 @@ impl World {
         self.functions.invoke(function, payload).await
     }
 
-    /// All objects of the lake: key and ETag.
+    /// All objects of the lake: key → ETag.
     pub async fn objects(&self) -> BTreeMap<String, String> {
         self.lake.store.list(self.lake.bucket(), "", true).await.unwrap().objects
     }
@@ -183,7 +183,7 @@ impl World {
         self.lake.store.version(&self.lake.at(key)).await.unwrap()
     }
 
-    /// The rows of a table, each as its columns' texts, sorted; the partition first, if there is one.
+    /// The rows of a table as texts (see [`rows_of`]), sorted.
     pub async fn rows(&self, table: Table) -> Vec<String> {
         let mut rows = Vec::new();
         for key in self.objects().await.into_keys().filter(|key| key.starts_with(table.prefix())) {
@@ -208,7 +208,7 @@ impl World {
         Receipt::decode(&self.body(&model::layout::receipt(source, &file)).await.unwrap()).unwrap()
     }
 
-    /// The key of what a landing file has in a partition of its trusted table.
+    /// The key of the output of a landing file in the partition of this time.
     pub fn output(&self, table: Table, time_ms: i64, key: &str) -> String {
         model::layout::readings(table, Partition::of(time_ms), &FileName::of(&self.lake.at(key)))
     }

@@ -1,4 +1,4 @@
-//! Events that come again, late, to the wrong function, or for nothing.
+//! Events that are delivered again or late, that go to the wrong function, or that name no object.
 
 use functions::{T, World, customer, event, motion, step};
 use model::lake_config::ConsentPolicy::{AtReading, Ever};
@@ -12,26 +12,26 @@ const MOTIONS: &str = "accelerometer/landing/a.json";
 const STEPS: &str = "step_trainer/landing/s.json";
 
 #[tokio::test]
-async fn every_event_delivered_again_writes_nothing() {
+async fn redelivery_of_every_event_writes_nothing() {
     let world = World::new(Ever).await;
-    world.land(MOTIONS, &[motion("ann", 5), motion("bob", 5), "broken".into()].join("\n")).await;
-    world.land(CUSTOMERS, &[customer("ann", 0, Some(0)), customer("bob", 0, None)].join("\n")).await;
-    world.land(STEPS, &[step("ann", 5), step("bob", 5)].join("\n")).await;
-    world.land(MOTIONS, &[motion("ann", 6), motion("bob", 5)].join("\n")).await;
-    world.land("customer/landing/later.json", &customer("ann", 1, None)).await;
+    world.ingest(MOTIONS, &[motion("ann", 5), motion("bob", 5), "broken".into()].join("\n")).await;
+    world.ingest(CUSTOMERS, &[customer("ann", 0, Some(0)), customer("bob", 0, None)].join("\n")).await;
+    world.ingest(STEPS, &[step("ann", 5), step("bob", 5)].join("\n")).await;
+    world.ingest(MOTIONS, &[motion("ann", 6), motion("bob", 5)].join("\n")).await;
+    world.ingest("customer/landing/later.json", &customer("ann", 1, None)).await;
     let before = world.objects().await;
     world.deliver_all(before.keys().filter(|key| Object::parse(key).is_some()).cloned().collect::<Vec<_>>()).await;
     assert_eq!(world.objects().await, before);
 }
 
-/// S3 greets every function when its notifications are configured. Only landing makes a lake and fixes its settings, and
-/// the roles of two functions would not let them.
+/// S3 sends a test event to every function when its notifications are configured. The lake config is written by the
+/// first landing file only, and the roles of two functions do not allow it.
 #[tokio::test]
-async fn an_event_of_no_object_asks_for_nothing() {
+async fn s3_test_event_makes_no_request() {
     let world = World::new(Ever).await;
     let before = world.requests();
-    let greeting = json!({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "stedi"});
-    let message = json!({"messageId": "1", "eventSource": "aws:sqs", "body": greeting.to_string()});
+    let test_event = json!({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "stedi"});
+    let message = json!({"messageId": "1", "eventSource": "aws:sqs", "body": test_event.to_string()});
     for function in Table::DERIVED {
         let answer = world.invoke(function, &json!({"Records": [message]})).await;
         assert_eq!(answer, Ok(json!({"batchItemFailures": []})), "{function}");
@@ -40,13 +40,13 @@ async fn an_event_of_no_object_asks_for_nothing() {
 }
 
 #[tokio::test]
-async fn a_propagation_marks_what_was_derived_from_an_older_shard() {
+async fn reprocessing_fences_outputs_of_an_older_shard() {
     let world = World::new(Ever).await;
-    world.land(CUSTOMERS, &customer("ann", 0, Some(0))).await;
-    world.land(MOTIONS, &[motion("ann", 5), motion("ann", 5 + functions::HOUR_MS)].join("\n")).await;
+    world.ingest(CUSTOMERS, &customer("ann", 0, Some(0))).await;
+    world.ingest(MOTIONS, &[motion("ann", 5), motion("ann", 5 + functions::HOUR_MS)].join("\n")).await;
     let outputs = [0, functions::HOUR_MS].map(|t| world.output(Table::AccelerometerTrusted, T + t, MOTIONS));
     let before = [world.version(&outputs[0]).await, world.version(&outputs[1]).await];
-    // Withdrawn and given again before any function looks: the rows stay the same.
+    // Consent is withdrawn and given again before any function reads it: the rows stay the same.
     for (key, record) in [("w", customer("ann", 1, None)), ("g", customer("ann", 2, Some(0)))] {
         let key = format!("customer/landing/{key}.json");
         world.put(&key, &record).await;
@@ -64,9 +64,9 @@ async fn a_propagation_marks_what_was_derived_from_an_older_shard() {
 }
 
 #[tokio::test]
-async fn a_mark_is_left_even_where_there_are_no_rows_and_registers_no_partition() {
+async fn fence_without_rows_is_written_and_registers_no_partition() {
     let world = World::new(Ever).await;
-    world.land(MOTIONS, &motion("ann", 5)).await;
+    world.ingest(MOTIONS, &motion("ann", 5)).await;
     let output = world.output(Table::AccelerometerTrusted, T, MOTIONS);
     assert!(world.body(&output).await.is_none());
     for (key, record) in [("g", customer("ann", 0, Some(0))), ("w", customer("ann", 1, None))] {
@@ -82,7 +82,7 @@ async fn a_mark_is_left_even_where_there_are_no_rows_and_registers_no_partition(
 }
 
 #[tokio::test]
-async fn a_function_says_which_key_is_none_of_its_inputs() {
+async fn error_names_the_key_that_is_not_an_input() {
     let world = World::new(Ever).await;
     for (function, key) in [
         (Table::CustomerTrusted, MOTIONS),
@@ -99,7 +99,7 @@ async fn a_function_says_which_key_is_none_of_its_inputs() {
 }
 
 #[tokio::test]
-async fn an_object_that_is_no_longer_there_and_a_folder_are_acknowledged() {
+async fn events_of_deleted_objects_and_folders_are_acknowledged() {
     let world = World::new(Ever).await;
     for (function, key) in [
         (Table::CustomerTrusted, CUSTOMERS),
@@ -117,7 +117,7 @@ async fn an_object_that_is_no_longer_there_and_a_folder_are_acknowledged() {
 }
 
 #[tokio::test]
-async fn only_the_bad_message_of_a_batch_is_delivered_again() {
+async fn only_bad_messages_of_a_batch_fail() {
     let world = World::new(Ever).await;
     world.put(CUSTOMERS, &customer("ann", 0, Some(0))).await;
     let message = |id: &str, body: String| json!({"messageId": id, "eventSource": "aws:sqs", "body": body});
@@ -132,9 +132,9 @@ async fn only_the_bad_message_of_a_batch_is_delivered_again() {
 }
 
 #[tokio::test]
-async fn a_lake_made_with_other_settings_is_refused() {
+async fn lake_with_other_settings_is_refused() {
     let world = World::new(Ever).await;
-    world.land(CUSTOMERS, &customer("ann", 0, Some(0))).await;
+    world.ingest(CUSTOMERS, &customer("ann", 0, Some(0))).await;
     let other = world.with_settings(LakeConfig { consent_policy: AtReading, ..LakeConfig::default() });
     let error = other.check().await.unwrap_err().to_string();
     assert!(error.contains("CONSENT_POLICY=ever") && error.contains("CONSENT_POLICY=at-reading"), "{error}");

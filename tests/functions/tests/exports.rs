@@ -1,4 +1,4 @@
-//! Files of many people's readings, which are found by bulk entries instead of an entry for each person.
+//! Files with readings of many people. The index finds them by segments instead of one entry per person.
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use formats::index_segment::IndexSegment;
@@ -17,13 +17,13 @@ use std::ops::Range;
 const CUSTOMERS: &str = "customer/landing/c.json";
 const FILES: usize = 12;
 const ENTRIES_MAX: usize = LIMITS.entries_max;
-const UNMERGED_MAX: usize = LIMITS.pending_max;
+const PENDING_MAX: usize = LIMITS.pending_max;
 
 fn key_of(file: usize) -> String {
     format!("accelerometer/landing/{file:02}.json")
 }
 
-/// More people than get an entry each; the first one is in all files, the others are in one.
+/// More people than the index stores one by one. The first one is in all files, the others are in one each.
 fn people(file: usize) -> Vec<String> {
     let others = (0..=ENTRIES_MAX).map(|person| format!("p{file}-{person}"));
     ["everywhere".to_owned()].into_iter().chain(others).collect()
@@ -51,7 +51,7 @@ async fn deliver(world: &World, files: impl Iterator<Item = usize>) {
     assert_eq!(answer, Ok(json!({"batchItemFailures": []})));
 }
 
-/// Whether the function finishes before it makes so many requests; if not, it is killed there.
+/// Kills the function before its request number `stop_before`. Returns whether it finishes before that.
 async fn finishes(world: &World, events: &Value, stop_before: usize) -> bool {
     let gate = Gate::new(world.http_client(), stop_before);
     let slow = world.over(SharedHttpClient::new(gate.clone()));
@@ -62,32 +62,32 @@ async fn finishes(world: &World, events: &Value, stop_before: usize) -> bool {
     }
 }
 
-async fn entries(world: &World) -> BTreeSet<String> {
+async fn segments(world: &World) -> BTreeSet<String> {
     let prefix = layout::index_segments(Source::Accelerometer);
     world.objects().await.into_keys().filter(|key| key.starts_with(&prefix)).collect()
 }
 
-async fn files_of(world: &World, name: &str) -> usize {
-    world.land(CUSTOMERS, customer(name, 0, Some(0))).await;
+async fn files_with(world: &World, name: &str) -> usize {
+    world.ingest(CUSTOMERS, customer(name, 0, Some(0))).await;
     world.rows(Table::AccelerometerTrusted).await.len()
 }
 
 #[tokio::test]
-async fn those_that_land_together_share_entries_and_each_is_found() {
+async fn files_of_a_batch_share_segments_and_each_is_found() {
     let world = World::new(Ever).await;
     put_all(&world).await;
     deliver(&world, 0..FILES).await;
-    let entries = entries(&world).await;
-    assert!((1..=FILES / 2).contains(&entries.len()), "{entries:?}");
-    assert_eq!(files_of(&world, "everywhere").await, FILES);
+    let segments = segments(&world).await;
+    assert!((1..=FILES / 2).contains(&segments.len()), "{segments:?}");
+    assert_eq!(files_with(&world, "everywhere").await, FILES);
     for file in 0..FILES {
-        assert_eq!(files_of(&world, &people(file)[ENTRIES_MAX]).await, 1, "{file}");
+        assert_eq!(files_with(&world, &people(file)[ENTRIES_MAX]).await, 1, "{file}");
     }
-    assert_eq!(files_of(&world, "nobody").await, 0);
+    assert_eq!(files_with(&world, "absent").await, 0);
 }
 
 #[tokio::test]
-async fn events_that_come_again_alone_or_in_another_company_write_nothing() {
+async fn redelivery_in_other_batches_writes_nothing() {
     let world = World::new(Ever).await;
     put_all(&world).await;
     deliver(&world, 0..FILES).await;
@@ -101,66 +101,65 @@ async fn events_that_come_again_alone_or_in_another_company_write_nothing() {
 }
 
 #[tokio::test]
-async fn of_a_batch_of_which_some_are_known_all_are_found() {
+async fn batch_with_known_files_is_found_completely() {
     let world = World::new(Ever).await;
     put_all(&world).await;
     for known in [0, FILES - 1] {
         deliver(&world, known..=known).await;
     }
     deliver(&world, 0..FILES).await;
-    assert_eq!(files_of(&world, "everywhere").await, FILES);
+    assert_eq!(files_with(&world, "everywhere").await, FILES);
     let before = world.objects().await;
     deliver(&world, 0..FILES).await;
     assert_eq!(world.objects().await, before);
 }
 
 #[tokio::test]
-async fn a_replaced_file_is_found_by_its_old_and_new_people() {
+async fn replaced_file_is_found_by_old_and_new_people() {
     let world = World::new(AtReading).await;
     put_all(&world).await;
     deliver(&world, 0..FILES).await;
     let mut changed = people(3);
     changed.push("new".into());
     let gone = changed.remove(1);
-    world.land(&key_of(3), export(&changed, 6)).await;
-    assert_eq!(files_of(&world, "new").await, 1);
-    assert_eq!(files_of(&world, &gone).await, 0);
-    // Who has readings was counted anew, from all files that have, or had, the person.
+    world.ingest(&key_of(3), export(&changed, 6)).await;
+    assert_eq!(files_with(&world, "new").await, 1);
+    assert_eq!(files_with(&world, &gone).await, 0);
+    // The latest reading was computed again, from all files that have, or had, this person.
     assert!(world.rows(Table::CustomerCurated).await.is_empty());
-    assert_eq!(files_of(&world, &changed[1]).await, 1);
+    assert_eq!(files_with(&world, &changed[1]).await, 1);
 }
 
-/// Whatever is announced is in the index, so a change of trust finds it; and when the events come again all is as if nothing
-/// had happened.
+/// Every file with a manifest is in the index, so a consent change finds it. Redelivery then completes the batch.
 #[tokio::test]
-async fn killed_before_any_request_a_batch_leaves_no_announced_file_that_is_not_found() {
-    let mut announced_some = 0;
+async fn killed_batch_leaves_no_manifest_without_index_entries() {
+    let mut manifests = 0;
     for stop_before in 0.. {
         let world = World::new(Ever).await;
         put_all(&world).await;
         if finishes(&world, &batch(0..FILES), stop_before).await {
             break;
         }
-        let mut entered: BTreeSet<(FileName, KeyHash)> = BTreeSet::new();
-        for key in entries(&world).await {
-            let entry = IndexSegment::decode(world.body(&key).await.unwrap()).unwrap();
+        let mut indexed: BTreeSet<(FileName, KeyHash)> = BTreeSet::new();
+        for key in segments(&world).await {
+            let segment = IndexSegment::decode(world.body(&key).await.unwrap()).unwrap();
             for (file, person) in (0..FILES).flat_map(|file| people(file).into_iter().map(move |name| (file, name))) {
                 let hash = KeyHash::of(&format!("{person}@example.com"));
                 let name = FileName::of(&world.lake.at(key_of(file)));
-                if entry.files_with(&[hash].into()).any(|found| *found == name) {
-                    entered.insert((name, hash));
+                if segment.files_with(&[hash].into()).any(|found| *found == name) {
+                    indexed.insert((name, hash));
                 }
             }
         }
         for file in 0..FILES {
             let name = FileName::of(&world.lake.at(key_of(file)));
             let Some(body) = world.body(&layout::manifest(Source::Accelerometer, &name)).await else { continue };
-            announced_some += 1;
+            manifests += 1;
             for hash in FileManifest::decode(&body).unwrap().hashes() {
-                assert!(entered.contains(&(name.clone(), hash)), "{name}, stopped before request {stop_before}");
+                assert!(indexed.contains(&(name.clone(), hash)), "{name}, stopped before request {stop_before}");
             }
         }
-        assert!(files_of(&world, "everywhere").await <= FILES);
+        assert!(files_with(&world, "everywhere").await <= FILES);
         deliver(&world, 0..FILES).await;
         let rows = world.rows(Table::AccelerometerTrusted).await.len();
         assert_eq!(rows, FILES, "stopped before request {stop_before}");
@@ -168,100 +167,100 @@ async fn killed_before_any_request_a_batch_leaves_no_announced_file_that_is_not_
         deliver(&world, 0..FILES).await;
         assert_eq!(world.objects().await, before, "stopped before request {stop_before}");
     }
-    assert!(announced_some > FILES, "{announced_some}");
+    assert!(manifests > FILES, "{manifests}");
 }
 
-/// So many exports, each with an entry of its own, that a search merges them.
-const MANY: usize = UNMERGED_MAX + 1;
+/// So many files, each with a segment of its own, that a search compacts them.
+const MANY: usize = PENDING_MAX + 1;
 
-async fn land_one_by_one(world: &World, files: Range<usize>) {
+async fn ingest_one_by_one(world: &World, files: Range<usize>) {
     for file in files {
         world.put(&key_of(file), export(&people(file), 5)).await;
         deliver(world, file..=file).await;
     }
 }
 
-async fn merged(world: &World) -> BTreeMap<String, String> {
+async fn compacted(world: &World) -> BTreeMap<String, String> {
     let prefix = layout::compacted_index(Source::Accelerometer);
     world.objects().await.into_iter().filter(|(key, _)| key.starts_with(&prefix)).collect()
 }
 
 #[tokio::test]
-async fn what_one_search_had_to_read_the_next_finds_merged() {
+async fn search_compacts_the_segments_that_it_reads() {
     let world = World::new(Ever).await;
-    land_one_by_one(&world, 0..MANY - 1).await;
-    assert_eq!(files_of(&world, "nobody").await, 0);
-    assert!(merged(&world).await.is_empty(), "so few are not worth it");
-    land_one_by_one(&world, MANY - 1..MANY).await;
-    let entries = entries(&world).await;
-    assert_eq!(entries.len(), MANY);
-    assert_eq!(files_of(&world, "somebody").await, 0);
-    let parts = merged(&world).await;
+    ingest_one_by_one(&world, 0..MANY - 1).await;
+    assert_eq!(files_with(&world, "absent").await, 0);
+    assert!(compacted(&world).await.is_empty(), "too few to compact");
+    ingest_one_by_one(&world, MANY - 1..MANY).await;
+    let segments = segments(&world).await;
+    assert_eq!(segments.len(), MANY);
+    assert_eq!(files_with(&world, "another").await, 0);
+    let parts = compacted(&world).await;
     assert_eq!(parts.len(), IndexPart::all().count());
 
-    // Whoever reads one of them now fails, and who remembers one is not asked.
-    for entry in &entries {
-        world.put(entry, "damaged").await;
+    // A function that reads a segment now fails. A new instance has none in its cache.
+    for segment in &segments {
+        world.put(segment, "damaged").await;
     }
     let functions = world.over(world.http_client());
     world.put(CUSTOMERS, customer("everywhere", 0, Some(0))).await;
     world.deliver(Table::CustomerTrusted, CUSTOMERS).await.unwrap();
     let shard = KeyHash::of("everywhere@example.com").shard(world.lake.config().customer_shards);
-    let woken = event(world.lake.bucket(), &layout::customers(Table::CustomerTrusted, shard));
-    let answer = functions.invoke(Table::AccelerometerTrusted, &woken).await;
+    let trigger = event(world.lake.bucket(), &layout::customers(Table::CustomerTrusted, shard));
+    let answer = functions.invoke(Table::AccelerometerTrusted, &trigger).await;
     assert_eq!(answer, Ok(json!({"batchItemFailures": []})));
     assert_eq!(world.rows(Table::AccelerometerTrusted).await.len(), MANY);
-    assert_eq!(merged(&world).await, parts);
+    assert_eq!(compacted(&world).await, parts);
 
-    // What lands later is found beside them.
-    land_one_by_one(&world, MANY..MANY + 2).await;
+    // Files that are ingested later are found too.
+    ingest_one_by_one(&world, MANY..MANY + 2).await;
     world.put(CUSTOMERS, customer("everywhere", 1, None)).await;
     world.deliver(Table::CustomerTrusted, CUSTOMERS).await.unwrap();
-    let answer = functions.invoke(Table::AccelerometerTrusted, &woken).await;
+    let answer = functions.invoke(Table::AccelerometerTrusted, &trigger).await;
     assert_eq!(answer, Ok(json!({"batchItemFailures": []})));
     assert!(world.rows(Table::AccelerometerTrusted).await.is_empty());
 }
 
 #[tokio::test]
-async fn a_part_that_cannot_be_read_is_merged_again() {
+async fn damaged_compacted_segment_is_compacted_again() {
     let world = World::new(Ever).await;
-    land_one_by_one(&world, 0..MANY).await;
-    assert_eq!(files_of(&world, "nobody").await, 0);
-    let parts = merged(&world).await;
+    ingest_one_by_one(&world, 0..MANY).await;
+    assert_eq!(files_with(&world, "absent").await, 0);
+    let parts = compacted(&world).await;
     for part in parts.keys() {
         world.put(part, "damaged").await;
     }
-    assert_eq!(files_of(&world, "everywhere").await, MANY);
-    assert_eq!(merged(&world).await, parts);
+    assert_eq!(files_with(&world, "everywhere").await, MANY);
+    assert_eq!(compacted(&world).await, parts);
 }
 
 #[tokio::test]
-async fn killed_on_the_way_a_search_leaves_an_index_that_finds_all() {
-    let mut half_merged = 0;
-    // Each of the parts is read and put, so this stops among them some times.
+async fn killed_search_leaves_a_complete_index() {
+    let mut partly_compacted = 0;
+    // Each part is read and put, so some of these runs stop between two parts.
     for stop_before in (0..).step_by(7) {
         let world = World::new(Ever).await;
-        land_one_by_one(&world, 0..MANY).await;
+        ingest_one_by_one(&world, 0..MANY).await;
         world.put(CUSTOMERS, customer("everywhere", 0, Some(0))).await;
         world.deliver(Table::CustomerTrusted, CUSTOMERS).await.unwrap();
         let shard = KeyHash::of("everywhere@example.com").shard(world.lake.config().customer_shards);
-        let woken = event(world.lake.bucket(), &layout::customers(Table::CustomerTrusted, shard));
-        if finishes(&world, &woken, stop_before).await {
+        let trigger = event(world.lake.bucket(), &layout::customers(Table::CustomerTrusted, shard));
+        if finishes(&world, &trigger, stop_before).await {
             break;
         }
-        let parts = merged(&world).await.len();
-        half_merged += usize::from((1..IndexPart::all().count()).contains(&parts));
-        let answer = world.invoke(Table::AccelerometerTrusted, &woken).await;
+        let parts = compacted(&world).await.len();
+        partly_compacted += usize::from((1..IndexPart::all().count()).contains(&parts));
+        let answer = world.invoke(Table::AccelerometerTrusted, &trigger).await;
         assert_eq!(answer, Ok(json!({"batchItemFailures": []})), "stopped before request {stop_before}");
         let rows = world.rows(Table::AccelerometerTrusted).await.len();
         assert_eq!(rows, MANY, "stopped before request {stop_before}");
         let before = world.objects().await;
-        world.invoke(Table::AccelerometerTrusted, &woken).await.unwrap();
+        world.invoke(Table::AccelerometerTrusted, &trigger).await.unwrap();
         assert_eq!(world.objects().await, before, "stopped before request {stop_before}");
         for file in [0, MANY - 1] {
-            let rows = files_of(&world, &people(file)[ENTRIES_MAX]).await;
+            let rows = files_with(&world, &people(file)[ENTRIES_MAX]).await;
             assert_eq!(rows, 1, "{file}, stopped before request {stop_before}");
         }
     }
-    assert!(half_merged > 0, "never stopped among the parts");
+    assert!(partly_compacted > 0, "no run stopped between two parts");
 }

@@ -1,4 +1,4 @@
-//! Landing, consent that comes and goes, corrections: what the tables hold afterwards, and what was left alone.
+//! The tables after uploads, consent changes and corrections, and the objects that must not change.
 
 use functions::{HOUR_MS, T, World, customer, motion, step};
 use model::lake_config::ConsentPolicy::{AtReading, Ever};
@@ -10,11 +10,11 @@ const MOTIONS: &str = "accelerometer/landing/a.json";
 const STEPS: &str = "step_trainer/landing/s.json";
 
 #[tokio::test]
-async fn only_consenting_customers_get_through() {
+async fn only_consenting_customers_are_in_the_tables() {
     let world = World::new(Ever).await;
-    world.land(CUSTOMERS, &[customer("ann", 0, Some(0)), customer("bob", 0, None)].join("\n")).await;
-    world.land(MOTIONS, &[motion("ann", 5), motion("bob", 5), motion("eve", 5)].join("\n")).await;
-    world.land(STEPS, &[step("ann", 5), step("bob", 5), step("eve", 5)].join("\n")).await;
+    world.ingest(CUSTOMERS, &[customer("ann", 0, Some(0)), customer("bob", 0, None)].join("\n")).await;
+    world.ingest(MOTIONS, &[motion("ann", 5), motion("bob", 5), motion("eve", 5)].join("\n")).await;
+    world.ingest(STEPS, &[step("ann", 5), step("bob", 5), step("eve", 5)].join("\n")).await;
     let time = T + 5;
     assert_eq!(
         world.rows(Table::AccelerometerTrusted).await,
@@ -32,37 +32,37 @@ async fn only_consenting_customers_get_through() {
 }
 
 #[tokio::test]
-async fn readings_may_land_before_their_customer() {
+async fn readings_may_arrive_before_their_customer() {
     let world = World::new(Ever).await;
-    world.land(STEPS, &step("ann", 5)).await;
-    world.land(MOTIONS, &motion("ann", 5)).await;
+    world.ingest(STEPS, &step("ann", 5)).await;
+    world.ingest(MOTIONS, &motion("ann", 5)).await;
     assert_eq!(world.counts().await, [0; 5]);
-    world.land(CUSTOMERS, &customer("ann", 0, Some(0))).await;
+    world.ingest(CUSTOMERS, &customer("ann", 0, Some(0))).await;
     assert_eq!(world.counts().await, [1; 5]);
 }
 
 #[tokio::test]
-async fn a_file_of_many_keys_is_found_as_well() {
+async fn file_with_many_keys_is_found() {
     let world = World::new(Ever).await;
     let names: Vec<String> = (0..ingest::index::LIMITS.entries_max + 9).map(|i| format!("n{i}")).collect();
-    world.land(STEPS, &names.iter().map(|name| step(name, 5)).collect::<String>()).await;
-    world.land(MOTIONS, &names.iter().map(|name| motion(name, 5)).collect::<String>()).await;
-    world.land(CUSTOMERS, &names[..3].iter().map(|name| customer(name, 0, Some(0))).collect::<String>()).await;
+    world.ingest(STEPS, &names.iter().map(|name| step(name, 5)).collect::<String>()).await;
+    world.ingest(MOTIONS, &names.iter().map(|name| motion(name, 5)).collect::<String>()).await;
+    world.ingest(CUSTOMERS, &names[..3].iter().map(|name| customer(name, 0, Some(0))).collect::<String>()).await;
     // All readings are of one instant, so every step pairs with every motion.
     assert_eq!(world.counts().await, [3, 3, 3, 3, 9]);
 }
 
 #[tokio::test]
-async fn withdrawn_consent_empties_what_was_theirs_and_nothing_else_is_written() {
+async fn withdrawal_removes_rows_and_writes_nothing_else() {
     let world = World::new(Ever).await;
-    world.land(CUSTOMERS, &[customer("ann", 0, Some(0)), customer("bob", 0, Some(0))].join("\n")).await;
+    world.ingest(CUSTOMERS, &[customer("ann", 0, Some(0)), customer("bob", 0, Some(0))].join("\n")).await;
     for (name, key) in [("ann", "a"), ("bob", "b")] {
-        world.land(&format!("accelerometer/landing/{key}.json"), &motion(name, 5)).await;
-        world.land(&format!("step_trainer/landing/{key}.json"), &step(name, 5)).await;
+        world.ingest(&format!("accelerometer/landing/{key}.json"), &motion(name, 5)).await;
+        world.ingest(&format!("step_trainer/landing/{key}.json"), &step(name, 5)).await;
     }
     assert_eq!(world.counts().await, [2, 2, 2, 2, 4]);
     let before = world.objects().await;
-    world.land("customer/landing/later.json", &customer("ann", 1, None)).await;
+    world.ingest("customer/landing/later.json", &customer("ann", 1, None)).await;
     assert_eq!(world.counts().await, [1; 5]);
     let after = world.objects().await;
     let bobs = |key: &&String| key.contains("/b-");
@@ -71,44 +71,44 @@ async fn withdrawn_consent_empties_what_was_theirs_and_nothing_else_is_written()
         assert_eq!(before[key], after[key], "{key}");
     }
 
-    world.land("customer/landing/again.json", &customer("ann", 2, Some(0))).await;
+    world.ingest("customer/landing/again.json", &customer("ann", 2, Some(0))).await;
     assert_eq!(world.counts().await, [2, 2, 2, 2, 4]);
 }
 
 #[tokio::test]
-async fn an_out_of_date_record_changes_nothing() {
+async fn older_record_changes_nothing() {
     let world = World::new(Ever).await;
-    world.land(CUSTOMERS, &customer("ann", 5, Some(0))).await;
-    world.land(MOTIONS, &motion("ann", 5)).await;
-    world.land("customer/landing/older.json", &customer("ann", 4, None)).await;
+    world.ingest(CUSTOMERS, &customer("ann", 5, Some(0))).await;
+    world.ingest(MOTIONS, &motion("ann", 5)).await;
+    world.ingest("customer/landing/older.json", &customer("ann", 4, None)).await;
     assert_eq!(world.counts().await, [1, 1, 1, 0, 0]);
-    world.land("customer/landing/same-time.json", &customer("ann", 5, None)).await;
+    world.ingest("customer/landing/same-time.json", &customer("ann", 5, None)).await;
     assert_eq!(world.counts().await, [0; 5]);
 }
 
 #[tokio::test]
-async fn at_reading_counts_from_the_consent_on() {
+async fn at_reading_policy_counts_readings_since_the_consent() {
     let world = World::new(AtReading).await;
-    world.land(CUSTOMERS, &customer("ann", 0, Some(10))).await;
-    world.land(MOTIONS, &[motion("ann", 9), motion("ann", 10)].join("\n")).await;
-    world.land(STEPS, &[step("ann", 9), step("ann", 10)].join("\n")).await;
+    world.ingest(CUSTOMERS, &customer("ann", 0, Some(10))).await;
+    world.ingest(MOTIONS, &[motion("ann", 9), motion("ann", 10)].join("\n")).await;
+    world.ingest(STEPS, &[step("ann", 9), step("ann", 10)].join("\n")).await;
     assert_eq!(world.counts().await, [1; 5]);
     let receipt = world.receipt(Source::StepTrainer, STEPS).await;
     assert_eq!((receipt.rows, receipt.kept, receipt.excluded["before_consent"]), (2, 1, 1));
-    world.land("customer/landing/later.json", &customer("ann", 1, Some(11))).await;
+    world.ingest("customer/landing/later.json", &customer("ann", 1, Some(11))).await;
     assert_eq!(world.counts().await, [1, 0, 0, 0, 0]);
-    world.land("customer/landing/earlier.json", &customer("ann", 2, Some(9))).await;
+    world.ingest("customer/landing/earlier.json", &customer("ann", 2, Some(9))).await;
     assert_eq!(world.counts().await, [1, 2, 1, 2, 2]);
 }
 
 #[tokio::test]
-async fn a_replaced_file_is_a_correction() {
+async fn replaced_file_is_a_correction() {
     let world = World::new(Ever).await;
-    world.land(CUSTOMERS, &[customer("ann", 0, Some(0)), customer("bob", 0, Some(0))].join("\n")).await;
-    world.land(MOTIONS, &[motion("ann", 5), motion("bob", 5)].join("\n")).await;
-    world.land(STEPS, &step("ann", 5)).await;
+    world.ingest(CUSTOMERS, &[customer("ann", 0, Some(0)), customer("bob", 0, Some(0))].join("\n")).await;
+    world.ingest(MOTIONS, &[motion("ann", 5), motion("bob", 5)].join("\n")).await;
+    world.ingest(STEPS, &step("ann", 5)).await;
     assert_eq!(world.counts().await, [2, 2, 2, 1, 2]);
-    world.land(MOTIONS, &motion("ann", 5 + HOUR_MS)).await;
+    world.ingest(MOTIONS, &motion("ann", 5 + HOUR_MS)).await;
     assert_eq!(world.counts().await, [2, 1, 1, 1, 0]);
     let receipt = world.receipt(Source::Accelerometer, MOTIONS).await;
     let rows: Vec<u64> = receipt.outputs.iter().map(|output| output.rows).collect();
@@ -119,105 +119,109 @@ async fn a_replaced_file_is_a_correction() {
 }
 
 #[tokio::test]
-async fn a_correction_may_lower_the_latest_reading() {
+async fn correction_may_lower_the_latest_reading() {
     let world = World::new(AtReading).await;
-    world.land(CUSTOMERS, &customer("ann", 0, Some(10))).await;
-    world.land(MOTIONS, &motion("ann", 20)).await;
-    world.land("accelerometer/landing/other.json", &motion("ann", 5)).await;
+    world.ingest(CUSTOMERS, &customer("ann", 0, Some(10))).await;
+    world.ingest(MOTIONS, &motion("ann", 20)).await;
+    world.ingest("accelerometer/landing/other.json", &motion("ann", 5)).await;
     assert_eq!(world.counts().await, [1, 1, 1, 0, 0]);
-    world.land(MOTIONS, &motion("ann", 6)).await;
+    world.ingest(MOTIONS, &motion("ann", 6)).await;
     assert_eq!(world.counts().await, [1, 0, 0, 0, 0]);
-    world.land("accelerometer/landing/other.json", &motion("ann", 15)).await;
+    world.ingest("accelerometer/landing/other.json", &motion("ann", 15)).await;
     assert_eq!(world.counts().await, [1, 1, 1, 0, 0]);
 }
 
 #[tokio::test]
-async fn a_file_that_is_gone_can_lose_rows_but_not_regain_them() {
+async fn deleted_file_can_lose_rows_but_not_regain_them() {
     let world = World::new(Ever).await;
-    world.land(CUSTOMERS, &[customer("ann", 0, Some(0)), customer("bob", 0, Some(0))].join("\n")).await;
-    world.land(MOTIONS, &[motion("ann", 5), motion("bob", 5)].join("\n")).await;
+    world.ingest(CUSTOMERS, &[customer("ann", 0, Some(0)), customer("bob", 0, Some(0))].join("\n")).await;
+    world.ingest(MOTIONS, &[motion("ann", 5), motion("bob", 5)].join("\n")).await;
     world.expire(MOTIONS);
     world.deliver(Table::AccelerometerTrusted, MOTIONS).await.unwrap();
     assert_eq!(world.counts().await, [2, 2, 2, 0, 0]);
-    world.land("customer/landing/later.json", &customer("ann", 1, None)).await;
+    world.ingest("customer/landing/later.json", &customer("ann", 1, None)).await;
     assert_eq!(world.counts().await, [1, 1, 1, 0, 0]);
     let receipt = world.receipt(Source::Accelerometer, MOTIONS).await;
     assert_eq!((receipt.rows, receipt.kept, receipt.excluded["no_trusted_customer"]), (2, 1, 1));
-    world.land("customer/landing/again.json", &customer("ann", 2, Some(0))).await;
+    world.ingest("customer/landing/again.json", &customer("ann", 2, Some(0))).await;
     assert_eq!(world.rows(Table::AccelerometerTrusted).await.len(), 1);
-    world.land(MOTIONS, &[motion("ann", 5), motion("bob", 5)].join("\n")).await;
+    world.ingest(MOTIONS, &[motion("ann", 5), motion("bob", 5)].join("\n")).await;
     assert_eq!(world.counts().await, [2, 2, 2, 0, 0]);
 }
 
 #[tokio::test]
-async fn a_replaced_withdrawal_brings_the_earlier_record_back() {
+async fn replacing_a_withdrawal_restores_the_earlier_record() {
     let world = World::new(Ever).await;
-    world.land(CUSTOMERS, &customer("ann", 0, Some(0))).await;
-    world.land(MOTIONS, &motion("ann", 5)).await;
-    world.land("customer/landing/later.json", &customer("ann", 1, None)).await;
+    world.ingest(CUSTOMERS, &customer("ann", 0, Some(0))).await;
+    world.ingest(MOTIONS, &motion("ann", 5)).await;
+    world.ingest("customer/landing/later.json", &customer("ann", 1, None)).await;
     assert_eq!(world.counts().await, [0; 5]);
-    world.land("customer/landing/later.json", "").await;
+    world.ingest("customer/landing/later.json", "").await;
     assert_eq!(world.counts().await, [1, 1, 1, 0, 0]);
 }
 
 #[tokio::test]
-async fn a_device_follows_its_latest_owner() {
+async fn device_belongs_to_its_latest_owner() {
     let world = World::new(Ever).await;
     let with_device = |name, date| customer(name, date, Some(0)).replace(&format!("serial-{name}"), "serial-ann");
-    world.land(CUSTOMERS, &[with_device("ann", 1), with_device("bob", 0)].join("\n")).await;
-    world.land(MOTIONS, &[motion("ann", 5), motion("bob", 5)].join("\n")).await;
-    world.land(STEPS, &step("ann", 5)).await;
+    world.ingest(CUSTOMERS, &[with_device("ann", 1), with_device("bob", 0)].join("\n")).await;
+    world.ingest(MOTIONS, &[motion("ann", 5), motion("bob", 5)].join("\n")).await;
+    world.ingest(STEPS, &step("ann", 5)).await;
     let owner = async || world.rows(Table::StepTrainerTrusted).await.concat().rsplit(' ').next().map(str::to_owned);
     assert_eq!(owner().await.as_deref(), Some("ann@example.com"));
-    world.land("customer/landing/later.json", &with_device("bob", 2)).await;
+    world.ingest("customer/landing/later.json", &with_device("bob", 2)).await;
     assert_eq!(owner().await.as_deref(), Some("bob@example.com"));
-    world.land("customer/landing/gone.json", &customer("bob", 3, None)).await;
+    world.ingest("customer/landing/gone.json", &customer("bob", 3, None)).await;
     assert_eq!(owner().await.as_deref(), Some("ann@example.com"));
     assert_eq!(world.rows(Table::MachineLearningCurated).await.len(), 1);
 }
 
 #[tokio::test]
-async fn landing_buckets_may_be_others_than_the_lakes() {
+async fn landing_files_may_be_in_other_buckets() {
     let world = World::new(Ever).await;
     world.lake.store.create_bucket("phones").await.unwrap();
     let location = model::layout::ObjectLocation { bucket: "phones".into(), key: MOTIONS.into() };
     world.put_at(&location, &motion("ann", 5)).await;
     world.invoke(Table::AccelerometerTrusted, &functions::event("phones", MOTIONS)).await.unwrap();
     // The same key in the lake's own bucket is another file.
-    world.land(MOTIONS, &motion("ann", 6)).await;
-    world.land(CUSTOMERS, &customer("ann", 0, Some(0))).await;
+    world.ingest(MOTIONS, &motion("ann", 6)).await;
+    world.ingest(CUSTOMERS, &customer("ann", 0, Some(0))).await;
     assert_eq!(world.counts().await, [1, 2, 1, 0, 0]);
 }
 
 #[tokio::test]
-async fn customer_receipts_follow_the_record_that_counts() {
+async fn customer_receipts_count_the_latest_record() {
     let world = World::new(Ever).await;
     let twice = [customer("ann", 0, Some(0)), customer("ann", 1, Some(0)), customer("bob", 0, None), "x".into()];
-    world.land(CUSTOMERS, &twice.join("\n")).await;
+    world.ingest(CUSTOMERS, &twice.join("\n")).await;
     let receipt = world.receipt(Source::Customer, CUSTOMERS).await;
     assert_eq!((receipt.rows, receipt.kept, receipt.quarantined), (4, 1, 1));
     assert_eq!((receipt.excluded["superseded"], receipt.excluded["no_consent"]), (1, 1));
-    world.land("customer/landing/later.json", &customer("ann", 2, Some(0))).await;
+    world.ingest("customer/landing/later.json", &customer("ann", 2, Some(0))).await;
     let receipt = world.receipt(Source::Customer, CUSTOMERS).await;
     assert_eq!((receipt.rows, receipt.kept, receipt.excluded["superseded"]), (4, 0, 2));
     assert_eq!(world.receipt(Source::Customer, "customer/landing/later.json").await.kept, 1);
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_decoded_is_quarantined_as_one_until_it_is_replaced() {
+async fn undecodable_file_is_quarantined_as_one_row_until_it_is_replaced() {
     let world = World::new(Ever).await;
-    world.land(CUSTOMERS, &customer("ann", 0, Some(0))).await;
-    world.land(MOTIONS, motion("ann", 5).encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>()).await;
+    world.ingest(CUSTOMERS, &customer("ann", 0, Some(0))).await;
+    world.ingest(MOTIONS, motion("ann", 5).encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>()).await;
     let receipt = world.receipt(Source::Accelerometer, MOTIONS).await;
-    assert_eq!((receipt.rows, receipt.kept, receipt.undecodable), (1, 0, None), "without its mark it is one bad line");
+    assert_eq!(
+        (receipt.rows, receipt.kept, receipt.undecodable),
+        (1, 0, None),
+        "without a byte order mark it is one bad line"
+    );
 
-    let marked = [&[0xff, 0xfe][..], &[b'{', 0]].concat();
-    world.land(MOTIONS, marked).await;
+    let with_bom = [&[0xff, 0xfe][..], &[b'{', 0]].concat();
+    world.ingest(MOTIONS, with_bom).await;
     let receipt = world.receipt(Source::Accelerometer, MOTIONS).await;
     assert_eq!((receipt.rows, receipt.kept, receipt.quarantined, receipt.rejected["utf_16"]), (1, 0, 1, 1));
     assert!(receipt.undecodable.unwrap().contains("UTF-16"));
 
-    world.land(MOTIONS, motion("ann", 5)).await;
+    world.ingest(MOTIONS, motion("ann", 5)).await;
     let receipt = world.receipt(Source::Accelerometer, MOTIONS).await;
     assert_eq!((receipt.rows, receipt.kept, receipt.quarantined, receipt.undecodable), (1, 1, 0, None));
 }

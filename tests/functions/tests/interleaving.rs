@@ -1,7 +1,7 @@
-//! A function is stopped before any of its requests, another change runs through meanwhile, and then the function goes
-//! on, or is killed and its event delivered again. The tables must be those of the landing files as they are at the end.
+//! Stops a function before each of its requests, lets another change run to its end, and then continues the function, or
+//! kills it and delivers its event again. The tables must be those of the final landing files.
 
-// What fails here fails a test.
+// A panic fails a test.
 #![allow(clippy::unwrap_used)]
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -9,42 +9,42 @@ use functions::gate::Gate;
 use functions::{World, customer, event, motion, step};
 use model::lake_config::ConsentPolicy::{self, AtReading, Ever};
 use model::table::Table;
-use simulation::events::woken_by;
+use simulation::events::triggered_by;
 use std::collections::{BTreeMap, BTreeSet};
 
 type Files = &'static [(&'static str, fn() -> String)];
 
 struct Scenario {
     policy: ConsentPolicy,
-    /// Landed and delivered first.
+    /// Ingested first.
     before: Files,
-    /// Put next; each function that it functions, directly or not, is stopped in turn.
+    /// Put next. Each function that it triggers, directly or not, is stopped in turn.
     stopped: Files,
-    /// Lands while the function is stopped.
+    /// Ingested while the function is stopped.
     meanwhile: Files,
 }
 
 impl Scenario {
-    /// The landing files as they are at the end.
+    /// The final landing files.
     fn files(&self) -> BTreeMap<&'static str, String> {
         [self.before, self.stopped, self.meanwhile].concat().into_iter().map(|(key, body)| (key, body())).collect()
     }
 
-    /// The tables that a lake has in which nothing was ever replaced.
+    /// The tables of a lake in which no file was replaced.
     async fn expected(&self) -> Vec<Vec<String>> {
         let world = World::new(self.policy).await;
         for (key, body) in self.files() {
-            world.land(key, body).await;
+            world.ingest(key, body).await;
         }
         tables(&world).await
     }
 
-    /// Stops the `victim`th invocation before its request `stop_before`; false if there is no such invocation or
-    /// request.
+    /// Stops the invocation number `victim` before its request `stop_before`. Returns none if there is no such
+    /// invocation, and false if it makes no such request.
     async fn run(&self, victim: usize, stop_before: usize, killed: bool, expected: &[Vec<String>]) -> Option<bool> {
         let world = World::new(self.policy).await;
         for (key, body) in self.before {
-            world.land(key, body()).await;
+            world.ingest(key, body()).await;
         }
         for (key, body) in self.stopped {
             world.put(key, body()).await;
@@ -52,7 +52,7 @@ impl Scenario {
         let mut due: BTreeSet<String> = self.stopped.iter().map(|(key, _)| (*key).to_owned()).collect();
         let mut invocation = 0;
         while let Some(key) = due.pop_first() {
-            for function in woken_by(&key) {
+            for function in triggered_by(&key) {
                 if invocation < victim {
                     due.extend(world.written_by(async || drop(world.deliver(function, &key).await.unwrap())).await);
                     invocation += 1;
@@ -61,8 +61,8 @@ impl Scenario {
                 let gate = Gate::new(world.http_client(), stop_before);
                 let slow = world.over(SharedHttpClient::new(gate.clone()));
                 let payload = event(world.lake.bucket(), &key);
-                // Whatever the function writes, before the stop or behind it, has an event of its own. That of a file that
-                // landed meanwhile is over: nobody looks at it again.
+                // Each object that the function writes, before or after the stop, has an event. The events of files that
+                // were ingested meanwhile are already delivered.
                 let mut finished = false;
                 let written = world.written_by(async || {
                     let mut invocation = Box::pin(slow.invoke(function, &payload));
@@ -71,7 +71,7 @@ impl Scenario {
                         _ = &mut invocation => finished = true,
                         () = gate.stopped() => {
                             for (key, body) in self.meanwhile {
-                                world.land(key, body()).await;
+                                world.ingest(key, body()).await;
                             }
                             if !killed {
                                 gate.go_on();
@@ -80,34 +80,34 @@ impl Scenario {
                         }
                     }
                 });
-                let is_over = |written: &String| self.meanwhile.iter().any(|(key, _)| key == written);
-                due.extend(written.await.into_iter().filter(|written| !is_over(written)));
+                let is_delivered = |written: &String| self.meanwhile.iter().any(|(key, _)| key == written);
+                due.extend(written.await.into_iter().filter(|written| !is_delivered(written)));
                 if finished {
                     return Some(false);
                 }
-                // A derived object may have woken others that were not invoked yet.
+                // A derived object may have triggered functions that were not invoked yet.
                 if killed || !self.stopped.iter().any(|(landing, _)| *landing == key) {
                     due.insert(key.clone());
                 }
                 world.deliver_all(due).await;
                 let what = format!("{function} on {key}, stopped before request {stop_before}, killed: {killed}");
                 assert_eq!(tables(&world).await, expected, "{what}");
-                world.assert_accounts(&what).await;
+                world.assert_row_counts(&what).await;
                 return Some(true);
             }
         }
         None
     }
 
-    /// All invocations, all requests, both ends.
+    /// Runs every invocation and every request, continued and killed.
     async fn check(&self) {
         let expected = self.expected().await;
         let mut runs = 0;
         for victim in 0.. {
             for stop_before in 0.. {
-                let went_on = self.run(victim, stop_before, false, &expected).await;
-                if went_on != Some(true) {
-                    if went_on.is_none() {
+                let stopped = self.run(victim, stop_before, false, &expected).await;
+                if stopped != Some(true) {
+                    if stopped.is_none() {
                         assert!(runs > 20, "only {runs} runs");
                         return;
                     }
@@ -120,7 +120,7 @@ impl Scenario {
     }
 }
 
-/// The rows of all tables, and the lines of all quarantines.
+/// The rows of all tables, and the lines of all quarantine files.
 async fn tables(world: &World) -> Vec<Vec<String>> {
     let mut tables = Vec::new();
     for table in Table::DERIVED {
@@ -145,7 +145,7 @@ fn all_consent() -> String {
 }
 
 #[tokio::test]
-async fn a_file_is_replaced_while_a_change_of_trust_reaches_it() {
+async fn file_is_replaced_during_a_consent_change() {
     let scenario = Scenario {
         policy: AtReading,
         before: &[(CUSTOMERS, all_consent), (MOTIONS, || motion("ann", 5)), (STEPS, || step("ann", 5))],
@@ -156,7 +156,7 @@ async fn a_file_is_replaced_while_a_change_of_trust_reaches_it() {
 }
 
 #[tokio::test]
-async fn consent_is_withdrawn_while_a_file_lands() {
+async fn consent_is_withdrawn_while_a_file_is_ingested() {
     let scenario = Scenario {
         policy: Ever,
         before: &[(CUSTOMERS, all_consent), (STEPS, || [step("ann", 5), step("bob", 5)].join("\n"))],
@@ -167,7 +167,7 @@ async fn consent_is_withdrawn_while_a_file_lands() {
 }
 
 #[tokio::test]
-async fn a_file_is_corrected_while_it_lands() {
+async fn file_is_corrected_while_it_is_ingested() {
     let scenario = Scenario {
         policy: AtReading,
         before: &[(CUSTOMERS, || customer("ann", 0, Some(3))), (MOTIONS, || motion("ann", 9))],
@@ -178,7 +178,7 @@ async fn a_file_is_corrected_while_it_lands() {
 }
 
 #[tokio::test]
-async fn a_new_file_is_replaced_while_it_lands() {
+async fn new_file_is_replaced_while_it_is_ingested() {
     let scenario = Scenario {
         policy: Ever,
         before: &[(CUSTOMERS, all_consent)],
@@ -190,7 +190,7 @@ async fn a_new_file_is_replaced_while_it_lands() {
 }
 
 #[tokio::test]
-async fn a_new_file_loses_all_its_readings_while_it_lands() {
+async fn new_file_loses_all_readings_while_it_is_ingested() {
     let scenario = Scenario {
         policy: Ever,
         before: &[(CUSTOMERS, all_consent), (MOTIONS, || [motion("ann", 5), motion("bob", 5)].join("\n"))],
@@ -201,7 +201,7 @@ async fn a_new_file_loses_all_its_readings_while_it_lands() {
 }
 
 #[tokio::test]
-async fn a_device_changes_hands_while_its_readings_land() {
+async fn device_changes_owner_while_its_readings_are_ingested() {
     let scenario = Scenario {
         policy: Ever,
         before: &[(CUSTOMERS, all_consent), (MOTIONS, || [motion("ann", 5), motion("bob", 5)].join("\n"))],

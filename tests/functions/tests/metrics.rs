@@ -1,6 +1,6 @@
-//! What is counted of an invocation is what it did.
+//! The metrics of an invocation equal what it did.
 
-// What fails here fails a test.
+// A panic fails a test.
 #![allow(clippy::unwrap_used)]
 
 use aws_smithy_runtime_api::client::http::{
@@ -29,7 +29,7 @@ const CUSTOMERS: &str = "customer/landing/c.json";
 const MOTIONS: &str = "accelerometer/landing/a.json";
 const STEPS: &str = "step_trainer/landing/s.json";
 
-/// What a function counts while it handles the event of one object.
+/// The metrics of a function that handles the event of one object.
 async fn counts_of(world: &World, function: Table, key: &str) -> Counts {
     world.lake.counters.drain();
     world.deliver(function, key).await.unwrap();
@@ -44,7 +44,7 @@ fn assert_rows(counts: &Counts, receipt: &Receipt, rows: [u64; 4]) {
 }
 
 #[tokio::test]
-async fn the_rows_of_a_landed_file_are_those_of_its_receipt() {
+async fn row_metrics_of_a_file_equal_its_receipt() {
     let world = World::new(AtReading).await;
     let customers = [customer("ann", 0, Some(3)), customer("bob", 0, None), customer("ann", -1, None), "{".into()];
     world.put(CUSTOMERS, customers.join("\n")).await;
@@ -63,7 +63,7 @@ async fn the_rows_of_a_landed_file_are_those_of_its_receipt() {
 }
 
 #[tokio::test]
-async fn an_event_that_comes_again_counts_its_rows_again_and_one_of_a_file_that_is_gone_does_not() {
+async fn redelivery_counts_rows_again_unless_the_file_is_deleted() {
     let world = World::new(Ever).await;
     world.put(MOTIONS, motion("ann", 5)).await;
     for objects_written in [true, false] {
@@ -75,9 +75,9 @@ async fn an_event_that_comes_again_counts_its_rows_again_and_one_of_a_file_that_
 }
 
 #[tokio::test]
-async fn a_propagation_counts_no_rows() {
+async fn reprocessing_counts_no_rows() {
     let world = World::new(Ever).await;
-    world.land(MOTIONS, motion("ann", 5)).await;
+    world.ingest(MOTIONS, motion("ann", 5)).await;
     world.put(CUSTOMERS, customer("ann", 0, Some(0))).await;
     world.deliver(Table::CustomerTrusted, CUSTOMERS).await.unwrap();
     let shard = world.objects().await.into_keys().find(|key| key.starts_with(Table::CustomerTrusted.prefix()));
@@ -86,7 +86,7 @@ async fn a_propagation_counts_no_rows() {
     // The output, the receipt, the checkpoint.
     assert_eq!((counts.rows_read, counts.rows_kept, counts.objects_written), (0, 0, 3));
 
-    // A record that supersedes another changes the other file's receipt, too.
+    // A record that supersedes another also changes the receipt of the other file.
     let later = "customer/landing/later.json";
     world.put(later, customer("ann", 1, Some(0))).await;
     let counts = counts_of(&world, Table::CustomerTrusted, later).await;
@@ -95,9 +95,9 @@ async fn a_propagation_counts_no_rows() {
 }
 
 #[tokio::test]
-async fn every_request_and_every_object_is_counted() {
+async fn every_request_and_every_written_object_is_counted() {
     let world = World::new(Ever).await;
-    world.land(CUSTOMERS, customer("ann", 0, Some(0))).await;
+    world.ingest(CUSTOMERS, customer("ann", 0, Some(0))).await;
     world.put(MOTIONS, motion("ann", 5)).await;
     let objects = world.objects().await;
     world.lake.counters.drain();
@@ -113,7 +113,7 @@ async fn every_request_and_every_object_is_counted() {
 }
 
 #[tokio::test]
-async fn a_lost_put_counts_as_a_conflict_and_as_nothing_written() {
+async fn conflicting_put_counts_as_a_conflict_and_not_as_written() {
     let world = World::new(Ever).await;
     world.put("x", "another's").await;
     let stale = Version::Etag("\"0\"".into());
@@ -121,35 +121,35 @@ async fn a_lost_put_counts_as_a_conflict_and_as_nothing_written() {
         world.lake.counters.drain();
         let put = world.lake.store.put(&world.lake.at(key), Bytes::from_static(b"mine"), &expected).await.unwrap();
         assert_eq!(put, Put::Conflict);
-        let wanted = Counts { conflicts: 1, s3_requests: 1, ..Counts::default() };
-        assert_eq!(world.lake.counters.drain(), wanted, "{key}, {expected:?}");
+        let expected_counts = Counts { conflicts: 1, s3_requests: 1, ..Counts::default() };
+        assert_eq!(world.lake.counters.drain(), expected_counts, "{key}, {expected:?}");
     }
 }
 
 /// Refuses the first few requests.
 #[derive(Clone, Debug)]
-struct Refuses {
+struct RefusingClient {
     inner: SharedHttpClient,
     refusals: Arc<AtomicUsize>,
     answer: (u16, &'static str),
 }
 
 #[derive(Debug)]
-struct RefusesConnector {
+struct RefusingConnector {
     inner: SharedHttpConnector,
-    client: Refuses,
+    client: RefusingClient,
 }
 
-impl HttpClient for Refuses {
+impl HttpClient for RefusingClient {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
         let inner = self.inner.http_connector(settings, components);
-        SharedHttpConnector::new(RefusesConnector { inner, client: self.clone() })
+        SharedHttpConnector::new(RefusingConnector { inner, client: self.clone() })
     }
 }
 
-impl HttpConnector for RefusesConnector {
+impl HttpConnector for RefusingConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let Refuses { refusals, answer: (status, body), .. } = &self.client;
+        let RefusingClient { refusals, answer: (status, body), .. } = &self.client;
         let one_less = |left: usize| left.checked_sub(1);
         if refusals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_err() {
             return self.inner.call(request);
@@ -159,7 +159,7 @@ impl HttpConnector for RefusesConnector {
     }
 }
 
-impl Refuses {
+impl RefusingClient {
     fn lake(world: &World, refusals: usize, answer: (u16, &'static str)) -> Lake {
         let refusals = Arc::new(AtomicUsize::new(refusals));
         world.lake_over(SharedHttpClient::new(Self { inner: world.http_client(), refusals, answer }))
@@ -172,26 +172,27 @@ const THROTTLED: (u16, &str) = (400, r#"{"__type": "ThrottlingException"}"#);
 const CONCURRENT: (u16, &str) = (400, r#"{"__type": "ConcurrentModificationException"}"#);
 
 #[tokio::test(start_paused = true)]
-async fn a_put_that_is_sent_again_counts_as_a_retry_whoever_sends_it() {
+async fn repeated_put_counts_as_a_retry() {
     let world = World::new(Ever).await;
     for (key, refusals, answer, conflicts) in [("slow", 2, SLOW_DOWN, 0), ("conflict", 3, CONFLICT, 3)] {
-        let lake = Refuses::lake(&world, refusals, answer);
+        let lake = RefusingClient::lake(&world, refusals, answer);
         lake.store.put(&lake.at(key), Bytes::from_static(b"mine"), &Version::Absent).await.unwrap();
         let retries = refusals as u64;
-        let wanted = Counts { objects_written: 1, conflicts, retries, s3_requests: retries + 1, ..Counts::default() };
-        assert_eq!(lake.counters.drain(), wanted, "{key}");
+        let expected_counts =
+            Counts { objects_written: 1, conflicts, retries, s3_requests: retries + 1, ..Counts::default() };
+        assert_eq!(lake.counters.drain(), expected_counts, "{key}");
     }
-    // The last one is not sent again.
-    let lake = Refuses::lake(&world, usize::MAX, CONFLICT);
+    // The last attempt is not repeated.
+    let lake = RefusingClient::lake(&world, usize::MAX, CONFLICT);
     lake.store.put(&lake.at("x"), Bytes::from_static(b"mine"), &Version::Absent).await.unwrap_err();
     assert_eq!(lake.counters.drain(), Counts { conflicts: 6, retries: 5, s3_requests: 6, ..Counts::default() });
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_partition_that_is_registered_in_a_second_try_counts_as_a_retry() {
+async fn repeated_registration_counts_as_a_retry() {
     let world = World::new(Ever).await;
     for answer in [THROTTLED, CONCURRENT] {
-        let lake = Refuses::lake(&world, 1, answer);
+        let lake = RefusingClient::lake(&world, 1, answer);
         let partitions = BTreeSet::from([Partition::of(T)]);
         lake.catalog.register(Table::AccelerometerTrusted, &partitions).await.unwrap();
         assert_eq!(lake.counters.drain(), Counts { retries: 1, glue_requests: 2, ..Counts::default() }, "{answer:?}");
@@ -199,7 +200,7 @@ async fn a_partition_that_is_registered_in_a_second_try_counts_as_a_retry() {
 }
 
 #[tokio::test]
-async fn only_what_was_dealt_with_has_an_age() {
+async fn only_processed_events_have_an_age() {
     let world = World::new(Ever).await;
     let function = AnyFunction::new(Table::CustomerTrusted, world.lake.clone()).unwrap();
     world.put(CUSTOMERS, customer("ann", 0, Some(0))).await;

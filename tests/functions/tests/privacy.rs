@@ -1,4 +1,4 @@
-//! What must never be seen: people who did not consent, anywhere outside landing; anybody, in logs and training data.
+//! No customer without consent is anywhere outside landing, and no customer at all is in logs and training data.
 
 use functions::{World, customer, motion, step};
 use model::lake_config::ConsentPolicy::Ever;
@@ -27,13 +27,13 @@ impl io::Write for Log {
 async fn scenario() -> World {
     let world = World::new(Ever).await;
     let broken = |text: String| text.replace("1.5", "NaN");
-    world.land(CUSTOMERS, &[customer("ann", 0, Some(0)), customer("bob", 0, None)].join("\n")).await;
-    world.land(MOTIONS, &[motion("ann", 5), motion("bob", 5), broken(motion("ann", 6))].join("\n")).await;
-    world.land(STEPS, &[step("ann", 5), step("bob", 5)].join("\n")).await;
+    world.ingest(CUSTOMERS, &[customer("ann", 0, Some(0)), customer("bob", 0, None)].join("\n")).await;
+    world.ingest(MOTIONS, &[motion("ann", 5), motion("bob", 5), broken(motion("ann", 6))].join("\n")).await;
+    world.ingest(STEPS, &[step("ann", 5), step("bob", 5)].join("\n")).await;
     world
 }
 
-/// The values of `name`'s records that tell who it is.
+/// The personal values in the records of `name`.
 fn personal(name: &str) -> [String; 4] {
     [format!("{name}@example.com"), format!("{name} Name"), format!("555{name}"), format!("serial-{name}")]
 }
@@ -43,7 +43,7 @@ fn holds(haystack: &[u8], needle: &str) -> bool {
 }
 
 #[tokio::test]
-async fn who_never_consented_is_nowhere_outside_landing() {
+async fn customer_without_consent_is_nowhere_outside_landing() {
     let world = scenario().await;
     for key in world.objects().await.into_keys().filter(|key| !key.contains("/landing/")) {
         let body = world.body(&key).await.unwrap();
@@ -58,7 +58,7 @@ async fn who_never_consented_is_nowhere_outside_landing() {
 }
 
 #[tokio::test]
-async fn nobody_is_in_the_training_table() {
+async fn training_table_has_no_personal_values() {
     let world = scenario().await;
     let keys: Vec<String> = world
         .objects()
@@ -79,7 +79,7 @@ async fn nobody_is_in_the_training_table() {
 }
 
 #[tokio::test]
-async fn logs_tell_of_each_landing_file_and_of_nobody() {
+async fn logs_name_each_landing_file_and_no_customer() {
     let log = Log::default();
     let writer = log.clone();
     runtime::logging::init("debug,s3s=off", move || writer.clone());

@@ -1,11 +1,11 @@
-//! What must hold of anything that a function is invoked with: it is read without a panic, no message takes another
-//! with it, and it does not matter what an event is wrapped in, nor when it happened.
+//! Assertions on any payload of a function: parsing does not panic, a bad message does not affect others, and neither
+//! the wrapping of an event nor its time changes its objects.
 
 use crate::events::{Message, NOTIFICATIONS_MAX, parse};
 use model::layout::ObjectLocation;
 use serde_json::{Value, json};
 
-/// Parses a payload, if it is JSON at all.
+/// Checks a payload, if it is JSON.
 pub(crate) fn check(payload: &[u8]) {
     if let Ok(payload) = serde_json::from_slice(payload) {
         check_payload(&payload);
@@ -26,7 +26,7 @@ pub(crate) fn check_payload(payload: &Value) {
     }
 }
 
-/// The payload without any time that it tells outside of texts.
+/// The payload without its fields for times, except those inside texts.
 fn without_times(payload: &Value) -> Value {
     const TIMES: [&str; 4] = ["eventTime", "time", "Timestamp", "SentTimestamp"];
     match payload {
@@ -43,7 +43,7 @@ fn is_message(record: &Value) -> bool {
     record["eventSource"] == "aws:sqs"
 }
 
-/// Each message has its id, and comes to what it would come to alone.
+/// Asserts that each message has its id, and the same outcome as alone.
 fn check_batch(records: &[Value], messages: &[Message]) {
     assert_eq!(messages.len(), records.len(), "messages of a batch");
     for (record, message) in records.iter().zip(messages) {
@@ -56,7 +56,7 @@ fn check_batch(records: &[Value], messages: &[Message]) {
     }
 }
 
-/// An event fails as a whole, and leads to the same objects in whatever it is wrapped.
+/// Asserts that an event fails as a whole, and has the same objects in each wrapping.
 fn check_event(event: &Value, messages: &[Message]) {
     assert_eq!(messages.len(), 1, "an event by itself");
     assert_eq!(messages[0].id, None);
@@ -77,7 +77,7 @@ fn check_event(event: &Value, messages: &[Message]) {
     }
 }
 
-/// In how many notifications the events are that are in the most of them, if the event can be read.
+/// The depth of nested notifications in an event, if it can be parsed.
 fn notifications(event: &Value) -> usize {
     let inside = |message: &Value| {
         let event = message.as_str().and_then(|text| serde_json::from_str(text).ok());
@@ -97,7 +97,7 @@ fn notifications(event: &Value) -> usize {
     from_sns.map(|record| inside(&record["Sns"]["Message"])).max().unwrap_or_default()
 }
 
-/// The objects; none if the message is bad. Why it is bad may be told otherwise.
+/// The objects of a message; none if it is bad. The reason may differ by wrapping.
 fn outcome(message: &Message) -> Option<&[ObjectLocation]> {
     message.objects.as_ref().ok().map(Vec::as_slice)
 }

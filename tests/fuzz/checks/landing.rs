@@ -1,7 +1,7 @@
-//! What must hold of any landing file, whatever its bytes: it is read without a panic, in any chunks alike, and the
-//! accounts of what was read add up.
+//! Assertions on any bytes as a landing file: parsing does not panic, gives the same in any chunks, and its row counts
+//! add up.
 
-#![allow(clippy::expect_used, reason = "a check says by a panic that it failed")]
+#![allow(clippy::expect_used, reason = "a check fails by a panic")]
 
 use formats::customer_file::Customers;
 use formats::landing::fields::{Fields, Rejection};
@@ -17,21 +17,21 @@ use std::fmt::Debug;
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
-/// Reads the file as each of the three kinds.
+/// Checks the file as each of the three kinds.
 pub(crate) fn check(file: &[u8]) {
     let pieces = [
         check_as::<Customers>(file),
         check_as::<ReadingsCollector<Accelerometer>>(file),
         check_as::<ReadingsCollector<StepTrainer>>(file),
     ];
-    // Who looks for which fields decides what a record is worth, but not where it ends. (Bytes that are no UTF-8 make a
-    // field that is looked for no JSON; in another one they are ignored.)
+    // The fields of a kind decide whether a record is a row, but not where it ends. (This needs UTF-8: other bytes are
+    // an error in a field of the kind, and ignored in other fields.)
     if std::str::from_utf8(file).is_ok() {
         assert!(pieces.iter().all(|other| *other == pieces[0]), "records and rejections by kind: {pieces:?}");
     }
 }
 
-/// Reads the file as one kind; how many records and rejections it has, none if it cannot be decoded.
+/// Checks the file as one kind. Returns the number of records and rejections; none if the file cannot be decoded.
 fn check_as<K: Kind>(file: &[u8]) -> Option<u64> {
     let whole = read::<K>(std::iter::once(file));
     assert_same(&whole, &read(file.chunks(1)), "in chunks of one byte");
@@ -39,9 +39,9 @@ fn check_as<K: Kind>(file: &[u8]) -> Option<u64> {
     assert_same(&whole, &read_completely(file), "by the complete parser alone");
     let read = whole.ok()?;
     let rejections = check_quarantine(file, &read.quarantine);
-    assert!(read.refused <= rejections, "a record was refused and not quarantined");
+    assert!(read.rejected <= rejections, "a record was rejected and not quarantined");
     check_receipt(&read);
-    Some(read.taken + rejections)
+    Some(read.kept + rejections)
 }
 
 /// A kind of landing file.
@@ -51,8 +51,8 @@ pub(crate) trait Kind: Collect + Default {
 
     fn rows(self) -> Self::Rows;
     fn same(one: &Self::Rows, other: &Self::Rows) -> bool;
-    /// Enters the rows into a receipt, none of them excluded by what another file says.
-    fn enter(rows: &Self::Rows, receipt: &mut Receipt);
+    /// Adds the rows to a receipt, as if no other file excluded any.
+    fn add_to(rows: &Self::Rows, receipt: &mut Receipt);
 }
 
 impl Kind for Customers {
@@ -67,7 +67,7 @@ impl Kind for Customers {
         one.latest().eq(other.latest()) && one.rows() == other.rows() && one.excluded() == other.excluded()
     }
 
-    fn enter(rows: &Self, receipt: &mut Receipt) {
+    fn add_to(rows: &Self, receipt: &mut Receipt) {
         receipt.keep("the latest record of each".into(), rows.latest().count() as u64);
         rows.excluded().iter().for_each(|(reason, rows)| receipt.exclude(reason, *rows));
         assert_eq!(receipt.rows - receipt.quarantined, rows.rows(), "rows of customers");
@@ -89,45 +89,45 @@ impl<R: Reading + Debug> Kind for ReadingsCollector<R> {
             && rows.all(|(a, b)| (a.time_ms, a.key) == (b.time_ms, b.key) && R::cmp_values(&a.value, &b.value).is_eq())
     }
 
-    fn enter(rows: &Readings<R>, receipt: &mut Receipt) {
+    fn add_to(rows: &Readings<R>, receipt: &mut Receipt) {
         for (partition, range) in rows.partitions() {
             receipt.keep(partition.to_string(), range.len() as u64);
         }
     }
 }
 
-/// What was read of a file.
+/// The result of reading a file.
 pub(crate) struct Read<K: Kind> {
     pub(crate) rows: K::Rows,
     pub(crate) quarantine: Quarantine,
     /// How many records became rows.
-    pub(crate) taken: u64,
-    /// How many records were seen, and are rejected for what is in them.
-    refused: u64,
+    pub(crate) kept: u64,
+    /// How many records were rejected because of their content.
+    rejected: u64,
 }
 
-/// Reads a file in these chunks.
+/// Reads a file chunk by chunk.
 pub(crate) fn read<'a, K: Kind>(chunks: impl Iterator<Item = &'a [u8]>) -> Result<Read<K>, Undecodable> {
-    read_with(LandingReader::new(Counted::default()), chunks)
+    read_with(LandingReader::new(Counter::default()), chunks)
 }
 
-/// Reads a file without the layouts of its records.
+/// Reads a file with the complete parser alone, which does not use the layouts of records.
 fn read_completely<K: Kind>(file: &[u8]) -> Result<Read<K>, Undecodable> {
-    read_with(LandingReader::without_layouts(Counted::default()), std::iter::once(file))
+    read_with(LandingReader::without_layouts(Counter::default()), std::iter::once(file))
 }
 
 fn read_with<'a, K: Kind>(
-    mut reader: LandingReader<Counted<K>>,
+    mut reader: LandingReader<Counter<K>>,
     chunks: impl Iterator<Item = &'a [u8]>,
 ) -> Result<Read<K>, Undecodable> {
     for chunk in chunks {
         reader.push(chunk)?;
     }
-    let (Counted { kind, taken, refused }, quarantine) = reader.finish()?;
-    Ok(Read { rows: kind.rows(), quarantine, taken, refused })
+    let (Counter { kind, kept, rejected }, quarantine) = reader.finish()?;
+    Ok(Read { rows: kind.rows(), quarantine, kept, rejected })
 }
 
-/// Two readings of a file give the same rows and the same quarantine.
+/// Asserts that two reads of a file give the same rows and the same quarantine.
 #[track_caller]
 pub(crate) fn assert_same<K: Kind>(
     one: &Result<Read<K>, Undecodable>,
@@ -143,41 +143,41 @@ pub(crate) fn assert_same<K: Kind>(
         (Err(one), Err(other)) => one == other,
         _ => false,
     };
-    assert!(same, "read otherwise {how}:\n{}\n{}", told(one), told(other));
+    assert!(same, "a different result {how}:\n{}\n{}", description(one), description(other));
 }
 
-fn told<K: Kind>(read: &Result<Read<K>, Undecodable>) -> String {
+fn description<K: Kind>(read: &Result<Read<K>, Undecodable>) -> String {
     match read {
         Ok(read) => format!("{:?}\n{}", read.rows, String::from_utf8_lossy(&read.quarantine.file())),
         Err(undecodable) => undecodable.to_string(),
     }
 }
 
-/// Counts what a collector is given.
+/// A collector that counts the records of another one.
 #[derive(Default)]
-struct Counted<K> {
+struct Counter<K> {
     kind: K,
-    taken: u64,
-    refused: u64,
+    kept: u64,
+    rejected: u64,
 }
 
-impl<K: Kind> Collect for Counted<K> {
+impl<K: Kind> Collect for Counter<K> {
     const FIELDS: &'static [&'static str] = K::FIELDS;
 
     fn collect(&mut self, fields: &Fields<'_>) -> Result<(), Rejection> {
         let collected = self.kind.collect(fields);
-        *(if collected.is_ok() { &mut self.taken } else { &mut self.refused }) += 1;
+        *(if collected.is_ok() { &mut self.kept } else { &mut self.rejected }) += 1;
         collected
     }
 
     fn collect_laid(&mut self, laid: &Laid<'_>) -> bool {
-        let taken = self.kind.collect_laid(laid);
-        self.taken += u64::from(taken);
-        taken
+        let kept = self.kind.collect_laid(laid);
+        self.kept += u64::from(kept);
+        kept
     }
 }
 
-/// Cuts a file into chunks whose lengths are drawn from its own bytes, so that a finding can be repeated.
+/// Cuts a file into chunks. Their lengths are drawn from the bytes of the file, so that a finding can be repeated.
 fn drawn_chunks(file: &[u8]) -> Vec<&[u8]> {
     let mut state = file
         .iter()
@@ -186,18 +186,18 @@ fn drawn_chunks(file: &[u8]) -> Vec<&[u8]> {
     let (mut chunks, mut rest) = (Vec::new(), file);
     while !rest.is_empty() {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let (chunk, behind) = rest.split_at(rest.len().min(1 + (state >> 33) as usize % length_max));
+        let (chunk, after) = rest.split_at(rest.len().min(1 + (state >> 33) as usize % length_max));
         chunks.push(chunk);
-        rest = behind;
+        rest = after;
     }
     chunks
 }
 
-/// Every rejection is on a line of the quarantine file, and of a file that is not compressed the original is where its
-/// line says, each behind the one before. How many there are.
+/// Asserts that every rejection is a line of the quarantine file. If the landing file is not compressed, the originals
+/// must be on the lines that they name, in order. Returns the number of rejections.
 fn check_quarantine(file: &[u8], quarantine: &Quarantine) -> u64 {
     let quarantined = quarantine.file();
-    let mut locations = (!file.starts_with(GZIP) && !file.starts_with(ZSTD)).then(|| Places::of(file));
+    let mut originals = (!file.starts_with(GZIP) && !file.starts_with(ZSTD)).then(|| Originals::of(file));
     let (mut reasons, mut more) = (BTreeMap::new(), 0);
     for line in quarantined.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         let line: Value = serde_json::from_slice(line).expect("a line of the quarantine is JSON");
@@ -207,45 +207,46 @@ fn check_quarantine(file: &[u8], quarantine: &Quarantine) -> u64 {
             continue;
         }
         *reasons.entry(reason.to_owned()).or_default() += 1;
-        if let (Some(locations), Some(original)) = (&mut locations, line["original"].as_str()) {
-            locations.find(line["line"].as_u64().expect("a line number"), original.as_bytes());
+        if let (Some(originals), Some(original)) = (&mut originals, line["original"].as_str()) {
+            originals.find(line["line"].as_u64().expect("a line number"), original.as_bytes());
         }
     }
-    let told: u64 = reasons.values().sum();
-    assert_eq!(told + more, quarantine.count(), "the lines of the quarantine");
+    let lines: u64 = reasons.values().sum();
+    assert_eq!(lines + more, quarantine.count(), "the lines of the quarantine");
     if more == 0 {
         assert_eq!(&reasons, quarantine.reasons(), "the reasons in the quarantine");
     }
     quarantine.count()
 }
 
-/// Follows the rejections through a file.
-struct Places<'a> {
+/// Finds the originals of rejections in a file, in order.
+struct Originals<'a> {
     file: &'a [u8],
     line: u64,
-    /// Where the line begins, and up to where the rejections before were.
+    /// The offset of the line.
     line_start: usize,
-    passed: usize,
+    /// The end of the last original.
+    found_end: usize,
 }
 
-impl<'a> Places<'a> {
+impl<'a> Originals<'a> {
     fn of(file: &'a [u8]) -> Self {
-        Self { file, line: 1, line_start: 0, passed: 0 }
+        Self { file, line: 1, line_start: 0, found_end: 0 }
     }
 
     fn find(&mut self, line: u64, original: &[u8]) {
-        assert!(line >= self.line, "line {line} is told behind line {}", self.line);
+        assert!(line >= self.line, "line {line} follows line {}", self.line);
         while self.line < line {
             let ahead = self.file[self.line_start..].iter().position(|byte| *byte == b'\n');
             self.line_start += 1 + ahead.unwrap_or_else(|| panic!("there is no line {line}"));
             self.line += 1;
         }
-        let from = self.passed.max(self.line_start);
+        let from = self.found_end.max(self.line_start);
         let end =
             self.file[from..].iter().position(|byte| *byte == b'\n').map_or(self.file.len(), |ahead| from + ahead);
         let found = (from..=end).find(|at| self.file[*at..].starts_with(original));
         let at = found.unwrap_or_else(|| panic!("{:?} is not on line {line}", String::from_utf8_lossy(original)));
-        self.passed = at + original.len();
+        self.found_end = at + original.len();
     }
 }
 
@@ -253,9 +254,9 @@ fn check_receipt<K: Kind>(read: &Read<K>) {
     let location = ObjectLocation { bucket: "b".into(), key: format!("{}file", K::SOURCE.landing().prefix()) };
     let landing = LandingVersion { location: location.clone(), etag: "e".into() };
     let mut receipt = Receipt::new(K::SOURCE, &FileName::of(&location), landing, &read.quarantine);
-    K::enter(&read.rows, &mut receipt);
+    K::add_to(&read.rows, &mut receipt);
     let excluded: u64 = receipt.excluded.values().sum();
-    assert_eq!(receipt.rows, read.taken + read.quarantine.count(), "rows of the receipt");
+    assert_eq!(receipt.rows, read.kept + read.quarantine.count(), "rows of the receipt");
     assert_eq!(receipt.rows, receipt.kept + excluded + receipt.quarantined, "the sums of the receipt");
     assert_eq!(receipt.quarantined, receipt.rejected.values().sum::<u64>(), "the reasons in the receipt");
 }

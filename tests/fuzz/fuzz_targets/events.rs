@@ -5,10 +5,10 @@
 #[path = "../checks/events.rs"]
 mod check;
 
-/// The one file, and not the crate `aws`: the AWS SDKs would have to be compiled with coverage instrumentation, which
-/// takes longer than most of the fuzzing.
-#[path = "../../../shared/aws/src/events.rs"]
-#[allow(dead_code, reason = "only the metrics ask how old an event is")]
+/// This file alone, not the crate `runtime`: compiling the AWS SDKs with coverage instrumentation would take longer than
+/// most of the fuzzing.
+#[path = "../../../shared/runtime/src/events.rs"]
+#[allow(dead_code, reason = "only the metrics use the age of an event")]
 mod events;
 
 libfuzzer_sys::fuzz_target!(|payload: &[u8]| check::check(payload));

@@ -1,15 +1,15 @@
-//! S3 events, and whom they wake.
+//! S3 events, and the functions that they trigger.
 
 use model::table::Table;
 use serde_json::{Value, json};
 
-/// The functions that an object functions.
-pub fn woken_by(key: &str) -> impl Iterator<Item = Table> {
+/// The functions that an object triggers.
+pub fn triggered_by(key: &str) -> impl Iterator<Item = Table> {
     let triggers = topology::TRIGGERS.iter().filter(move |trigger| key.starts_with(trigger.prefix));
     triggers.flat_map(|trigger| trigger.functions.iter().copied())
 }
 
-/// An S3 event as Lambda gets it directly.
+/// An S3 event as S3 sends it to Lambda directly.
 pub fn event(bucket: &str, key: &str) -> Value {
     json!({"Records": [{
         "eventVersion": "2.1", "eventSource": "aws:s3", "awsRegion": "us-east-1", "eventName": "ObjectCreated:Put",

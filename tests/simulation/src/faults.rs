@@ -1,4 +1,4 @@
-//! What can go wrong, and how often it does in one run.
+//! Kinds of faults, how often they occur in one run, and statistics.
 
 use fastrand::Rng;
 use model::table::Table;
@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
-/// A kind of bad luck.
+/// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// An event is delivered more than once, perhaps hours later, perhaps at the same time.
+    /// An event is delivered more than once, at the same time or hours later.
     Duplicate,
     /// Events overtake each other.
     Reorder,
@@ -19,9 +19,9 @@ pub enum Kind {
     Delay,
     /// A function is killed before or after one of its requests is carried out.
     Kill,
-    /// A function stands still for minutes before one of its requests; after fifteen minutes in all it is killed.
+    /// A function stalls for minutes before one of its requests. After fifteen minutes in all it is killed.
     Stall,
-    /// A request is carried out, but its response is lost: the client sends it again.
+    /// A request is carried out, but its response is lost, so the client sends it again.
     LostResponse,
     /// A request times out without being carried out.
     TimeOut,
@@ -72,21 +72,23 @@ impl Kind {
         }
     }
 
-    /// When one that was injected counts as having mattered.
+    /// When an injected fault counts as having made a difference.
     pub fn matters_when(self) -> &'static str {
         match self {
-            Self::Duplicate => "the second delivery wrote something, or ran beside another of its function",
-            Self::Reorder => "the function then looked at the very object whose event was overtaken",
-            Self::Delay => "the object had been replaced before its event came",
+            Self::Duplicate => {
+                "the second delivery wrote something, or another invocation of the function ran at the same time"
+            }
+            Self::Reorder => "the function used the object whose event was overtaken",
+            Self::Delay => "the object was replaced before its event was delivered",
             Self::Kill => "the killed function had written something already",
-            Self::Stall => "an object that the function had looked at, or was to write, changed meanwhile",
-            Self::LostResponse => "the put sent again met the function's own write: 412",
+            Self::Stall => "an object that the function had read, or was about to write, changed meanwhile",
+            Self::LostResponse => "the repeated put was refused with 412 because of the function's own write",
             Self::TimeOut
             | Self::Conflict
             | Self::SlowDown
             | Self::Throttle
             | Self::ConcurrentModification
-            | Self::PartitionError => "trying again did not help, and the event had to be delivered again",
+            | Self::PartitionError => "retries did not help, and the event was delivered again",
         }
     }
 }
@@ -121,10 +123,10 @@ impl fmt::Display for Faults {
     }
 }
 
-/// A text that names no kinds of faults.
+/// A text that does not name kinds of faults.
 #[derive(Debug, thiserror::Error)]
-#[error("{given:?} is no kind of fault; expected all, none, or some of {}, with commas between them", names())]
-pub struct NoFaults {
+#[error("{given:?} is not a kind of fault: expected all, none, or kinds separated by commas: {}", names())]
+pub struct UnknownFault {
     given: String,
 }
 
@@ -133,9 +135,9 @@ fn names() -> String {
 }
 
 impl FromStr for Faults {
-    type Err = NoFaults;
+    type Err = UnknownFault;
 
-    fn from_str(text: &str) -> Result<Self, NoFaults> {
+    fn from_str(text: &str) -> Result<Self, UnknownFault> {
         match text {
             "all" => return Ok(Self::all()),
             "none" => return Ok(Self(BTreeSet::new())),
@@ -143,37 +145,37 @@ impl FromStr for Faults {
         }
         let kind = |name: &str| {
             let kind = Kind::ALL.into_iter().find(|kind| kind.name() == name.trim());
-            kind.ok_or_else(|| NoFaults { given: name.to_owned() })
+            kind.ok_or_else(|| UnknownFault { given: name.to_owned() })
         };
         text.split(',').map(kind).collect::<Result<_, _>>().map(Self)
     }
 }
 
-/// How often what happens in one run: drawn once, so that runs differ in kind and not only in luck.
+/// How often each fault occurs in one run. It is drawn once per run, so that runs differ in character.
 #[derive(Clone, Debug)]
 pub struct FaultProfile {
     faults: Faults,
-    /// Faults of single requests: how likely, and how many may still come.
+    /// Faults of single requests: their probability, and how many may still occur.
     request: f64,
     request_left: u32,
     stall: f64,
     stalls_left: u32,
-    /// After how many puts of derived objects a function stands still before one, while others go on.
-    ambushes: Vec<u32>,
+    /// Targeted stalls: each counts down the puts of derived objects until a function stalls before one.
+    targeted_stalls: Vec<u32>,
     duplicate: f64,
     late: f64,
-    spread_ms: u64,
+    jitter_ms: u64,
     slowness: &'static [u64],
     /// The most invocations of one function at a time.
     pub concurrency: usize,
     /// The most events of one invocation.
     pub batch: usize,
-    /// How likely an instance stays warm after an invocation.
+    /// The probability that an instance stays warm after an invocation.
     pub warm: f64,
 }
 
 impl FaultProfile {
-    /// Draws the fault_profile of a run.
+    /// Draws the fault profile of a run.
     pub fn draw(rng: &mut Rng, faults: &Faults) -> Self {
         let has = |kind| faults.0.contains(&kind);
         let calm = rng.u8(..10) == 0;
@@ -183,11 +185,15 @@ impl FaultProfile {
             request_left: rng.u32(1..=25),
             stall: if has(Kind::Stall) { scale(pick(rng, &[0.0, 0.01, 0.05])) } else { 0.0 },
             stalls_left: rng.u32(1..=8),
-            ambushes: if has(Kind::Stall) { (0..rng.usize(..=4)).map(|_| rng.u32(..25)).collect() } else { Vec::new() },
+            targeted_stalls: if has(Kind::Stall) {
+                (0..rng.usize(..=4)).map(|_| rng.u32(..25)).collect()
+            } else {
+                Vec::new()
+            },
             duplicate: if has(Kind::Duplicate) { pick(rng, &[0.0, 0.1, 0.4]) } else { 0.0 },
             late: if has(Kind::Delay) { pick(rng, &[0.0, 0.03, 0.15]) } else { 0.0 },
-            spread_ms: if has(Kind::Reorder) { pick(rng, &[3, 100, 4_000]) } else { 0 },
-            // With one speed all invocations take turns; with many, some are overtaken again and again.
+            jitter_ms: if has(Kind::Reorder) { pick(rng, &[3, 100, 4_000]) } else { 0 },
+            // With one speed, all invocations take turns. With several, fast ones overtake slow ones many times.
             slowness: pick(rng, &[&[1], &[1, 3, 10], &[1, 30, 1_000]]),
             concurrency: pick(rng, &[1, 4, 8]),
             batch: pick(rng, &[1, 3, 10]),
@@ -196,7 +202,7 @@ impl FaultProfile {
         }
     }
 
-    /// No faults, and events in order.
+    /// The profile without faults, with events in order.
     pub fn calm() -> Self {
         Self {
             faults: Faults(BTreeSet::new()),
@@ -204,10 +210,10 @@ impl FaultProfile {
             request_left: 0,
             stall: 0.0,
             stalls_left: 0,
-            ambushes: Vec::new(),
+            targeted_stalls: Vec::new(),
             duplicate: 0.0,
             late: 0.0,
-            spread_ms: 0,
+            jitter_ms: 0,
             slowness: &[1],
             concurrency: 4,
             batch: 10,
@@ -220,12 +226,12 @@ impl FaultProfile {
         self.faults.0.contains(&kind)
     }
 
-    /// How much slower than others an invocation is for now.
+    /// Draws the factor by which an invocation is slower than others for now.
     pub fn slowness(&self, rng: &mut Rng) -> u64 {
         pick(rng, self.slowness)
     }
 
-    /// What befalls a request of which `possible` may; `weight` says how interesting it is.
+    /// Draws a fault for a request, one of `possible`. A higher `weight` makes a fault more likely.
     pub fn fault(&mut self, rng: &mut Rng, possible: &[Kind], weight: f64) -> Option<Kind> {
         let possible: Vec<Kind> = possible.iter().copied().filter(|kind| self.has(*kind)).collect();
         if possible.is_empty() || self.request_left == 0 || rng.f64() >= self.request * weight {
@@ -235,7 +241,7 @@ impl FaultProfile {
         Some(pick(rng, &possible))
     }
 
-    /// For how many milliseconds the function stands still before a request.
+    /// Draws for how many milliseconds the function stalls before a request.
     pub fn stall_ms(&mut self, rng: &mut Rng, weight: f64) -> Option<u64> {
         if self.stalls_left == 0 || rng.f64() >= self.stall * weight {
             return None;
@@ -244,16 +250,16 @@ impl FaultProfile {
         Some(pick(rng, &[1_000, 60_000, 400_000, 840_000]))
     }
 
-    /// For how many milliseconds a function stands still before a put of a derived object: long enough for others to
-    /// finish what they do about whatever lands meanwhile.
-    pub fn ambush_ms(&mut self, rng: &mut Rng) -> Option<u64> {
-        let due = self.ambushes.iter().position(|left| *left == 0);
-        self.ambushes.iter_mut().for_each(|left| *left = left.saturating_sub(1));
-        self.ambushes.swap_remove(due?);
+    /// Draws for how many milliseconds a function stalls before a put of a derived object: long enough for other
+    /// functions to finish their work on files that are uploaded meanwhile.
+    pub fn targeted_stall_ms(&mut self, rng: &mut Rng) -> Option<u64> {
+        let due = self.targeted_stalls.iter().position(|left| *left == 0);
+        self.targeted_stalls.iter_mut().for_each(|left| *left = left.saturating_sub(1));
+        self.targeted_stalls.swap_remove(due?);
         Some(pick(rng, &[100_000, 300_000, 800_000]))
     }
 
-    /// After how many milliseconds the event of a stored object comes; more than once, if it is duplicated.
+    /// Draws when the event of a stored object is delivered: several times, if it is duplicated.
     pub fn deliveries(&self, rng: &mut Rng) -> Vec<Arrival> {
         let mut arrivals = vec![self.arrival(rng)];
         while arrivals.len() < 3 && rng.f64() < self.duplicate {
@@ -264,19 +270,19 @@ impl FaultProfile {
 
     fn arrival(&self, rng: &mut Rng) -> Arrival {
         let late = rng.f64() < self.late;
-        let after_ms = if late { rng.u64(3_600_000..5 * 3_600_000) } else { 1 + rng.u64(0..=self.spread_ms) };
+        let after_ms = if late { rng.u64(3_600_000..5 * 3_600_000) } else { 1 + rng.u64(0..=self.jitter_ms) };
         Arrival { after_ms, late, duplicate: false }
     }
 }
 
-/// When an event comes.
+/// When an event is delivered.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival {
     /// Milliseconds after the object was stored.
     pub after_ms: u64,
-    /// Hours late.
+    /// Whether it is hours late.
     pub late: bool,
-    /// Not the first time.
+    /// Whether it is a further delivery of the same event.
     pub duplicate: bool,
 }
 
@@ -284,35 +290,35 @@ fn pick<T: Copy>(rng: &mut Rng, from: &[T]) -> T {
     from[rng.usize(..from.len())]
 }
 
-/// How often each kind was injected, and how often it mattered.
+/// The statistics of a run, or of several.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
-    /// Kind → injected, mattered.
+    /// Kind → how often it was injected, and how often it made a difference.
     pub faults: BTreeMap<Kind, (u64, u64)>,
     /// Invocations of functions.
     pub invocations: u64,
     /// Requests of functions.
     pub requests: u64,
-    /// Objects stored by functions; safety and anonymity were looked at after each.
+    /// Objects stored by functions; the invariants of single objects were checked after each.
     pub writes: u64,
-    /// How often nothing was left to deliver, and everything was compared.
-    pub settled: u64,
-    /// Function → what of its role it needed: the action, and the prefix, key or table.
+    /// How often the run came to rest and the whole lake was compared.
+    pub comparisons: u64,
+    /// Function → the permissions that it used: the action, and the prefix, key or table.
     pub permissions: BTreeMap<Table, BTreeSet<(&'static str, String)>>,
 }
 
 impl Statistics {
-    /// A fault was injected.
+    /// Counts a fault that was injected.
     pub fn injected(&mut self, kind: Kind) {
         self.faults.entry(kind).or_default().0 += 1;
     }
 
-    /// A fault mattered.
+    /// Counts a fault that made a difference.
     pub fn mattered(&mut self, kind: Kind) {
         self.faults.entry(kind).or_default().1 += 1;
     }
 
-    /// Adds those of another run.
+    /// Adds the statistics of another run.
     pub fn add(&mut self, other: &Self) {
         for (kind, (injected, mattered)) in &other.faults {
             let sum = self.faults.entry(*kind).or_default();
@@ -322,7 +328,7 @@ impl Statistics {
         self.invocations += other.invocations;
         self.requests += other.requests;
         self.writes += other.writes;
-        self.settled += other.settled;
+        self.comparisons += other.comparisons;
         for (function, used) in &other.permissions {
             self.permissions.entry(*function).or_default().extend(used.iter().cloned());
         }

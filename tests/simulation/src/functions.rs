@@ -12,7 +12,7 @@ use step_trainer_trusted::StepTrainerTrusted;
 use store::BoxError;
 use store::lake::Lake;
 
-/// One instance of one of the five functions, with whatever it keeps while it is warm.
+/// One instance of one of the five functions, with the state that it keeps while it is warm.
 pub enum AnyFunction {
     /// `customer_trusted`
     CustomerTrusted(CustomerTrusted),
@@ -27,12 +27,12 @@ pub enum AnyFunction {
 }
 
 impl AnyFunction {
-    /// A cold instance of the function that derives `table`; none if no function does.
+    /// A cold instance of the function that materializes `table`; none for landing tables.
     pub fn new(table: Table, lake: Lake) -> Option<Self> {
         Self::with_limits(table, lake, LIMITS)
     }
 
-    /// As [`Self::new`], with other limits of the index.
+    /// Like [`Self::new`], with other limits of the index.
     pub fn with_limits(table: Table, lake: Lake, limits: Limits) -> Option<Self> {
         Some(match table {
             Table::CustomerTrusted => Self::CustomerTrusted(CustomerTrusted::new(lake)),
@@ -46,7 +46,7 @@ impl AnyFunction {
 
     /// Invokes it, as Lambda does.
     pub async fn invoke(&self, payload: &Value) -> Result<Answer, BoxError> {
-        // Boxed: five deep futures in one would be as large as the largest at every await.
+        // Boxed, because the enum's future would be as large as the largest of the five.
         match self {
             Self::CustomerTrusted(function) => Box::pin(invoke(function, payload)).await,
             Self::AccelerometerTrusted(function) => Box::pin(invoke(function, payload)).await,

@@ -1,32 +1,32 @@
-//! Deterministic simulation: the five functions on bad days, held against the definitions of the tables.
+//! Deterministic simulation: the five functions under faults, compared with the definitions of the tables.
 //!
-//! The real handlers run with the real SDK clients against the embedded S3 and Glue, in one thread, on a clock that
-//! only moves when nobody has anything to do. Everything that happens is drawn from a seed: what lands and when, which
-//! event comes late, twice or out of order, which request fails, whose response is lost, who is killed and who stands
-//! still while others go on. The same seed gives the same run, in every process.
+//! The real handlers run with the real SDK clients against the emulator of S3 and Glue, in one thread. The clock is
+//! simulated: it moves only when no task can run. The seed decides everything: which files are uploaded and when, which
+//! event is late, delivered twice or out of order, which request fails, whose response is lost, and which function is
+//! killed or stalls. The same seed gives the same run in every process.
 //!
-//! | module | what it holds |
+//! | module | content |
 //! |---|---|
-//! | [`scenario`] | what lands |
-//! | [`faults`] | what can go wrong, and how often it did |
-//! | `world` | the lake, the instances of the functions, and what happens when |
+//! | [`scenario`] | which files are uploaded |
+//! | [`faults`] | the kinds of faults, how often they occur in a run, and statistics |
+//! | `world` | the lake, the instances of the functions, and the main loop |
 //! | `delivery` | the events of stored objects |
-//! | `wire` | where requests meet bad luck |
-//! | `run` | what the wires and the world share |
-//! | [`oracle`] | the definitions of the tables once more, plain and slow |
-//! | [`checks`] | the invariants, looked at after each write and at rest |
-//! | [`shrink`] | a smaller case that fails as well |
-//! | [`functions`], [`tables`], [`events`] | the functions by name, rows as texts, S3 events: for other tests, too |
+//! | `wire` | injects faults into requests |
+//! | `run` | the state that the wires and the world share |
+//! | [`oracle`] | the definitions of the tables, implemented a second time, plain and slow |
+//! | [`checks`] | the invariants, checked after each write and at rest |
+//! | [`shrink`] | searches for a smaller case that fails too |
+//! | [`functions`], [`tables`], [`events`] | functions by name, rows as texts, S3 events; other tests use them too |
 //!
-//! # What it does not cover
+//! # What is not covered
 //!
-//! - S3 and Glue are ours, strongly consistent, and as the documentation says AWS's are; the conformance tests hold
-//!   them against that. Neither a region that fails nor an eventually consistent answer occurs.
-//! - A request is carried out at one instant. Bodies come whole: an upload or download does not break off half-way.
-//! - Time passes only between requests; memory, CPU time and Lambda's own limits are not simulated.
-//! - Landing files are small, and their broken lines few and simple: the parsers have tests of their own.
-//! - Landing files are not deleted, and all are in the lake's bucket.
-//! - One lake is not upgraded from one version of the software to the next.
+//! - S3 and Glue are emulated: strongly consistent, as AWS documents. The conformance tests hold the emulator to that.
+//!   No region fails, and no answer is eventually consistent.
+//! - A request is carried out at one instant, and bodies arrive whole.
+//! - Time passes only between requests. Memory, CPU time and Lambda's limits are not simulated.
+//! - Landing files are small and have few, simple broken lines. The parsers have tests of their own.
+//! - Landing files are all in the lake's bucket, and none is deleted.
+//! - No lake is upgraded from one stored format to the next.
 
 pub mod checks;
 mod delivery;
@@ -52,44 +52,44 @@ use store::BoxError;
 use trace::Trace;
 use world::World;
 
-/// All that a run depends on.
+/// Everything that a run depends on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Case {
-    /// What lands.
+    /// Which files are uploaded.
     pub scenario: Scenario,
-    /// What may go wrong.
+    /// The kinds of faults that may occur.
     pub faults: Faults,
-    /// The seed of everything that happens.
+    /// The seed of the schedule and of the faults.
     pub schedule: u64,
 }
 
 impl Case {
-    /// The case of a seed.
+    /// Draws the case of a seed.
     pub fn of(seed: u64, faults: &Faults) -> Self {
         Self { scenario: Scenario::draw(&mut Rng::with_seed(seed)), faults: faults.clone(), schedule: seed }
     }
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// The invariants that were broken; the run ends with the first.
+    /// The violated invariants; the run ends with the first.
     pub violations: Vec<Violation>,
-    /// What happened.
+    /// What happened, line by line.
     pub trace: Trace,
-    /// How much of it.
+    /// How often it happened.
     pub statistics: Statistics,
 }
 
-/// Runs a case. Fails only if this machine does, for instance if no temporary folder can be made.
+/// Runs a case. An error comes from this machine, for instance if it cannot make a temporary folder.
 pub fn simulate(case: &Case) -> Result<Outcome, BoxError> {
-    // The SDK draws its pauses from here.
+    // The SDK draws its retry delays from this generator.
     fastrand::seed(case.schedule);
     let folder = tempfile::Builder::new().prefix("stedi-simulation-").tempdir()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
     runtime.block_on(async {
         let mut world = World::new(case, folder.path()).await?;
-        world.live().await?;
+        world.run_phases().await?;
         let mut state = world.run.state();
         Ok(Outcome {
             violations: std::mem::take(&mut state.violations),

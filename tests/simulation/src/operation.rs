@@ -1,4 +1,4 @@
-//! A request of a function, as a reader of a trace wants to see it.
+//! A request of a function, as the trace shows it.
 
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use percent_encoding::percent_decode_str;
@@ -45,7 +45,7 @@ impl Operation {
         }
     }
 
-    /// The object it is about.
+    /// The key of the object that it reads or writes.
     pub(crate) fn key(&self) -> Option<&str> {
         match self {
             Self::Get { key } | Self::Head { key } | Self::Put { key, .. } => Some(key),

@@ -1,14 +1,13 @@
-//! The definitions of the tables, written down once more: plain, slow, and sharing nothing with the functions.
+//! The definitions of the tables, implemented a second time: plain, slow, and without any code of the functions.
 //!
-//! It works on what was written into the landing files, not on their bytes, and on all of them at once, as a nightly
-//! batch would.
+//! It takes the lines of the landing files, not their bytes, and all files at once, as a nightly batch would.
 
 use crate::scenario::{Content, Files, Line, MIDNIGHT_MS, Motion, Record, Research, Step, email, serial};
 use model::lake_config::ConsentPolicy;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What must be in the lake.
+/// What the lake must contain.
 #[derive(Debug, Default)]
 pub struct Expected {
     /// Rows as [`crate::tables::rows_of`] gives them, sorted.
@@ -21,21 +20,21 @@ pub struct Expected {
     pub step_trainer_trusted: Vec<String>,
     /// As above.
     pub machine_learning_curated: Vec<String>,
-    /// Of each landing file.
-    pub accounts: BTreeMap<String, Account>,
-    /// Those whose latest record has no consent: no row of theirs may be left.
+    /// Landing file → its row counts.
+    pub row_counts: BTreeMap<String, RowCounts>,
+    /// The customers whose latest record lacks consent: no row of theirs may remain.
     pub not_consenting: BTreeSet<String>,
 }
 
-/// The account of one landing file.
+/// The row counts of one landing file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Account {
+pub struct RowCounts {
     /// Records and rejected pieces.
     pub rows: u64,
     /// Rejected pieces.
     pub quarantined: u64,
-    /// Rows that are in the file's outputs. None for customer files: of several that hold the very same record any one
-    /// may answer for it, so only their sum is told by the definitions.
+    /// Rows in the file's outputs. None for customer files: if several hold the same record, any one of them may count
+    /// it, so the definitions fix only their sum.
     pub kept: Option<u64>,
 }
 
@@ -77,7 +76,7 @@ fn columns(record: &Record) -> Map<String, Value> {
     columns
 }
 
-/// Whether `a` counts rather than `b`: later; of one time, without consent; then the smaller JSON.
+/// Whether `a` wins over `b`: the later one; at equal times the one without consent; then the smaller JSON.
 fn beats(a: &Record, b: &Record) -> bool {
     if date(a) != date(b) {
         return date(a) > date(b);
@@ -152,11 +151,11 @@ pub fn tables(files: &Files<'_>, policy: ConsentPolicy) -> Expected {
         });
         let before = motions.len();
         motions.extend(kept);
-        expected.accounts.insert((*key).to_owned(), account(content, (motions.len() - before) as u64));
+        expected.row_counts.insert((*key).to_owned(), row_counts(content, (motions.len() - before) as u64));
     }
     expected.accelerometer_trusted = motions.iter().map(|motion| motion_row(motion)).collect();
 
-    // customer_curated: trusted customers with at least one row there.
+    // customer_curated: customers of customer_trusted with at least one row in accelerometer_trusted.
     let curated: BTreeMap<&str, &Record> = trusted
         .iter()
         .filter(|(name, _)| motions.iter().any(|motion| motion.name == **name))
@@ -164,7 +163,7 @@ pub fn tables(files: &Files<'_>, policy: ConsentPolicy) -> Expected {
         .collect();
     expected.customer_curated = curated.values().map(|record| row(record)).collect();
 
-    // step_trainer_trusted: readings of devices of curated customers; of several owners the one with the latest record.
+    // step_trainer_trusted: readings of devices of curated customers; the owner with the latest record counts.
     let mut steps: Vec<(&Step, &Record)> = Vec::new();
     for (key, content) in files {
         let before = steps.len();
@@ -180,7 +179,7 @@ pub fn tables(files: &Files<'_>, policy: ConsentPolicy) -> Expected {
                 steps.push((step, owner));
             }
         }
-        if let Some(Account { kept: Some(kept), .. }) = expected.accounts.get_mut(*key) {
+        if let Some(RowCounts { kept: Some(kept), .. }) = expected.row_counts.get_mut(*key) {
             *kept += (steps.len() - before) as u64;
         }
     }
@@ -217,14 +216,14 @@ fn training_row(step: &Step, owner: &Record, motion: &Motion) -> String {
     format!("{} {} {} {} -0.5 0.25 {same}", partition(time), MIDNIGHT_MS + time, step.number, motion.number)
 }
 
-fn account(content: &Content, kept: u64) -> Account {
+fn row_counts(content: &Content, kept: u64) -> RowCounts {
     let lines = content.lines();
     let broken = lines.iter().filter(|line| matches!(line, Line::Broken(_))).count() as u64;
     let is_customers = lines.iter().any(|line| matches!(line, Line::Customer(_)));
     match content {
-        Content::Damaged => Account { rows: 1, quarantined: 1, kept: Some(0) },
+        Content::Damaged => RowCounts { rows: 1, quarantined: 1, kept: Some(0) },
         Content::Lines(_) => {
-            Account { rows: lines.len() as u64, quarantined: broken, kept: (!is_customers).then_some(kept) }
+            RowCounts { rows: lines.len() as u64, quarantined: broken, kept: (!is_customers).then_some(kept) }
         }
     }
 }

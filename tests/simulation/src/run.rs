@@ -1,4 +1,4 @@
-//! What the wires and the world of one run share: the luck, the trace, and what was stored.
+//! The state that the wires and the world of one run share: random numbers, the trace, and the stored versions.
 
 use crate::checks::watch::Watch;
 use crate::checks::{Invariant, Violation};
@@ -18,13 +18,13 @@ use topology::access::Access;
 
 /// One run.
 pub(crate) struct Run {
-    /// Something was stored.
+    /// Notified when an object is stored or a function stalls.
     pub(crate) changed: Notify,
     began: Instant,
     state: Mutex<State>,
 }
 
-/// What changes in the course of a run.
+/// The state of a run.
 pub(crate) struct State {
     pub(crate) rng: Rng,
     pub(crate) fault_profile: FaultProfile,
@@ -32,13 +32,13 @@ pub(crate) struct State {
     pub(crate) watch: Watch,
     pub(crate) statistics: Statistics,
     pub(crate) violations: Vec<Violation>,
-    /// What was stored and has no events yet.
+    /// The keys of stored objects whose events are not yet sent.
     pub(crate) stored: Vec<String>,
-    /// How often each object was stored, as numbers that grow over all objects.
+    /// The last version of each object; versions are numbered across all objects.
     pub(crate) versions: BTreeMap<String, u64>,
     next_version: u64,
-    /// A function stands still: so many of what lands next are to land now, so that things change behind its back.
-    pub(crate) hurry: u32,
+    /// How many of the next uploads happen at once, so that objects change while a function stalls.
+    pub(crate) early_uploads: u32,
 }
 
 /// One invocation of a function.
@@ -55,12 +55,12 @@ pub(crate) struct Invocation {
 pub(crate) struct InvocationState {
     slowness: u64,
     pub(crate) writes: u64,
-    /// The objects it looked at or wrote.
+    /// The objects that it read or wrote.
     pub(crate) touched: BTreeSet<String>,
-    /// Puts whose responses were lost.
-    lost: BTreeSet<String>,
-    /// What befell it that trying again may help.
-    pub(crate) befell: Vec<Kind>,
+    /// The keys of puts whose responses were lost.
+    lost_responses: BTreeSet<String>,
+    /// The faults that a retry may overcome.
+    pub(crate) transient_faults: Vec<Kind>,
 }
 
 impl Invocation {
@@ -74,24 +74,24 @@ impl Invocation {
     }
 }
 
-/// What becomes of a request.
+/// The plan for a request: how long it waits, and its fault.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) wait_ms: u64,
     pub(crate) fault: Option<Kind>,
-    /// A kill comes before the request is carried out, not after.
-    pub(crate) before: bool,
-    /// The number of the last version when a stall began.
+    /// Whether a kill happens before the request is carried out, not after.
+    pub(crate) kill_before: bool,
+    /// The number of the last version when the stall began.
     stalled_at: Option<u64>,
 }
 
-/// How likely a request meets something, compared with a read: between a read and a write is where it hurts.
+/// How much more likely a put has a fault than a read: faults between a read and a write reveal most.
 const WEIGHT_OF_PUT: f64 = 3.0;
-/// The same for Glue, which is called least.
+/// The same for Glue, which is called seldom.
 const WEIGHT_OF_GLUE: f64 = 10.0;
-/// How likely a function that stood still before a put is killed after it.
+/// The probability that a function that stalled before a put is killed after it.
 const KILL_AFTER_STALL: f64 = 0.4;
-/// How likely an invocation's speed changes before a request.
+/// The probability that an invocation's speed changes before a request.
 const CHANGE_OF_SPEED: f64 = 0.05;
 
 impl Run {
@@ -107,7 +107,7 @@ impl Run {
             stored: Vec::new(),
             versions: BTreeMap::new(),
             next_version: 0,
-            hurry: 0,
+            early_uploads: 0,
         };
         Self { changed: Notify::new(), began: Instant::now(), state: Mutex::new(state) }
     }
@@ -123,17 +123,17 @@ impl Run {
         (Instant::now() - self.began).as_millis() as u64
     }
 
-    pub(crate) fn trace(&self, who: &str, what: impl fmt::Display) {
+    pub(crate) fn trace(&self, actor: &str, what: impl fmt::Display) {
         let now_ms = self.now_ms();
-        self.state().trace.add(now_ms, who, what);
+        self.state().trace.add(now_ms, actor, what);
     }
 
-    pub(crate) fn tell(&self, invocation: &Invocation, what: impl fmt::Display) {
+    pub(crate) fn trace_invocation(&self, invocation: &Invocation, what: impl fmt::Display) {
         self.trace(&invocation.name, what);
     }
 
-    /// Holds a request against the role that its function has on AWS.
-    pub(crate) fn hold_to_role(&self, invocation: &Invocation, operation: &Operation) {
+    /// Checks a request against the role that its function has on AWS.
+    pub(crate) fn check_role(&self, invocation: &Invocation, operation: &Operation) {
         let Invocation { function, access, .. } = invocation;
         let permission = match operation {
             Operation::Get { key } | Operation::Head { key } => access.to_read(key).map(|what| ("read", what)),
@@ -159,7 +159,7 @@ impl Run {
         }
     }
 
-    /// Decides what becomes of a request.
+    /// Draws the plan for a request.
     pub(crate) fn plan(&self, invocation: &Invocation, operation: &Operation) -> Plan {
         let mut state = self.state();
         let State { rng, fault_profile, statistics, .. } = &mut *state;
@@ -188,38 +188,38 @@ impl Run {
             _ => 1.0,
         };
         let mut fault = fault_profile.fault(rng, possible, weight);
-        let mut before = rng.bool();
+        let mut kill_before = rng.bool();
         let derived = operation.is_put() && operation.key().is_some_and(|key| !key.starts_with("_state/"));
-        let ambush_ms = if derived { fault_profile.ambush_ms(rng) } else { None };
-        let stall_ms = ambush_ms.or_else(|| fault_profile.stall_ms(rng, weight));
-        // What hurts most: to write what was read long ago, and not to live to look again.
+        let targeted_stall_ms = if derived { fault_profile.targeted_stall_ms(rng) } else { None };
+        let stall_ms = targeted_stall_ms.or_else(|| fault_profile.stall_ms(rng, weight));
+        // The worst case: write what was read long ago, and be killed before checking the inputs again.
         if stall_ms.is_some() && operation.is_put() && fault_profile.has(Kind::Kill) && rng.f64() < KILL_AFTER_STALL {
-            (fault, before) = (Some(Kind::Kill), false);
+            (fault, kill_before) = (Some(Kind::Kill), false);
         }
         if let Some(fault) = fault {
             statistics.injected(fault);
             match fault {
-                Kind::LostResponse => of.lost.extend(operation.key().map(str::to_owned)),
+                Kind::LostResponse => of.lost_responses.extend(operation.key().map(str::to_owned)),
                 Kind::Kill => {}
-                other => of.befell.push(other),
+                other => of.transient_faults.push(other),
             }
         }
         if stall_ms.is_some() {
             statistics.injected(Kind::Stall);
-            let hurry = rng.u32(..=2);
-            state.hurry += hurry;
+            let early_uploads = rng.u32(..=2);
+            state.early_uploads += early_uploads;
             self.changed.notify_one();
         }
         Plan {
             wait_ms: state.rng.u64(1..=4) * of.slowness + stall_ms.unwrap_or(0),
             fault,
-            before,
+            kill_before,
             stalled_at: stall_ms.map(|_| state.next_version),
         }
     }
 
-    /// The request is about to be carried out.
-    pub(crate) fn waited(&self, invocation: &Invocation, operation: &Operation, plan: &Plan) {
+    /// Records that a request is about to be carried out, after its wait.
+    pub(crate) fn record_start(&self, invocation: &Invocation, operation: &Operation, plan: &Plan) {
         let mut of = invocation.state();
         of.touched.extend(operation.key().map(str::to_owned));
         let Some(since) = plan.stalled_at else { return };
@@ -229,14 +229,14 @@ impl Run {
             state.statistics.mattered(Kind::Stall);
         }
         drop(state);
-        self.tell(
+        self.trace_invocation(
             invocation,
-            format_args!("stood still before {operation}{}", if changed { ", outdated" } else { "" }),
+            format_args!("stalled before {operation}{}", if changed { ", outdated" } else { "" }),
         );
     }
 
-    /// The request was carried out.
-    pub(crate) fn answered(
+    /// Records that a request was carried out.
+    pub(crate) fn record_response(
         &self,
         invocation: &Invocation,
         operation: &Operation,
@@ -245,28 +245,28 @@ impl Run {
     ) {
         let status = response.status().as_u16();
         let etag = response.headers().get("etag").map(|etag| etag.trim_matches('"')).unwrap_or_default();
-        self.tell(invocation, format_args!("{operation} → {status} {}", etag.get(..6).unwrap_or(etag)));
+        self.trace_invocation(invocation, format_args!("{operation} → {status} {}", etag.get(..6).unwrap_or(etag)));
         let (Some(key), Some(body)) = (operation.key(), body) else { return };
         let mut of = invocation.state();
-        if status == 412 && of.lost.remove(key) {
+        if status == 412 && of.lost_responses.remove(key) {
             self.state().statistics.mattered(Kind::LostResponse);
         }
         if (200..300).contains(&status) {
             of.writes += 1;
             drop(of);
             self.state().statistics.writes += 1;
-            self.stored(key, &body);
+            self.record_object(key, &body);
         }
     }
 
-    /// An object was stored, by whomever.
-    pub(crate) fn stored(&self, key: &str, body: &Bytes) {
+    /// Records and checks an object that a function or an upload stored.
+    pub(crate) fn record_object(&self, key: &str, body: &Bytes) {
         let mut state = self.state();
         state.next_version += 1;
         let version = state.next_version;
         state.versions.insert(key.to_owned(), version);
         state.stored.push(key.to_owned());
-        let mut violations = state.watch.stored(key, body);
+        let mut violations = state.watch.check_object(key, body);
         state.violations.append(&mut violations);
         self.changed.notify_one();
     }
@@ -285,19 +285,19 @@ mod tests {
     use crate::faults::Faults;
 
     #[tokio::test]
-    async fn a_request_beyond_the_role_breaks_a_law() {
+    async fn request_beyond_the_role_violates_access() {
         let mut rng = Rng::with_seed(1);
         let fault_profile = FaultProfile::draw(&mut rng, &Faults::all());
         let run = Run::new(rng, fault_profile);
         let invocation = Invocation::new("one".into(), Table::MachineLearningCurated);
-        run.hold_to_role(&invocation, &Operation::List { prefix: "accelerometer/trusted/dt=2022-06-18/".into() });
+        run.check_role(&invocation, &Operation::List { prefix: "accelerometer/trusted/dt=2022-06-18/".into() });
         assert_eq!(run.state().violations, []);
         for (beyond, what) in [
             (Operation::Get { key: "customer/trusted/01.parquet".into() }, "may not GET customer/trusted/01.parquet"),
             (Operation::List { prefix: String::new() }, "may not LIST"),
             (Operation::Glue { call: "DeleteTable".into() }, "may not GLUE DeleteTable"),
         ] {
-            run.hold_to_role(&invocation, &beyond);
+            run.check_role(&invocation, &beyond);
             let violation = run.state().violations.pop();
             assert!(violation.is_some_and(|v| v.invariant == Invariant::Access && v.what.contains(what)), "{beyond}");
         }

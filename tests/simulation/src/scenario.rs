@@ -1,6 +1,6 @@
-//! What lands: customers, their devices and readings, in files that come, are replaced, and come again.
+//! The uploads of a run: customers, their devices and readings, in files that are new, replaced or uploaded again.
 //!
-//! A scenario is plain data, drawn from a seed once; so it can be printed, kept in a file and made smaller.
+//! A scenario is plain data that is drawn once from a seed. So it can be printed, stored in a file and made smaller.
 
 mod draw;
 
@@ -13,38 +13,38 @@ use std::collections::BTreeMap;
 /// 2022-06-18T00:00:00Z; all readings are of that month.
 pub const MIDNIGHT_MS: i64 = 1_655_510_400_000;
 
-/// What lands in one run.
+/// The uploads of one run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scenario {
     /// Which readings of a consenting customer count.
     pub policy: ConsentPolicy,
-    /// Into how many shards customers are split.
+    /// The number of customer shards.
     pub customer_shards: u16,
-    /// Whether the index takes for few keys and files the forms that are meant for many.
+    /// Whether the index uses segments and compaction already for a few keys and files.
     #[serde(default)]
     pub small_index: bool,
-    /// The landings. The next phase begins when nothing is left to deliver of the one before.
-    pub phases: Vec<Vec<Landing>>,
+    /// The uploads by phase. A phase begins when no event of the phase before is pending.
+    pub phases: Vec<Vec<Upload>>,
 }
 
-/// A version of a landing file.
+/// An upload: one version of a landing file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Landing {
+pub struct Upload {
     /// Milliseconds since the phase began.
     pub at_ms: u64,
-    /// Where it lands.
+    /// The key of the landing file.
     pub key: String,
-    /// What is in it.
+    /// The content of this version.
     pub content: Content,
 }
 
-/// What is in a landing file.
+/// The content of a landing file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Content {
     /// JSON, one record a line.
     Lines(Vec<Line>),
-    /// Begins like gzip and is none.
+    /// Bytes that begin like gzip but cannot be decompressed.
     Damaged,
 }
 
@@ -58,18 +58,18 @@ pub enum Line {
     Motion(Motion),
     /// A step trainer reading.
     Step(Step),
-    /// No record: this very text.
+    /// This text, which is not a record.
     Broken(String),
 }
 
 /// A customer record. Times are milliseconds since [`MIDNIGHT_MS`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// Who: all personal values follow from this.
+    /// The customer; all personal values are made from this name.
     pub name: String,
-    /// A part of the phone number, to tell records apart.
+    /// A part of the phone number, to distinguish records.
     pub phone: u8,
-    /// The number of the device; none: no device.
+    /// The number of the device, if the record names one.
     pub device: Option<u8>,
     /// `registrationDate`
     pub registered: Option<i64>,
@@ -79,28 +79,28 @@ pub struct Record {
     pub research: Research,
 }
 
-/// What a record says of research.
+/// `shareWithResearchAsOfDate` of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Research {
-    /// Nothing.
+    /// The field is absent.
     Absent,
     /// `null`
     Null,
     /// 0
     Zero,
-    /// Consent since so many milliseconds after [`MIDNIGHT_MS`].
+    /// Consent since this time, in milliseconds after [`MIDNIGHT_MS`].
     Since(i64),
 }
 
 /// An accelerometer reading.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Motion {
-    /// Whose.
+    /// The customer.
     pub name: String,
     /// Milliseconds since [`MIDNIGHT_MS`].
     pub time: i64,
-    /// Tells the reading apart, and so whose it is, even when it is anonymous.
+    /// Identifies the reading, and so its customer, even in the training table.
     pub number: i32,
 }
 
@@ -111,7 +111,7 @@ pub struct Step {
     pub device: u8,
     /// Milliseconds since [`MIDNIGHT_MS`].
     pub time: i64,
-    /// Tells the reading apart.
+    /// Identifies the reading.
     pub number: i32,
 }
 
@@ -123,7 +123,7 @@ impl Record {
 
     /// `customerName`
     pub fn full_name(&self) -> String {
-        format!("Dr. {} Nobody", self.name)
+        format!("Dr. {} Surname", self.name)
     }
 
     /// `phone`
@@ -131,7 +131,7 @@ impl Record {
         format!("555-{}-{}", self.name, self.phone)
     }
 
-    /// `birthDay`: before 1677, as it occurs.
+    /// `birthDay`; a year before 1677, as in the reference data.
     pub fn birthday(&self) -> String {
         format!("1399-{}", self.name)
     }
@@ -153,13 +153,13 @@ pub fn serial(device: u8) -> String {
 }
 
 impl Scenario {
-    /// The landings of all phases, in the order in which they are written down.
-    pub fn landings(&self) -> impl Iterator<Item = &Landing> {
+    /// The uploads of all phases, in the order of the scenario.
+    pub fn uploads(&self) -> impl Iterator<Item = &Upload> {
         self.phases.iter().flatten()
     }
 }
 
-impl Landing {
+impl Upload {
     /// The kind of file.
     pub fn source(&self) -> Option<Source> {
         Source::ALL.into_iter().find(|source| self.key.starts_with(source.landing().prefix()))
@@ -185,7 +185,7 @@ impl Content {
 }
 
 impl Line {
-    /// The line as it stands in the file.
+    /// The line as it is in the file.
     pub fn text(&self) -> String {
         match self {
             Self::Customer(record) => Value::from(record.json()).to_string(),
@@ -227,5 +227,5 @@ impl Record {
     }
 }
 
-/// The landing files as they are now: key → the latest version's content.
+/// The current landing files: key → content of the latest version.
 pub type Files<'a> = BTreeMap<&'a str, &'a Content>;

@@ -1,39 +1,39 @@
-//! Makes a failing case smaller: fewer landings, fewer lines, fewer kinds of faults.
+//! Makes a failing case smaller: fewer uploads, fewer lines, fewer kinds of faults.
 //!
-//! What is taken away changes everything that happens after it, so a smaller case may need another schedule to fail.
-//! Each is tried with the schedule that failed last, and then with some new ones.
+//! Removing a part changes everything that happens afterwards, so a smaller case may need another schedule to fail.
+//! Each case is tried with the schedule that failed last, and then with some new ones.
 
 use crate::checks::{Invariant, Violation};
-use crate::scenario::{Content, Landing};
+use crate::scenario::{Content, Upload};
 use crate::{Case, simulate};
 use fastrand::Rng;
 use std::ops::{ControlFlow, Range};
 
-/// How many runs are enough for a case to be read.
+/// How many runs a search takes at most.
 pub const RUNS_MAX: u32 = 1_000;
-/// How many new schedules a smaller case is tried with.
+/// With how many new schedules a smaller case is tried.
 const SCHEDULES: u32 = 8;
 
-/// A case that fails, and how.
+/// A failing case and its failure.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shrunk<F> {
-    /// The smallest that was found.
+    /// The smallest failing case that was found.
     pub case: Case,
     /// How it fails.
     pub failure: F,
-    /// How many runs it took.
+    /// How many runs the search took.
     pub runs: u32,
 }
 
-/// How `case` breaks `invariant`, if it does; what [`shrink`] asks of each case.
-pub fn breaks(case: &Case, invariant: Invariant) -> Option<Violation> {
-    // Where this machine fails nothing is known of the case.
+/// Runs `case` and returns its violation of `invariant`, if there is one. [`shrink`] calls this for each case.
+pub fn violation_of(case: &Case, invariant: Invariant) -> Option<Violation> {
+    // An error of this machine says nothing about the case.
     simulate(case).ok()?.violations.into_iter().find(|violation| violation.invariant == invariant)
 }
 
-/// Makes a failing case smaller, as long as `fails` tells how it fails, with `runs_max` calls of it at most.
+/// Makes a failing case smaller. `fails` returns the failure of a case; it is called `runs_max` times at most.
 ///
-/// Before each call `go_on` is told what was reached; it may say that this will do.
+/// `go_on` gets the best case before each call, and may stop the search.
 pub fn shrink<F>(
     case: Case,
     failure: F,
@@ -43,7 +43,7 @@ pub fn shrink<F>(
 ) -> Shrunk<F> {
     let rng = Rng::with_seed(case.schedule);
     let mut search = Search { best: Shrunk { case, failure, runs: 0 }, runs_max, rng, fails, go_on };
-    // Whoever breaks off has what was found so far.
+    // A search that is stopped returns the best case so far.
     while let ControlFlow::Continue(true) = search.round() {}
     search.best
 }
@@ -56,17 +56,17 @@ struct Search<F, Fails, GoOn> {
     go_on: GoOn,
 }
 
-/// Something that a case has many of.
+/// A kind of part of which a case has several.
 struct Part {
     count: fn(&Case) -> usize,
     remove: fn(&mut Case, Range<usize>),
 }
 
-/// What is removed, in this order: what takes most with it comes first.
+/// The parts to remove, largest first.
 const PARTS: [Part; 4] = [
     Part { count: |case| case.scenario.phases.len(), remove: |case, range| drop(case.scenario.phases.drain(range)) },
-    Part { count: |case| case.scenario.landings().count(), remove: remove_landings },
-    Part { count: |case| case.scenario.landings().map(|l| l.content.lines().len()).sum(), remove: remove_lines },
+    Part { count: |case| case.scenario.uploads().count(), remove: remove_uploads },
+    Part { count: |case| case.scenario.uploads().map(|l| l.content.lines().len()).sum(), remove: remove_lines },
     Part { count: |case| case.faults.0.len(), remove: remove_faults },
 ];
 
@@ -75,7 +75,7 @@ where
     Fails: FnMut(&Case) -> Option<F>,
     GoOn: FnMut(&Shrunk<F>) -> ControlFlow<()>,
 {
-    /// Tries to remove everything once, in ever smaller chunks; whether something went.
+    /// Tries to remove every part once, in ever smaller chunks. Returns whether it removed any.
     fn round(&mut self) -> ControlFlow<(), bool> {
         let mut smaller = false;
         for Part { count, remove } in PARTS {
@@ -116,19 +116,19 @@ where
     }
 }
 
-fn remove_landings(case: &mut Case, range: Range<usize>) {
+fn remove_uploads(case: &mut Case, range: Range<usize>) {
     let mut number = 0..;
     for phase in &mut case.scenario.phases {
         phase.retain(|_| !number.next().is_some_and(|n| range.contains(&n)));
     }
-    // In a phase where nothing lands nothing happens.
+    // A phase without uploads does nothing.
     case.scenario.phases.retain(|phase| !phase.is_empty());
 }
 
-/// The files stay: one that is replaced by an empty one is another case than one that stays as it is.
+/// Removes lines, but keeps the files: an empty version replaces the version before.
 fn remove_lines(case: &mut Case, range: Range<usize>) {
     let mut number = 0..;
-    for Landing { content, .. } in case.scenario.phases.iter_mut().flatten() {
+    for Upload { content, .. } in case.scenario.phases.iter_mut().flatten() {
         if let Content::Lines(lines) = content {
             lines.retain(|_| !number.next().is_some_and(|n| range.contains(&n)));
         }
@@ -147,22 +147,22 @@ mod tests {
     use crate::scenario::{Line, Scenario};
     use model::lake_config::ConsentPolicy;
 
-    /// Nine landings in three phases, with lines "0" to "44".
+    /// Nine uploads in three phases, with lines "0" to "44".
     fn case() -> Case {
-        let landing = |i: u64| {
+        let upload = |i: u64| {
             let lines = (5 * i..5 * i + 5).map(|line| Line::Broken(line.to_string())).collect();
-            Landing { at_ms: i, key: format!("customer/landing/{i}.json"), content: Content::Lines(lines) }
+            Upload { at_ms: i, key: format!("customer/landing/{i}.json"), content: Content::Lines(lines) }
         };
-        let phases = (0..3).map(|phase| (3 * phase..3 * phase + 3).map(landing).collect()).collect();
+        let phases = (0..3).map(|phase| (3 * phase..3 * phase + 3).map(upload).collect()).collect();
         let scenario = Scenario { policy: ConsentPolicy::Ever, customer_shards: 1, small_index: false, phases };
         Case { scenario, faults: Faults::all(), schedule: 7 }
     }
 
     fn lines(case: &Case) -> Vec<String> {
-        case.scenario.landings().flat_map(|landing| landing.content.lines()).map(Line::text).collect()
+        case.scenario.uploads().flat_map(|upload| upload.content.lines()).map(Line::text).collect()
     }
 
-    /// Fails where both lines land, functions may be killed, and the schedule is an unlucky one.
+    /// Fails if both lines are uploaded, functions may be killed, and the schedule is unlucky.
     fn fails(case: &Case) -> Option<usize> {
         let lines = lines(case);
         let has = |line: &str| lines.iter().any(|other| other == line);
@@ -171,10 +171,10 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_matter_goes() {
+    fn irrelevant_parts_are_removed() {
         let shrunk = shrink(case(), 45, RUNS_MAX, fails, |_| ControlFlow::Continue(()));
         assert_eq!(lines(&shrunk.case), ["13", "31"]);
-        assert_eq!(shrunk.case.scenario.landings().count(), 2);
+        assert_eq!(shrunk.case.scenario.uploads().count(), 2);
         assert_eq!(shrunk.case.scenario.phases.len(), 2);
         assert_eq!(shrunk.case.faults, Faults([Kind::Kill].into()));
         assert_eq!(shrunk.failure, 2, "the failure is that of the smallest case");
@@ -183,13 +183,13 @@ mod tests {
     }
 
     #[test]
-    fn same_case_is_shrunk_in_the_same_way() {
+    fn search_is_deterministic() {
         let shrunk = || shrink(case(), 45, RUNS_MAX, fails, |_| ControlFlow::Continue(()));
         assert_eq!(shrunk(), shrunk());
     }
 
     #[test]
-    fn runs_are_bounded_and_what_is_found_by_then_fails() {
+    fn number_of_runs_is_bounded_and_the_result_fails() {
         for runs_max in [0, 1, 20, 60] {
             let mut runs = 0;
             let counted = |case: &Case| {
@@ -203,18 +203,18 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_told_may_stop() {
-        let mut told = Vec::new();
+    fn callback_may_stop_the_search() {
+        let mut progress = Vec::new();
         let shrunk = shrink(case(), 45, RUNS_MAX, fails, |best| {
-            told.push(best.runs);
+            progress.push(best.runs);
             if best.runs == 10 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         assert_eq!(shrunk.runs, 10);
-        assert_eq!(told, (0..=10).collect::<Vec<_>>());
+        assert_eq!(progress, (0..=10).collect::<Vec<_>>());
     }
 
     #[test]
-    fn case_that_needs_all_it_has_stays() {
+    fn minimal_case_stays_as_it_is() {
         let whole = case();
         let shrunk =
             shrink(whole.clone(), (), RUNS_MAX, |case| (*case == whole).then_some(()), |_| ControlFlow::Continue(()));

@@ -1,4 +1,4 @@
-//! The rows of stored tables as texts, to be compared.
+//! The rows of stored tables as texts, for comparison.
 
 use arrow_array::RecordBatch;
 use bytes::Bytes;
@@ -6,8 +6,8 @@ use formats::Corrupt;
 use formats::columnar::{self, Decoder};
 use model::table::{ColumnType, Table};
 
-/// The rows of one object of `table`, each as the texts of its partition (if the table has any) and its columns, with a
-/// space between them and `-` for what is absent.
+/// The rows of one object of `table`, each as one text: its partition, if the table has partitions, and its columns,
+/// separated by spaces. `-` stands for an absent value.
 pub fn rows_of(table: Table, key: &str, body: Bytes) -> Result<Vec<String>, Corrupt> {
     let within = key.strip_prefix(table.prefix()).unwrap_or(key);
     let partition = within.rsplit_once('/').map(|(partition, _)| partition);

@@ -1,4 +1,4 @@
-//! What happened, line by line: the same for the same case, in every process.
+//! What happened in a run, line by line. The same case gives the same trace in every process.
 
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -8,9 +8,9 @@ use std::fmt;
 pub struct Trace(Vec<String>);
 
 impl Trace {
-    /// Adds a line: when, in milliseconds since the run began, who and what.
-    pub(crate) fn add(&mut self, at_ms: u64, who: &str, what: impl fmt::Display) {
-        self.0.push(format!("{:>6}.{:03} {who:<30} {what}", at_ms / 1000, at_ms % 1000));
+    /// Adds a line: milliseconds since the run began, actor and action.
+    pub(crate) fn add(&mut self, at_ms: u64, actor: &str, what: impl fmt::Display) {
+        self.0.push(format!("{:>6}.{:03} {actor:<30} {what}", at_ms / 1000, at_ms % 1000));
     }
 
     /// The lines.
@@ -18,7 +18,7 @@ impl Trace {
         &self.0
     }
 
-    /// Tells this trace from others.
+    /// A hash that distinguishes this trace from others.
     pub fn digest(&self) -> String {
         let mut hasher = Sha256::new();
         for line in &self.0 {

@@ -1,4 +1,4 @@
-//! The wire between a function's SDK clients and the embedded S3 and Glue: where bad luck comes in.
+//! The wire between a function's SDK clients and the emulator of S3 and Glue. It injects the faults.
 
 use crate::faults::Kind;
 use crate::operation::Operation;
@@ -17,7 +17,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// What an instance's clients send their requests with. An instance handles one invocation at a time, as in Lambda.
+/// The HTTP client of one instance. An instance handles one invocation at a time, as in Lambda.
 #[derive(Clone)]
 pub(crate) struct Wire {
     inner: SharedHttpClient,
@@ -36,7 +36,7 @@ impl Wire {
         Self { inner, run, invocation: Arc::new(Mutex::new(invocation)) }
     }
 
-    /// From now on requests are those of this invocation.
+    /// Attributes further requests to this invocation.
     pub(crate) fn serve(&self, invocation: Arc<Invocation>) {
         *self.invocation.lock().unwrap_or_else(PoisonError::into_inner) = invocation;
     }
@@ -71,67 +71,67 @@ impl Connector {
         let run = &self.wire.run;
         let invocation = self.wire.invocation.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let operation = Operation::of(&request);
-        run.hold_to_role(&invocation, &operation);
+        run.check_role(&invocation, &operation);
         let plan = run.plan(&invocation, &operation);
         tokio::time::sleep(Duration::from_millis(plan.wait_ms)).await;
-        run.waited(&invocation, &operation, &plan);
-        let told = |fault: Kind| run.tell(&invocation, format_args!("{operation} → {fault}"));
+        run.record_start(&invocation, &operation, &plan);
+        let trace = |fault: Kind| run.trace_invocation(&invocation, format_args!("{operation} → {fault}"));
         match plan.fault {
-            Some(fault @ Kind::Kill) if plan.before => {
-                told(fault);
+            Some(fault @ Kind::Kill) if plan.kill_before => {
+                trace(fault);
                 return self.die(&invocation).await;
             }
             Some(fault @ Kind::TimeOut) => {
-                told(fault);
+                trace(fault);
                 return Err(ConnectorError::timeout("the request timed out".into()));
             }
             Some(fault @ Kind::SlowDown) => {
-                told(fault);
+                trace(fault);
                 return Ok(s3_error(503, "SlowDown", "Please reduce your request rate."));
             }
             Some(fault @ Kind::Conflict) => {
-                told(fault);
+                trace(fault);
                 return Ok(s3_error(409, "ConditionalRequestConflict", "A conflicting operation is under way."));
             }
             Some(fault @ Kind::Throttle) => {
-                told(fault);
+                trace(fault);
                 return Ok(glue_answer(400, json!({"__type": "ThrottlingException", "Message": "Rate exceeded"})));
             }
             Some(fault @ Kind::ConcurrentModification) => {
-                told(fault);
+                trace(fault);
                 let error =
                     json!({"__type": "ConcurrentModificationException", "Message": "Another change is under way"});
                 return Ok(glue_answer(400, error));
             }
             _ => {}
         }
-        let mut left_out = None;
+        let mut withheld = None;
         if plan.fault == Some(Kind::PartitionError) {
-            left_out = leave_one_out(&mut request);
-            if let Some((values, rest)) = &left_out {
-                told(Kind::PartitionError);
+            withheld = withhold_partition(&mut request);
+            if let Some((values, rest)) = &withheld {
+                trace(Kind::PartitionError);
                 if *rest == 0 {
-                    return Ok(glue_answer(200, json!({"Errors": [failed(values)]})));
+                    return Ok(glue_answer(200, json!({"Errors": [partition_error(values)]})));
                 }
             }
         }
         let body = operation.is_put().then(|| Bytes::copy_from_slice(request.body().bytes().unwrap_or_default()));
         let response = self.inner.call(request).await?;
-        run.answered(&invocation, &operation, body, &response);
+        run.record_response(&invocation, &operation, body, &response);
         if plan.fault == Some(Kind::Kill) {
-            told(Kind::Kill);
+            trace(Kind::Kill);
             return self.die(&invocation).await;
         }
         if plan.fault == Some(Kind::LostResponse) {
-            told(Kind::LostResponse);
+            trace(Kind::LostResponse);
             return Err(ConnectorError::io("the connection was reset".into()));
         }
-        match left_out {
+        match withheld {
             Some((values, _)) => {
                 let answer = response.body().bytes().and_then(|body| serde_json::from_slice(body).ok());
                 let mut answer: Value = answer.unwrap_or_else(|| json!({}));
                 let mut errors = answer["Errors"].as_array().cloned().unwrap_or_default();
-                errors.push(failed(&values));
+                errors.push(partition_error(&values));
                 answer["Errors"] = errors.into();
                 Ok(glue_answer(200, answer))
             }
@@ -139,15 +139,15 @@ impl Connector {
         }
     }
 
-    /// Nothing comes back; whoever runs the functions ends this one.
+    /// Kills the invocation: the request never returns, and the world ends the function.
     async fn die(&self, invocation: &Invocation) -> Result<HttpResponse, ConnectorError> {
         self.wire.run.kill(invocation);
         std::future::pending().await
     }
 }
 
-/// Takes the last partition out of a BatchCreatePartition: its values, and how many are left.
-fn leave_one_out(request: &mut HttpRequest) -> Option<(Value, usize)> {
+/// Removes the last partition from a BatchCreatePartition. Returns its values, and how many partitions remain.
+fn withhold_partition(request: &mut HttpRequest) -> Option<(Value, usize)> {
     let mut call: Value = serde_json::from_slice(request.body().bytes()?).ok()?;
     let partitions = call["PartitionInputList"].as_array_mut()?;
     let values = partitions.pop()?["Values"].clone();
@@ -158,7 +158,7 @@ fn leave_one_out(request: &mut HttpRequest) -> Option<(Value, usize)> {
     Some((values, rest))
 }
 
-fn failed(values: &Value) -> Value {
+fn partition_error(values: &Value) -> Value {
     let detail = json!({"ErrorCode": "InternalServiceException", "ErrorMessage": "An internal error occurred"});
     json!({"PartitionValues": values, "ErrorDetail": detail})
 }

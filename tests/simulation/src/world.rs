@@ -1,13 +1,13 @@
-//! The world of one run: a lake, instances of the functions, files that land, and events that come.
+//! The world of one run: a lake, instances of the functions, uploads and events.
 
 use crate::Case;
-use crate::checks::{Invariant, Violation, settled};
+use crate::checks::{Invariant, Violation, at_rest};
 use crate::delivery::{self, Deliveries, Delivery};
 use crate::events;
 use crate::faults::{FaultProfile, Kind};
 use crate::functions::AnyFunction;
 use crate::run::{Invocation, Run};
-use crate::scenario::{Content, Files, Landing};
+use crate::scenario::{Content, Files, Upload};
 use crate::wire::Wire;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use bytes::Bytes;
@@ -29,13 +29,13 @@ use store::lake::{DATABASE, LakeSettings};
 use tokio::task::JoinSet;
 
 const BUCKET: &str = "stedi";
-/// Nearly every file has a bulk entry, and each that is read is merged.
-const SMALL: Limits = Limits { entries_max: 1, keys_max: 0, pending_max: 0 };
+/// Nearly every file has an index segment, and each segment that is read is compacted.
+const SMALL_INDEX: Limits = Limits { entries_max: 1, keys_max: 0, pending_max: 0 };
 /// Lambda ends an invocation after fifteen minutes.
-const LIFE_MAX: Duration = Duration::from_secs(15 * 60);
-/// A run that makes more requests does not come to rest.
+const INVOCATION_MAX: Duration = Duration::from_secs(15 * 60);
+/// A run with more requests than this does not come to rest.
 const REQUESTS_MAX: u64 = 40_000;
-/// An event that comes more often fails for ever: there are fewer faults in a run.
+/// An event that is received more often than this fails for ever: a run has fewer faults.
 const RECEIVES_MAX: u32 = 60;
 
 pub(crate) struct World<'a> {
@@ -43,19 +43,19 @@ pub(crate) struct World<'a> {
     pub(crate) run: Arc<Run>,
     cloud: Cloud,
     settings: LakeSettings,
-    /// The lake, past all bad luck.
+    /// The lake, reached without faults.
     lake: Lake,
     deliveries: Deliveries,
-    /// Warm ones that have nothing to do.
+    /// Idle warm instances.
     instances: BTreeMap<Table, Vec<Instance>>,
-    /// What is under way, by the number of the invocation.
+    /// Running invocations, by number.
     in_flight: BTreeMap<u64, InFlight>,
-    running: JoinSet<Finished>,
+    running: JoinSet<Completion>,
     invocations: u64,
     files: Files<'a>,
 }
 
-/// An instance of a function.
+/// An instance of a function and its wire.
 struct Instance {
     function: AnyFunction,
     wire: Wire,
@@ -65,11 +65,11 @@ struct InFlight {
     invocation: Arc<Invocation>,
     taken: Vec<Delivery>,
     overtaken: BTreeSet<String>,
-    /// Another invocation of the function was under way when it began.
-    beside: bool,
+    /// Whether another invocation of the function was running when it began.
+    concurrent: bool,
 }
 
-struct Finished {
+struct Completion {
     number: u64,
     instance: Instance,
     end: End,
@@ -82,7 +82,7 @@ enum End {
 }
 
 impl<'a> World<'a> {
-    /// A new lake in the folder `directory`.
+    /// Makes a new lake in the folder `directory`.
     pub(crate) async fn new(case: &'a Case, directory: &Path) -> Result<Self, BoxError> {
         let cloud = Cloud::open_with_clock(directory, Arc::new(|| SystemTime::UNIX_EPOCH))?;
         let config = LakeConfig {
@@ -110,36 +110,36 @@ impl<'a> World<'a> {
         })
     }
 
-    /// Runs all phases, until a invariant is broken.
-    pub(crate) async fn live(&mut self) -> Result<(), BoxError> {
+    /// Runs all phases, until an invariant is violated.
+    pub(crate) async fn run_phases(&mut self) -> Result<(), BoxError> {
         for (i, phase) in self.case.scenario.phases.iter().enumerate() {
             self.run.trace("phase", i + 1);
-            let mut landings: Vec<&'a Landing> = phase.iter().collect();
-            landings.sort_by_key(|landing| landing.at_ms);
-            self.until_settled(landings).await?;
-            if self.broken() {
+            let mut uploads: Vec<&'a Upload> = phase.iter().collect();
+            uploads.sort_by_key(|upload| upload.at_ms);
+            self.run_to_rest(uploads).await?;
+            if self.is_violated() {
                 return Ok(());
             }
-            let look = settled::look(&self.lake).await?;
+            let snapshot = at_rest::snapshot(&self.lake).await?;
             let mut state = self.run.state();
-            let mut violations = settled::check(&look, self.case.scenario.policy, &self.files, &state.watch)?;
-            state.statistics.settled += 1;
+            let mut violations = at_rest::check(&snapshot, self.case.scenario.policy, &self.files, &state.watch)?;
+            state.statistics.comparisons += 1;
             state.violations.append(&mut violations);
             drop(state);
-            if self.broken() {
+            if self.is_violated() {
                 return Ok(());
             }
         }
-        self.again().await
+        self.redeliver_all().await
     }
 
-    fn broken(&self) -> bool {
+    fn is_violated(&self) -> bool {
         !self.run.state().violations.is_empty()
     }
 
-    /// Delivers the events of everything that is there once more, to cold instances: nothing may be written.
-    async fn again(&mut self) -> Result<(), BoxError> {
-        self.run.trace("once more", "every event");
+    /// Delivers the events of all objects once more, to cold instances, which must write nothing.
+    async fn redeliver_all(&mut self) -> Result<(), BoxError> {
+        self.run.trace("redelivery", "of every event");
         self.instances.clear();
         let written = {
             let mut state = self.run.state();
@@ -148,7 +148,7 @@ impl<'a> World<'a> {
         };
         let now_ms = self.run.now_ms();
         for (key, _) in self.lake.store.list(BUCKET, "", true).await?.objects {
-            for function in events::woken_by(&key) {
+            for function in events::triggered_by(&key) {
                 let key = key.clone();
                 let (late, duplicate) = (false, false);
                 self.deliveries.push(Delivery {
@@ -163,35 +163,35 @@ impl<'a> World<'a> {
                 });
             }
         }
-        self.until_settled(Vec::new()).await?;
+        self.run_to_rest(Vec::new()).await?;
         let mut state = self.run.state();
         let more = state.statistics.writes - written;
         if more > 0 {
-            let what = format!("delivering every event again made {more} writes; see the end of the trace");
+            let what = format!("delivering every event once more made {more} writes; see the end of the trace");
             state.violations.push(Violation { invariant: Invariant::Quiescence, what });
         }
         Ok(())
     }
 
-    /// Lands files and delivers events until nothing is left, or a invariant is broken.
-    async fn until_settled(&mut self, landings: Vec<&'a Landing>) -> Result<(), BoxError> {
+    /// Uploads files and delivers events until none is left, or an invariant is violated.
+    async fn run_to_rest(&mut self, uploads: Vec<&'a Upload>) -> Result<(), BoxError> {
         let began_ms = self.run.now_ms();
-        let mut landings = landings.into_iter().peekable();
+        let mut uploads = uploads.into_iter().peekable();
         loop {
             let now_ms = self.run.now_ms();
-            let mut hurry = std::mem::take(&mut self.run.state().hurry);
-            while let Some(landing) = landings.next_if(|landing| began_ms + landing.at_ms <= now_ms || hurry > 0) {
-                hurry = hurry.saturating_sub(1);
-                self.land(landing).await?;
+            let mut early_uploads = std::mem::take(&mut self.run.state().early_uploads);
+            while let Some(upload) = uploads.next_if(|upload| began_ms + upload.at_ms <= now_ms || early_uploads > 0) {
+                early_uploads = early_uploads.saturating_sub(1);
+                self.upload(upload).await?;
             }
-            self.announce();
+            self.send_events();
             while self.start_one() {}
-            if self.broken() {
+            if self.is_violated() {
                 return Ok(());
             }
-            let next_landing = landings.peek().map(|landing| began_ms + landing.at_ms);
+            let next_upload = uploads.peek().map(|upload| began_ms + upload.at_ms);
             let next_event = self.deliveries.next_ms(|function| self.has_room(function));
-            let next = next_landing.into_iter().chain(next_event).min();
+            let next = next_upload.into_iter().chain(next_event).min();
             if next.is_none() && self.running.is_empty() {
                 return Ok(());
             }
@@ -212,38 +212,38 @@ impl<'a> World<'a> {
         self.run.state().violations.push(Violation { invariant, what });
     }
 
-    /// Puts a version of a landing file, whatever was there: whoever uploads knows no versions.
-    async fn land(&mut self, landing: &'a Landing) -> Result<(), BoxError> {
-        self.run.state().watch.landed(landing);
-        self.files.insert(&landing.key, &landing.content);
-        let location = self.lake.at(landing.key.as_str());
-        let body = Bytes::from(landing.content.bytes());
+    /// Puts a version of a landing file over any other: clients that upload do not know versions.
+    async fn upload(&mut self, upload: &'a Upload) -> Result<(), BoxError> {
+        self.run.state().watch.add_upload(upload);
+        self.files.insert(&upload.key, &upload.content);
+        let location = self.lake.at(upload.key.as_str());
+        let body = Bytes::from(upload.content.bytes());
         let version = self.lake.store.version(&location).await?;
         self.lake.store.put(&location, body.clone(), &version).await?;
-        let what = match &landing.content {
+        let what = match &upload.content {
             Content::Lines(lines) => format!("{} lines", lines.len()),
             Content::Damaged => "damaged".to_owned(),
         };
-        self.run.trace("lands", format_args!("{} {what}", landing.key));
-        self.run.stored(&landing.key, &body);
+        self.run.trace("upload", format_args!("{} {what}", upload.key));
+        self.run.record_object(&upload.key, &body);
         Ok(())
     }
 
-    /// Sends the events of what was stored.
-    fn announce(&mut self) {
+    /// Adds the events of all objects that were stored since the last call.
+    fn send_events(&mut self) {
         let now_ms = self.run.now_ms();
         let mut state = self.run.state();
         for key in std::mem::take(&mut state.stored) {
-            self.deliveries.stored(&mut state, &key, now_ms);
+            self.deliveries.add_events_of(&mut state, &key, now_ms);
         }
     }
 
     fn has_room(&self, function: Table) -> bool {
-        let under_way = self.in_flight.values().filter(|other| other.invocation.function == function).count();
-        under_way < self.run.state().fault_profile.concurrency
+        let running = self.in_flight.values().filter(|other| other.invocation.function == function).count();
+        running < self.run.state().fault_profile.concurrency
     }
 
-    /// Starts one invocation, if an event has come for a function that has room.
+    /// Starts one invocation, if an event is due for a function below its maximum concurrency.
     fn start_one(&mut self) -> bool {
         let now_ms = self.run.now_ms();
         let batch = self.run.state().fault_profile.batch;
@@ -265,14 +265,14 @@ impl<'a> World<'a> {
             delivery::payload(&mut state.rng, BUCKET, &taken)
         };
         let keys: Vec<&str> = taken.iter().map(|delivery| delivery.key.as_str()).collect();
-        self.run.tell(&invocation, format_args!("begins with {}", keys.join(", ")));
-        let beside = self.in_flight.values().any(|other| other.invocation.function == function);
+        self.run.trace_invocation(&invocation, format_args!("begins with {}", keys.join(", ")));
+        let concurrent = self.in_flight.values().any(|other| other.invocation.function == function);
         self.running.spawn(invoke(number, instance, invocation.clone(), payload));
-        self.in_flight.insert(number, InFlight { invocation, taken, overtaken, beside });
+        self.in_flight.insert(number, InFlight { invocation, taken, overtaken, concurrent });
         true
     }
 
-    /// A warm instance, else a cold one.
+    /// Takes a warm instance, or makes a cold one.
     fn instance(&mut self, function: Table, invocation: &Arc<Invocation>) -> Option<Instance> {
         if let Some(instance) = self.instances.get_mut(&function).and_then(Vec::pop) {
             instance.wire.serve(invocation.clone());
@@ -281,12 +281,14 @@ impl<'a> World<'a> {
         let wire = Wire::new(self.cloud.http_client(), self.run.clone(), invocation.clone());
         let client: SharedHttpClient = wire.client();
         let lake = store::connect::over(client, emulator::REGION, &self.settings);
-        let limits = if self.case.scenario.small_index { SMALL } else { LIMITS };
+        let limits = if self.case.scenario.small_index { SMALL_INDEX } else { LIMITS };
         Some(Instance { function: AnyFunction::with_limits(function, lake, limits)?, wire })
     }
 
-    fn finish(&mut self, Finished { number, instance, end }: Finished) {
-        let Some(InFlight { invocation, taken, overtaken, beside }) = self.in_flight.remove(&number) else { return };
+    fn finish(&mut self, Completion { number, instance, end }: Completion) {
+        let Some(InFlight { invocation, taken, overtaken, concurrent }) = self.in_flight.remove(&number) else {
+            return;
+        };
         let (failed, why) = match &end {
             End::Answered(Ok(answer)) => (failures(&answer.response, &taken), "ends".to_owned()),
             End::Answered(Err(error)) => (taken.clone(), format!("fails: {error}")),
@@ -295,9 +297,9 @@ impl<'a> World<'a> {
         };
         let why = match failed.len() {
             0 => why,
-            n => format!("{why}, {n} of {} to come again", taken.len()),
+            n => format!("{why}, {n} of {} to be delivered again", taken.len()),
         };
-        self.run.tell(&invocation, &why);
+        self.run.trace_invocation(&invocation, &why);
         let now_ms = self.run.now_ms();
         let mut state = self.run.state();
         let of = invocation.state();
@@ -305,13 +307,13 @@ impl<'a> World<'a> {
             delivery.late && state.versions.get(&delivery.key).is_some_and(|version| *version > delivery.version)
         };
         let late = taken.iter().filter(|delivery| replaced(delivery)).count();
-        let duplicates = taken.iter().filter(|delivery| delivery.duplicate && (of.writes > 0 || beside)).count();
+        let duplicates = taken.iter().filter(|delivery| delivery.duplicate && (of.writes > 0 || concurrent)).count();
         let reordered = usize::from(overtaken.intersection(&of.touched).next().is_some());
         for (kind, times) in [(Kind::Delay, late), (Kind::Duplicate, duplicates), (Kind::Reorder, reordered)] {
             (0..times).for_each(|_| state.statistics.mattered(kind));
         }
         if !failed.is_empty() {
-            of.befell.iter().for_each(|kind| state.statistics.mattered(*kind));
+            of.transient_faults.iter().for_each(|kind| state.statistics.mattered(*kind));
         }
         if matches!(end, End::Answered(_)) && state.rng.f64() < state.fault_profile.warm {
             self.instances.entry(invocation.function).or_default().push(instance);
@@ -327,8 +329,8 @@ impl<'a> World<'a> {
                 continue;
             }
             let crate::run::State { rng, fault_profile, .. } = &mut *state;
-            let due_ms = now_ms + delivery::again_after_ms(rng, fault_profile);
-            // Whether it was late or duplicated has been counted.
+            let due_ms = now_ms + delivery::redelivery_delay_ms(rng, fault_profile);
+            // A late or duplicated event was counted at its first delivery.
             self.deliveries.push(Delivery {
                 due_ms,
                 receives: delivery.receives + 1,
@@ -340,17 +342,17 @@ impl<'a> World<'a> {
     }
 }
 
-async fn invoke(number: u64, instance: Instance, invocation: Arc<Invocation>, payload: Value) -> Finished {
+async fn invoke(number: u64, instance: Instance, invocation: Arc<Invocation>, payload: Value) -> Completion {
     let end = tokio::select! {
         biased;
         () = invocation.killed.notified() => End::Killed,
-        () = tokio::time::sleep(LIFE_MAX) => End::TimedOut,
+        () = tokio::time::sleep(INVOCATION_MAX) => End::TimedOut,
         answer = instance.function.invoke(&payload) => End::Answered(answer),
     };
-    Finished { number, instance, end }
+    Completion { number, instance, end }
 }
 
-/// The events that an SQS event source would deliver again.
+/// The events that the answer reports as failed, which SQS would deliver again.
 fn failures(response: &Value, taken: &[Delivery]) -> Vec<Delivery> {
     let failed = response["batchItemFailures"].as_array().map(Vec::as_slice).unwrap_or_default();
     let failed: BTreeSet<u64> =

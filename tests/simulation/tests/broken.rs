@@ -1,11 +1,11 @@
-//! The simulation would notice: each deliberately broken engine is caught, and the mended one passes the same seed.
+//! The simulation catches each deliberately broken engine, and the intact engine passes the same seed.
 //!
 //! ```sh
 //! tests/run simulation
 //! ```
 //!
-//! Invariants that only the simulator itself can see broken, quiescence and progress, are shown to fail here alone; `checks`
-//! breaks the others by hand.
+//! Only these tests show that the checks of quiescence and progress can fail. `checks` violates the other invariants by
+//! hand.
 
 #![cfg(feature = "broken")]
 #![allow(clippy::unwrap_used)]
@@ -17,7 +17,7 @@ use simulation::{Case, simulate};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// Within how many seeds, from 1 on, each must be caught.
+/// Within how many seeds, from 1 on, each broken engine must be caught.
 const SEEDS_MAX: &[(Broken, u64)] = &[
     (Broken::Unconditional, 500),
     (Broken::InputsFirst, 500),
@@ -39,7 +39,7 @@ fn violation(seed: u64) -> Option<Violation> {
     simulate(&Case::of(seed, &Faults::all())).unwrap().violations.into_iter().next()
 }
 
-/// The first seed that catches a broken engine.
+/// The first seed that catches a broken engine, and the violation.
 fn caught(broken: Broken, seeds_max: u64) -> Option<(u64, Violation)> {
     set(Some(broken));
     let caught = (1..=seeds_max).find_map(|seed| Some((seed, violation(seed)?)));
@@ -48,22 +48,22 @@ fn caught(broken: Broken, seeds_max: u64) -> Option<(u64, Violation)> {
 }
 
 #[test]
-fn all_broken_engines_have_a_maximum() {
+fn every_broken_engine_has_a_seed_limit() {
     assert_eq!(SEEDS_MAX.iter().map(|(broken, ..)| *broken).collect::<Vec<_>>(), Broken::ALL);
 }
 
 #[test]
-fn broken_engines_are_caught_and_the_mended_one_passes() {
+fn broken_engines_are_caught_and_the_intact_engine_passes() {
     let (next, results) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::new())));
     let threads: Vec<_> = (0..THREADS)
         .map(|_| {
             let (next, results) = (next.clone(), results.clone());
-            // Which engine is broken is told by thread.
+            // The engine is broken per thread.
             let work = move || {
                 while let Some((broken, seeds_max)) = SEEDS_MAX.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let (told, well) = judge(*broken, *seeds_max);
-                    println!("{told}");
-                    results.lock().unwrap().push((*broken, told, well));
+                    let (message, passed) = judge(*broken, *seeds_max);
+                    println!("{message}");
+                    results.lock().unwrap().push((*broken, message, passed));
                 }
             };
             std::thread::Builder::new().spawn(work).unwrap()
@@ -72,19 +72,21 @@ fn broken_engines_are_caught_and_the_mended_one_passes() {
     threads.into_iter().for_each(|thread| thread.join().unwrap());
     let mut results = results.lock().unwrap();
     results.sort_by_key(|(broken, ..)| SEEDS_MAX.iter().position(|(other, ..)| other == broken));
-    println!("\n{}", results.iter().map(|(_, told, _)| told.as_str()).collect::<Vec<_>>().join("\n"));
-    let wrong: Vec<_> = results.iter().filter(|(_, _, well)| !well).map(|(_, told, _)| told).collect();
+    println!("\n{}", results.iter().map(|(_, message, _)| message.as_str()).collect::<Vec<_>>().join("\n"));
+    let wrong: Vec<_> = results.iter().filter(|(_, _, passed)| !passed).map(|(_, message, _)| message).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert_eq!(results.len(), SEEDS_MAX.len());
 }
 
-/// What is to be told of a broken engine, and whether all is well.
+/// Tests one broken engine: a message, and whether the test passes.
 fn judge(broken: Broken, seeds_max: u64) -> (String, bool) {
     let Some((seed, Violation { invariant, .. })) = caught(broken, seeds_max) else {
         return (format!("{broken:?}: not caught within {seeds_max} seeds"), false);
     };
     match violation(seed) {
         None => (format!("{broken:?}: caught by seed {seed} (of {seeds_max} at most), {invariant}"), true),
-        Some(also) => (format!("{broken:?}: seed {seed} breaks {invariant}, but when mended too: {also}"), false),
+        Some(also) => {
+            (format!("{broken:?}: seed {seed} violates {invariant}, but the intact engine fails too: {also}"), false)
+        }
     }
 }

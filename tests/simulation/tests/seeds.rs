@@ -1,4 +1,4 @@
-//! The simulation itself: the same seed gives the same run, whatever else runs, and no invariant is broken.
+//! The same seed gives the same run, also beside other runs, and no seed violates an invariant.
 
 #![allow(clippy::unwrap_used)]
 
@@ -21,7 +21,7 @@ fn same_seed_gives_the_same_run() {
     const SEEDS: std::ops::Range<u64> = 1..9;
     let faults = Faults::all();
     let first: Vec<Outcome> = SEEDS.map(|seed| run(seed, &faults)).collect();
-    // In two other threads at the same time; in one of them the other way round, with other seeds in between.
+    // In two other threads at the same time; one of them runs the seeds backwards, with other seeds in between.
     let forwards = in_thread(|| SEEDS.map(|seed| run(seed, &Faults::all())).collect());
     let backwards = in_thread(|| {
         let among_others = |seed| {
@@ -35,11 +35,11 @@ fn same_seed_gives_the_same_run() {
     backwards.reverse();
     for (i, outcome) in first.iter().enumerate() {
         let seed = SEEDS.start + i as u64;
-        assert!(outcome.trace.lines().len() > 100, "seed {seed} does next to nothing");
+        assert!(outcome.trace.lines().len() > 100, "seed {seed} does very little");
         for other in [&forwards[i], &backwards[i]] {
             let both = outcome.trace.lines().iter().zip(other.trace.lines());
             if let Some((line, other)) = both.into_iter().find(|(line, other)| line != other) {
-                panic!("seed {seed}: once it was\n{line}\nand once\n{other}");
+                panic!("seed {seed}: the traces differ\n{line}\n{other}");
             }
             assert_eq!(outcome.trace.digest(), other.trace.digest(), "seed {seed}");
             assert_eq!(outcome, other, "seed {seed}");
@@ -53,8 +53,8 @@ fn other_seeds_give_other_runs() {
     assert_eq!(digests.collect::<BTreeSet<_>>().len(), 19);
 }
 
-/// Every permission of a role is needed in some run: none is there for convenience. That none is missing is a invariant.
-fn roles_grant_only_what_is_needed(statistics: &Statistics) {
+/// Asserts that some run needs every permission of a role. The invariant `access` shows that none is missing.
+fn assert_roles_grant_only_needed_permissions(statistics: &Statistics) {
     for table in Table::DERIVED {
         let access = Access::of(table);
         let named = |action, what: &BTreeSet<String>| what.iter().map(|w| (action, w.clone())).collect::<BTreeSet<_>>();
@@ -66,22 +66,22 @@ fn roles_grant_only_what_is_needed(statistics: &Statistics) {
         }
         let mut needed = statistics.permissions[&table].clone();
         if table == Table::StepTrainerTrusted {
-            // The two functions for readings are one in what they keep between events, and few step trainers' files are
-            // large enough for all of it.
-            let of_the_other = &statistics.permissions[&Table::AccelerometerTrusted];
-            let as_the_other = |(action, what): &(&'static str, String)| {
+            // The two functions for readings share the code for their state, and few step trainer files are large
+            // enough to need all of it.
+            let others = &statistics.permissions[&Table::AccelerometerTrusted];
+            let is_needed_by_other = |(action, what): &(&'static str, String)| {
                 let other = (*action, what.replace("step_trainer", "accelerometer"));
-                what.starts_with("_state/") && of_the_other.contains(&other)
+                what.starts_with("_state/") && others.contains(&other)
             };
-            needed.extend(granted.iter().filter(|permission| as_the_other(permission)).cloned());
+            needed.extend(granted.iter().filter(|permission| is_needed_by_other(permission)).cloned());
         }
         assert_eq!(needed, granted, "{table}");
     }
 }
 
 #[test]
-fn no_law_is_broken_in_200_runs() {
-    // In halves, since it takes long.
+fn no_invariant_is_violated_in_200_runs() {
+    // In two threads, because it takes long.
     let half = |seeds: std::ops::RangeInclusive<u64>| {
         in_thread(move || {
             let checked = |seed| {
@@ -100,12 +100,12 @@ fn no_law_is_broken_in_200_runs() {
     for kind in Kind::ALL {
         assert!(statistics.faults.contains_key(&kind), "{kind} never occurs");
     }
-    roles_grant_only_what_is_needed(&statistics);
-    assert!(statistics.settled >= 200 && statistics.writes > statistics.settled, "{statistics:?}");
+    assert_roles_grant_only_needed_permissions(&statistics);
+    assert!(statistics.comparisons >= 200 && statistics.writes > statistics.comparisons, "{statistics:?}");
 }
 
 #[test]
-fn no_law_is_broken_without_faults() {
+fn no_invariant_is_violated_without_faults() {
     let none: Faults = "none".parse().unwrap();
     for seed in 1..=30 {
         let outcome = run(seed, &none);
@@ -115,7 +115,7 @@ fn no_law_is_broken_without_faults() {
 }
 
 #[test]
-fn only_the_kinds_that_were_asked_for_occur() {
+fn only_selected_kinds_occur() {
     for kind in Kind::ALL {
         for seed in 1..=10 {
             let outcome = run(seed, &Faults([kind].into()));
@@ -130,18 +130,18 @@ fn only_the_kinds_that_were_asked_for_occur() {
 }
 
 #[test]
-fn faults_are_read_as_they_are_written() {
+fn faults_round_trip_as_text() {
     for text in ["all", "none", "kill", "duplicate,stall"] {
         assert_eq!(text.parse::<Faults>().unwrap().to_string(), text);
     }
     for text in ["", "kill,", "kil", "All"] {
-        let told = text.parse::<Faults>().unwrap_err().to_string();
-        assert!(Kind::ALL.iter().all(|kind| told.contains(kind.name())), "{text:?}: {told}");
+        let message = text.parse::<Faults>().unwrap_err().to_string();
+        assert!(Kind::ALL.iter().all(|kind| message.contains(kind.name())), "{text:?}: {message}");
     }
 }
 
 #[test]
-fn cases_are_read_as_they_are_written() {
+fn cases_round_trip_as_json() {
     for seed in 1..=50 {
         let case = Case::of(seed, &Faults::all());
         let json = serde_json::to_string_pretty(&case).unwrap();

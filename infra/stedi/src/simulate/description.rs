@@ -1,4 +1,4 @@
-//! A case for people: which file is uploaded when, and what may go wrong.
+//! A case as text: its uploads and the faults that may occur.
 
 use simulation::Case;
 use simulation::scenario::Content;
@@ -13,7 +13,7 @@ pub(crate) fn describe(case: &Case) -> String {
     for (i, phase) in scenario.phases.iter().enumerate() {
         text += &format!("\nphase {}", i + 1);
         if i > 0 {
-            text += ", when no event is left to deliver";
+            text += ", when no event is pending";
         }
         let mut uploads: Vec<_> = phase.iter().collect();
         uploads.sort_by_key(|upload| upload.at_ms);

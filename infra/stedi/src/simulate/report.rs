@@ -1,4 +1,4 @@
-//! The report of many simulated runs, as JSON and as text.
+//! The report of many runs of the simulation, as JSON and as text.
 
 use crate::help;
 use crate::report::{grouped, text_table};
@@ -9,12 +9,12 @@ use simulation::faults::{Faults, Kind, Statistics};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// What was run, and the result. Its JSON is part of the command line's contract.
+/// The runs and their results. Its JSON is part of the command line's contract.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     /// The first seed.
     pub seed: u64,
-    /// How many were run.
+    /// The number of runs.
     pub runs: u64,
     /// Invocations of functions.
     pub invocations: u64,
@@ -22,48 +22,48 @@ pub(crate) struct Report {
     pub requests: u64,
     /// Their writes, each of which was checked.
     pub writes: u64,
-    /// How often no event was left to deliver, and all tables were compared.
+    /// How often a run came to rest and the whole lake was compared.
     pub compared: u64,
-    /// The kinds of faults that could happen.
-    pub faults: BTreeMap<&'static str, Injected>,
+    /// The kinds of faults that might occur.
+    pub faults: BTreeMap<&'static str, FaultCounts>,
     /// The invariants that were checked.
     pub invariants: Vec<String>,
     /// The time from start to finish.
     pub seconds: f64,
-    /// The invariant that was broken, by the smallest seed that broke one.
-    pub violation: Option<Broken>,
+    /// The violation of the smallest seed that violates an invariant.
+    pub violation: Option<SeedViolation>,
 }
 
 /// A kind of fault.
 #[derive(Debug, Serialize)]
-pub(crate) struct Injected {
+pub(crate) struct FaultCounts {
     /// How often it was injected.
     pub injected: u64,
-    /// How often the fault had an effect.
+    /// How often it made a difference.
     pub mattered: u64,
 }
 
-/// An invariant that was broken.
+/// A violation that a seed led to.
 #[derive(Debug, Serialize)]
-pub(crate) struct Broken {
-    /// The seed that broke it.
+pub(crate) struct SeedViolation {
+    /// The seed.
     pub seed: u64,
-    /// Its name.
+    /// The name of the invariant.
     pub invariant: String,
-    /// What was wrong.
+    /// Where and how it is violated.
     pub what: String,
-    /// The command that shows it.
+    /// The command that repeats the run.
     pub command: String,
     /// The file with a smaller case.
     pub smaller: PathBuf,
 }
 
 impl Report {
-    /// Makes the report of `runs` seeds from `seed` on.
+    /// The report of `runs` seeds from `seed` on.
     pub(crate) fn new(seed: u64, runs: u64, faults: &Faults, statistics: &Statistics, seconds: f64) -> Self {
         let kinds = faults.0.iter().map(|kind| {
             let (injected, mattered) = statistics.faults.get(kind).copied().unwrap_or_default();
-            (kind.name(), Injected { injected, mattered })
+            (kind.name(), FaultCounts { injected, mattered })
         });
         Self {
             seed,
@@ -71,7 +71,7 @@ impl Report {
             invocations: statistics.invocations,
             requests: statistics.requests,
             writes: statistics.writes,
-            compared: statistics.settled,
+            compared: statistics.comparisons,
             faults: kinds.collect(),
             invariants: Invariant::ALL.iter().map(ToString::to_string).collect(),
             seconds,
@@ -79,12 +79,12 @@ impl Report {
         }
     }
 
-    /// Returns the report for people, of runs in which no invariant was broken.
+    /// The report as text, of runs that violated no invariant.
     pub(crate) fn to_text(&self) -> String {
         let Self { seed, runs, invocations, requests, writes, compared, seconds, .. } = self;
         format!(
             "{faults}\n\n{invariants}\n\n{runs} runs from seed {seed} on, {rate:.1} a second: {invocations} invocations, \
-             {requests} requests.\n{writes} writes checked, all tables compared {compared} times. No invariant was broken",
+             {requests} requests.\n{writes} writes checked, everything compared {compared} times. No invariant was violated",
             faults = self.faults_text(),
             invariants = invariants_text(),
             runs = grouped(*runs),
@@ -98,18 +98,16 @@ impl Report {
 
     fn faults_text(&self) -> TextTable {
         let rows = Kind::ALL.into_iter().filter_map(|kind| {
-            let Injected { injected, mattered } = self.faults.get(kind.name())?;
-            let counts = [*injected, *mattered].map(grouped);
-            let names = [kind.name().to_owned()].into_iter().chain(counts);
-            Some(names.chain([kind.matters_when().to_owned()]))
+            let FaultCounts { injected, mattered } = self.faults.get(kind.name())?;
+            let [injected, mattered] = [*injected, *mattered].map(grouped);
+            Some([kind.name().to_owned(), injected, mattered, kind.matters_when().to_owned()].into_iter())
         });
-        wrapped(text_table(["fault", "injected", "mattered", "it matters when"], 1..3, rows))
+        wrapped(text_table(["fault", "injected", "mattered", "it matters if"], 1..3, rows))
     }
 }
 
 fn invariants_text() -> TextTable {
-    let rows =
-        Invariant::ALL.iter().map(|invariant| [invariant.to_string(), checked_when(*invariant).to_owned()].into_iter());
+    let rows = Invariant::ALL.into_iter().map(|one| [one.to_string(), checked_when(one).to_owned()].into_iter());
     wrapped(text_table(["invariant", "checked"], 0..0, rows))
 }
 
@@ -121,18 +119,18 @@ fn wrapped(mut table: TextTable) -> TextTable {
 
 fn checked_when(invariant: Invariant) -> &'static str {
     match invariant {
-        Invariant::Safety | Invariant::Anonymity | Invariant::Determinism => "after every write",
-        Invariant::Convergence | Invariant::Withdrawal | Invariant::Accounting | Invariant::Catalogue => {
-            "whenever no event is left to deliver"
+        Invariant::Safety | Invariant::NoIdentifiers | Invariant::Determinism => "after every write",
+        Invariant::Convergence | Invariant::Withdrawal | Invariant::RowCounts | Invariant::Catalog => {
+            "at rest, when no event is pending"
         }
-        Invariant::Quiescence => "at the end, when the event of every object is delivered once more",
+        Invariant::Quiescence => "at the end, when every event is delivered once more",
         Invariant::Access => "at every request of a function",
-        Invariant::Progress => "all the time: every event is handled in the end",
+        Invariant::Progress => "always: the run comes to rest, and no event fails for ever",
     }
 }
 
-impl Broken {
-    /// Makes the report of a violation that a seed led to.
+impl SeedViolation {
+    /// Describes the violation that a seed led to.
     pub(crate) fn new(seed: u64, faults: &Faults, violation: &Violation) -> Self {
         let faults = if *faults == Faults::all() { String::new() } else { format!(" --faults {faults}") };
         Self {
@@ -144,7 +142,7 @@ impl Broken {
         }
     }
 
-    /// Returns the command that runs the smaller case.
+    /// The command that replays the smaller case.
     pub(crate) fn replay(&self) -> String {
         format!("stedi simulate --replay {}", self.smaller.display())
     }
@@ -155,9 +153,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn command_names_the_faults_unless_all_may_occur() {
+    fn command_names_faults_unless_all_may_occur() {
         let violation = Violation { invariant: Invariant::Safety, what: "a row".to_owned() };
-        let command = |faults: &str| Broken::new(7, &faults.parse().unwrap(), &violation).command;
+        let command = |faults: &str| SeedViolation::new(7, &faults.parse().unwrap(), &violation).command;
         assert_eq!(command("all"), "stedi simulate --seed 7 --runs 1 --trace");
         assert_eq!(command("kill,stall"), "stedi simulate --seed 7 --runs 1 --trace --faults kill,stall");
         assert_eq!(command("none"), "stedi simulate --seed 7 --runs 1 --trace --faults none");

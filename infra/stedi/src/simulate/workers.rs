@@ -6,24 +6,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
 use tokio::sync::mpsc;
 
-/// Some threads. Their drop waits until they end: a run that is cut off would leave its folder behind.
+/// Some threads. Dropping them waits for their current runs: an aborted run would leave its folder behind.
 pub(crate) struct Workers {
     stop: Stop,
     threads: Vec<JoinHandle<()>>,
 }
 
-/// A flag that asks threads to stop when they can.
+/// Asks threads to stop after their current run.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    pub(crate) fn is_set(&self) -> bool {
+    /// Whether the threads should stop.
+    pub(crate) fn is_requested(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
 impl Workers {
-    /// Starts `work` in each of so many threads.
+    /// Starts `work` in `threads` threads.
     pub(crate) fn start(threads: usize, work: impl FnOnce(Stop) + Clone + Send + 'static) -> io::Result<Self> {
         let mut workers = Self { stop: Stop::default(), threads: Vec::new() };
         for _ in 0..threads {
@@ -38,13 +39,13 @@ impl Drop for Workers {
     fn drop(&mut self) {
         self.stop.0.store(true, Ordering::Relaxed);
         for thread in self.threads.drain(..) {
-            // The panic of a thread was printed, and the receiver misses its result.
+            // A thread that panicked has printed its message, and the receiver notices the missing result.
             drop(thread.join());
         }
     }
 }
 
-/// Runs `work` in a thread; none if it panicked.
+/// Does `work` in a thread. Returns none if it panicked.
 pub(crate) async fn in_thread<T: Send + 'static>(
     work: impl FnOnce(Stop) -> T + Clone + Send + 'static,
 ) -> io::Result<Option<T>> {

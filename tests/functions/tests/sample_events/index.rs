@@ -4,7 +4,7 @@ use model::table::Table;
 use serde_json::Value;
 use std::path::PathBuf;
 
-/// What a function must answer.
+/// The expected answer of a function.
 #[derive(Debug)]
 pub(crate) enum Answer {
     Json(Value),
@@ -12,14 +12,14 @@ pub(crate) enum Answer {
     Error(String),
 }
 
-/// A row: an event, a function, and what comes of it.
+/// A row: an event, a function, and the expected result.
 #[derive(Debug)]
 pub(crate) struct Row {
     /// The event's file.
     pub(crate) event: String,
     pub(crate) function: Table,
     pub(crate) answer: Answer,
-    /// The key or prefix that must be there afterwards; none if nothing is written.
+    /// The key or prefix that must exist afterwards; none if nothing is written.
     pub(crate) writes: Option<String>,
 }
 
@@ -46,7 +46,7 @@ fn row(line: &str) -> Row {
     let function = Table::DERIVED.into_iter().find(|table| table.name() == function);
     Row {
         event: event.to_owned(),
-        function: function.unwrap_or_else(|| panic!("no such function: {line}")),
+        function: function.unwrap_or_else(|| panic!("unknown function: {line}")),
         answer,
         writes: (writes != "nothing").then(|| writes.to_owned()),
     }

@@ -1,4 +1,4 @@
-//! JSON whose fields stay in the order in which they are written, which is the one that AWS documents.
+//! JSON whose fields keep their order, which is the one that AWS documents.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 

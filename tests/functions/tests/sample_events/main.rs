@@ -1,10 +1,10 @@
-//! The events in `events/` are of the objects that there really are, and do what their README says.
+//! The events in `events/` name existing objects, and do what their README says.
 //!
-//! Each is written here, in the shape that AWS documents, with the key, size and ETag of an object that `stedi generate`
-//! makes, or that follows from landing it. To write the files:
-//! `REGENERATE=1 cargo test --workspace --release --test sample_events`
+//! This test makes each event in the shape that AWS documents. Key, size and ETag are those of an object that
+//! `stedi generate` or a function writes. To write the files:
+//! `REGENERATE=1 cargo test --workspace --release --features stedi/query --test sample_events`
 
-// What fails here fails a test.
+// A panic fails a test.
 #![allow(clippy::unwrap_used)]
 
 mod index;
@@ -19,7 +19,6 @@ use model::table::Table;
 use serde_json::Value;
 use shapes::{Object, SEQUENCER, TIME, created, event_bridge, md5, record, s3, sns, sqs, test_event};
 use std::collections::BTreeSet;
-use topology;
 
 const CUSTOMERS: &str = "customer/landing/customer-1709971680000.json";
 const MOTIONS: &str = "accelerometer/landing/accelerometer-1709972680003.json";
@@ -29,8 +28,8 @@ const MOTIONS_TRUSTED: &str =
 const STEPS_TRUSTED: &str =
     "step_trainer/trusted/dt=2024-03-09/hour=07/step_trainer-1709973680006-4d21e8f0a9b1ad75.parquet";
 
-/// A lake in which the files of `stedi generate` are, and no function was invoked yet.
-async fn landed() -> World {
+/// A lake with the files of `stedi generate`, before any function is invoked.
+async fn lake_with_landing_files() -> World {
     let world = World::new(Ever).await;
     world.lake.check().await.unwrap();
     for file in sample_data::generate(&sample_data::Options::default()) {
@@ -39,14 +38,14 @@ async fn landed() -> World {
     world
 }
 
-/// The object of this key, as it is now.
+/// The current object of this key.
 async fn object(world: &World, key: &str) -> Object {
     let body = world.body(key).await.unwrap_or_else(|| panic!("no object {key}"));
     Object { key: key.to_owned(), size: body.len() as u64, etag: md5(&body) }
 }
 
-/// An object that never was.
-fn never(key: &str) -> Object {
+/// An object that does not exist.
+fn missing(key: &str) -> Object {
     let body = "{}\n";
     Object { key: key.to_owned(), size: body.len() as u64, etag: md5(body.as_bytes()) }
 }
@@ -75,24 +74,24 @@ async fn event(world: &World, name: &str) -> Json {
         "event_bridge.json" => event_bridge(&customers),
         "sqs_batch_with_a_bad_body.json" => {
             let wrapped = compact(&sns(CUSTOMERS, notification()));
-            to_customer_trusted(vec![notification(), "this is no JSON".to_owned(), wrapped])
+            to_customer_trusted(vec![notification(), "not JSON".to_owned(), wrapped])
         }
-        "encoded_key.json" => s3(vec![created(&never("customer/landing/a b+c/x=1.json"))]),
+        "encoded_key.json" => s3(vec![created(&missing("customer/landing/a b+c/x=1.json"))]),
         "duplicate_records.json" => s3(vec![created(&customers), created(&customers)]),
         "out_of_order.json" => {
-            let earlier = Object { key: CUSTOMERS.to_owned(), ..never("") };
+            let earlier = Object { key: CUSTOMERS.to_owned(), ..missing("") };
             let (time, sequencer) = ("2024-03-09T08:29:59.000Z", "0065EC1D27F0E1D2C3");
             s3(vec![created(&customers), record("ObjectCreated:Put", &earlier, time, sequencer)])
         }
-        "no_input.json" => s3(vec![created(&never("elsewhere/a.json"))]),
-        "object_gone.json" => s3(vec![created(&never("customer/landing/never-landed.json"))]),
+        "no_input.json" => s3(vec![created(&missing("elsewhere/a.json"))]),
+        "object_gone.json" => s3(vec![created(&missing("customer/landing/missing.json"))]),
         "test_event.json" => test_event(),
         "object_removed.json" => s3(vec![record("ObjectRemoved:Delete", &customers, TIME, SEQUENCER)]),
-        _ => panic!("events/README.md lists {name}, of which nobody knows what is in it"),
+        _ => panic!("events/README.md lists {name}, which this test does not know"),
     }
 }
 
-/// The event in the file, which must be as it is generated.
+/// Reads the event in the file, and asserts that it equals the generated one.
 async fn checked(world: &World, name: &str) -> Value {
     let expected = serde_json::to_string_pretty(&event(world, name).await).unwrap() + "\n";
     let path = folder().join(name);
@@ -103,13 +102,13 @@ async fn checked(world: &World, name: &str) -> Value {
     }
     assert!(
         found == expected,
-        "events/{name} is not what it should be: write it with REGENERATE=1, and look at the difference\n{found}\n\
+        "events/{name} is outdated: rewrite it with REGENERATE=1, and review the difference\n{found}\n\
          expected:\n{expected}"
     );
     serde_json::from_str(&found).unwrap()
 }
 
-/// Invokes the row's function with the row's event; holds the answer, and what was written, against the row.
+/// Invokes the row's function with the row's event, and compares the answer and the written objects with the row.
 async fn check(world: &World, row: &Row) {
     let event = checked(world, &row.event).await;
     let before = world.objects().await;
@@ -133,41 +132,41 @@ fn is_of_a_trigger(row: &Row) -> bool {
 }
 
 #[tokio::test]
-async fn one_after_the_other_they_fill_all_tables() {
-    let world = landed().await;
-    let (mut woken, mut expected) = (BTreeSet::new(), BTreeSet::new());
+async fn events_in_order_fill_all_tables() {
+    let world = lake_with_landing_files().await;
+    let (mut triggered, mut expected) = (BTreeSet::new(), BTreeSet::new());
     for row in rows() {
         let before = world.objects().await;
         check(&world, &row).await;
         if !is_of_a_trigger(&row) {
             continue;
         }
-        // Each of these has work of its own.
+        // Each of these events writes a new object.
         let writes = row.writes.clone().unwrap();
         assert!(!before.keys().any(|key| key.starts_with(&writes)), "{writes} was there before {row:?}");
         let event = checked(&world, &row.event).await;
         let key = runtime::events::parse(&event).remove(0).objects.unwrap().remove(0).key;
         let trigger = topology::TRIGGERS.iter().find(|trigger| key.starts_with(trigger.prefix)).unwrap();
-        woken.insert((trigger.prefix, row.function));
+        triggered.insert((trigger.prefix, row.function));
     }
     for trigger in topology::TRIGGERS {
         expected.extend(trigger.functions.iter().map(|function| (trigger.prefix, *function)));
     }
-    assert_eq!(woken, expected);
+    assert_eq!(triggered, expected);
     assert!(world.counts().await.iter().all(|rows| *rows > 0), "{:?}", world.counts().await);
-    world.assert_accounts("the sample events").await;
+    world.assert_row_counts("the sample events").await;
 }
 
 #[tokio::test]
-async fn each_trap_does_the_same_in_a_lake_where_nothing_has_landed_yet() {
+async fn traps_do_the_same_in_an_empty_lake() {
     for row in rows().into_iter().filter(|row| !is_of_a_trigger(row)) {
-        check(&landed().await, &row).await;
+        check(&lake_with_landing_files().await, &row).await;
     }
 }
 
 #[tokio::test]
-async fn an_encoded_key_is_that_of_an_object() {
-    let world = landed().await;
+async fn encoded_key_is_decoded() {
+    let world = lake_with_landing_files().await;
     let key = "customer/landing/a b+c/x=1.json";
     world.put(key, functions::customer("ann", 0, Some(0))).await;
     let event = checked(&world, "encoded_key.json").await;

@@ -1,18 +1,18 @@
-//! Events in the shapes that AWS documents, complete: what a function does not read is there, too.
+//! Events in the shapes that AWS documents, with all fields, also those that no function reads.
 
 use crate::json::{Json, fields};
 use md5::{Digest, Md5};
 use topology::TRIGGERS;
 
-const ACCOUNT: &str = "123456789012";
+const ACCOUNT_ID: &str = "123456789012";
 const REGION: &str = "us-east-1";
 const BUCKET: &str = "stedi";
-/// Of every event, but one that came before another.
+/// The time of all events but the earlier one in `out_of_order.json`.
 pub(crate) const TIME: &str = "2024-03-09T08:30:00.000Z";
 const TIME_MS: u64 = 1_709_973_000_000;
 pub(crate) const SEQUENCER: &str = "0065EC1D28A1B2C3D4";
 
-/// What an event says of an object.
+/// The fields of an object in an event.
 #[derive(Clone)]
 pub(crate) struct Object {
     pub(crate) key: String,
@@ -21,7 +21,7 @@ pub(crate) struct Object {
     pub(crate) etag: String,
 }
 
-/// Of a put the MD5 of the body, unless it is encrypted with a key of one's own.
+/// The ETag of a put: the MD5 of the body, unless the object is encrypted with a KMS key.
 pub(crate) fn md5(bytes: &[u8]) -> String {
     Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -31,7 +31,7 @@ pub(crate) fn s3(records: Vec<Json>) -> Json {
     fields! {"Records": records}
 }
 
-/// One record of it, for a put.
+/// One record of an S3 notification, for a put.
 pub(crate) fn created(object: &Object) -> Json {
     record("ObjectCreated:Put", object, TIME, SEQUENCER)
 }
@@ -70,13 +70,13 @@ pub(crate) fn record(name: &str, object: &Object, time: &str, sequencer: &str) -
     }
 }
 
-/// The trigger that the key is below, by the name that its topic has, too.
+/// The name of the trigger of the key, which is part of the name of its topic.
 fn trigger(key: &str) -> String {
     let trigger = TRIGGERS.iter().find(|trigger| key.starts_with(trigger.prefix));
     trigger.map_or("elsewhere", |trigger| trigger.prefix.trim_end_matches('/')).replace(['/', '_'], "-")
 }
 
-/// As S3 writes keys: a space as `+`, and most other bytes as `%XX`.
+/// Encodes a key as S3 does in events: a space as `+`, and most other bytes as `%XX`.
 fn url_encoded(key: &str) -> String {
     let encoded = |byte: u8| match byte {
         b' ' => "+".to_owned(),
@@ -99,7 +99,7 @@ pub(crate) fn test_event() -> Json {
     }
 }
 
-/// What a function gets from its queue.
+/// A batch of messages, as a function receives it from its queue.
 pub(crate) fn sqs(function: &str, bodies: Vec<String>) -> Json {
     let messages = bodies.into_iter().enumerate().map(|(index, body)| {
         fields! {
@@ -115,7 +115,7 @@ pub(crate) fn sqs(function: &str, bodies: Vec<String>) -> Json {
             "messageAttributes": fields! {},
             "md5OfBody": md5(body.as_bytes()),
             "eventSource": "aws:sqs",
-            "eventSourceARN": format!("arn:aws:sqs:{REGION}:{ACCOUNT}:stedi-{function}"),
+            "eventSourceARN": format!("arn:aws:sqs:{REGION}:{ACCOUNT_ID}:stedi-{function}"),
             "awsRegion": REGION,
         }
     });
@@ -126,9 +126,9 @@ fn message_id(number: usize) -> String {
     format!("059f36b4-87a3-44ab-83d2-{number:012}")
 }
 
-/// What SNS puts around a message, unless a subscription asks for raw delivery.
+/// The SNS notification around a message, for a subscription without raw delivery.
 pub(crate) fn sns(key: &str, message: String) -> Json {
-    let topic = format!("arn:aws:sns:{REGION}:{ACCOUNT}:stedi-{}", trigger(key));
+    let topic = format!("arn:aws:sns:{REGION}:{ACCOUNT_ID}:stedi-{}", trigger(key));
     let endpoint = format!("https://sns.{REGION}.amazonaws.com");
     let subscription = format!("{topic}:2bcfbf39-05c3-41de-beaa-fcfcc21c8f55");
     fields! {
@@ -145,7 +145,7 @@ pub(crate) fn sns(key: &str, message: String) -> Json {
     }
 }
 
-/// What EventBridge says of a put. Its keys are not encoded.
+/// The EventBridge event of a put. Its key is not encoded.
 pub(crate) fn event_bridge(object: &Object) -> Json {
     let Object { key, size, etag } = object;
     fields! {
@@ -153,7 +153,7 @@ pub(crate) fn event_bridge(object: &Object) -> Json {
         "id": "17793124-05d4-b198-2fde-7ededc63b103",
         "detail-type": "Object Created",
         "source": "aws.s3",
-        "account": ACCOUNT,
+        "account": ACCOUNT_ID,
         "time": TIME.replace(".000", ""),
         "region": REGION,
         "resources": vec![Json::from(format!("arn:aws:s3:::{BUCKET}"))],
@@ -162,7 +162,7 @@ pub(crate) fn event_bridge(object: &Object) -> Json {
             "bucket": fields! {"name": BUCKET},
             "object": fields! {"key": key.as_str(), "size": *size, "etag": etag.as_str(), "sequencer": SEQUENCER},
             "request-id": "C3D13FE58DE4C810",
-            "requester": ACCOUNT,
+            "requester": ACCOUNT_ID,
             "source-ip-address": "203.0.113.7",
             "reason": "PutObject",
         },

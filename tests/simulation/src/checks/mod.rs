@@ -1,49 +1,49 @@
-//! The invariants that a lake must obey, each looked at by something that knows nothing of the simulator.
+//! The invariants of a lake. Their checks know nothing of the simulator.
 //!
-//! [`watch`] looks at every single object that is stored, [`settled`] at everything once nothing is left to deliver.
+//! [`watch`] checks each object when it is stored. [`at_rest`] checks the whole lake when no event is pending.
 
-pub mod settled;
+pub mod at_rest;
 pub mod watch;
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A invariant of the lake.
+/// An invariant of the lake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Invariant {
-    /// L1: the tables are those of the definitions.
+    /// L1: the tables equal those of the definitions.
     Convergence,
-    /// L2: never a row of somebody who never consented.
+    /// L2: there is never a row of a customer who never consented.
     Safety,
-    /// L3: no row of somebody whose latest record has no consent, anywhere outside landing.
+    /// L3: no row of a customer whose latest record lacks consent remains, anywhere outside landing and quarantine.
     Withdrawal,
     /// L4: rows = kept + excluded + quarantined, and kept = rows in the outputs.
-    Accounting,
+    RowCounts,
     /// L5: the registered partitions are those that ever had rows.
-    Catalogue,
-    /// L6: delivering every event again writes nothing.
+    Catalog,
+    /// L6: delivering every event once more writes nothing.
     Quiescence,
-    /// L7: the same rows from the same versions give the same bytes.
+    /// L7: the same rows and metadata give the same bytes.
     Determinism,
-    /// L8: nothing personal in the training table.
-    Anonymity,
-    /// A function asks for nothing that its role does not allow.
+    /// L8: nothing personal is in the training table.
+    NoIdentifiers,
+    /// A function asks S3 and Glue only for what its role allows.
     Access,
-    /// It comes to rest, and no event fails for ever.
+    /// The run comes to rest, and no event fails for ever.
     Progress,
 }
 
 impl Invariant {
-    /// The invariants, in order.
+    /// All invariants, in order.
     pub const ALL: [Self; 10] = [
         Self::Convergence,
         Self::Safety,
         Self::Withdrawal,
-        Self::Accounting,
-        Self::Catalogue,
+        Self::RowCounts,
+        Self::Catalog,
         Self::Quiescence,
         Self::Determinism,
-        Self::Anonymity,
+        Self::NoIdentifiers,
         Self::Access,
         Self::Progress,
     ];
@@ -55,23 +55,23 @@ impl fmt::Display for Invariant {
             Self::Convergence => "L1 convergence",
             Self::Safety => "L2 safety",
             Self::Withdrawal => "L3 withdrawal",
-            Self::Accounting => "L4 accounting",
-            Self::Catalogue => "L5 catalogue",
+            Self::RowCounts => "L4 row counts",
+            Self::Catalog => "L5 catalog",
             Self::Quiescence => "L6 quiescence",
             Self::Determinism => "L7 determinism",
-            Self::Anonymity => "L8 anonymity",
+            Self::NoIdentifiers => "L8 no identifiers",
             Self::Access => "access",
             Self::Progress => "progress",
         })
     }
 }
 
-/// A invariant that was broken.
+/// A violation of an invariant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// Which.
+    /// The invariant.
     pub invariant: Invariant,
-    /// How.
+    /// Where and how it is violated.
     pub what: String,
 }
 

@@ -1,8 +1,8 @@
 //! Draws a scenario from a seed.
 //!
-//! Small on purpose: few people, few files and few instants, so that whatever can collide does.
+//! It is small on purpose: few people, files and instants, so that many of them collide.
 
-use super::{Content, Landing, Line, Motion, Record, Research, Scenario, Step};
+use super::{Content, Line, Motion, Record, Research, Scenario, Step, Upload};
 use fastrand::Rng;
 use model::lake_config::ConsentPolicy;
 use std::collections::BTreeMap;
@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 const NAMES: [&str; 5] = ["ann", "bob", "eve", "dan", "zoe"];
 const SECOND: i64 = 1000;
 const HOUR: i64 = 3600 * SECOND;
-/// The readings' times: three hours, one of them of another day.
+/// The times of readings: in three hours, one of them on another day.
 const INSTANTS: [i64; 6] =
     [14 * HOUR, 14 * HOUR + SECOND, 15 * HOUR, 15 * HOUR + SECOND, 24 * HOUR + SECOND, 24 * HOUR + 2 * SECOND];
-/// None of them is a record; each is rejected by itself.
+/// Lines that are rejected, each by itself.
 const BROKEN: [&str; 5] = [
     "not json",
     "42",
@@ -21,7 +21,7 @@ const BROKEN: [&str; 5] = [
     r#"{"email":"eve@example.com","registrationDate":"yesterday"}"#,
     r#"{"nothing":"known"}"#,
 ];
-/// More keys than are entered one by one in the index.
+/// So many keys that the index stores them in a segment instead of one by one.
 const STRANGERS: usize = 70;
 
 impl Scenario {
@@ -38,15 +38,15 @@ impl Scenario {
 
 struct Drawing<'a> {
     rng: &'a mut Rng,
-    /// Who there is, and whether they ever consent.
+    /// The people, and whether they ever consent.
     people: Vec<(&'static str, bool)>,
     devices: u8,
     keys: Vec<String>,
-    /// What each file holds so far.
+    /// The current lines of each file.
     files: BTreeMap<String, Vec<Line>>,
-    /// What each file ever held.
+    /// All versions of each file.
     earlier: BTreeMap<String, Vec<Vec<Line>>>,
-    /// Numbers the readings.
+    /// The number of the last reading.
     number: i32,
 }
 
@@ -63,71 +63,71 @@ impl<'a> Drawing<'a> {
         Self { rng, people, devices, keys, files: BTreeMap::new(), earlier: BTreeMap::new(), number: 0 }
     }
 
-    fn phase(&mut self, phase: usize) -> Vec<Landing> {
-        // All at once, in a row, or over minutes.
+    fn phase(&mut self, phase: usize) -> Vec<Upload> {
+        // All at once, in quick succession, or over minutes.
         let within_ms = *pick(self.rng, &[1, 50, 2_000, 60_000, 600_000]);
-        let mut landings = Vec::new();
+        let mut uploads = Vec::new();
         if phase == 0 {
-            // So that there is something to go wrong: each kind of file.
+            // Each kind of file occurs at least once.
             for source in ["customer", "accelerometer", "step_trainer"] {
                 let key = format!("{source}/landing/{source}-1.json");
-                landings.push(self.landing(key, within_ms));
+                uploads.push(self.upload(key, within_ms));
             }
         }
         for _ in 0..self.rng.usize(1..=5) {
             let key = self.key();
-            let landing = self.landing(key.clone(), within_ms);
-            let at_ms = landing.at_ms;
-            landings.push(landing);
+            let upload = self.upload(key.clone(), within_ms);
+            let at_ms = upload.at_ms;
+            uploads.push(upload);
             match self.rng.u8(..6) {
                 // Two versions in quick succession.
                 0 => {
-                    let next = self.landing(key, 1);
-                    landings.push(Landing { at_ms: at_ms + self.rng.u64(1..=20), ..next });
+                    let next = self.upload(key, 1);
+                    uploads.push(Upload { at_ms: at_ms + self.rng.u64(1..=20), ..next });
                 }
-                // And back again, perhaps while somebody still works on the change.
+                // Back to the version before, perhaps while a function still works on the change.
                 1..=2 => {
-                    if let Some(lines) = self.undone(&key) {
+                    if let Some(lines) = self.previous_version(&key) {
                         let at_ms = at_ms + *pick(self.rng, &[200, 60_000]);
-                        landings.push(Landing { at_ms, key, content: Content::Lines(lines) });
+                        uploads.push(Upload { at_ms, key, content: Content::Lines(lines) });
                     }
                 }
                 _ => {}
             }
         }
-        landings
+        uploads
     }
 
-    /// Changes of trust are what everything else must follow, so customers come as often as both kinds of readings.
+    /// Draws a key. Customer files are as frequent as both kinds of readings, because everything depends on consent.
     fn key(&mut self) -> String {
         let customers = self.rng.bool();
         let keys: Vec<&String> = self.keys.iter().filter(|key| key.starts_with("customer") == customers).collect();
         (*pick(self.rng, &keys)).clone()
     }
 
-    fn landing(&mut self, key: String, within_ms: u64) -> Landing {
+    fn upload(&mut self, key: String, within_ms: u64) -> Upload {
         let at_ms = self.rng.u64(0..within_ms);
         if self.rng.u8(..50) == 0 {
-            return Landing { at_ms, key, content: Content::Damaged };
+            return Upload { at_ms, key, content: Content::Damaged };
         }
         let lines = match self.rng.u8(..6) {
-            0 => self.as_before(&key),
-            1..=2 => self.change_of_heart(&key),
+            0 => self.earlier_version(&key),
+            1..=2 => self.changed_consent(&key),
             _ => None,
         };
         let lines = lines.unwrap_or_else(|| self.lines(&key));
         self.files.insert(key.clone(), lines.clone());
         self.earlier.entry(key.clone()).or_default().push(lines.clone());
-        Landing { at_ms, key, content: Content::Lines(lines) }
+        Upload { at_ms, key, content: Content::Lines(lines) }
     }
 
-    /// What the file held at some time before.
-    fn as_before(&mut self, key: &str) -> Option<Vec<Line>> {
+    /// Some earlier version of the file.
+    fn earlier_version(&mut self, key: &str) -> Option<Vec<Line>> {
         self.earlier.get(key).map(|versions| pick(self.rng, versions).clone())
     }
 
-    /// What the file held before the last version.
-    fn undone(&mut self, key: &str) -> Option<Vec<Line>> {
+    /// The version before the last one.
+    fn previous_version(&mut self, key: &str) -> Option<Vec<Line>> {
         let versions = self.earlier.get_mut(key)?;
         let lines = versions.get(versions.len().checked_sub(2)?)?.clone();
         versions.push(lines.clone());
@@ -135,8 +135,8 @@ impl<'a> Drawing<'a> {
         Some(lines)
     }
 
-    /// The same customers, of whom one changed the consent.
-    fn change_of_heart(&mut self, key: &str) -> Option<Vec<Line>> {
+    /// The same customers, one of them with changed consent.
+    fn changed_consent(&mut self, key: &str) -> Option<Vec<Line>> {
         let mut lines = self.files.get(key)?.clone();
         let records = lines.iter_mut().filter_map(|line| match line {
             Line::Customer(record) => Some(record),
@@ -160,7 +160,7 @@ impl<'a> Drawing<'a> {
 
     fn lines(&mut self, key: &str) -> Vec<Line> {
         let mut lines = match self.files.get(key) {
-            // A correction of what was there.
+            // A correction of the current lines.
             Some(before) if self.rng.bool() => {
                 let mut lines = before.clone();
                 if !lines.is_empty() && self.rng.u8(..3) > 0 {
@@ -207,7 +207,7 @@ impl<'a> Drawing<'a> {
         }
     }
 
-    /// The very same line twice: within a file, or in two.
+    /// A line that occurs already, in this file or in another one of its kind.
     fn line_of_another_file(&mut self, key: &str) -> Option<Line> {
         let kind = key.split('/').next()?;
         let lines: Vec<&Line> =
@@ -232,7 +232,7 @@ impl<'a> Drawing<'a> {
             1..=3 => Some(rng.u8(..self.devices)),
             _ => Some(home),
         };
-        // Few dates, so that two records are often of one time.
+        // Few dates, so that two records often have the same.
         let date = |rng: &mut Rng| 60 * SECOND * rng.i64(0..5);
         Record {
             name: name.to_owned(),

@@ -1,4 +1,4 @@
-//! Looks at the whole lake when nothing is left to deliver: convergence, withdrawal, accounting, catalogue.
+//! Checks the whole lake when no event is pending: convergence, withdrawal, row counts, catalog.
 
 use super::watch::Watch;
 use super::{Invariant, Violation};
@@ -18,19 +18,19 @@ use store::lake::Lake;
 /// The tables whose partitions are registered.
 const PARTITIONED: [Table; 3] = [Table::AccelerometerTrusted, Table::StepTrainerTrusted, Table::MachineLearningCurated];
 
-/// How many rows a difference shows.
+/// How many rows a violation shows.
 const SHOWN: usize = 3;
 
-/// All that is in a lake.
-pub struct Look {
+/// Everything that is in a lake.
+pub struct Snapshot {
     objects: BTreeMap<String, Bytes>,
-    /// Table → the partitions that are registered.
+    /// Table → its registered partitions.
     registered: BTreeMap<Table, BTreeSet<String>>,
     bucket: String,
 }
 
-/// Looks at a lake.
-pub async fn look(lake: &Lake) -> Result<Look, BoxError> {
+/// Reads everything that is in a lake.
+pub async fn snapshot(lake: &Lake) -> Result<Snapshot, BoxError> {
     let mut objects = BTreeMap::new();
     for key in lake.store.list(lake.bucket(), "", true).await?.objects.into_keys() {
         if let Read::Found { body, .. } = lake.store.read(&lake.at(key.as_str()), None).await? {
@@ -42,20 +42,25 @@ pub async fn look(lake: &Lake) -> Result<Look, BoxError> {
         let partitions = lake.catalog.partitions(table).await?;
         registered.insert(table, partitions.iter().map(ToString::to_string).collect());
     }
-    Ok(Look { objects, registered, bucket: lake.bucket().to_owned() })
+    Ok(Snapshot { objects, registered, bucket: lake.bucket().to_owned() })
 }
 
-/// Compares what is in a lake with what the landing files say.
-pub fn check(look: &Look, policy: ConsentPolicy, files: &Files<'_>, watch: &Watch) -> Result<Vec<Violation>, BoxError> {
+/// Compares the content of a lake with the tables that the oracle makes of the landing files.
+pub fn check(
+    snapshot: &Snapshot,
+    policy: ConsentPolicy,
+    files: &Files<'_>,
+    watch: &Watch,
+) -> Result<Vec<Violation>, BoxError> {
     let expected = oracle::tables(files, policy);
     let mut violations = Violations::default();
-    let rows = convergence(&expected, &look.objects, &mut violations)?;
-    withdrawal(&expected, &look.objects, &rows, &mut violations);
-    accounting(look, &expected, files, &rows, &mut violations)?;
-    for (table, registered) in &look.registered {
+    let rows = convergence(&expected, &snapshot.objects, &mut violations)?;
+    withdrawal(&expected, &snapshot.objects, &rows, &mut violations);
+    row_counts(snapshot, &expected, files, &rows, &mut violations)?;
+    for (table, registered) in &snapshot.registered {
         let had_rows = watch.had_rows(*table);
-        violations.add(Invariant::Catalogue, *registered != had_rows, || {
-            format!("{table}: registered are {registered:?}, but rows were ever in {had_rows:?}")
+        violations.add(Invariant::Catalog, *registered != had_rows, || {
+            format!("{table}: registered are {registered:?}, but rows have been in {had_rows:?}")
         });
     }
     Ok(violations.0)
@@ -65,8 +70,8 @@ pub fn check(look: &Look, policy: ConsentPolicy, files: &Files<'_>, watch: &Watc
 struct Violations(Vec<Violation>);
 
 impl Violations {
-    fn add(&mut self, invariant: Invariant, broken: bool, what: impl FnOnce() -> String) {
-        if broken {
+    fn add(&mut self, invariant: Invariant, violated: bool, what: impl FnOnce() -> String) {
+        if violated {
             self.0.push(Violation { invariant, what: what() });
         }
     }
@@ -98,7 +103,7 @@ fn convergence(
     Ok(all)
 }
 
-/// Some of the rows of `a` that are not in `b`, each as often as it is there.
+/// Describes the rows of `a` that are not in `b`, each as often as it is missing.
 fn without(a: &[String], b: &[String]) -> String {
     let mut rest = b.to_vec();
     let mut rows = Vec::new();
@@ -116,10 +121,10 @@ fn without(a: &[String], b: &[String]) -> String {
 }
 
 fn withdrawal(expected: &Expected, objects: &BTreeMap<String, Bytes>, rows: &Rows, violations: &mut Violations) {
-    // Quarantine holds original bytes, whatever they say; it is not a row of anybody.
+    // Quarantine holds original bytes, not rows.
     let outside = |key: &str| !key.contains("/landing/") && !key.starts_with("quarantine/");
     for name in &expected.not_consenting {
-        let values = [email(name), format!("Dr. {name} Nobody"), format!("555-{name}"), format!("1399-{name}")];
+        let values = [email(name), format!("Dr. {name} Surname"), format!("555-{name}"), format!("1399-{name}")];
         for value in values.iter().map(String::as_str) {
             for (key, body) in objects.iter().filter(|(key, _)| outside(key)) {
                 let within = memchr::memmem::find(body, value.as_bytes()).is_some()
@@ -130,8 +135,8 @@ fn withdrawal(expected: &Expected, objects: &BTreeMap<String, Bytes>, rows: &Row
     }
 }
 
-fn accounting(
-    look: &Look,
+fn row_counts(
+    snapshot: &Snapshot,
     expected: &Expected,
     files: &Files<'_>,
     rows: &Rows,
@@ -142,10 +147,10 @@ fn accounting(
         let Some(source) = Source::ALL.into_iter().find(|source| key.starts_with(source.landing().prefix())) else {
             continue;
         };
-        let location = ObjectLocation { bucket: look.bucket.clone(), key: (*key).to_owned() };
+        let location = ObjectLocation { bucket: snapshot.bucket.clone(), key: (*key).to_owned() };
         let receipt_key = layout::receipt(source, &FileName::of(&location));
-        let Some(body) = look.objects.get(&receipt_key) else {
-            violations.add(Invariant::Accounting, true, || format!("{key} has no receipt"));
+        let Some(body) = snapshot.objects.get(&receipt_key) else {
+            violations.add(Invariant::RowCounts, true, || format!("{key} has no receipt"));
             continue;
         };
         let receipt: Value = serde_json::from_slice(body)?;
@@ -154,32 +159,32 @@ fn accounting(
         let (all, kept, quarantined) =
             (count(&receipt["rows"]), count(&receipt["kept"]), count(&receipt["quarantined"]));
         let outputs = receipt["outputs"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let wanted = expected.accounts.get(*key).copied().unwrap_or_default();
-        let say = |what: &str| format!("{receipt_key}: {what}: {receipt}; expected {wanted:?}");
-        violations.add(Invariant::Accounting, all != kept + excluded + quarantined, || say("the sum is wrong"));
-        violations.add(Invariant::Accounting, all != wanted.rows, || say("rows are wrong"));
-        violations.add(Invariant::Accounting, quarantined != wanted.quarantined, || say("quarantined is wrong"));
+        let counts = expected.row_counts.get(*key).copied().unwrap_or_default();
+        let say = |what: &str| format!("{receipt_key}: {what}: {receipt}; expected {counts:?}");
+        violations.add(Invariant::RowCounts, all != kept + excluded + quarantined, || say("the sum is wrong"));
+        violations.add(Invariant::RowCounts, all != counts.rows, || say("rows are wrong"));
+        violations.add(Invariant::RowCounts, quarantined != counts.quarantined, || say("quarantined is wrong"));
         violations
-            .add(Invariant::Accounting, wanted.kept.is_some_and(|wanted| kept != wanted), || say("kept is wrong"));
-        let file = look.objects.get(&layout::quarantine(source, &FileName::of(&location)));
+            .add(Invariant::RowCounts, counts.kept.is_some_and(|expected| kept != expected), || say("kept is wrong"));
+        let file = snapshot.objects.get(&layout::quarantine(source, &FileName::of(&location)));
         let lines = file.map_or(0, |file| memchr::memchr_iter(b'\n', file).count()) as u64;
         violations
-            .add(Invariant::Accounting, lines != quarantined, || say(&format!("its quarantine has {lines} lines")));
+            .add(Invariant::RowCounts, lines != quarantined, || say(&format!("its quarantine has {lines} lines")));
         let in_outputs: u64 = outputs.iter().map(|output| count(&output["rows"])).sum();
-        violations.add(Invariant::Accounting, kept != in_outputs, || say("kept is not the sum of the outputs"));
+        violations.add(Invariant::RowCounts, kept != in_outputs, || say("kept is not the sum of the outputs"));
         if source == Source::Customer {
             customers_kept += kept;
             continue;
         }
         for output in outputs {
             let stored = rows.get(output["key"].as_str().unwrap_or_default()).map_or(0, Vec::len) as u64;
-            violations.add(Invariant::Accounting, count(&output["rows"]) != stored, || {
+            violations.add(Invariant::RowCounts, count(&output["rows"]) != stored, || {
                 say(&format!("{} has {stored} rows", output["key"]))
             });
         }
     }
     let customers = expected.customer_trusted.len() as u64;
-    violations.add(Invariant::Accounting, customers_kept != customers, || {
+    violations.add(Invariant::RowCounts, customers_kept != customers, || {
         format!("the customer files' receipts keep {customers_kept} rows together, customer_trusted has {customers}")
     });
     Ok(())
