@@ -103,7 +103,7 @@ impl Outcomes {
         for (location, upload) in uploads {
             if self.pending.get(&location) == Some(&upload) {
                 self.pending.remove(&location);
-                self.print(&format!("{location}: landed before, nothing to do"))?;
+                self.print(&format!("{location}: ingested before, nothing to do"))?;
             }
         }
         Ok(())
