@@ -96,7 +96,7 @@ impl Report {
         )
     }
 
-    fn faults_text(&self) -> TextTable {
+    fn faults_text(&self) -> String {
         let rows = Kind::ALL.into_iter().filter_map(|kind| {
             let FaultCounts { injected, mattered } = self.faults.get(kind.name())?;
             let [injected, mattered] = [*injected, *mattered].map(grouped);
@@ -106,15 +106,15 @@ impl Report {
     }
 }
 
-fn invariants_text() -> TextTable {
+fn invariants_text() -> String {
     let rows = Invariant::ALL.into_iter().map(|one| [one.to_string(), checked_when(one).to_owned()].into_iter());
     wrapped(text_table(["invariant", "checked"], 0..0, rows))
 }
 
 /// Wraps the sentences of the last column.
-fn wrapped(mut table: TextTable) -> TextTable {
+fn wrapped(mut table: TextTable) -> String {
     table.set_content_arrangement(ContentArrangement::Dynamic).set_width(help::COLUMNS as u16);
-    table
+    table.trim_fmt()
 }
 
 fn checked_when(invariant: Invariant) -> &'static str {
