@@ -1,4 +1,4 @@
-"""What the command says: one JSON object, a table for people, and clear messages when it cannot go on."""
+"""The output of `stedi run` and `stedi tables`: one JSON object, tables for people, and errors."""
 
 import json
 import re
@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
+<<<<<<< HEAD
 from conftest import VillageCopy, Ingestion
+=======
+from conftest import Ingestion, VillageCopy
+>>>>>>> w-stedi
 from lake import TABLES, Lake, Run
 from landing import SOURCES
 
@@ -19,7 +23,7 @@ def lake(binary: Path, tmp_path: Path) -> Lake:
 
 
 def assert_refused(run: Run, *words: str) -> None:
-    """Exit status 1, nothing on standard output, and a message that names these."""
+    """Asserts exit status 1, nothing on standard output, and an error with these words."""
     assert run.returncode == 1, (run.returncode, run.stderr)
     assert not run.stdout
     assert "panicked" not in run.stderr
@@ -29,7 +33,7 @@ def assert_refused(run: Run, *words: str) -> None:
 
 
 def assert_listed(text: str, rows: dict[str, int]) -> None:
-    """A line per table, with its number of rows."""
+    """Asserts a line for each table, with its number of rows."""
     assert rows.keys() == TABLES.keys()
     for name, count in rows.items():
         lines = [line for line in text.splitlines() if name in line]
@@ -73,10 +77,13 @@ def test_tables_lists_the_tables_of_a_lake(generated: Path, ingest_once: Callabl
         [binary, "tables", "--lake", ingestion.lake.folder], capture_output=True, text=True, timeout=60, check=True
     )
     assert_listed(done.stdout, ingestion.run.rows())
+<<<<<<< HEAD
     # And the partitions of those that have some.
     for folder in ("accelerometer/trusted", "step_trainer/trusted", "step_trainer/curated"):
         for partition in (ingestion.lake.bucket / folder).glob("dt=*/hour=*"):
             assert "/".join(partition.parts[-2:]) in done.stdout
+=======
+>>>>>>> w-stedi
 
 
 def test_bucket_has_the_name_that_was_given(generate: Callable[..., Path], lake: Lake) -> None:
@@ -96,7 +103,11 @@ def test_file_instead_of_a_folder_is_refused(lake: Lake, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("folders", [(), ("customer/landing",), ("elsewhere",)])
+<<<<<<< HEAD
 def test_folder_with_no_landing_file_is_refused(lake: Lake, tmp_path: Path, folders: tuple[str, ...]) -> None:
+=======
+def test_folder_without_landing_files_is_refused(lake: Lake, tmp_path: Path, folders: tuple[str, ...]) -> None:
+>>>>>>> w-stedi
     landing = tmp_path / "empty"
     landing.mkdir()
     for folder in folders:
@@ -128,11 +139,19 @@ def test_lake_of_another_number_of_shards_is_refused(copy_village: Callable[...,
 
 
 def test_lake_of_another_format_is_refused(copy_village: Callable[..., VillageCopy]) -> None:
+<<<<<<< HEAD
     """What functions of another version keep for each other would be read as damaged."""
     copy = copy_village()
     config = copy.lake.bucket / "_state" / "lake.json"
     settings = json.loads(config.read_text())
     # The first format was not named.
+=======
+    """Functions of another version would read the lake's state as damaged."""
+    copy = copy_village()
+    config = copy.lake.bucket / "_state" / "lake.json"
+    settings = json.loads(config.read_text())
+    # The record of the first format names none.
+>>>>>>> w-stedi
     del settings["format"]
     config.write_text(json.dumps(settings))
     copy.village.customers("customers-1.json", copy.village.registered(1))

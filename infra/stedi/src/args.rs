@@ -148,7 +148,6 @@ pub(crate) struct Tables {
 }
 
 /// Arguments of `stedi query`.
-#[cfg_attr(not(feature = "query"), expect(dead_code, reason = "without SQL nothing reads them"))]
 #[derive(Debug, ClapArgs)]
 #[command(after_help = help::QUERY)]
 pub(crate) struct Query {
@@ -289,7 +288,8 @@ impl Man {
         let command = match &self.command {
             None => stedi,
             Some(name) => {
-                let names: Vec<_> = stedi.get_subcommands().map(clap::Command::get_name).collect();
+                let names = stedi.get_subcommands().map(clap::Command::get_name).filter(|name| *name != "help");
+                let names: Vec<_> = names.collect();
                 let unknown = || usage_error(format!("no command {name}: expected {}", names.join(", ")));
                 stedi.find_subcommand(name).cloned().ok_or_else(unknown)?
             }

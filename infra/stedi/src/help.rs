@@ -123,7 +123,7 @@ gives, without the customers who withdrew, with row counts that add up, and with
 the right partitions. At the end, that delivering every event once more writes
 nothing.
 
-When an invariant is broken: the seed and the command that shows it are printed,
+When an invariant is violated: the seed and the command that shows it are printed,
 a smaller case is searched for and written to ./stedi-simulation-SEED.json, and
 the exit status is 1. `stedi simulate --replay FILE` runs that file.
 

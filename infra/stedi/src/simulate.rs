@@ -6,7 +6,7 @@ mod workers;
 
 use crate::args::Simulate;
 use crate::progress;
-use crate::report::print;
+use crate::terminal::{print, print_table};
 use report::{Report, SeedViolation};
 use simulation::checks::Violation;
 use simulation::faults::{Faults, Statistics};
@@ -49,19 +49,19 @@ enum SimulateError {
 }
 
 /// Runs `stedi simulate`.
-pub(crate) async fn simulate(args: Simulate) -> Result<(), BoxError> {
+pub(crate) async fn simulate(args: Simulate, quiet: bool) -> Result<(), BoxError> {
     match &args.replay {
         Some(file) => replay(file).await,
-        None => seeds(&args).await,
+        None => seeds(&args, quiet).await,
     }
 }
 
 /// Runs many seeds.
 #[expect(clippy::disallowed_methods, reason = "the duration is only shown to the user")]
-async fn seeds(args: &Simulate) -> Result<(), BoxError> {
+async fn seeds(args: &Simulate, quiet: bool) -> Result<(), BoxError> {
     let started = Instant::now();
     let mut statistics = Statistics::default();
-    let (runs, violation) = run_all(args, &mut statistics).await?;
+    let (runs, violation) = run_all(args, quiet, &mut statistics).await?;
     let report = |seconds| Report::new(args.seed, runs, &args.faults, &statistics, seconds);
     let Some((seed, violation)) = violation else {
         let report = report(started.elapsed().as_secs_f64());
@@ -69,7 +69,8 @@ async fn seeds(args: &Simulate) -> Result<(), BoxError> {
             Simulate { json: true, .. } => print(&serde_json::to_string(&report)?),
             // Two processes must print the same.
             Simulate { trace: true, .. } => Ok(()),
-            _ => print(&report.to_text()),
+            _ if quiet => Ok(()),
+            _ => print_table(&report.to_text()),
         };
     };
     let mut report = report(started.elapsed().as_secs_f64());
@@ -77,7 +78,7 @@ async fn seeds(args: &Simulate) -> Result<(), BoxError> {
     if !args.json {
         print(&format!("seed {seed} violates an invariant: {violation}\nrepeat it: {}", found.command))?;
     }
-    let shrunk = shrink(Case::of(seed, &args.faults), violation.clone()).await?;
+    let shrunk = shrink(Case::of(seed, &args.faults), violation.clone(), quiet).await?;
     let json = serde_json::to_string_pretty(&shrunk.case)?;
     std::fs::write(&found.smaller, json + "\n")
         .map_err(|error| SimulateError::Unwritable(found.smaller.clone(), error))?;
@@ -93,7 +94,11 @@ async fn seeds(args: &Simulate) -> Result<(), BoxError> {
 /// Runs the seeds up to the first that violates an invariant. Returns how many runs it took, and the violation.
 ///
 /// Results are taken in the order of the seeds, so they do not depend on the number of threads.
-async fn run_all(args: &Simulate, statistics: &mut Statistics) -> Result<(u64, Option<(u64, Violation)>), BoxError> {
+async fn run_all(
+    args: &Simulate,
+    quiet: bool,
+    statistics: &mut Statistics,
+) -> Result<(u64, Option<(u64, Violation)>), BoxError> {
     let Simulate { seed: first, runs, trace, .. } = *args;
     let seed_of = move |i: u64| first.wrapping_add(i);
     let (sender, mut results) = mpsc::unbounded_channel();
@@ -108,7 +113,7 @@ async fn run_all(args: &Simulate, statistics: &mut Statistics) -> Result<(u64, O
         }
     })?;
     // A progress bar would garble the lines of a trace.
-    let bar = (!trace).then(|| progress::bar(runs, "runs"));
+    let bar = (!trace).then(|| progress::bar(runs, "runs", quiet));
     let mut early = BTreeMap::new();
     for i in 0..runs {
         let outcome = loop {
@@ -148,8 +153,8 @@ fn run(case: &Case, what: impl Fn() -> String) -> Result<Outcome, SimulateError>
 }
 
 /// Searches for a smaller case that violates the same invariant.
-async fn shrink(case: Case, violation: Violation) -> Result<Shrunk<Violation>, BoxError> {
-    let bar = progress::bar(shrink::RUNS_MAX.into(), "runs to find a smaller case");
+async fn shrink(case: Case, violation: Violation, quiet: bool) -> Result<Shrunk<Violation>, BoxError> {
+    let bar = progress::bar(shrink::RUNS_MAX.into(), "runs to find a smaller case", quiet);
     let shrunk = in_thread(move |stop| {
         let invariant = violation.invariant;
         let fails = |case: &Case| shrink::violation_of(case, invariant);
@@ -178,7 +183,7 @@ async fn print_smaller(shrunk: &Shrunk<Violation>, found: &SeedViolation, whole:
         "\na smaller case that violates the same invariant, found in {runs} more runs, is in {}\nreplay it: {}\n\n{}\n\n{omission}{}\n\n{failure}",
         found.smaller.display(),
         found.replay(),
-        description::of(case),
+        description::describe(case),
         lines[from..].join("\n"),
     ))
 }
@@ -188,7 +193,7 @@ async fn replay(file: &Path) -> Result<(), BoxError> {
     let json = std::fs::read(file).map_err(|error| SimulateError::Unreadable(file.to_owned(), error))?;
     let case: Case =
         serde_json::from_slice(&json).map_err(|error| SimulateError::InvalidCase(file.to_owned(), error))?;
-    print(&format!("{}\n", description::of(&case)))?;
+    print(&format!("{}\n", description::describe(&case)))?;
     let what = file.display().to_string();
     let outcome = in_thread(move |_| run(&case, || what.clone())).await?.ok_or(SimulateError::Panicked)??;
     print(&traced(&outcome.trace))?;

@@ -6,7 +6,7 @@ use crate::objects::attributes::{Properties, hex};
 use crate::objects::checksum::Checksum;
 use crate::objects::{Condition, Objects, WriteError};
 use s3s::dto::*;
-use s3s::{S3Error, S3Request, S3Result, s3_error};
+use s3s::{S3Request, S3Result, s3_error};
 
 /// The maximum number of objects in one DeleteObjects request.
 const DELETIONS_MAX: usize = 1000;

@@ -34,7 +34,8 @@ pub(super) async fn run(session: &Session, quiet: bool) -> Result<(), BoxError> 
         print(WELCOME)?;
     }
     loop {
-        let text = match tokio::task::block_in_place(|| editor.readline(PROMPT)) {
+        // It blocks the main thread, which runs nothing but this future.
+        let text = match editor.readline(PROMPT) {
             Ok(text) => text,
             Err(ReadlineError::Interrupted) => continue,
             Err(ReadlineError::Eof) => break,

@@ -4,7 +4,7 @@ use simulation::Case;
 use simulation::scenario::Content;
 
 /// Describes a case, line by line.
-pub(crate) fn of(case: &Case) -> String {
+pub(crate) fn describe(case: &Case) -> String {
     let Case { scenario, faults, schedule } = case;
     let mut text = format!(
         "consent policy {}, customer shards {}, schedule {schedule}\nfaults: {faults}",

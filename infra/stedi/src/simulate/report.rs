@@ -1,8 +1,8 @@
 //! The report of many runs of the simulation, as JSON and as text.
 
-use crate::report::grouped;
-use comfy_table::presets::UTF8_FULL_CONDENSED;
-use comfy_table::{CellAlignment, Table as TextTable};
+use crate::help;
+use crate::report::{grouped, text_table};
+use comfy_table::{ContentArrangement, Table as TextTable};
 use serde::Serialize;
 use simulation::checks::{Invariant, Violation};
 use simulation::faults::{Faults, Kind, Statistics};
@@ -83,8 +83,8 @@ impl Report {
     pub(crate) fn to_text(&self) -> String {
         let Self { seed, runs, invocations, requests, writes, compared, seconds, .. } = self;
         format!(
-            "{faults}\n{invariants}\n{runs} runs from seed {seed} on, {rate:.1} a second: {invocations} invocations, \
-             {requests} requests; {writes} writes checked, everything compared {compared} times. No invariant was violated",
+            "{faults}\n\n{invariants}\n\n{runs} runs from seed {seed} on, {rate:.1} a second: {invocations} invocations, \
+             {requests} requests.\n{writes} writes checked, everything compared {compared} times. No invariant was violated",
             faults = self.faults_text(),
             invariants = invariants_text(),
             runs = grouped(*runs),
@@ -96,26 +96,25 @@ impl Report {
         )
     }
 
-    fn faults_text(&self) -> TextTable {
-        let mut table = table(["fault", "injected", "mattered", "it matters if"]);
-        for kind in Kind::ALL {
-            if let Some(FaultCounts { injected, mattered }) = self.faults.get(kind.name()) {
-                table.add_row([kind.name(), &grouped(*injected), &grouped(*mattered), kind.matters_when()]);
-            }
-        }
-        for column in table.column_iter_mut().skip(1).take(2) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-        table
+    fn faults_text(&self) -> String {
+        let rows = Kind::ALL.into_iter().filter_map(|kind| {
+            let FaultCounts { injected, mattered } = self.faults.get(kind.name())?;
+            let [injected, mattered] = [*injected, *mattered].map(grouped);
+            Some([kind.name().to_owned(), injected, mattered, kind.matters_when().to_owned()].into_iter())
+        });
+        wrapped(text_table(["fault", "injected", "mattered", "it matters if"], 1..3, rows))
     }
 }
 
-fn invariants_text() -> TextTable {
-    let mut table = table(["invariant", "checked"]);
-    for invariant in Invariant::ALL {
-        table.add_row([&invariant.to_string(), checked_when(invariant)]);
-    }
-    table
+fn invariants_text() -> String {
+    let rows = Invariant::ALL.into_iter().map(|one| [one.to_string(), checked_when(one).to_owned()].into_iter());
+    wrapped(text_table(["invariant", "checked"], 0..0, rows))
+}
+
+/// Wraps the sentences of the last column.
+fn wrapped(mut table: TextTable) -> String {
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(help::COLUMNS as u16);
+    table.trim_fmt()
 }
 
 fn checked_when(invariant: Invariant) -> &'static str {
@@ -128,12 +127,6 @@ fn checked_when(invariant: Invariant) -> &'static str {
         Invariant::Access => "at every request of a function",
         Invariant::Progress => "always: the run comes to rest, and no event fails for ever",
     }
-}
-
-fn table<const N: usize>(header: [&str; N]) -> TextTable {
-    let mut table = TextTable::new();
-    table.load_style(UTF8_FULL_CONDENSED).set_header(header);
-    table
 }
 
 impl SeedViolation {
