@@ -98,6 +98,7 @@ RULES = [
         Allowed("Python's DB-API calls it so", path=r"^tests/clients/|^tests/aws/test_queries\.py$"),
         Allowed("PyAthena calls it so", text=r"cursor_class|(Pandas|Arrow|Dict|Async)Cursor|pyathena\S*cursor|\.cursor\("),
         Allowed("a parser's position among tokens, as in syn", path=r"^infra/emulator/sql/src/"),
+        Allowed("a code of Athena's errors", text=r"HIVE_CURSOR_ERROR"),
         Allowed("the standard library's reader of bytes", text=r"\bio::\{?[\w, ]*Cursor\b|\bCursor::new|\bCursor<"),
         forms="cursors?",
     ),

@@ -1,12 +1,12 @@
-//! S3 and Glue for clients that are not functions: the SQL engine of the emulator, and command lines.
+//! Clients of S3 and Glue for the SQL engine of the emulator and for command lines.
 //!
-//! | module | what it holds |
+//! | module | contents |
 //! |---|---|
 //! | [`objects`] | S3: versioned reads, conditional puts, listings, byte ranges, uploads in parts, removal |
-//! | [`data_catalog`] | Glue: all databases, tables and partitions that are registered |
+//! | [`data_catalog`] | Glue: all registered databases, tables and partitions |
 //!
-//! It knows nothing of any application. Each function that awaits an SDK returns a boxed future, so that its code is
-//! generated here and not in each crate that calls it.
+//! The crate knows no application. Its functions return boxed futures, so that the code of the SDK is generated here and
+//! not in each crate that calls them.
 
 use aws_config::SdkConfig;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -15,7 +15,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 pub mod data_catalog;
 pub mod objects;
 
-pub use objects::{Found, Object, ObjectLocation, Put, RangeRead, Store, StoreError, Version, Writing};
+pub use objects::{Object, ObjectLocation, ObjectWriter, Put, RangeRead, Store, StoreError, Version, VersionedObject};
 
 /// Clients of one endpoint.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ pub struct Clients {
 impl Clients {
     /// Clients with this configuration.
     pub fn new(config: &SdkConfig) -> Self {
-        // Path-style addresses work with AWS and with any endpoint of one's own.
+        // A custom endpoint may not resolve the names of buckets as virtual hosts.
         let path_style = config.endpoint_url().is_some();
         let mut s3 = aws_sdk_s3::config::Builder::from(config).force_path_style(path_style);
         let mut glue = aws_sdk_glue::config::Builder::from(config);
@@ -49,7 +49,7 @@ pub fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-/// What a service answered, in one line: code, message and HTTP status; without an answer, why there is none.
+/// The error of a service on one line: code, message and HTTP status, or the cause without an answer.
 pub(crate) fn answer_of<E>(error: &SdkError<E, HttpResponse>) -> String
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,

@@ -27,18 +27,18 @@ impl fmt::Display for ObjectLocation {
     }
 }
 
-/// The version of an object: its ETag, or that there is none.
+/// The version of an object: its ETag, or that it does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Version {
-    /// There is no such object.
+    /// The object does not exist.
     Absent,
     /// The ETag, with its quotes.
     Etag(String),
 }
 
-/// An object as it was read.
+/// The body of an object and its version.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub struct VersionedObject {
     /// Its ETag, with its quotes.
     pub etag: String,
     /// Its body.
@@ -48,13 +48,13 @@ pub struct Found {
 /// The outcome of a put.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Put {
-    /// The object was written, and has this version now.
+    /// The object was written and has this version now.
     Done(Version),
     /// The object no longer has the expected version.
     Conflict,
 }
 
-/// An object as a listing shows it.
+/// An object in a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Object {
     /// Its key.
@@ -63,26 +63,26 @@ pub struct Object {
     pub etag: String,
     /// Its size.
     pub bytes: u64,
-    /// When it was written: milliseconds since 1970, UTC.
+    /// The time of its last write: milliseconds since 1970, UTC.
     pub modified_ms: i64,
 }
 
-/// What a read of a range found.
+/// The outcome of a read of a range.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RangeRead {
-    /// There is no such object.
+    /// The object does not exist.
     Absent,
-    /// The object has another version than the one asked for.
+    /// The object has another version than the requested one.
     Changed,
     /// The bytes.
     Found(Bytes),
 }
 
-/// The bytes that are sent at once: S3 takes parts of at least 5 MiB, and at most 10,000 of them.
+/// The bytes of one part. S3 accepts at most 10,000 parts of at least 5 MiB.
 const PART_BYTES: usize = 8 << 20;
 const PARTS_MAX: i32 = 10_000;
 
-/// A failed S3 call: what was tried, and why it failed.
+/// A failed call of S3: the call, the location and the cause.
 #[derive(Debug)]
 pub struct StoreError {
     call: &'static str,
@@ -104,7 +104,7 @@ impl StoreError {
     }
 }
 
-/// Objects in S3.
+/// The objects of S3.
 #[derive(Clone, Debug)]
 pub struct Store {
     client: Client,
@@ -116,17 +116,20 @@ impl Store {
         Self { client }
     }
 
-    /// Reads an object; none if there is no such object.
+    /// Reads an object; none if it does not exist.
     ///
     /// # Errors
     /// If S3 fails.
-    pub fn read<'a>(&'a self, location: &'a ObjectLocation) -> BoxFuture<'a, Result<Option<Found>, StoreError>> {
+    pub fn read<'a>(
+        &'a self,
+        location: &'a ObjectLocation,
+    ) -> BoxFuture<'a, Result<Option<VersionedObject>, StoreError>> {
         Box::pin(async move {
             match self.client.get_object().bucket(&location.bucket).key(&location.key).send().await {
                 Ok(found) => {
                     let etag = found.e_tag.ok_or_else(|| failed("get", location, &NoEtag))?;
                     let body = found.body.collect().await.map_err(|error| failed("read", location, &error))?;
-                    Ok(Some(Found { etag, body: body.into_bytes() }))
+                    Ok(Some(VersionedObject { etag, body: body.into_bytes() }))
                 }
                 Err(error) if error.code() == Some("NoSuchBucket") => Err(refused("get", location, &error)),
                 Err(error) if status(&error) == Some(404) => Ok(None),
@@ -135,7 +138,7 @@ impl Store {
         })
     }
 
-    /// Writes an object on condition that it still has the version `expected`.
+    /// Writes an object if it has the version `expected`.
     ///
     /// # Errors
     /// If S3 fails.
@@ -156,8 +159,8 @@ impl Store {
                     let etag = put.e_tag.ok_or_else(|| failed("put", location, &NoEtag))?;
                     Ok(Put::Done(Version::Etag(etag)))
                 }
-                // 412: another version is there; 404: the version that was read is gone; 409: another request for the
-                // object is under way, and decides first.
+                // 412: the object has another version. 404: the object is gone. 409: a concurrent request for the object
+                // decides first.
                 Err(error) if matches!(status(&error), Some(409 | 412)) || error.code() == Some("NoSuchKey") => {
                     Ok(Put::Conflict)
                 }
@@ -166,10 +169,10 @@ impl Store {
         })
     }
 
-    /// The objects below `prefix`, in key order, but not more than `objects_max`.
+    /// Lists the objects below `prefix` in the order of their keys.
     ///
     /// # Errors
-    /// If there are more, if there is no such bucket, or if S3 fails.
+    /// If there are more than `objects_max`, if the bucket does not exist, or if S3 fails.
     pub fn objects<'a>(
         &'a self,
         bucket: &'a str,
@@ -192,11 +195,7 @@ impl Store {
                     }
                 }
                 if found.len() > objects_max {
-                    return Err(StoreError::new(
-                        "list",
-                        &location,
-                        format!("there are more than {objects_max} objects"),
-                    ));
+                    return Err(StoreError::new("list", &location, format!("expected at most {objects_max} objects")));
                 }
                 continuation = page.next_continuation_token;
                 if continuation.is_none() {
@@ -206,10 +205,10 @@ impl Store {
         })
     }
 
-    /// Whether there is an object below `prefix`.
+    /// Whether an object exists below `prefix`.
     ///
     /// # Errors
-    /// If there is no such bucket, or if S3 fails.
+    /// If the bucket does not exist, or if S3 fails.
     pub fn has_objects<'a>(&'a self, bucket: &'a str, prefix: &'a str) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
             let location = ObjectLocation { bucket: bucket.to_owned(), key: prefix.to_owned() };
@@ -219,7 +218,7 @@ impl Store {
         })
     }
 
-    /// What is known of an object without reading it; none if there is no such object.
+    /// Reads the properties of an object; none if it does not exist.
     ///
     /// # Errors
     /// If S3 fails.
@@ -238,10 +237,10 @@ impl Store {
         })
     }
 
-    /// Reads bytes of one version of an object; `etag` none is whatever version there is.
+    /// Reads a range of the version `etag` of an object, or of its current version.
     ///
     /// # Errors
-    /// If the range is not within the object, or if S3 fails.
+    /// If the range is not within the object, if the bucket does not exist, or if S3 fails.
     pub fn read_range<'a>(
         &'a self,
         location: &'a ObjectLocation,
@@ -267,13 +266,13 @@ impl Store {
         })
     }
 
-    /// Begins to write an object that must not be there yet, in parts: what is written is there when it is finished, and
-    /// all at once.
-    pub fn begin(&self, location: &ObjectLocation) -> Writing {
-        Writing { store: self.clone(), location: location.clone(), pending: BytesMut::new(), upload: None }
+    /// Starts to write an object that must not exist yet, in parts. The object appears when [`ObjectWriter::finish`]
+    /// succeeds.
+    pub fn begin(&self, location: &ObjectLocation) -> ObjectWriter {
+        ObjectWriter { store: self.clone(), location: location.clone(), pending: BytesMut::new(), upload: None }
     }
 
-    /// Removes an object. One that is not there is no error.
+    /// Removes an object. Succeeds if it does not exist.
     ///
     /// # Errors
     /// If S3 fails.
@@ -285,26 +284,26 @@ impl Store {
     }
 }
 
-/// An object being written. Memory holds one part of it.
+/// Writes an object. Memory holds one part of it.
 #[derive(Debug)]
-pub struct Writing {
+pub struct ObjectWriter {
     store: Store,
     location: ObjectLocation,
     pending: BytesMut,
-    upload: Option<Upload>,
+    upload: Option<MultipartUpload>,
 }
 
 #[derive(Debug)]
-struct Upload {
+struct MultipartUpload {
     id: String,
     parts: Vec<CompletedPart>,
 }
 
-impl Writing {
+impl ObjectWriter {
     /// Adds bytes.
     ///
     /// # Errors
-    /// If S3 fails, or if the object gets more parts than S3 takes.
+    /// If S3 fails, or if the object gets more parts than S3 accepts.
     pub fn write<'a>(&'a mut self, bytes: &'a [u8]) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
             self.pending.extend_from_slice(bytes);
@@ -316,21 +315,21 @@ impl Writing {
         })
     }
 
-    /// Puts the object there, unless one is there already.
+    /// Creates the object unless one exists already.
     ///
     /// # Errors
     /// If S3 fails.
     pub fn finish(mut self) -> BoxFuture<'static, Result<Put, StoreError>> {
         Box::pin(async move {
             let rest = std::mem::take(&mut self.pending).freeze();
-            // What fits into one part needs no upload in parts.
+            // An object of one part needs no multipart upload.
             if self.upload.is_none() {
                 return self.store.put(&self.location, rest, &Version::Absent).await;
             }
             if !rest.is_empty() {
                 self.send(rest).await?;
             }
-            let Some(Upload { id, parts }) = self.upload.take() else { return Ok(Put::Conflict) };
+            let Some(MultipartUpload { id, parts }) = self.upload.take() else { return Ok(Put::Conflict) };
             let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
             let ObjectLocation { bucket, key } = &self.location;
             let call = self.store.client.complete_multipart_upload().bucket(bucket).key(key).upload_id(id);
@@ -345,13 +344,13 @@ impl Writing {
         })
     }
 
-    /// Gives the object up: nothing of it stays.
+    /// Aborts the upload and removes its parts.
     ///
     /// # Errors
     /// If S3 fails.
     pub fn abort(mut self) -> BoxFuture<'static, Result<(), StoreError>> {
         Box::pin(async move {
-            let Some(Upload { id, .. }) = self.upload.take() else { return Ok(()) };
+            let Some(MultipartUpload { id, .. }) = self.upload.take() else { return Ok(()) };
             let ObjectLocation { bucket, key } = &self.location;
             let call = self.store.client.abort_multipart_upload().bucket(bucket).key(key).upload_id(id);
             call.send().await.map(|_| ()).map_err(|error| refused("abort", &self.location, &error))
@@ -367,12 +366,12 @@ impl Writing {
                 let begun = client.create_multipart_upload().bucket(bucket).key(key).send().await;
                 let begun = begun.map_err(|error| refused("begin", &self.location, &error))?;
                 let id = begun.upload_id.ok_or_else(|| failed("begin", &self.location, &NoUpload))?;
-                none.insert(Upload { id, parts: Vec::new() })
+                none.insert(MultipartUpload { id, parts: Vec::new() })
             }
         };
         let number = i32::try_from(upload.parts.len()).unwrap_or(i32::MAX).saturating_add(1);
         if number > PARTS_MAX {
-            let cause = format!("it has more than {PARTS_MAX} parts of {PART_BYTES} bytes");
+            let cause = format!("expected at most {PARTS_MAX} parts of {PART_BYTES} bytes");
             return Err(StoreError::new("put", &self.location, cause));
         }
         let call = client.upload_part().bucket(bucket).key(key).upload_id(&upload.id).part_number(number);
@@ -395,7 +394,7 @@ fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
     error.raw_response().map(|response| response.status().as_u16())
 }
 
-/// A call that failed, or was refused.
+/// The error of a call that failed or that S3 refused.
 fn refused<E>(call: &'static str, location: &ObjectLocation, error: &SdkError<E, HttpResponse>) -> StoreError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -403,7 +402,7 @@ where
     StoreError { call, location: location.clone(), cause: answer_of(error) }
 }
 
-/// An answer that cannot be used.
+/// The error of an answer that lacks a part.
 fn failed(call: &'static str, location: &ObjectLocation, error: &(dyn std::error::Error + 'static)) -> StoreError {
     StoreError { call, location: location.clone(), cause: with_causes(error) }
 }

@@ -1,4 +1,4 @@
-//! What comes back from a statement.
+//! The answer to a statement.
 
 use crate::sql_type::SqlType;
 use datafusion::execution::SendableRecordBatchStream;
@@ -13,11 +13,11 @@ pub struct Answer {
     pub columns: Vec<Column>,
     /// The rows. Dropping them stops the query.
     pub rows: Rows,
-    /// How many bytes were read from S3, so far.
+    /// The bytes read from S3 so far.
     pub scanned: Scanned,
     /// The files that CREATE TABLE AS, INSERT or UNLOAD wrote.
     pub written: Vec<ObjectLocation>,
-    /// How many rows CREATE TABLE AS, INSERT or UNLOAD wrote.
+    /// The number of rows that CREATE TABLE AS, INSERT or UNLOAD wrote.
     pub update_count: Option<u64>,
 }
 
@@ -28,7 +28,7 @@ impl fmt::Debug for Answer {
 }
 
 impl Answer {
-    /// Lines of text, as DDL and SHOW answer.
+    /// An answer of DDL or SHOW: lines of text.
     pub(crate) fn lines(columns: Vec<Column>, lines: Vec<String>) -> Self {
         let scanned = Scanned::default();
         Self { columns, rows: Rows::Lines(lines), scanned, written: Vec::new(), update_count: None }
@@ -55,14 +55,13 @@ impl Column {
 
 /// The rows of an answer.
 pub enum Rows {
-    /// Of a query: computed as they are asked for. A failure's text becomes a [`crate::SqlError`] by
-    /// [`crate::SqlError::from`].
+    /// The rows of a query, computed as the caller reads them. [`crate::SqlError::from`] translates their errors.
     Batches(SendableRecordBatchStream),
-    /// Of DDL, SHOW and EXPLAIN: a line each, its fields separated by tabs.
+    /// The lines of DDL, SHOW and EXPLAIN. Tabs separate the fields of a line.
     Lines(Vec<String>),
 }
 
-/// A shared counter of the bytes that a statement has read from S3. Clones count together.
+/// A counter of the bytes that a statement has read from S3. Clones share the counter.
 #[derive(Clone, Debug, Default)]
 pub struct Scanned(Arc<AtomicU64>);
 

@@ -5,8 +5,8 @@ use crate::ddl;
 use crate::error::SqlError;
 use crate::protected::Protected;
 use crate::query::{CATALOG, Session};
-use crate::registered::FILES_URL;
 use crate::statement::{self, Action};
+use crate::table_provider::FILES_URL;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -20,19 +20,19 @@ use std::sync::Arc;
 /// The longest statement, as on AWS.
 pub const STATEMENT_BYTES_MAX: usize = 262_144;
 
-/// Statements are trees, which are walked down from many places; the threads of a runtime have stacks of 2 MiB. So
-/// parsing and planning get one that is enough for the deepest statement there may be.
+/// Many passes walk the tree of a statement recursively, and the threads of a runtime have stacks of 2 MiB. So parsing and
+/// planning run on a stack that suffices for the deepest statement.
 const STACK_BYTES: usize = 64 << 20;
 const STACK_LEFT_BYTES: usize = 32 << 20;
 
-/// What one engine may use.
+/// The resources that one engine may use.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Memory of all its queries together; what sorts, joins and groups need beyond it goes to the disk.
+    /// The memory of all queries together. Sorts, joins and groups spill the rest to the disk.
     pub memory_bytes_max: usize,
-    /// What may be on the disk for that.
+    /// The most bytes that spill to the disk.
     pub spill_bytes_max: u64,
-    /// Where: none is the system's temporary directory.
+    /// The directory for spilled data; none for the system's temporary directory.
     pub spill_directory: Option<PathBuf>,
     /// Threads of one query.
     pub parallelism: usize,
@@ -52,38 +52,38 @@ pub struct Engine {
     protected: Arc<Protected>,
 }
 
-/// What a statement runs in.
+/// The surroundings of a statement.
 #[derive(Clone, Debug)]
 pub struct Context {
-    /// The catalog that names without one mean: `AwsDataCatalog`.
+    /// The catalog of names without a catalog: `AwsDataCatalog`.
     pub catalog: String,
-    /// The database that names without one mean.
+    /// The database of names without a database.
     pub database: String,
-    /// The bucket and the key's beginning below which CREATE TABLE AS without a location may write its files.
+    /// The folder for the files of a CREATE TABLE AS that names no location.
     pub output: ObjectLocation,
-    /// The execution's id; files that it writes bear it in their names.
+    /// The id of the execution, which is part of the names of the files that it writes.
     pub id: String,
 }
 
-/// A statement that was parsed.
+/// A parsed statement.
 #[derive(Clone, Debug)]
 pub struct Statement {
     action: Action,
 }
 
-/// What kind of statement it is, as Athena sorts them.
+/// The type of a statement in Athena's API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// It changes the catalog.
+    /// Changes the catalog.
     Ddl,
-    /// It reads or writes rows.
+    /// Reads or writes rows.
     Dml,
-    /// It tells about the catalog or a plan.
+    /// Describes the catalog or a plan.
     Utility,
 }
 
 impl Statement {
-    /// What kind it is.
+    /// Athena's StatementType.
     pub fn kind(&self) -> Kind {
         self.action.kind()
     }
@@ -95,7 +95,7 @@ impl Statement {
 }
 
 impl Engine {
-    /// An engine over what `catalog` names, whose files `store` reads. It refuses to change what is `protected`.
+    /// An engine over the tables of `catalog`, whose files are in `store`. It refuses to change what is `protected`.
     pub fn new(catalog: DataCatalog, store: Store, limits: Limits, protected: Protected) -> Self {
         let parallelism = limits.parallelism.max(1);
         let runtime = runtime(limits);
@@ -109,20 +109,20 @@ impl Engine {
         &self.protected
     }
 
-    /// Parses one statement, whose `?` are the `parameters` (literals, as SQL writes them).
+    /// Parses one statement and replaces each `?` by one of the `parameters`, which are SQL literals.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Syntax`]: what StartQueryExecution refuses.
+    /// [`crate::ErrorKind::Syntax`]: StartQueryExecution refuses such a statement.
     pub fn parse(&self, sql: &str, parameters: &[String]) -> Result<Statement, SqlError> {
         let action = stacker::maybe_grow(STACK_LEFT_BYTES, STACK_BYTES, || statement::parse(sql, parameters));
         Ok(Statement { action: action? })
     }
 
-    /// Runs a statement. Rows of a query are computed as they are taken, but the first of them are there, so that most
-    /// errors show here.
+    /// Runs a statement. Computes the first rows of a query here, so that most errors occur here; the caller's reads drive
+    /// the rest.
     ///
     /// # Errors
-    /// What Athena gives as the reason of a failed execution.
+    /// The reason of a failed execution, in Athena's format.
     pub async fn run(&self, statement: Statement, context: &Context) -> Result<Answer, SqlError> {
         let mut running = std::pin::pin!(self.run_on_any_stack(statement, context));
         std::future::poll_fn(|task| stacker::maybe_grow(STACK_LEFT_BYTES, STACK_BYTES, || running.as_mut().poll(task)))
@@ -132,8 +132,8 @@ impl Engine {
     async fn run_on_any_stack(&self, statement: Statement, context: &Context) -> Result<Answer, SqlError> {
         let session = self.session.as_ref().map_err(Clone::clone)?;
         if !context.catalog.eq_ignore_ascii_case(CATALOG) {
-            let told = format!("Catalog '{}' does not exist: expected AwsDataCatalog", context.catalog);
-            return Err(SqlError::user(format!("CATALOG_NOT_FOUND: {told}")));
+            let message = format!("Catalog '{}' does not exist: expected AwsDataCatalog", context.catalog);
+            return Err(SqlError::user(format!("CATALOG_NOT_FOUND: {message}")));
         }
         match statement.action {
             Action::Select(query) => session.begin(&query, context).await.map(Answer::from),
@@ -162,7 +162,7 @@ fn runtime(limits: Limits) -> Result<Arc<RuntimeEnv>, SqlError> {
         .with_disk_manager_builder(disk)
         .build_arc()
         .map_err(SqlError::from)?;
-    // Plans name a store for their files, but these have readers of their own: nothing is ever asked of it.
+    // A plan must name a store for its files. The scans here use readers of their own and never call it.
     let url = ObjectStoreUrl::parse(format!("{FILES_URL}lake")).map_err(SqlError::from)?;
     runtime.register_object_store(url.as_ref(), Arc::new(object_store::memory::InMemory::new()));
     Ok(runtime)

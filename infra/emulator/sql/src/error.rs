@@ -1,29 +1,29 @@
-//! What went wrong, in Athena's words.
+//! Errors with Athena's messages.
 
 use std::fmt;
 
-/// Whose fault an error is, and when it shows.
+/// The cause of an error, and when the client sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// The text is no statement: StartQueryExecution refuses it.
+    /// The text is not a statement: StartQueryExecution refuses it.
     Syntax,
-    /// The statement asks for what is not there or makes no sense: the execution fails.
+    /// The statement is wrong, or names something that does not exist: the execution fails.
     User,
-    /// S3, Glue, memory: the execution fails, and might not fail the next time.
+    /// S3, Glue or memory failed: the execution fails and may succeed when it is run again.
     System,
 }
 
-/// A failed statement. The message is worded as Athena words it, its code first: `COLUMN_NOT_FOUND: line 1:8: …`.
+/// A failed statement. The message has Athena's format and begins with a code: `COLUMN_NOT_FOUND: line 1:8: …`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SqlError {
-    /// Whose fault it is.
+    /// The cause.
     pub kind: ErrorKind,
-    /// What Athena would say.
+    /// Athena's message.
     pub message: String,
 }
 
 impl SqlError {
-    /// The text is no statement.
+    /// The text is not a statement.
     pub fn syntax(message: impl Into<String>) -> Self {
         Self { kind: ErrorKind::Syntax, message: message.into() }
     }
@@ -33,7 +33,7 @@ impl SqlError {
         Self { kind: ErrorKind::User, message: message.into() }
     }
 
-    /// Something below failed.
+    /// S3, Glue or memory failed.
     pub fn system(message: impl Into<String>) -> Self {
         Self { kind: ErrorKind::System, message: message.into() }
     }

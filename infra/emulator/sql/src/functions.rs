@@ -1,4 +1,4 @@
-//! The functions of Trino's that DataFusion has not.
+//! Trino's functions that DataFusion lacks.
 
 mod json_path;
 mod pattern;
@@ -8,7 +8,7 @@ mod times;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::ScalarUDF;
 
-/// Makes them known.
+/// Registers the functions in a session.
 pub(crate) fn register(session: &SessionContext) {
     for function in scalar::all() {
         session.register_udf(ScalarUDF::new_from_impl(function));

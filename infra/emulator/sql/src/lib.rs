@@ -1,26 +1,27 @@
 //! SQL over the tables registered in Glue, answered as Athena (engine version 3) would.
 //!
-//! Tables are what the catalog says they are: columns, location and registered partitions come from Glue, files from
-//! S3, both over the wire, so that the same code works on AWS. Nothing here knows the command line, HTTP, or where a
-//! lake is on a disk.
+//! Columns, location and partitions of a table come from Glue, and its files from S3. Both are reached over the wire, so
+//! the same code works on AWS. The crate knows no command line, no HTTP server, no files on a disk and no application: its
+//! caller names the tables that are [`Protected`].
 //!
-//! | module | knows |
+//! | module | contents |
 //! |---|---|
 //! | [`athena`] | the Athena API over the engine |
 //! | [`engine`] | one statement from its text to its answer |
-//! | [`error`] | what went wrong, in Athena's words |
-//! | [`answer`] | what comes back: columns, rows, what was read and written |
+//! | [`error`] | errors with Athena's messages |
+//! | [`answer`] | an answer: columns, rows, bytes read, files written |
 //! | [`output`] | an answer as a readable table, CSV, JSON lines or Parquet |
-//! | [`sql_type`] | Athena's types, as Hive, Trino and Arrow spell them |
-//! | [`text`] | a value as Athena writes it into CSV |
-//! | `statement` | the two grammars, Hive's and Trino's, and what of Trino's has another name in DataFusion |
-//! | `query` | a query's tables, found in the catalog; its plan; its rows |
-//! | `registered`, `partition` | a table of the catalog as DataFusion scans it |
-//! | `files`, `parquet`, `json` | a table's files, in the version that was listed, and what is in them |
-//! | `functions` | functions of Trino's that DataFusion has not |
-//! | `telling`, `view` | `information_schema` and hidden tables; views |
-//! | `ddl`, `write` | what changes the catalog, what writes files |
-//! | `failure` | DataFusion's errors in Athena's words |
+//! | [`sql_type`] | Athena's types, in the spelling of Hive, Trino and Arrow |
+//! | [`text`] | values in the format of Athena's CSV files |
+//! | `protected` | tables and objects that statements must not change |
+//! | `statement` | the parsers of both grammars, Hive's and Trino's, and the rewriting for DataFusion |
+//! | `query` | a query: its tables in the catalog, its plan, its rows |
+//! | `table_provider`, `partition` | DataFusion's scan of a table of the catalog |
+//! | `files`, `parquet`, `json` | the files of a table, in the listed version, and their rows |
+//! | `functions` | Trino's functions that DataFusion lacks |
+//! | `metadata_tables`, `view` | `information_schema` and `"table$partitions"`; views |
+//! | `ddl`, `write` | statements that change the catalog; statements that write files |
+//! | `datafusion_error` | the translation of DataFusion's errors into Athena's |
 
 pub mod answer;
 pub mod athena;
@@ -30,18 +31,18 @@ pub mod output;
 pub mod sql_type;
 pub mod text;
 
+mod datafusion_error;
 mod ddl;
-mod failure;
 mod files;
 mod functions;
 mod json;
+mod metadata_tables;
 mod parquet;
 mod partition;
 mod protected;
 mod query;
-mod registered;
 mod statement;
-mod telling;
+mod table_provider;
 mod view;
 mod write;
 

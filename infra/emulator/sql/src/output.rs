@@ -1,7 +1,7 @@
-//! An answer for those who asked on a command line: a readable table, CSV, JSON lines or Parquet.
+//! Writes an answer for a command line: as a readable table, CSV, JSON lines or Parquet.
 //!
-//! Rows are written as they come. A table's widths are those of its first rows: what is wider later pushes its line
-//! apart, since waiting for all rows would need memory for all rows.
+//! Rows are written as they arrive. The first rows fix the widths of a table's columns, since waiting for all rows would
+//! need memory for all rows. A wider value later makes its own line longer.
 
 use crate::answer::{Answer, Column, Rows};
 use crate::error::SqlError;
@@ -17,19 +17,19 @@ use futures::StreamExt;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-/// The rows that a table's widths are computed from.
+/// The rows that fix the widths of a table's columns.
 const PREVIEW_ROWS_MAX: usize = 1000;
-/// The widest that a column becomes by them, in characters.
+/// The widest column, in characters, unless its name is longer.
 const WIDTH_MAX: usize = 60;
 const NULL: &str = "NULL";
 
-/// How an answer is written.
+/// The format of an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
-    /// For reading: aligned columns, and the number of rows.
+    /// Aligned columns and the number of rows.
     #[default]
     Table,
-    /// RFC 4180 with LF, with a header; nulls are empty, empty texts quoted.
+    /// RFC 4180 with LF and a header. Nulls are empty, and empty texts are quoted.
     Csv,
     /// An object per line.
     Json,
@@ -40,14 +40,14 @@ pub enum Format {
 /// Why an answer could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
-    /// The query failed on its way.
+    /// The query failed after its first rows.
     #[error(transparent)]
     Sql(#[from] SqlError),
-    /// Whoever should take it did not.
-    #[error("the answer cannot be written: expected somewhere that takes it")]
+    /// The output failed.
+    #[error("cannot write the answer")]
     Io(#[from] io::Error),
-    /// It is none that this format could hold.
-    #[error("the answer cannot be written as {format}: {cause}")]
+    /// The format cannot represent the answer.
+    #[error("cannot write the answer as {format}: {cause}")]
     Unfit {
         /// The format.
         format: &'static str,
@@ -56,10 +56,10 @@ pub enum OutputError {
     },
 }
 
-/// Writes an answer to its end; gives how many rows it had.
+/// Writes a whole answer; returns the number of its rows.
 ///
 /// # Errors
-/// If the query fails on its way, or if `out` takes no more.
+/// If the query or `out` fails.
 pub async fn write(answer: Answer, format: Format, out: &mut (impl Write + Send)) -> Result<u64, OutputError> {
     let Answer { columns, rows, update_count, .. } = answer;
     let mut batches = match rows {
@@ -153,7 +153,7 @@ impl<'a, W: Write + Send> Writer<'a, W> {
 
 struct Table<'a, W> {
     columns: Vec<Column>,
-    /// Rows that the widths are yet to be computed from.
+    /// Rows before the widths are fixed.
     waiting: Vec<Vec<String>>,
     widths: Option<Vec<usize>>,
     out: &'a mut W,
@@ -178,7 +178,7 @@ impl<W: Write> Table<'_, W> {
         Ok(())
     }
 
-    /// Fixes the widths, and writes what waited for them.
+    /// Fixes the widths and writes the rows that waited for them.
     fn flush(&mut self) -> io::Result<()> {
         if self.widths.is_some() {
             return Ok(());
@@ -218,7 +218,7 @@ impl<W: Write> Table<'_, W> {
     }
 }
 
-/// Control characters would break the table, or do worse to a terminal.
+/// Replaces control characters, which would break the table or control the terminal.
 fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '·' } else { c }).collect()
 }
@@ -265,7 +265,9 @@ fn lines_out(
                 writeln!(out, "{}", serde_json::Value::Object(object))?;
             }
         }
-        Format::Parquet => return Err(unfit("Parquet")("it is lines of text; ask a query".to_owned())),
+        Format::Parquet => {
+            return Err(unfit("Parquet")("the answer is lines of text: expected the rows of a query".to_owned()));
+        }
     }
     Ok(lines.len() as u64)
 }

@@ -1,4 +1,4 @@
-//! Parquet files as Athena reads them: columns by name in any case, types exactly as the table says.
+//! Parquet files: finds columns by name in any case, and refuses types that differ from the table's, as Athena does.
 
 use crate::error::SqlError;
 use crate::files::{File, Files, REQUESTS_MAX};
@@ -24,14 +24,14 @@ use futures::{FutureExt, StreamExt, TryStreamExt};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// What is read at a file's end to find its footer.
+/// The bytes read at the end of a file to find its footer.
 const FOOTER_BYTES: usize = 64 * 1024;
 
 /// Opens the files of one scan.
 #[derive(Debug)]
 pub(crate) struct Readers {
     pub(crate) files: Files,
-    /// The columns that are read, as the table has them.
+    /// The columns to read, with the types of the table.
     pub(crate) columns: SchemaRef,
 }
 
@@ -78,13 +78,13 @@ impl AsyncFileReader for Reader {
             let policy = options.map_or(PageIndexPolicy::Skip, |options| options.column_index_policy());
             let reader = ParquetMetaDataReader::new().with_prefetch_hint(Some(FOOTER_BYTES));
             let reader = reader.with_page_index_policy(policy);
-            let (bytes, place) = (self.file.bytes, self.file.place.clone());
+            let (bytes, location) = (self.file.bytes, self.file.location.clone());
             let metadata = match reader.load_and_finish(Fetch(self), bytes).await {
                 Ok(metadata) => metadata,
                 Err(ParquetError::External(error)) => return Err(ParquetError::External(error)),
                 Err(error) => {
-                    let told = format!("HIVE_BAD_DATA: Not valid Parquet file: {place}: {error}");
-                    return Err(external(SqlError::user(told)));
+                    let message = format!("HIVE_BAD_DATA: Not valid Parquet file: {location}: {error}");
+                    return Err(external(SqlError::user(message)));
                 }
             };
             self.check(&metadata)?;
@@ -103,7 +103,7 @@ impl MetadataFetch for Fetch<'_> {
 }
 
 impl Reader {
-    /// Refuses a file whose columns have other types than the table says.
+    /// Refuses a file whose columns have other types than the table's.
     fn check(&self, metadata: &ParquetMetaData) -> ParquetResult<()> {
         let descriptor = metadata.file_metadata().schema_descr();
         let found = parquet_to_arrow_schema(descriptor, None)?;
@@ -115,14 +115,14 @@ impl Reader {
             if !fits(kind, wanted.data_type()) {
                 let leaf = descriptor.columns().iter().find(|column| column.path().parts().first() == Some(name));
                 let found = leaf.map_or_else(|| kind.to_string(), |leaf| leaf.physical_type().to_string());
-                let told = format!(
+                let message = format!(
                     "HIVE_BAD_DATA: Field {}'s type {found} in parquet file {} is incompatible with type {} defined in \
                      table schema",
                     wanted.name(),
-                    self.file.place,
+                    self.file.location,
                     crate::SqlType::of(wanted.data_type())
                 );
-                return Err(external(SqlError::user(told)));
+                return Err(external(SqlError::user(message)));
             }
         }
         Ok(())
@@ -133,7 +133,7 @@ fn same_name<'a>(schema: &'a Schema, name: &str) -> Option<&'a Field> {
     schema.fields().iter().find(|field| field.name().eq_ignore_ascii_case(name)).map(AsRef::as_ref)
 }
 
-/// Whether Athena reads values of the file's type as the table's. It widens no integer and no float.
+/// Whether Athena reads the type of the file as the type of the table. It widens neither integers nor floats.
 fn fits(file: &DataType, table: &DataType) -> bool {
     use DataType::{
         Binary, Date32, Decimal32, Decimal64, Decimal128, FixedSizeBinary, Float32, Float64, Int8, Int16, Int32, Int64,
@@ -157,7 +157,7 @@ fn fits(file: &DataType, table: &DataType) -> bool {
     }
 }
 
-/// Finds a table's columns in a file whatever the case of their names.
+/// Finds the columns of a table in a file by names in any case.
 #[derive(Debug)]
 pub(crate) struct AnyCase;
 

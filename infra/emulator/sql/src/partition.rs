@@ -1,4 +1,4 @@
-//! Registered partitions: their values in the types of the table's keys, and which of them a query needs.
+//! Registered partitions: parses their values as the types of the keys, and prunes those that a query does not need.
 
 use crate::error::SqlError;
 use crate::sql_type::SqlType;
@@ -11,35 +11,40 @@ use datafusion::logical_expr::{Between, BinaryExpr, Expr, Operator};
 use emulator_client::data_catalog::{Partition, Table};
 use std::sync::Arc;
 
-/// What Hive writes for a partition without a value.
+/// Hive's text for a null in a partition key.
 pub(crate) const NO_VALUE: &str = "__HIVE_DEFAULT_PARTITION__";
 
-/// A partition to be read.
+/// A partition whose values have the types of the keys.
 #[derive(Clone, Debug)]
-pub(crate) struct Typed {
+pub(crate) struct TypedPartition {
     pub(crate) values: Arc<Vec<ScalarValue>>,
     pub(crate) location: String,
 }
 
-/// `dt=2022-06-18/hour=14`, as Hive writes it.
+/// The partition in Hive's format: `dt=2022-06-18/hour=14`.
 pub(crate) fn name(table: &Table, values: &[String]) -> String {
     let pairs = table.partition_keys.iter().zip(values);
     pairs.map(|(key, value)| format!("{}={}", key.name, escaped(value))).collect::<Vec<_>>().join("/")
 }
 
-/// A value as Hive writes it into a key.
+/// Escapes a value as Hive does in object keys.
 pub(crate) fn escaped(value: &str) -> String {
     let special = |c: char| c.is_control() || "\"#%'*/:=?\\{[]^".contains(c);
     let one = |c: char| if special(c) { format!("%{:02X}", u32::from(c)) } else { c.to_string() };
     value.chars().map(one).collect()
 }
 
-/// The partitions with their values in the types of the keys.
-pub(crate) fn typed(table: &Table, keys: &[SqlType], partitions: Vec<Partition>) -> Result<Vec<Typed>, SqlError> {
+/// Parses the values of partitions as the types of the keys.
+pub(crate) fn parse_values(
+    table: &Table,
+    keys: &[SqlType],
+    partitions: Vec<Partition>,
+) -> Result<Vec<TypedPartition>, SqlError> {
     let one = |partition: Partition| {
         let wrong = |why: String| {
-            let told = format!("partition {} of {}.{}: {why}", partition.values.join("/"), table.database, table.name);
-            SqlError::user(format!("HIVE_INVALID_PARTITION_VALUE: {told}"))
+            let message =
+                format!("partition {} of {}.{}: {why}", partition.values.join("/"), table.database, table.name);
+            SqlError::user(format!("HIVE_INVALID_PARTITION_VALUE: {message}"))
         };
         if partition.values.len() != keys.len() {
             return Err(wrong(format!("the table has {} keys", keys.len())));
@@ -56,15 +61,15 @@ pub(crate) fn typed(table: &Table, keys: &[SqlType], partitions: Vec<Partition>)
             Some(format!("{}/{}/", location.trim_end_matches('/'), name(table, &partition.values)))
         };
         let location = own.or_else(by_name).unwrap_or_default();
-        Ok(Typed { values: Arc::new(values), location })
+        Ok(TypedPartition { values: Arc::new(values), location })
     };
     partitions.into_iter().map(one).collect()
 }
 
-/// The longest that Glue takes.
+/// The longest expression that Glue accepts.
 const EXPRESSION_BYTES_MAX: usize = 2048;
 
-/// What Glue can tell of `filters` by itself, in its language; it may be true of more partitions than they are.
+/// The part of `filters` that Glue can evaluate, in its language. It may match more partitions than `filters` do.
 pub(crate) fn expression(table: &Table, keys: &[SqlType], filters: &[Expr]) -> Option<String> {
     let texts = Texts { table, keys };
     let mut whole = String::new();
@@ -77,7 +82,7 @@ pub(crate) fn expression(table: &Table, keys: &[SqlType], filters: &[Expr]) -> O
     (!whole.is_empty()).then_some(whole)
 }
 
-/// The keys that are texts: those Glue compares as queries do.
+/// The keys of type text. Glue compares only these as a query does.
 struct Texts<'a> {
     table: &'a Table,
     keys: &'a [SqlType],
@@ -133,7 +138,7 @@ impl Texts<'_> {
     }
 }
 
-/// A text that means the same in any grammar.
+/// A text literal that Glue and Trino read alike.
 fn literal(expr: &Expr) -> Option<String> {
     let Expr::Literal(value, _) = expr else { return None };
     let text = value.try_as_str()??;
@@ -141,14 +146,14 @@ fn literal(expr: &Expr) -> Option<String> {
     is_plain.then(|| format!("'{text}'"))
 }
 
-/// The partitions of which all `filters` may be true.
-pub(crate) fn pruned(
+/// The partitions that match all `filters`.
+pub(crate) fn prune(
     state: &dyn Session,
     table: &Table,
     keys: &[SqlType],
-    partitions: Vec<Typed>,
+    partitions: Vec<TypedPartition>,
     filters: &[Expr],
-) -> Result<Vec<Typed>> {
+) -> Result<Vec<TypedPartition>> {
     if filters.is_empty() || partitions.is_empty() {
         return Ok(partitions);
     }
@@ -163,7 +168,7 @@ pub(crate) fn pruned(
     let schema = DFSchema::try_from(schema)?;
     let mut kept = vec![true; partitions.len()];
     for filter in filters {
-        // The filter names the table; the batch does not.
+        // The filter qualifies its columns with the table; the batch does not.
         let filter = unqualified(filter.clone())?;
         let expr = state.create_physical_expr(filter, &schema)?;
         let truth = expr.evaluate(&batch)?.into_array(partitions.len())?;
@@ -191,7 +196,7 @@ mod tests {
     use datafusion::logical_expr::{col, lit};
 
     #[test]
-    fn glue_is_asked_for_what_it_can_tell() {
+    fn glue_evaluates_only_text_comparisons() {
         let key = |name: &str, kind: &str| emulator_client::data_catalog::Column {
             name: name.into(),
             kind: kind.into(),
@@ -200,18 +205,18 @@ mod tests {
         let keys = vec![key("dt", "string"), key("Hour", "string"), key("year", "int")];
         let table = Table { partition_keys: keys, ..Default::default() };
         let kinds = [SqlType::Varchar(None), SqlType::Varchar(None), SqlType::Integer];
-        let asked = |filters: &[Expr]| expression(&table, &kinds, filters).unwrap_or_default();
+        let expression_of = |filters: &[Expr]| expression(&table, &kinds, filters).unwrap_or_default();
         let dt = || col("dt").eq(lit("2022-06-18"));
-        assert_eq!(asked(&[dt(), lit("14").lt_eq(col("hour"))]), "dt = '2022-06-18' AND Hour >= '14'");
+        assert_eq!(expression_of(&[dt(), lit("14").lt_eq(col("hour"))]), "dt = '2022-06-18' AND Hour >= '14'");
         assert_eq!(
-            asked(&[dt().or(col("hour").in_list(vec![lit("1"), lit("2")], false))]),
+            expression_of(&[dt().or(col("hour").in_list(vec![lit("1"), lit("2")], false))]),
             "(dt = '2022-06-18' OR Hour IN ('1', '2'))"
         );
-        assert_eq!(asked(&[col("dt").between(lit("a"), lit("b"))]), "dt >= 'a' AND dt <= 'b'");
-        // Of a conjunction a part will do, of a disjunction it will not.
-        assert_eq!(asked(&[dt().and(col("year").eq(lit(2022)))]), "dt = '2022-06-18'");
-        assert_eq!(asked(&[dt().or(col("year").eq(lit(2022)))]), "");
-        assert_eq!(asked(&[col("dt").not_eq(lit("o'hara")), col("dt").like(lit("2022%"))]), "");
-        assert_eq!(asked(&[col("dt").eq(lit("x".repeat(3000))), dt()]), "dt = '2022-06-18'");
+        assert_eq!(expression_of(&[col("dt").between(lit("a"), lit("b"))]), "dt >= 'a' AND dt <= 'b'");
+        // A part of a conjunction is a valid filter; a part of a disjunction is not.
+        assert_eq!(expression_of(&[dt().and(col("year").eq(lit(2022)))]), "dt = '2022-06-18'");
+        assert_eq!(expression_of(&[dt().or(col("year").eq(lit(2022)))]), "");
+        assert_eq!(expression_of(&[col("dt").not_eq(lit("o'hara")), col("dt").like(lit("2022%"))]), "");
+        assert_eq!(expression_of(&[col("dt").eq(lit("x".repeat(3000))), dt()]), "dt = '2022-06-18'");
     }
 }

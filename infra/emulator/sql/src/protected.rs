@@ -1,4 +1,4 @@
-//! Tables and objects that statements may read but not change. The caller names them: this crate knows no tables.
+//! Tables and objects that statements may read but not change. The caller names them, since this crate knows no tables.
 
 use crate::error::SqlError;
 use emulator_client::ObjectLocation;
@@ -7,15 +7,15 @@ use std::fmt;
 /// Tables and objects that statements may read but not change. By default there are none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Protected {
-    /// The database of the tables; it cannot be dropped.
+    /// The database of the tables. Statements cannot drop it.
     pub database: String,
     /// The names of the tables, lower case.
     pub tables: Vec<String>,
     /// The bucket of the objects.
     pub bucket: String,
-    /// Beginnings of the objects' keys, each with a slash at its end and with a name for what is below.
+    /// The prefixes of the objects, with a slash at the end, each with a description of its content.
     pub prefixes: Vec<(String, String)>,
-    /// Why this is protected and what to do instead; it ends each message.
+    /// The reason of the protection and an alternative, for the end of each message.
     pub advice: String,
 }
 
@@ -36,17 +36,19 @@ impl Protected {
         }
     }
 
-    /// Refuses to write to a folder that holds protected objects, or that is among them.
+    /// Refuses to write to a folder that contains protected objects or is below a protected prefix.
     pub(crate) fn check_folder(&self, folder: &ObjectLocation) -> Result<(), SqlError> {
         let key = &folder.key;
         let overlaps = |prefix: &str| key.starts_with(prefix) || prefix.starts_with(key.as_str());
         match self.prefixes.iter().find(|(prefix, _)| folder.bucket == self.bucket && overlaps(prefix)) {
-            Some((_, content)) => Err(self.denied(format_args!("cannot write to {folder}, the location of {content}"))),
+            Some((_, content)) => {
+                Err(self.denied(format_args!("cannot write to {folder}, which overlaps the location of {content}")))
+            }
             None => Ok(()),
         }
     }
 
-    /// What is protected at `folder`; none if `folder` only contains protected objects or has nothing to do with them.
+    /// The description of the protected prefix that contains `folder`.
     pub(crate) fn content_at(&self, folder: &ObjectLocation) -> Option<&str> {
         let found = self.prefixes.iter().find(|(prefix, _)| folder.key.starts_with(prefix));
         found.filter(|_| folder.bucket == self.bucket).map(|(_, content)| content.as_str())
@@ -78,8 +80,7 @@ mod tests {
     #[test]
     fn protected_folder_is_refused_with_advice() {
         let check = |key: &str| protected().check_folder(&folder(key)).map_err(|error| error.message);
-        let denied =
-            "PERMISSION_DENIED: cannot write to s3://shop/orders/, the location of table orders: write elsewhere";
+        let denied = "PERMISSION_DENIED: cannot write to s3://shop/orders/, which overlaps the location of table orders: write elsewhere";
         assert_eq!(check("orders/"), Err(denied.to_owned()));
         assert!(check("orders/clean/dt=1/").is_err());
         assert!(check("").is_err());

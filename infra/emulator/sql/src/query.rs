@@ -1,15 +1,15 @@
-//! Queries: their tables found in the catalog, planned, and run as their rows are taken.
+//! Queries: finds their tables in the catalog, plans them, and computes rows as the caller reads them.
 
 use crate::answer::{Answer, Column, Rows, Scanned};
+use crate::datafusion_error::sql_error;
 use crate::engine::Context;
 use crate::error::SqlError;
-use crate::failure::told;
 use crate::files::{Files, REPLACED};
 use crate::protected::Protected;
-use crate::registered::Registered;
 use crate::sql_type::SqlType;
 use crate::statement::Query;
-use crate::{functions, telling, view};
+use crate::table_provider::CatalogTable;
+use crate::{functions, metadata_tables, view};
 use datafusion::arrow::datatypes::Field;
 use datafusion::catalog::{
     CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider,
@@ -31,12 +31,12 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use std::sync::Arc;
 
-/// The one catalog there is, lower case as all names are here.
+/// The only catalog. All names here are lower case.
 pub(crate) const CATALOG: &str = "awsdatacatalog";
-/// How often a query is begun whose files are replaced while they are read.
+/// The attempts of a query whose files are replaced while it reads them.
 const ATTEMPTS_MAX: u32 = 4;
 
-/// What queries are run with.
+/// The clients and settings of all queries of an engine.
 #[derive(Clone, Debug)]
 pub(crate) struct Session {
     pub(crate) catalog: DataCatalog,
@@ -46,16 +46,16 @@ pub(crate) struct Session {
     pub(crate) protected: Arc<Protected>,
 }
 
-/// A query whose rows are waiting.
-pub(crate) struct Running {
+/// A query that runs.
+pub(crate) struct RunningQuery {
     pub(crate) columns: Vec<Column>,
     pub(crate) rows: SendableRecordBatchStream,
     pub(crate) scanned: Scanned,
 }
 
 impl Session {
-    /// Begins a query: its first rows are there, or its error.
-    pub(crate) async fn begin(&self, query: &Query, context: &Context) -> Result<Running, SqlError> {
+    /// Starts a query and computes its first rows, so that most errors occur here.
+    pub(crate) async fn begin(&self, query: &Query, context: &Context) -> Result<RunningQuery, SqlError> {
         let scanned = Scanned::default();
         for attempt in 1.. {
             match self.begin_once(query, context, scanned.clone()).await {
@@ -63,35 +63,35 @@ impl Session {
                 other => return other,
             }
         }
-        Err(SqlError::system("GENERIC_INTERNAL_ERROR: the query was not begun"))
+        Err(SqlError::system("GENERIC_INTERNAL_ERROR: the query did not start"))
     }
 
-    async fn begin_once(&self, query: &Query, context: &Context, scanned: Scanned) -> Result<Running, SqlError> {
+    async fn begin_once(&self, query: &Query, context: &Context, scanned: Scanned) -> Result<RunningQuery, SqlError> {
         let files = Files::new(self.store.clone(), scanned.clone());
-        let told = |error: DataFusionError| told(&error, Some(query));
-        let (session, plan) = self.planned(query.clone(), context.database.clone(), files, 0).await?;
+        let failed = |error: DataFusionError| sql_error(&error, Some(query));
+        let (session, plan) = self.plan(query.clone(), context.database.clone(), files, 0).await?;
         let columns = columns(&plan, query);
-        let plan = session.state().create_physical_plan(&plan).await.map_err(told)?;
-        let mut rows = execute_stream(plan, session.task_ctx()).map_err(told)?;
-        let first = rows.next().await.transpose().map_err(told)?;
+        let plan = session.state().create_physical_plan(&plan).await.map_err(failed)?;
+        let mut rows = execute_stream(plan, session.task_ctx()).map_err(failed)?;
+        let first = rows.next().await.transpose().map_err(failed)?;
         let schema = rows.schema();
         let whole = futures::stream::iter(first.map(Ok)).chain(rows);
         let rows = Box::pin(RecordBatchStreamAdapter::new(schema, whole));
-        Ok(Running { columns, rows, scanned })
+        Ok(RunningQuery { columns, rows, scanned })
     }
 
-    /// The plan of a query, as lines; with what it did, if it is run.
+    /// The plan of a query as lines. `analyze` runs the query and adds its metrics.
     pub(crate) async fn explain(&self, query: &Query, context: &Context, analyze: bool) -> Result<Answer, SqlError> {
         let scanned = Scanned::default();
         let files = Files::new(self.store.clone(), scanned.clone());
-        let told = |error: DataFusionError| told(&error, Some(query));
-        let (session, plan) = self.planned(query.clone(), context.database.clone(), files.clone(), 0).await?;
-        let plan = session.state().create_physical_plan(&plan).await.map_err(told)?;
+        let failed = |error: DataFusionError| sql_error(&error, Some(query));
+        let (session, plan) = self.plan(query.clone(), context.database.clone(), files.clone(), 0).await?;
+        let plan = session.state().create_physical_plan(&plan).await.map_err(failed)?;
         let mut lines = files.notes();
         if analyze {
-            let mut rows = execute_stream(Arc::clone(&plan), session.task_ctx()).map_err(told)?;
+            let mut rows = execute_stream(Arc::clone(&plan), session.task_ctx()).map_err(failed)?;
             while let Some(batch) = rows.next().await {
-                batch.map_err(told)?;
+                batch.map_err(failed)?;
             }
             let text = datafusion::physical_plan::display::DisplayableExecutionPlan::with_metrics(plan.as_ref());
             lines.extend(text.indent(false).to_string().lines().map(str::to_owned));
@@ -104,8 +104,8 @@ impl Session {
         Ok(answer)
     }
 
-    /// The logical plan of a query, and the session that knows its tables.
-    pub(crate) fn planned(
+    /// The logical plan of a query, and a session with its tables.
+    pub(crate) fn plan(
         &self,
         query: Query,
         database: String,
@@ -115,24 +115,24 @@ impl Session {
         async move {
             let statement = Statement::Statement(Box::new(query.statement.clone()));
             let (references, _) =
-                resolve_table_references(&statement, false).map_err(|error| told(&error, Some(&query)))?;
+                resolve_table_references(&statement, false).map_err(|error| sql_error(&error, Some(&query)))?;
             let session = self.session(&database);
-            let known = MemoryCatalogProvider::new();
+            let provider = MemoryCatalogProvider::new();
             for reference in references {
-                let (name, provider) = self.table(&query, &reference, &database, &files, depth).await?;
-                let schema = match known.schema(&name.0) {
+                let (name, table) = self.table(&query, &reference, &database, &files, depth).await?;
+                let schema = match provider.schema(&name.0) {
                     Some(schema) => schema,
                     None => {
                         let schema: Arc<dyn SchemaProvider> = Arc::new(MemorySchemaProvider::new());
-                        known.register_schema(&name.0, Arc::clone(&schema)).map_err(SqlError::from)?;
+                        provider.register_schema(&name.0, Arc::clone(&schema)).map_err(SqlError::from)?;
                         schema
                     }
                 };
-                schema.register_table(name.1, provider).map_err(SqlError::from)?;
+                schema.register_table(name.1, table).map_err(SqlError::from)?;
             }
-            session.register_catalog(CATALOG, Arc::new(known));
+            session.register_catalog(CATALOG, Arc::new(provider));
             let plan = session.state().statement_to_plan(statement).await;
-            let plan = plan.map_err(|error| told(&error, Some(&query)))?;
+            let plan = plan.map_err(|error| sql_error(&error, Some(&query)))?;
             Ok((session, plan))
         }
         .boxed()
@@ -161,7 +161,7 @@ impl Session {
         session
     }
 
-    /// A table by its name in a query: the names that it is known by, and what is behind them.
+    /// Finds the table of a reference: its database, its name and its provider.
     async fn table(
         &self,
         query: &Query,
@@ -176,27 +176,27 @@ impl Session {
         if let Some(catalog) = reference.catalog().filter(|catalog| *catalog != CATALOG) {
             return Err(SqlError::user(format!("CATALOG_NOT_FOUND: {line}Catalog '{catalog}' does not exist")));
         }
-        let known = (database.clone(), name.clone());
-        if database == telling::SCHEMA {
-            return Ok((known, telling::information(&self.catalog, &name, &line).await?));
+        let names = (database.clone(), name.clone());
+        if database == metadata_tables::SCHEMA {
+            return Ok((names, metadata_tables::information_schema(&self.catalog, &name, &line).await?));
         }
         let (of, hidden) = name.split_once('$').map_or((name.as_str(), None), |(of, hidden)| (of, Some(hidden)));
-        let Some(table) = found(&self.catalog, &database, of).await? else {
+        let Some(table) = find_table(&self.catalog, &database, of).await? else {
             return Err(self.missing(&database, &name, &line).await?);
         };
         let provider: Arc<dyn TableProvider> = match hidden {
-            Some("partitions") => telling::partitions(&self.catalog, &table).await?,
+            Some("partitions") => metadata_tables::partitions(&self.catalog, &table).await?,
             Some(_) => return Err(self.missing(&database, &name, &line).await?),
             None if table.view.is_some() => {
                 let (text, database) = view::text_of(&table, depth)?;
                 let inner = Query::parse(&text, 0, text.len(), &[])
                     .map_err(|error| SqlError::user(format!("INVALID_VIEW: {line}view {of}: {error}")))?;
-                let (_, plan) = self.planned(inner, database, files.clone(), depth + 1).await?;
+                let (_, plan) = self.plan(inner, database, files.clone(), depth + 1).await?;
                 Arc::new(ViewTable::new(plan, None))
             }
-            None => Arc::new(Registered::new(table, self.catalog.clone(), files.clone(), query.names_path)?),
+            None => Arc::new(CatalogTable::new(table, self.catalog.clone(), files.clone(), query.names_path)?),
         };
-        Ok((known, provider))
+        Ok((names, provider))
     }
 
     async fn missing(&self, database: &str, name: &str, line: &str) -> Result<SqlError, SqlError> {
@@ -208,12 +208,12 @@ impl Session {
     }
 }
 
-/// A table in the catalog.
-pub(crate) async fn found(catalog: &DataCatalog, database: &str, name: &str) -> Result<Option<Table>, SqlError> {
+/// Reads a table from the catalog.
+pub(crate) async fn find_table(catalog: &DataCatalog, database: &str, name: &str) -> Result<Option<Table>, SqlError> {
     catalog.table(database, name).await.map_err(|error| SqlError::system(error.to_string()))
 }
 
-/// The columns of a plan, with their names as Athena gives them.
+/// The columns of a plan, with Athena's names.
 pub(crate) fn columns(plan: &LogicalPlan, query: &Query) -> Vec<Column> {
     let named = |(n, field): (usize, &Arc<Field>)| {
         let name = match field.name().split_once(crate::statement::UNIQUE) {
@@ -227,9 +227,9 @@ pub(crate) fn columns(plan: &LogicalPlan, query: &Query) -> Vec<Column> {
     plan.schema().fields().iter().enumerate().map(named).collect()
 }
 
-impl From<Running> for Answer {
-    fn from(running: Running) -> Self {
-        let Running { columns, rows, scanned } = running;
+impl From<RunningQuery> for Answer {
+    fn from(running: RunningQuery) -> Self {
+        let RunningQuery { columns, rows, scanned } = running;
         Self { columns, rows: Rows::Batches(rows), scanned, written: Vec::new(), update_count: None }
     }
 }

@@ -1,4 +1,4 @@
-//! Athena's types, as Hive (in Glue and DDL), Trino (in SQL and answers) and Arrow (in memory) spell them.
+//! Athena's types in the spelling of Hive (in Glue and DDL), Trino (in SQL and answers) and Arrow (in memory).
 
 mod hive;
 
@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 pub use hive::NotHive;
 
-/// The precision that Athena tells of text without a length.
+/// The precision that Athena reports for text without a length.
 const VARCHAR_LENGTH_MAX: u32 = 2_147_483_647;
-/// The precision that Athena tells of bytes.
+/// The precision that Athena reports for bytes.
 const VARBINARY_LENGTH_MAX: u32 = 1_073_741_824;
 
 /// A type of a column.
@@ -61,12 +61,12 @@ pub enum SqlType {
     Map(Box<SqlType>, Box<SqlType>),
     /// Named values.
     Row(Vec<(String, SqlType)>),
-    /// Of a null that nothing gave a type.
+    /// The type of a null without a cast.
     Unknown,
 }
 
 impl SqlType {
-    /// The type as the API names it, without parameters: `varchar`, `array`, `float`.
+    /// The API's name of the type, without parameters: `varchar`, `array`, `float`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Boolean => "boolean",
@@ -93,7 +93,7 @@ impl SqlType {
         }
     }
 
-    /// The precision that the API tells.
+    /// The precision that the API reports.
     pub fn precision(&self) -> u32 {
         match self {
             Self::TinyInt => 3,
@@ -110,7 +110,7 @@ impl SqlType {
         }
     }
 
-    /// The scale that the API tells.
+    /// The scale that the API reports.
     pub fn scale(&self) -> u32 {
         match self {
             Self::Decimal { scale, .. } => u32::try_from(*scale).unwrap_or_default(),
@@ -118,12 +118,12 @@ impl SqlType {
         }
     }
 
-    /// Whether values are text that tells upper from lower case.
+    /// Whether values are text, which is case-sensitive.
     pub fn is_text(&self) -> bool {
         matches!(self, Self::Varchar(_) | Self::Char(_))
     }
 
-    /// The type of what Arrow holds.
+    /// The type of an Arrow array.
     pub fn of(kind: &DataType) -> Self {
         match kind {
             DataType::Boolean => Self::Boolean,
@@ -169,7 +169,7 @@ impl SqlType {
         }
     }
 
-    /// The type in memory.
+    /// The Arrow type.
     pub fn arrow(&self) -> DataType {
         let field = |name: &str, kind: &SqlType| Field::new(name, kind.arrow(), true);
         match self {
@@ -202,7 +202,7 @@ impl SqlType {
     }
 }
 
-/// As Trino spells it: `varchar(10)`, `row(a integer, b array(double))`.
+/// Trino's spelling: `varchar(10)`, `row(a integer, b array(double))`.
 impl fmt::Display for SqlType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,4 +1,4 @@
-//! A value as Athena writes it into CSV.
+//! The text of a value in Athena's CSV files.
 
 use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::datatypes::{
@@ -10,12 +10,12 @@ use datafusion::arrow::datatypes::{
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use std::fmt::Write;
 
-/// The value of `array` in `row`; none is null.
+/// The text of the value of `array` in `row`; none for a null.
 ///
-/// Floats as Java prints them (`1.0`, `1.0E10`), timestamps with milliseconds, bytes as pairs of hexadecimal digits,
-/// arrays `[1, 2]`, maps and rows `{a=1, b=2}`, nulls within them `null`.
+/// Floats have Java's format (`1.0`, `1.0E10`), timestamps have milliseconds, and bytes are pairs of hexadecimal digits.
+/// Arrays are `[1, 2]`, maps and rows are `{a=1, b=2}`, and nulls within them are `null`.
 pub fn text_of(array: &dyn Array, row: usize) -> Option<String> {
-    // Of an array of nothing but nulls, `is_null` says they are none: it has no bits for them.
+    // A `NullArray` has no validity bits, so `is_null` is false for its values.
     if array.is_null(row) || *array.data_type() == DataType::Null {
         return None;
     }
@@ -73,7 +73,7 @@ pub fn text_of(array: &dyn Array, row: usize) -> Option<String> {
     })
 }
 
-/// As Java prints a float: plain from 10⁻³ up to 10⁷, else with an exponent; `shortest` is Rust's `{:e}`.
+/// Formats a float as Java does: plain from 10⁻³ up to 10⁷, else with an exponent. `shortest` is Rust's `{:e}`.
 fn float(value: f64, shortest: &str) -> String {
     if value.is_nan() {
         return "NaN".to_owned();
@@ -104,7 +104,7 @@ fn hexadecimal(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() * 3);
     for (n, byte) in bytes.iter().enumerate() {
         let space = if n == 0 { "" } else { " " };
-        // Writing into a String cannot fail.
+        // ObjectWriter into a String cannot fail.
         let _ = write!(text, "{space}{byte:02x}");
     }
     text
@@ -142,7 +142,7 @@ fn duration_milliseconds(array: &dyn Array, row: usize, unit: TimeUnit) -> i64 {
     }
 }
 
-/// Days, and a time of day.
+/// An interval: days and a time of day.
 fn duration(milliseconds: i64) -> String {
     let (sign, whole) = (if milliseconds < 0 { "-" } else { "" }, milliseconds.unsigned_abs());
     let (seconds, fraction) = (whole / 1000, whole % 1000);
@@ -164,9 +164,9 @@ fn timestamp(milliseconds: i64, zone: Option<&str>) -> String {
     format!("{} {hours:02}:{minutes:02}:{seconds:02}.{fraction:03}{zone}", day(days))
 }
 
-/// The day that is so many days after 1970-01-01, in the proleptic Gregorian calendar.
+/// The date `days` after 1970-01-01 in the proleptic Gregorian calendar.
 pub(crate) fn day(days: i64) -> String {
-    // Years begin in March here, so that a leap day is a year's last.
+    // Years begin in March here, so that a leap day is the last day of a year.
     let days = days + 719_468;
     let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
     let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;

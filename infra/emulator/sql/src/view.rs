@@ -1,17 +1,17 @@
-//! Views, which the catalog keeps as Presto encodes them: base64 of JSON in the view's text.
+//! Views. As Presto does, the catalog keeps them as base64 of JSON in the text of the view.
 
 use crate::answer::Column;
 use crate::error::SqlError;
 use crate::query::CATALOG;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use emulator_client::data_catalog::{Column as Registered, Table};
+use emulator_client::data_catalog::{Column as CatalogColumn, Table};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 const BEFORE: &str = "/* Presto View: ";
 const AFTER: &str = " */";
-/// How deep views may be in views.
+/// The deepest nesting of views.
 const DEPTH_MAX: usize = 16;
 
 #[derive(Serialize, Deserialize)]
@@ -31,13 +31,13 @@ struct EncodedColumn {
     r#type: String,
 }
 
-/// A view's query, and the database it was made in.
+/// The query of a view, and the database of its names.
 pub(crate) fn text_of(view: &Table, depth: usize) -> Result<(String, String), SqlError> {
     let wrong = |why: String| {
         SqlError::user(format!("INVALID_VIEW: view {}.{} cannot be read: {why}", view.database, view.name))
     };
     if depth >= DEPTH_MAX {
-        return Err(wrong(format!("views are more than {DEPTH_MAX} deep in views")));
+        return Err(wrong(format!("views are nested more than {DEPTH_MAX} deep")));
     }
     let text = view.view.as_deref().unwrap_or_default();
     let inner = text.strip_prefix(BEFORE).and_then(|text| text.strip_suffix(AFTER));
@@ -47,7 +47,7 @@ pub(crate) fn text_of(view: &Table, depth: usize) -> Result<(String, String), Sq
     Ok((encoded.original_sql, encoded.schema))
 }
 
-/// The catalog's entry of a view.
+/// The entry of a view in the catalog.
 pub(crate) fn entry(
     database: &str,
     name: &str,
@@ -65,7 +65,7 @@ pub(crate) fn entry(
             .collect(),
     };
     let json = serde_json::to_string(&encoded).map_err(|error| SqlError::system(error.to_string()))?;
-    let registered = |column: &Column| Registered {
+    let catalog_column = |column: &Column| CatalogColumn {
         name: column.name.to_lowercase(),
         kind: column.kind.to_hive().unwrap_or_else(|| "string".to_owned()),
         comment: None,
@@ -74,7 +74,7 @@ pub(crate) fn entry(
         database: database.to_owned(),
         name: name.to_owned(),
         kind: "VIRTUAL_VIEW".to_owned(),
-        columns: columns.iter().map(registered).collect(),
+        columns: columns.iter().map(catalog_column).collect(),
         parameters: BTreeMap::from([("presto_view".to_owned(), "true".to_owned())]),
         view: Some(format!("{BEFORE}{}{AFTER}", STANDARD.encode(json))),
         ..Table::default()

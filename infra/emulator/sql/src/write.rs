@@ -5,73 +5,73 @@ mod target;
 use crate::answer::{Answer, Column};
 use crate::engine::Context;
 use crate::error::SqlError;
-use crate::files::place_of;
-use crate::query::{Running, Session, found};
+use crate::files::parse_location;
+use crate::query::{RunningQuery, Session, find_table};
 use crate::sql_type::SqlType;
 use crate::statement::{PARQUET_INPUT, PARQUET_OUTPUT, PARQUET_SERDE, Properties, Query, TableName};
-use crate::{partition, registered, view};
+use crate::{partition, table_provider, view};
 use emulator_client::ObjectLocation;
-use emulator_client::data_catalog::{Column as Registered, Partition, Storage, Table};
+use emulator_client::data_catalog::{Column as CatalogColumn, Partition, Storage, Table};
 use futures::StreamExt;
 use std::collections::{BTreeMap, BTreeSet};
 use target::Target;
 
-/// What was written.
-struct Written {
+/// The rows and files that a statement wrote.
+struct WriteSummary {
     rows: u64,
     files: Vec<ObjectLocation>,
     partitions: BTreeSet<Vec<String>>,
 }
 
-impl Written {
-    fn answer(self, running: crate::Scanned) -> Answer {
+impl WriteSummary {
+    fn answer(self, scanned: crate::Scanned) -> Answer {
         let column = Column::new("rows", SqlType::BigInt);
         let mut answer = Answer::lines(vec![column], Vec::new());
-        (answer.written, answer.update_count, answer.scanned) = (self.files, Some(self.rows), running);
+        (answer.written, answer.update_count, answer.scanned) = (self.files, Some(self.rows), scanned);
         answer
     }
 }
 
-fn registered_columns(columns: &[Column]) -> Result<Vec<Registered>, SqlError> {
+fn catalog_columns(columns: &[Column]) -> Result<Vec<CatalogColumn>, SqlError> {
     let column = |(n, column): (usize, &Column)| {
         if column.name == format!("_col{n}") {
-            let told = format!("Column name not specified at position {}", n + 1);
-            return Err(SqlError::user(format!("MISSING_COLUMN_NAME: line 1:1: {told}")));
+            let message = format!("Column name not specified at position {}", n + 1);
+            return Err(SqlError::user(format!("MISSING_COLUMN_NAME: line 1:1: {message}")));
         }
         let kind = column.kind.to_hive().ok_or_else(|| {
             SqlError::user(format!("NOT_SUPPORTED: Unsupported Hive type: {} of column {}", column.kind, column.name))
         })?;
-        Ok(Registered { name: column.name.to_lowercase(), kind, comment: None })
+        Ok(CatalogColumn { name: column.name.to_lowercase(), kind, comment: None })
     };
     columns.iter().enumerate().map(column).collect()
 }
 
-/// Takes the properties that a statement may have, and refuses others.
-struct Given(Properties);
+/// Takes the known properties of a statement and refuses others.
+struct PropertyReader(Properties);
 
-impl Given {
-    fn one(&mut self, name: &str) -> Option<String> {
+impl PropertyReader {
+    fn value(&mut self, name: &str) -> Option<String> {
         self.0.remove(name).and_then(|values| values.into_iter().next())
     }
 
-    fn several(&mut self, name: &str) -> Vec<String> {
+    fn list(&mut self, name: &str) -> Vec<String> {
         self.0.remove(name).unwrap_or_default().into_iter().map(|name| name.to_lowercase()).collect()
     }
 
     fn parquet(&mut self, by_default: &str) -> Result<String, SqlError> {
-        let format = self.one("format").unwrap_or_else(|| by_default.to_owned()).to_uppercase();
+        let format = self.value("format").unwrap_or_else(|| by_default.to_owned()).to_uppercase();
         if format != "PARQUET" {
-            let told = format!("format {format} cannot be written here; expected PARQUET");
-            return Err(SqlError::user(format!("NOT_SUPPORTED: {told}")));
+            let message = format!("format {format} cannot be written: expected PARQUET");
+            return Err(SqlError::user(format!("NOT_SUPPORTED: {message}")));
         }
         let names = ["write_compression", "parquet_compression", "compression"];
-        let given = names.map(|name| self.one(name)).into_iter().flatten().next();
-        // A level is given besides, and only of zstd.
-        self.one("compression_level");
-        Ok(given.unwrap_or_else(|| "GZIP".to_owned()).to_uppercase())
+        let compression = names.map(|name| self.value(name)).into_iter().flatten().next();
+        // The level of zstd has no effect here.
+        self.value("compression_level");
+        Ok(compression.unwrap_or_else(|| "GZIP".to_owned()).to_uppercase())
     }
 
-    fn nothing_else(&self) -> Result<(), SqlError> {
+    fn check_empty(&self) -> Result<(), SqlError> {
         match self.0.keys().next() {
             None => Ok(()),
             Some(name) => Err(SqlError::user(format!(
@@ -82,7 +82,7 @@ impl Given {
 }
 
 impl Session {
-    async fn write(&self, running: Running, target: &mut Target) -> Result<Written, SqlError> {
+    async fn write(&self, running: RunningQuery, target: &mut Target) -> Result<WriteSummary, SqlError> {
         let mut rows = running.rows;
         while let Some(batch) = rows.next().await {
             let batch = match batch {
@@ -104,26 +104,26 @@ impl Session {
         location: &str,
         context: &Context,
     ) -> Result<Answer, SqlError> {
-        let mut given = Given(properties);
-        let compression = given.parquet("missing")?;
-        let by = given.several("partitioned_by");
-        given.nothing_else()?;
-        let place = place_of(location)?;
-        let place = ObjectLocation { key: folder(&place.key), ..place };
-        self.protected.check_folder(&place)?;
-        self.check_empty(&place).await?;
+        let mut properties = PropertyReader(properties);
+        let compression = properties.parquet("missing")?;
+        let by = properties.list("partitioned_by");
+        properties.check_empty()?;
+        let location = parse_location(location)?;
+        let location = ObjectLocation { key: folder(&location.key), ..location };
+        self.protected.check_folder(&location)?;
+        self.check_empty(&location).await?;
         let running = self.begin(query, context).await?;
         let scanned = running.scanned.clone();
-        let mut target = Target::new(&self.store, place, &context.id, &running, by, &compression)?;
+        let mut target = Target::new(&self.store, location, &context.id, &running, by, &compression)?;
         Ok(self.write(running, &mut target).await?.answer(scanned))
     }
 
-    async fn check_empty(&self, place: &ObjectLocation) -> Result<(), SqlError> {
-        let found = self.store.has_objects(&place.bucket, &place.key).await;
+    async fn check_empty(&self, location: &ObjectLocation) -> Result<(), SqlError> {
+        let found = self.store.has_objects(&location.bucket, &location.key).await;
         match found.map_err(|error| SqlError::system(format!("HIVE_FILESYSTEM_ERROR: {error}")))? {
             false => Ok(()),
             true => Err(SqlError::user(format!(
-                "HIVE_PATH_ALREADY_EXISTS: Target directory for table already exists: {place}"
+                "HIVE_PATH_ALREADY_EXISTS: Target directory for table already exists: {location}"
             ))),
         }
     }
@@ -138,38 +138,38 @@ impl Session {
         context: &Context,
     ) -> Result<Answer, SqlError> {
         let database = name.database.clone().unwrap_or_else(|| context.database.to_lowercase());
-        if found(&self.catalog, &database, &name.name).await?.is_some() {
-            let told = format!("Table 'awsdatacatalog.{database}.{}' already exists", name.name);
+        if find_table(&self.catalog, &database, &name.name).await?.is_some() {
+            let message = format!("Table 'awsdatacatalog.{database}.{}' already exists", name.name);
             return match if_not_exists {
                 true => Ok(Answer::lines(Vec::new(), Vec::new())),
-                false => Err(SqlError::user(format!("TABLE_ALREADY_EXISTS: line 1:1: {told}"))),
+                false => Err(SqlError::user(format!("TABLE_ALREADY_EXISTS: line 1:1: {message}"))),
             };
         }
-        let mut given = Given(properties);
-        let compression = given.parquet("PARQUET")?;
-        let by = given.several("partitioned_by");
-        // Buckets are a hint, which nothing here needs; tables are external in any case.
-        let _ = (given.several("bucketed_by"), given.one("bucket_count"), given.one("is_external"));
-        let place = match given.one("external_location") {
-            Some(location) => place_of(&location)?,
+        let mut properties = PropertyReader(properties);
+        let compression = properties.parquet("PARQUET")?;
+        let by = properties.list("partitioned_by");
+        // Buckets are a hint that no reader here needs. All tables are external.
+        let _ = (properties.list("bucketed_by"), properties.value("bucket_count"), properties.value("is_external"));
+        let location = match properties.value("external_location") {
+            Some(location) => parse_location(&location)?,
             None => {
                 let below = context.output.key.trim_end_matches('/');
                 let key = format!("{below}{}tables/{}/", if below.is_empty() { "" } else { "/" }, context.id);
                 ObjectLocation { bucket: context.output.bucket.clone(), key }
             }
         };
-        given.nothing_else()?;
-        let place = ObjectLocation { key: folder(&place.key), ..place };
-        self.protected.check_folder(&place)?;
-        self.check_empty(&place).await?;
+        properties.check_empty()?;
+        let location = ObjectLocation { key: folder(&location.key), ..location };
+        self.protected.check_folder(&location)?;
+        self.check_empty(&location).await?;
         let running = self.begin(query, context).await?;
         let scanned = running.scanned.clone();
         let (keys, columns): (Vec<_>, Vec<_>) =
-            registered_columns(&running.columns)?.into_iter().partition(|column| by.contains(&column.name));
-        let mut target = Target::new(&self.store, place.clone(), &context.id, &running, by, &compression)?;
+            catalog_columns(&running.columns)?.into_iter().partition(|column| by.contains(&column.name));
+        let mut target = Target::new(&self.store, location.clone(), &context.id, &running, by, &compression)?;
         let written = match with_data {
             true => self.write(running, &mut target).await?,
-            false => Written { rows: 0, files: Vec::new(), partitions: BTreeSet::new() },
+            false => WriteSummary { rows: 0, files: Vec::new(), partitions: BTreeSet::new() },
         };
         let table = Table {
             database,
@@ -178,7 +178,7 @@ impl Session {
             kind: "EXTERNAL_TABLE".to_owned(),
             columns,
             partition_keys: keys,
-            storage: parquet_storage(place.to_string()),
+            storage: parquet_storage(location.to_string()),
             parameters: BTreeMap::from([
                 ("EXTERNAL".to_owned(), "TRUE".to_owned()),
                 ("classification".to_owned(), "parquet".to_owned()),
@@ -192,7 +192,7 @@ impl Session {
         Ok(written.answer(scanned))
     }
 
-    async fn register(&self, table: &Table, written: &Written) -> Result<(), SqlError> {
+    async fn register(&self, table: &Table, written: &WriteSummary) -> Result<(), SqlError> {
         let below = table.storage.location.as_deref().unwrap_or_default().trim_end_matches('/');
         let entry = |values: &Vec<String>| Partition {
             values: values.clone(),
@@ -215,17 +215,18 @@ impl Session {
         context: &Context,
     ) -> Result<Answer, SqlError> {
         let database = name.database.clone().unwrap_or_else(|| context.database.to_lowercase());
-        let Some(table) = found(&self.catalog, &database, &name.name).await? else {
-            let told = format!("Table 'awsdatacatalog.{database}.{}' does not exist", name.name);
-            return Err(SqlError::user(format!("TABLE_NOT_FOUND: line 1:1: {told}")));
+        let Some(table) = find_table(&self.catalog, &database, &name.name).await? else {
+            let message = format!("Table 'awsdatacatalog.{database}.{}' does not exist", name.name);
+            return Err(SqlError::user(format!("TABLE_NOT_FOUND: line 1:1: {message}")));
         };
-        if registered::format_of(&table)? != registered::Format::Parquet {
-            let told = format!("rows can be inserted into Parquet tables here; {database}.{} is none", name.name);
-            return Err(SqlError::user(format!("NOT_SUPPORTED: {told}")));
+        if table_provider::format_of(&table)? != table_provider::Format::Parquet {
+            let message =
+                format!("{database}.{} is not a Parquet table: expected a Parquet table for INSERT", name.name);
+            return Err(SqlError::user(format!("NOT_SUPPORTED: {message}")));
         }
-        let place = place_of(table.storage.location.as_deref().unwrap_or_default())?;
-        let place = ObjectLocation { key: folder(&place.key), ..place };
-        self.protected.check_folder(&place)?;
+        let location = parse_location(table.storage.location.as_deref().unwrap_or_default())?;
+        let location = ObjectLocation { key: folder(&location.key), ..location };
+        self.protected.check_folder(&location)?;
         let mut running = self.begin(query, context).await?;
         let scanned = running.scanned.clone();
         let own: Vec<_> = table.columns.iter().chain(&table.partition_keys).collect();
@@ -259,7 +260,7 @@ impl Session {
         }
         let by = table.partition_keys.iter().map(|key| key.name.clone()).collect();
         let compression = table.parameters.get("parquet.compression").map_or("GZIP", String::as_str).to_uppercase();
-        let mut target = Target::new(&self.store, place, &context.id, &running, by, &compression)?;
+        let mut target = Target::new(&self.store, location, &context.id, &running, by, &compression)?;
         let written = self.write(running, &mut target).await?;
         self.register(&table, &written).await?;
         Ok(written.answer(scanned))
@@ -274,17 +275,17 @@ impl Session {
     ) -> Result<Answer, SqlError> {
         let database = name.database.clone().unwrap_or_else(|| context.database.to_lowercase());
         let files = crate::files::Files::new(self.store.clone(), crate::Scanned::default());
-        let (_, plan) = self.planned(query.clone(), context.database.clone(), files, 0).await?;
+        let (_, plan) = self.plan(query.clone(), context.database.clone(), files, 0).await?;
         let columns = crate::query::columns(&plan, query);
-        registered_columns(&columns)?;
+        catalog_columns(&columns)?;
         let entry = view::entry(&database, &name.name, &query.text, &context.database.to_lowercase(), &columns)?;
-        let made = match found(&self.catalog, &database, &name.name).await? {
+        let made = match find_table(&self.catalog, &database, &name.name).await? {
             None => self.catalog.create_table(&entry).await,
             Some(old) if replace && old.view.is_some() => self.catalog.replace_table(&entry).await,
             Some(old) => {
                 let kind = if old.view.is_some() { "View" } else { "Table" };
-                let told = format!("{kind} 'awsdatacatalog.{database}.{}' already exists", name.name);
-                return Err(SqlError::user(format!("TABLE_ALREADY_EXISTS: line 1:1: {told}")));
+                let message = format!("{kind} 'awsdatacatalog.{database}.{}' already exists", name.name);
+                return Err(SqlError::user(format!("TABLE_ALREADY_EXISTS: line 1:1: {message}")));
             }
         };
         made.map_err(|error| SqlError::system(format!("HIVE_METASTORE_ERROR: {error}")))?;
@@ -292,7 +293,7 @@ impl Session {
     }
 }
 
-/// Whether Trino makes one type of the other without being asked.
+/// Whether Trino coerces one type to the other.
 fn widens(from: &SqlType, to: &SqlType) -> bool {
     let rank = |kind: &SqlType| match kind {
         SqlType::TinyInt => Some(0),
@@ -310,7 +311,7 @@ fn widens(from: &SqlType, to: &SqlType) -> bool {
     }
 }
 
-/// A key's beginning, with a slash at its end.
+/// A prefix with a slash at its end.
 fn folder(key: &str) -> String {
     if key.is_empty() || key.ends_with('/') { key.to_owned() } else { format!("{key}/") }
 }

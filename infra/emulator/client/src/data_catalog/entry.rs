@@ -1,4 +1,4 @@
-//! The catalog's entries as plain values.
+//! The entries of the catalog as plain values.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 pub struct Database {
     /// Its name, lower case.
     pub name: String,
-    /// What it is for.
+    /// Its description.
     pub description: Option<String>,
-    /// Where its tables are by default.
+    /// The default location of its tables.
     pub location: Option<String>,
-    /// What else is said of it.
+    /// Its other properties.
     pub parameters: BTreeMap<String, String>,
 }
 
@@ -22,19 +22,19 @@ pub struct Table {
     pub database: String,
     /// Its name, lower case.
     pub name: String,
-    /// What it is.
+    /// Its description.
     pub description: Option<String>,
-    /// `EXTERNAL_TABLE` or `VIRTUAL_VIEW`, mostly.
+    /// Its type, mostly `EXTERNAL_TABLE` or `VIRTUAL_VIEW`.
     pub kind: String,
-    /// Its columns, without those of the partition.
+    /// Its columns without the partition keys.
     pub columns: Vec<Column>,
-    /// The columns it is partitioned by.
+    /// Its partition keys.
     pub partition_keys: Vec<Column>,
-    /// Where and how its files are.
+    /// The location and format of its files.
     pub storage: Storage,
-    /// What else is said of it.
+    /// Its other properties.
     pub parameters: BTreeMap<String, String>,
-    /// A view's text, as its maker encodes it.
+    /// The text of a view, as encoded by its author.
     pub view: Option<String>,
 }
 
@@ -43,13 +43,13 @@ pub struct Table {
 pub struct Column {
     /// Its name.
     pub name: String,
-    /// Its type, as Hive spells it: `bigint`, `array<string>`.
+    /// Its type in Hive's spelling: `bigint`, `array<string>`.
     pub kind: String,
-    /// What it means.
+    /// Its description.
     pub comment: Option<String>,
 }
 
-/// Where files are, and how they are read.
+/// The location and format of files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Storage {
     /// `s3://BUCKET/PREFIX`.
@@ -60,17 +60,17 @@ pub struct Storage {
     pub output_format: Option<String>,
     /// The class that reads records.
     pub serde: Option<String>,
-    /// What that class is told.
+    /// The parameters of that class.
     pub serde_parameters: BTreeMap<String, String>,
 }
 
 /// A registered partition of a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Partition {
-    /// The values of the partition's columns, as text, in their order.
+    /// The values of the partition keys as text, in the order of the keys.
     pub values: Vec<String>,
-    /// The columns its files are said to have; none are the table's.
+    /// The columns of its files; empty for those of the table.
     pub columns: Vec<Column>,
-    /// Where and how its files are.
+    /// The location and format of its files.
     pub storage: Storage,
 }

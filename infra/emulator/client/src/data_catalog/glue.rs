@@ -1,4 +1,4 @@
-//! The SDK's types from and to plain values.
+//! Converts between the types of the SDK and plain values.
 
 use super::entry::{Column, Database, Partition, Storage, Table};
 use aws_sdk_glue::error::BuildError;

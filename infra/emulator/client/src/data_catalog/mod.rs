@@ -1,7 +1,4 @@
-//! Whatever is registered in Glue, by whomever: databases, tables, partitions, as plain values.
-//!
-//! [`crate::catalog`] knows the product's own tables and registers partitions of these; this knows none of them, and
-//! serves those who ask questions and define tables of their own.
+//! Glue: reads and changes all databases, tables and partitions, as plain values.
 
 mod entry;
 mod glue;
@@ -20,7 +17,7 @@ use std::time::Duration;
 /// The most partitions of one BatchCreatePartition call, and of one BatchDeletePartition call.
 const CREATED_MAX: usize = 100;
 const DELETED_MAX: usize = 25;
-/// How often a change is tried while others change the same table.
+/// The attempts of a change while other clients change the same table.
 const ATTEMPTS_MAX: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// The most databases, tables or partitions that are read into memory.
@@ -36,7 +33,7 @@ pub struct DataCatalog {
     client: Client,
 }
 
-/// A failed Glue call: what was tried, and why it failed.
+/// A failed call of Glue: the call and the cause.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {call}: {cause}")]
 pub struct DataCatalogError {
@@ -46,23 +43,23 @@ pub struct DataCatalogError {
 }
 
 impl DataCatalogError {
-    /// Whether what was asked for is not there.
+    /// Whether the entry does not exist.
     pub fn is_missing(&self) -> bool {
         self.code.as_deref() == Some(MISSING)
     }
 
-    /// Whether what was to be made is there already.
+    /// Whether the new entry exists already.
     pub fn exists(&self) -> bool {
         self.code.as_deref() == Some(EXISTS)
     }
 
     fn too_many(call: String) -> Self {
-        let cause = format!("there are more than {ENTRIES_MAX}, which is the most that is read");
+        let cause = format!("expected at most {ENTRIES_MAX} entries");
         Self { call, code: None, cause }
     }
 }
 
-/// What a call came to.
+/// The result of a call.
 pub type Outcome<T> = Result<T, DataCatalogError>;
 
 impl DataCatalog {
@@ -71,7 +68,7 @@ impl DataCatalog {
         Self { client }
     }
 
-    /// All databases, in Glue's order.
+    /// Lists all databases in Glue's order.
     ///
     /// # Errors
     /// If Glue fails.
@@ -91,7 +88,7 @@ impl DataCatalog {
         })
     }
 
-    /// A database; none if there is no such.
+    /// Reads a database; none if it does not exist.
     ///
     /// # Errors
     /// If Glue fails.
@@ -103,10 +100,10 @@ impl DataCatalog {
         })
     }
 
-    /// The tables and views of a database, in Glue's order.
+    /// Lists the tables and views of a database in Glue's order.
     ///
     /// # Errors
-    /// If there is no such database, or if Glue fails.
+    /// If the database does not exist, or if Glue fails.
     pub fn tables<'a>(&'a self, database: &'a str) -> BoxFuture<'a, Outcome<Vec<Table>>> {
         Box::pin(async move {
             let call = || format!("list the tables of {database}");
@@ -123,7 +120,7 @@ impl DataCatalog {
         })
     }
 
-    /// A table or view; none if there is no such, or no such database.
+    /// Reads a table or view; none if the table or the database does not exist.
     ///
     /// # Errors
     /// If Glue fails.
@@ -135,11 +132,11 @@ impl DataCatalog {
         })
     }
 
-    /// The registered partitions of a table, in Glue's order; with an expression in Glue's language, such as
-    /// `dt = '2022-06-18' AND hour >= '14'`, those of which it is true.
+    /// Lists the registered partitions of a table in Glue's order. An expression in Glue's language, such as
+    /// `dt = '2022-06-18' AND hour >= '14'`, selects some of them.
     ///
     /// # Errors
-    /// If there is no such table, or if Glue fails.
+    /// If the table does not exist, or if Glue fails.
     pub fn partitions<'a>(
         &'a self,
         database: &'a str,
@@ -149,7 +146,7 @@ impl DataCatalog {
         Box::pin(async move {
             let call = || format!("list the partitions of {database}.{table}");
             let request = self.client.get_partitions().database_name(database).table_name(table);
-            // Columns are the table's; each partition would repeat them.
+            // Each partition would repeat the columns of the table.
             let request = request.exclude_column_schema(true).set_expression(expression);
             let mut pages = request.into_paginator().send();
             let mut found = Vec::new();
@@ -164,10 +161,10 @@ impl DataCatalog {
         })
     }
 
-    /// Makes a database.
+    /// Creates a database.
     ///
     /// # Errors
-    /// [`DataCatalogError::exists`] if there is one of that name; or if Glue fails.
+    /// [`DataCatalogError::exists`] if the name is in use; or if Glue fails.
     pub fn create_database<'a>(&'a self, database: &'a Database) -> BoxFuture<'a, Outcome<()>> {
         Box::pin(async move {
             let call = || format!("create database {}", database.name);
@@ -177,10 +174,10 @@ impl DataCatalog {
         })
     }
 
-    /// Removes a database, with the entries of its tables; files stay.
+    /// Removes a database with the entries of its tables. Files stay.
     ///
     /// # Errors
-    /// [`DataCatalogError::is_missing`] if there is none; or if Glue fails.
+    /// [`DataCatalogError::is_missing`] if it does not exist; or if Glue fails.
     pub fn drop_database<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Outcome<()>> {
         Box::pin(async move {
             let answer = self.client.delete_database().name(name).send().await;
@@ -188,10 +185,10 @@ impl DataCatalog {
         })
     }
 
-    /// Makes a table or view.
+    /// Creates a table or view.
     ///
     /// # Errors
-    /// [`DataCatalogError::exists`] if there is one of that name; or if Glue fails.
+    /// [`DataCatalogError::exists`] if the name is in use; or if Glue fails.
     pub fn create_table<'a>(&'a self, table: &'a Table) -> BoxFuture<'a, Outcome<()>> {
         Box::pin(async move {
             let call = || format!("create table {}.{}", table.database, table.name);
@@ -204,7 +201,7 @@ impl DataCatalog {
     /// Replaces the definition of a table or view.
     ///
     /// # Errors
-    /// [`DataCatalogError::is_missing`] if there is none; or if Glue fails.
+    /// [`DataCatalogError::is_missing`] if it does not exist; or if Glue fails.
     pub fn replace_table<'a>(&'a self, table: &'a Table) -> BoxFuture<'a, Outcome<()>> {
         Box::pin(async move {
             let call = || format!("change table {}.{}", table.database, table.name);
@@ -214,10 +211,10 @@ impl DataCatalog {
         })
     }
 
-    /// Removes the entry of a table or view; files stay.
+    /// Removes the entry of a table or view. Files stay.
     ///
     /// # Errors
-    /// [`DataCatalogError::is_missing`] if there is none; or if Glue fails.
+    /// [`DataCatalogError::is_missing`] if it does not exist; or if Glue fails.
     pub fn drop_table<'a>(&'a self, database: &'a str, name: &'a str) -> BoxFuture<'a, Outcome<()>> {
         Box::pin(async move {
             let answer = self.client.delete_table().database_name(database).name(name).send().await;
@@ -225,10 +222,10 @@ impl DataCatalog {
         })
     }
 
-    /// Registers partitions; gives those that are registered already, which stay as they are.
+    /// Registers partitions; returns those that are registered already, which stay unchanged.
     ///
     /// # Errors
-    /// If there is no such table, or if Glue fails.
+    /// If the table does not exist, or if Glue fails.
     pub fn add_partitions<'a>(
         &'a self,
         database: &'a str,
@@ -255,10 +252,10 @@ impl DataCatalog {
         })
     }
 
-    /// Removes entries of partitions; gives those that were not registered. Files stay.
+    /// Removes the entries of partitions; returns those that were not registered. Files stay.
     ///
     /// # Errors
-    /// If there is no such table, or if Glue fails.
+    /// If the table does not exist, or if Glue fails.
     pub fn drop_partitions<'a>(
         &'a self,
         database: &'a str,
@@ -287,7 +284,7 @@ impl DataCatalog {
     }
 }
 
-/// Sends `pending` until nothing of it fails but with `harmless`; gives what failed so. A 200 may hold errors.
+/// Sends `pending` until each entry succeeds or fails with `harmless`; returns the latter. A 200 may contain errors.
 async fn in_batches<F>(
     call: String,
     harmless: &str,
@@ -300,8 +297,7 @@ where
     let (mut pause, mut passed_over) = (FIRST_PAUSE, Vec::new());
     for attempt in 1.. {
         let (code, cause) = match send(pending.clone()).await? {
-            // Somebody else changes the table.
-            None => (Some(CONCURRENT.to_owned()), "others change the same table".to_owned()),
+            None => (Some(CONCURRENT.to_owned()), "other clients change the same table".to_owned()),
             Some(errors) => {
                 let code = |error: &PartitionError| error.error_detail()?.error_code().map(str::to_owned);
                 let (expected, errors): (Vec<_>, Vec<_>) =
@@ -321,7 +317,7 @@ where
     Ok(passed_over)
 }
 
-/// The answer; none if it is the error `code`.
+/// The answer; none for the error `code`.
 fn unless<T, E>(code: &str, call: String, answer: Result<T, SdkError<E, HttpResponse>>) -> Outcome<Option<T>>
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,

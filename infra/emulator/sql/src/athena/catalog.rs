@@ -1,9 +1,9 @@
-//! What the catalog has, as this API shows it. There is one catalog.
+//! The operations on the catalog. There is one catalog.
 
+use super::documents::page;
 use super::execution::CATALOG;
+use super::executions::with_next_token;
 use super::fault::Fault;
-use super::shelf::page;
-use super::start::paged;
 use super::{Inner, page_length};
 use emulator_client::data_catalog::{Column, Database, Table};
 use regex::{Regex, RegexBuilder};
@@ -12,13 +12,12 @@ use serde_json::{Map, Value, json};
 
 const PAGE: u32 = 50;
 const EXPRESSION_BYTES_MAX: usize = 256;
-/// What the automaton of an expression may take.
+/// The most memory of a compiled expression.
 const REGEX_BYTES_MAX: usize = 1 << 20;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub(super) struct ListCatalogs {
-    // There is one page of one.
     #[expect(dead_code, reason = "there is one page")]
     next_token: Option<String>,
     max_results: Option<u32>,
@@ -75,13 +74,13 @@ pub(super) struct OneTable {
     work_group: Option<String>,
 }
 
-pub(super) fn list_catalogs(asked: &ListCatalogs) -> Result<Value, Fault> {
-    page_length(asked.max_results, PAGE)?;
+pub(super) fn list_catalogs(request: &ListCatalogs) -> Result<Value, Fault> {
+    page_length(request.max_results, PAGE)?;
     Ok(json!({"DataCatalogsSummary": [{"CatalogName": CATALOG, "Type": "GLUE"}]}))
 }
 
-pub(super) fn get_catalog(asked: &OneCatalog) -> Result<Value, Fault> {
-    check(&asked.name)?;
+pub(super) fn get_catalog(request: &OneCatalog) -> Result<Value, Fault> {
+    check(&request.name)?;
     Ok(json!({"DataCatalog": {"Name": CATALOG, "Type": "GLUE"}}))
 }
 
@@ -92,7 +91,7 @@ fn check(catalog: &str) -> Result<(), Fault> {
     }
 }
 
-fn shown_database(database: &Database) -> Value {
+fn database_json(database: &Database) -> Value {
     let mut shown = json!({"Name": database.name});
     if let Some(description) = &database.description {
         shown["Description"] = json!(description);
@@ -103,7 +102,7 @@ fn shown_database(database: &Database) -> Value {
     shown
 }
 
-fn shown_columns(columns: &[Column]) -> Value {
+fn columns_json(columns: &[Column]) -> Value {
     let shown = |column: &Column| {
         let mut shown = json!({"Name": column.name, "Type": column.kind});
         if let Some(comment) = &column.comment {
@@ -114,17 +113,17 @@ fn shown_columns(columns: &[Column]) -> Value {
     columns.iter().map(shown).collect()
 }
 
-/// Where and how the files are is told among the parameters.
-fn shown_table(table: &Table) -> Value {
+/// Athena reports storage, SerDe and location as parameters of the table.
+fn table_json(table: &Table) -> Value {
     let mut parameters: Map<String, Value> = Map::new();
     let storage = &table.storage;
-    let told = [
+    let storage_parameters = [
         ("location", &storage.location),
         ("inputformat", &storage.input_format),
         ("outputformat", &storage.output_format),
         ("serde.serialization.lib", &storage.serde),
     ];
-    for (name, value) in told {
+    for (name, value) in storage_parameters {
         if let Some(value) = value {
             parameters.insert(name.to_owned(), json!(value));
         }
@@ -136,8 +135,8 @@ fn shown_table(table: &Table) -> Value {
         parameters.insert(name.clone(), json!(value));
     }
     json!({
-        "Name": table.name, "TableType": table.kind, "Columns": shown_columns(&table.columns),
-        "PartitionKeys": shown_columns(&table.partition_keys), "Parameters": parameters,
+        "Name": table.name, "TableType": table.kind, "Columns": columns_json(&table.columns),
+        "PartitionKeys": columns_json(&table.partition_keys), "Parameters": parameters,
     })
 }
 
@@ -145,29 +144,29 @@ fn pattern(expression: &str) -> Result<Regex, Fault> {
     if expression.len() > EXPRESSION_BYTES_MAX {
         return Err(Fault::invalid(format!("Expression is longer than {EXPRESSION_BYTES_MAX} bytes")));
     }
-    // A glob's star is what most mean who write one, and what Glue takes for "anything".
+    // Glue accepts a single star as "anything".
     let expression = if expression == "*" { ".*" } else { expression };
     let whole = format!("^(?:{expression})$");
     let built = RegexBuilder::new(&whole).case_insensitive(true).size_limit(REGEX_BYTES_MAX).build();
-    built.map_err(|error| Fault::invalid(format!("Expression {expression:?} is no regular expression: {error}")))
+    built.map_err(|error| Fault::invalid(format!("Expression {expression:?} is not a regular expression: {error}")))
 }
 
 impl Inner {
-    pub(super) async fn list_databases(&self, asked: ListDatabases) -> Result<Value, Fault> {
-        check(&asked.catalog_name)?;
-        let length = page_length(asked.max_results, PAGE)?;
+    pub(super) async fn list_databases(&self, request: ListDatabases) -> Result<Value, Fault> {
+        check(&request.catalog_name)?;
+        let length = page_length(request.max_results, PAGE)?;
         let mut databases = self.catalog.databases().await?;
         databases.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         let names = databases.iter().map(|database| database.name.clone()).collect();
-        let (names, next) = page(names, asked.next_token.as_deref(), length);
+        let (names, next) = page(names, request.next_token.as_deref(), length);
         databases.retain(|database| names.contains(&database.name));
-        let shown: Vec<_> = databases.iter().map(shown_database).collect();
-        Ok(paged(json!({"DatabaseList": shown}), next))
+        let shown: Vec<_> = databases.iter().map(database_json).collect();
+        Ok(with_next_token(json!({"DatabaseList": shown}), next))
     }
 
-    pub(super) async fn get_database(&self, asked: OneDatabase) -> Result<Value, Fault> {
-        check(&asked.catalog_name)?;
-        Ok(json!({"Database": shown_database(&self.database(&asked.database_name).await?)}))
+    pub(super) async fn get_database(&self, request: OneDatabase) -> Result<Value, Fault> {
+        check(&request.catalog_name)?;
+        Ok(json!({"Database": database_json(&self.database(&request.database_name).await?)}))
     }
 
     async fn database(&self, name: &str) -> Result<Database, Fault> {
@@ -175,27 +174,27 @@ impl Inner {
         self.catalog.database(&name.to_lowercase()).await?.ok_or_else(missing)
     }
 
-    pub(super) async fn list_tables(&self, asked: ListTables) -> Result<Value, Fault> {
-        check(&asked.catalog_name)?;
-        let length = page_length(asked.max_results, PAGE)?;
-        let pattern = asked.expression.as_deref().map(pattern).transpose()?;
-        let database = self.database(&asked.database_name).await?.name;
+    pub(super) async fn list_tables(&self, request: ListTables) -> Result<Value, Fault> {
+        check(&request.catalog_name)?;
+        let length = page_length(request.max_results, PAGE)?;
+        let pattern = request.expression.as_deref().map(pattern).transpose()?;
+        let database = self.database(&request.database_name).await?.name;
         let mut tables = self.catalog.tables(&database).await?;
         tables.retain(|table| pattern.as_ref().is_none_or(|pattern| pattern.is_match(&table.name)));
         tables.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         let names = tables.iter().map(|table| table.name.clone()).collect();
-        let (names, next) = page(names, asked.next_token.as_deref(), length);
+        let (names, next) = page(names, request.next_token.as_deref(), length);
         tables.retain(|table| names.contains(&table.name));
-        let shown: Vec<_> = tables.iter().map(shown_table).collect();
-        Ok(paged(json!({"TableMetadataList": shown}), next))
+        let shown: Vec<_> = tables.iter().map(table_json).collect();
+        Ok(with_next_token(json!({"TableMetadataList": shown}), next))
     }
 
-    pub(super) async fn get_table(&self, asked: OneTable) -> Result<Value, Fault> {
-        check(&asked.catalog_name)?;
-        let OneTable { database_name, table_name, .. } = asked;
+    pub(super) async fn get_table(&self, request: OneTable) -> Result<Value, Fault> {
+        check(&request.catalog_name)?;
+        let OneTable { database_name, table_name, .. } = request;
         let missing = || Fault::metadata(format!("EntityNotFoundException: Table {table_name} not found."));
         let database = self.database(&database_name).await?.name;
         let table = self.catalog.table(&database, &table_name.to_lowercase()).await?.ok_or_else(missing)?;
-        Ok(json!({"TableMetadata": shown_table(&table)}))
+        Ok(json!({"TableMetadata": table_json(&table)}))
     }
 }

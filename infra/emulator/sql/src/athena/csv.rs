@@ -1,7 +1,7 @@
-//! Rows as Athena writes them into files, and read back from there, page by page.
+//! The result files of Athena: writes their rows and reads them back.
 //!
-//! A query's rows are CSV: every value in quotes, which are doubled within it, a null as nothing at all, lines ended by
-//! a line feed, a header first. Other answers are lines of text, one row each.
+//! The rows of a query are CSV with a header. Each value is in quotes, quotes within it are doubled, a null is empty, and
+//! each row ends with a line feed. Other answers are lines of text, one row each.
 
 /// Adds a row.
 pub(super) fn add<'a>(into: &mut Vec<u8>, values: impl IntoIterator<Item = Option<&'a str>>) {
@@ -23,14 +23,14 @@ pub(super) fn add<'a>(into: &mut Vec<u8>, values: impl IntoIterator<Item = Optio
     into.push(b'\n');
 }
 
-/// What stands at the beginning of a text.
+/// The beginning of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// A row, and its bytes.
+    /// A row, and its length in bytes.
     Row(Vec<Option<String>>, usize),
-    /// A row that is not complete.
+    /// An incomplete row.
     Part,
-    /// What is no row.
+    /// Not a row.
     Damaged,
 }
 
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_written_as_athena_does_and_read_back() {
+    fn row_is_written_and_read_back() {
         check(&[Some("a"), Some("1.0")], "\"a\",\"1.0\"\n");
         check(&[None, Some(""), None], ",\"\",\n");
         check(&[None], "\n");
@@ -105,14 +105,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_row_is_not_taken_for_one() {
+    fn malformed_row_is_damaged() {
         assert_eq!(row(b"plain\n"), Next::Damaged);
         assert_eq!(row(b"\"a\"b\n"), Next::Damaged);
         assert_eq!(row(b"\"\xff\"\n"), Next::Damaged);
     }
 
     #[test]
-    fn lines_are_rows_of_one_value() {
+    fn line_is_row_of_one_value() {
         assert_eq!(line(b"a\tb\nc"), Next::Row(vec![Some("a\tb".to_owned())], 4));
         assert_eq!(line(b"c"), Next::Part);
     }

@@ -1,4 +1,4 @@
-//! One execution of a statement: what is kept of it, and how the API shows it.
+//! One execution of a statement: its document, and its JSON in the API.
 
 use super::clock::seconds;
 use super::location::RESULTS;
@@ -9,12 +9,12 @@ use emulator_client::ObjectLocation;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// What the API calls this engine.
+/// The API's name of the engine.
 pub(super) const ENGINE_VERSION: &str = "Athena engine version 3";
-/// The catalog that there is.
+/// The only catalog.
 pub(super) const CATALOG: &str = "AwsDataCatalog";
 
-/// How far it has come.
+/// The state of an execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub(super) enum State {
@@ -36,7 +36,7 @@ impl State {
         }
     }
 
-    pub(super) const fn is_over(self) -> bool {
+    pub(super) const fn has_ended(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
     }
 }
@@ -53,9 +53,9 @@ pub(super) struct Execution {
     /// `DDL`, `DML` or `UTILITY`.
     pub(super) kind: String,
     pub(super) substatement: String,
-    /// The folder that results go to.
+    /// The folder of the result.
     pub(super) folder: ObjectLocation,
-    /// Whether that is the folder in which nothing stays.
+    /// Whether the result expires: it does in the default location.
     pub(super) expires: bool,
     pub(super) state: State,
     pub(super) reason: Option<String>,
@@ -65,25 +65,25 @@ pub(super) struct Execution {
     pub(super) started_ms: Option<i64>,
     pub(super) completed_ms: Option<i64>,
     pub(super) scanned_bytes: u64,
-    pub(super) result: Option<Stored>,
+    pub(super) result: Option<StoredResult>,
 }
 
-/// The result as it is in S3.
+/// The result in S3.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Stored {
-    pub(super) columns: Vec<Described>,
-    /// The version of the file of rows; none if there are no rows to be read.
+pub(super) struct StoredResult {
+    pub(super) columns: Vec<ResultColumn>,
+    /// The version of the file of rows; none if the statement returns no rows.
     pub(super) etag: Option<String>,
     pub(super) bytes: u64,
     pub(super) rows: u64,
     pub(super) update_count: Option<u64>,
-    /// The list of files that were written.
+    /// The list of the files that the statement wrote.
     pub(super) manifest: Option<ObjectLocation>,
 }
 
-/// A column as the API describes it.
+/// A column in the API.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Described {
+pub(super) struct ResultColumn {
     pub(super) name: String,
     pub(super) kind: String,
     pub(super) precision: u32,
@@ -91,7 +91,7 @@ pub(super) struct Described {
     pub(super) is_text: bool,
 }
 
-impl From<&Column> for Described {
+impl From<&Column> for ResultColumn {
     fn from(column: &Column) -> Self {
         let Column { name, kind, .. } = column;
         let (precision, scale, is_text) = (kind.precision(), kind.scale(), kind.is_text());
@@ -99,14 +99,14 @@ impl From<&Column> for Described {
     }
 }
 
-impl Described {
-    /// What a statement that writes rows answers with: how many.
+impl ResultColumn {
+    /// The answer of a statement that writes rows: their number.
     pub(super) fn count_of_rows() -> Self {
         Self { name: "rows".to_owned(), kind: "bigint".to_owned(), precision: 19, scale: 0, is_text: false }
     }
 
     /// `ColumnInfo`.
-    pub(super) fn shown(&self) -> Value {
+    pub(super) fn to_json(&self) -> Value {
         json!({
             "CatalogName": "hive", "SchemaName": "", "TableName": "", "Name": self.name, "Label": self.name,
             "Type": self.kind, "Precision": self.precision, "Scale": self.scale, "Nullable": "UNKNOWN",
@@ -125,18 +125,18 @@ pub(super) fn name_of(kind: Kind) -> &'static str {
 }
 
 impl Execution {
-    /// Whether its rows are CSV with a header.
+    /// Whether the result is CSV with a header.
     pub(super) fn is_table(&self) -> bool {
         self.substatement == "SELECT"
     }
 
-    /// Whether it writes files of a table, and tells which.
+    /// Whether the statement writes files of a table and lists them in a manifest.
     pub(super) fn writes(&self) -> bool {
         matches!(self.substatement.as_str(), "INSERT" | "UNLOAD" | "CREATE_TABLE_AS_SELECT")
     }
 
-    /// Where its result is: `ID.csv` of a query, `ID.txt` of what answers with lines; a statement that writes rows has
-    /// no file of its own there.
+    /// The location of the result: `ID.csv` for a query, `ID.txt` for lines of text. A statement that writes rows has no
+    /// file there.
     pub(super) fn output(&self) -> ObjectLocation {
         let Self { id, folder: ObjectLocation { bucket, key }, .. } = self;
         let key = match self.substatement.as_str() {
@@ -148,36 +148,36 @@ impl Execution {
         ObjectLocation { bucket: bucket.clone(), key }
     }
 
-    /// Beside the result: what columns it has.
+    /// The location of the result's columns.
     pub(super) fn metadata(&self) -> ObjectLocation {
         let ObjectLocation { bucket, key } = self.output();
         ObjectLocation { bucket, key: format!("{key}.metadata") }
     }
 
-    /// Beside the result: which files were written.
+    /// The location of the list of files that the statement wrote.
     pub(super) fn manifest(&self) -> ObjectLocation {
         let ObjectLocation { bucket, key } = self.output();
         ObjectLocation { bucket, key: format!("{key}-manifest.csv") }
     }
 
-    /// The name under which it is kept: in order of time.
+    /// The name of the document. Names sort by time of submission.
     pub(super) fn name(&self) -> String {
         format!("{:014}/{}/{}", self.submitted_ms.max(0), self.work_group, self.id)
     }
 
-    /// It failed.
+    /// Sets the state to failed.
     pub(super) fn fail(&mut self, error: &SqlError) {
         self.state = State::Failed;
         self.reason = Some(error.message.clone());
         self.error_category = Some(if error.kind == ErrorKind::System { 1 } else { 2 });
     }
 
-    /// Whether results in `folder` of the lake's bucket `lake` are removed after a while.
-    pub(super) fn expires_in(folder: &ObjectLocation, lake: &str) -> bool {
-        folder.bucket == lake && folder.key.starts_with(RESULTS)
+    /// Whether results in `folder` expire. `own_bucket` is the API's bucket.
+    pub(super) fn expires_in(folder: &ObjectLocation, own_bucket: &str) -> bool {
+        folder.bucket == own_bucket && folder.key.starts_with(RESULTS)
     }
 
-    /// How long it waited, and how long it ran, up to `now_ms`: milliseconds.
+    /// How long it waited and how long it ran, up to `now_ms`: milliseconds.
     pub(super) fn times(&self, now_ms: i64) -> (i64, i64) {
         let end = self.completed_ms.unwrap_or(now_ms);
         let started = self.started_ms.unwrap_or(end);
@@ -185,7 +185,7 @@ impl Execution {
     }
 
     /// `QueryExecution`.
-    pub(super) fn shown(&self, now_ms: i64) -> Value {
+    pub(super) fn to_json(&self, now_ms: i64) -> Value {
         let mut status = json!({"State": self.state.name(), "SubmissionDateTime": seconds(self.submitted_ms)});
         if let Some(completed) = self.completed_ms {
             status["CompletionDateTime"] = json!(seconds(completed));

@@ -1,17 +1,17 @@
-//! Refusals, as Athena sends them.
+//! Errors of the API in Athena's format.
 
 use emulator_client::StoreError;
 use emulator_client::data_catalog::DataCatalogError;
 use serde_json::{Value, json};
 
-/// Why a call is not answered.
+/// The error of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fault {
     /// The exception's name.
     kind: &'static str,
     message: String,
-    /// What the exception says besides.
-    more: Option<(&'static str, String)>,
+    /// A further field of the exception.
+    detail: Option<(&'static str, String)>,
 }
 
 impl Fault {
@@ -22,53 +22,53 @@ impl Fault {
 
     /// The call is wrong in a way that has a code.
     pub(super) fn coded(code: &str, message: impl Into<String>) -> Self {
-        let more = Some(("AthenaErrorCode", code.to_owned()));
-        Self { kind: "InvalidRequestException", message: message.into(), more }
+        let detail = Some(("AthenaErrorCode", code.to_owned()));
+        Self { kind: "InvalidRequestException", message: message.into(), detail }
     }
 
-    /// There is no such statement or tagged thing.
+    /// The prepared statement or the resource does not exist.
     pub(super) fn missing(name: &str, message: impl Into<String>) -> Self {
-        let more = Some(("ResourceName", name.to_owned()));
-        Self { kind: "ResourceNotFoundException", message: message.into(), more }
+        let detail = Some(("ResourceName", name.to_owned()));
+        Self { kind: "ResourceNotFoundException", message: message.into(), detail }
     }
 
-    /// What the catalog says no to.
+    /// The catalog refuses the call.
     pub(super) fn metadata(message: impl Into<String>) -> Self {
-        Self { kind: "MetadataException", message: message.into(), more: None }
+        Self { kind: "MetadataException", message: message.into(), detail: None }
     }
 
-    /// Too much is asked for at once.
+    /// Too many queries run or wait.
     pub(super) fn too_many(message: impl Into<String>) -> Self {
-        let more = Some(("Reason", "CONCURRENT_QUERY_LIMIT_EXCEEDED".to_owned()));
-        Self { kind: "TooManyRequestsException", message: message.into(), more }
+        let detail = Some(("Reason", "CONCURRENT_QUERY_LIMIT_EXCEEDED".to_owned()));
+        Self { kind: "TooManyRequestsException", message: message.into(), detail }
     }
 
-    /// There is no such operation here.
+    /// The operation is not implemented.
     pub(super) fn unknown(operation: &str) -> Self {
         let message = format!("operation {operation} of Athena is not implemented by this endpoint");
-        Self { kind: "UnknownOperationException", message, more: None }
+        Self { kind: "UnknownOperationException", message, detail: None }
     }
 
     /// The body cannot be read.
     pub(super) fn unreadable(message: impl Into<String>) -> Self {
-        Self { kind: "SerializationException", message: message.into(), more: None }
+        Self { kind: "SerializationException", message: message.into(), detail: None }
     }
 
-    /// Something below failed.
+    /// S3 or Glue failed.
     pub(super) fn internal(message: impl Into<String>) -> Self {
-        Self { kind: "InternalServerException", message: message.into(), more: None }
+        Self { kind: "InternalServerException", message: message.into(), detail: None }
     }
 
-    /// What is said.
+    /// The message.
     pub(super) fn message(&self) -> &str {
         &self.message
     }
 
-    /// HTTP status and document. Clients of the service read the message from either spelling.
+    /// The HTTP status and the document. Clients read the message in either spelling.
     pub(super) fn answer(&self) -> (u16, String) {
         let status = if self.kind == "InternalServerException" { 500 } else { 400 };
         let mut document = json!({"__type": self.kind, "message": self.message, "Message": self.message});
-        if let Some((name, value)) = &self.more {
+        if let Some((name, value)) = &self.detail {
             document[*name] = Value::from(value.clone());
         }
         (status, document.to_string())

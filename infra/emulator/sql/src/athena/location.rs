@@ -1,21 +1,21 @@
-//! Where results go.
+//! The locations of results.
 
 use super::fault::Fault;
 use crate::protected::Protected;
 use emulator_client::ObjectLocation;
 
-/// Below it in the lake's bucket is all that this API keeps. It is no table's location, and wakes no function.
+/// The prefix of the API's documents in its bucket.
 pub(super) const PREFIX: &str = "athena/";
-/// Results go here unless a work group or a call says otherwise; they do not stay here.
+/// The default prefix of results. Results expire here.
 pub(super) const RESULTS: &str = "athena/results/";
 
-/// The longest location that the API takes.
+/// The longest location that the API accepts.
 const LOCATION_BYTES_MAX: usize = 1024;
 
-/// A folder in S3 as a call names it: `s3://BUCKET/PREFIX/`, with or without the slash at its end.
+/// Parses the folder of a call: `s3://BUCKET/PREFIX/`, with or without the last slash.
 ///
 /// # Errors
-/// If it is none, if it is protected, or if it is where the API keeps its own documents in `bucket`.
+/// If the location is malformed, protected or below the API's documents in `own_bucket`.
 pub(super) fn folder(location: &str, own_bucket: &str, protected: &Protected) -> Result<ObjectLocation, Fault> {
     let wrong = |why: &str| Fault::invalid(format!("outputLocation is not a valid S3 path: {location:?} {why}"));
     if location.len() > LOCATION_BYTES_MAX {
@@ -48,8 +48,8 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_ends_with_a_slash_whatever_was_named() {
-        let at = |location| folder(location).map(|place| place.to_string());
+    fn folder_ends_with_slash() {
+        let at = |location| folder(location).map(|location| location.to_string());
         assert_eq!(at("s3://other/a/b").as_deref(), Ok("s3://other/a/b/"));
         assert_eq!(at("s3://other").as_deref(), Ok("s3://other/"));
         assert_eq!(at("s3://lake/athena/results/").as_deref(), Ok("s3://lake/athena/results/"));
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn results_go_nowhere_among_the_lake_or_outside_of_s3() {
+    fn protected_or_malformed_location_is_refused() {
         for location in [
             "file:///tmp/",
             "s3:///a",

@@ -1,18 +1,18 @@
 //! `ID.csv.metadata`: the columns of a result, as Protocol Buffers.
 //!
-//! Athena documents no format for this file, but clients that read results from S3 were published with what they find
-//! in it: a repeated message 4 of one column each, with catalog, schema, table, name, label, type (1 to 6, text),
-//! precision, scale, nullable (7 to 9, numbers; nullable 3 is unknown) and whether upper and lower case differ (10).
+//! Athena does not document the format. Clients that read results from S3 rely on this one: message 4 repeats, one for
+//! each column. Its fields are catalog, schema, table, name, label and type (1 to 6, text), precision, scale and nullable
+//! (7 to 9, numbers; nullable 3 is unknown), and whether the column is case-sensitive (10).
 
-use super::execution::Described;
+use super::execution::ResultColumn;
 
 const COLUMN: u64 = 4;
 const NULLABLE_UNKNOWN: u64 = 3;
 const VARINT: u64 = 0;
 const BYTES: u64 = 2;
 
-/// The file's content.
-pub(super) fn encoded(columns: &[Described]) -> Vec<u8> {
+/// Encodes the columns.
+pub(super) fn encoded(columns: &[ResultColumn]) -> Vec<u8> {
     let mut file = Vec::new();
     for column in columns {
         let mut message = Vec::new();
@@ -40,7 +40,7 @@ fn bytes(into: &mut Vec<u8>, field: u64, value: &[u8]) {
     into.extend_from_slice(value);
 }
 
-/// Seven bits a byte, the lowest first; all bytes but the last have the eighth bit set.
+/// Seven bits per byte, the lowest first. All bytes but the last have the eighth bit set.
 fn varint(into: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         into.push((value & 0x7f) as u8 | 0x80);
@@ -54,8 +54,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_column_is_a_message_of_its_parts() {
-        let column = Described { name: "n".into(), kind: "bigint".into(), precision: 300, scale: 0, is_text: true };
+    fn column_is_encoded_as_message() {
+        let column = ResultColumn { name: "n".into(), kind: "bigint".into(), precision: 300, scale: 0, is_text: true };
         let message = b"\x0a\x04hive\x22\x01n\x2a\x01n\x32\x06bigint\x38\xac\x02\x40\x00\x48\x03\x50\x01";
         let expected = [&[0x22, message.len() as u8], &message[..]].concat();
         assert_eq!(encoded(&[column]), expected);

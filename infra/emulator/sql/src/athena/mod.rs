@@ -1,44 +1,44 @@
-//! The Athena API over the engine: an operation's name and JSON in, a status and JSON out. No HTTP.
+//! The Athena API over the engine: the name of an operation and JSON in, a status and JSON out. No HTTP.
 //!
-//! Executions, work groups and saved queries are JSON documents in the lake's bucket, below `athena/`; results are where
-//! a call or a work group says, else below `athena/results/`. No table is there, and no function is woken. All outlives
-//! the process: a result is read from S3, page by page.
+//! Executions, work groups and saved queries are JSON documents below `athena/` in one bucket. Results are at the location
+//! of the call or the work group, by default below `athena/results/`. Documents and results outlive the process: a page of
+//! a result is read from S3.
 //!
-//! **Results are copies.** Rows of trusted tables hold personal data, and a result of such rows stays when a customer
-//! withdraws consent: it is the analyst's copy, as on AWS. So what is in the default location does not stay: executions
-//! older than [`Settings::kept_ms`] are removed with their results there when the stack starts, and hourly. Whoever names
-//! another location, or makes a table of rows (CREATE TABLE AS), has to remove them.
+//! **Results are copies.** A result that holds personal data stays when the rows of its table are erased, as on AWS. So
+//! results in the default location expire: the API removes executions older than [`Settings::kept_ms`], with their results
+//! there, when it starts and then hourly. Results in other locations and tables of CREATE TABLE AS stay until the client
+//! removes them.
 //!
-//! | module | knows |
+//! | module | contents |
 //! |---|---|
-//! | `start` | what becomes an execution |
-//! | `running` | one execution from the queue to its end |
-//! | `execution` | what is kept of it, and how it is shown |
-//! | `history` | all of them, across restarts |
-//! | `writing`, `csv`, `metadata` | a result on its way into S3 |
-//! | `page` | a result on its way back |
-//! | `work_groups`, `saved`, `catalog` | the rest of the API |
-//! | `spoken` | the SQL that speaks of prepared statements |
-//! | `shelf` | documents in S3 |
-//! | `location` | where results may go |
-//! | `fault` | refusals |
+//! | `executions` | the operations on executions |
+//! | `runner` | runs one execution from the queue to its end |
+//! | `execution` | the document of an execution, and its JSON in the API |
+//! | `history` | all executions, across restarts |
+//! | `result_writer`, `csv`, `metadata` | write a result to S3 |
+//! | `page` | reads a page of a result |
+//! | `work_groups`, `saved_queries`, `catalog` | the rest of the API |
+//! | `prepared_sql` | PREPARE, EXECUTE and DEALLOCATE PREPARE |
+//! | `documents` | JSON documents in S3 |
+//! | `location` | the locations where results may be |
+//! | `fault` | errors of the API |
 
 mod catalog;
 mod clock;
 mod csv;
+mod documents;
 mod execution;
+mod executions;
 mod fault;
 mod history;
 mod location;
 mod metadata;
 mod page;
-mod running;
-mod saved;
-mod shelf;
-mod spoken;
-mod start;
+mod prepared_sql;
+mod result_writer;
+mod runner;
+mod saved_queries;
 mod work_groups;
-mod writing;
 
 pub use clock::Clock;
 
@@ -54,29 +54,29 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::{OnceCell, Semaphore};
 
-/// How often is looked for what is too old.
-const HOUSEKEEPING_PERIOD: Duration = Duration::from_secs(60 * 60);
+/// The pause between two removals of expired executions.
+const EXPIRY_PERIOD: Duration = Duration::from_secs(60 * 60);
 const HOUR_MS: i64 = 60 * 60 * 1000;
 
-/// What one API may use, and where it keeps things.
+/// The settings of an API.
 #[derive(Clone)]
 pub struct Settings {
-    /// The lake's bucket.
+    /// The bucket of the API's documents and of results by default.
     pub bucket: String,
-    /// The region in the names of what is tagged.
+    /// The region in ARNs.
     pub region: String,
-    /// How many queries run at once.
+    /// The most queries that run at a time.
     pub running_max: usize,
-    /// How many wait for that; more are refused.
+    /// The most queries that wait; further calls are refused.
     pub waiting_max: usize,
-    /// How long executions are remembered, and how long their results stay in the default location: milliseconds.
+    /// How long executions, and their results in the default location, are kept: milliseconds.
     pub kept_ms: i64,
-    /// What time it is.
+    /// The time.
     pub clock: Clock,
 }
 
 impl Settings {
-    /// The usual, in `bucket`: four queries at once, a hundred waiting, kept for 24 hours.
+    /// Default settings for `bucket`: four queries run, a hundred wait, and executions are kept for 24 hours.
     pub fn new(bucket: impl Into<String>, region: impl Into<String>) -> Self {
         let (bucket, region, clock) = (bucket.into(), region.into(), clock::of_this_machine());
         Self { bucket, region, running_max: 4, waiting_max: 100, kept_ms: 24 * HOUR_MS, clock }
@@ -89,7 +89,7 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// The Athena API. Clones are the same.
+/// The Athena API. Clones share their state.
 #[derive(Clone)]
 pub struct Athena {
     inner: Arc<Inner>,
@@ -101,7 +101,7 @@ struct Inner {
     store: Store,
     settings: Settings,
     history: History,
-    places: Semaphore,
+    permits: Semaphore,
     ready: OnceCell<()>,
 }
 
@@ -112,16 +112,16 @@ impl fmt::Debug for Athena {
 }
 
 impl Athena {
-    /// The API over `engine`, which keeps what it keeps through `store`, and tells of what `catalog` has.
+    /// The API over `engine`, which describes `catalog` and keeps its documents in `store`.
     pub fn new(engine: Engine, catalog: DataCatalog, store: Store, settings: Settings) -> Self {
         let history = History::new(store.clone(), &settings.bucket, Arc::clone(&settings.clock));
-        let places = Semaphore::new(settings.running_max.max(1));
+        let permits = Semaphore::new(settings.running_max.max(1));
         let ready = OnceCell::new();
-        Self { inner: Arc::new(Inner { engine, catalog, store, settings, history, places, ready }) }
+        Self { inner: Arc::new(Inner { engine, catalog, store, settings, history, permits, ready }) }
     }
 
-    /// Finds what an earlier process left, removes what is too old, and does so hourly from now on. The first call does
-    /// this if nobody did before.
+    /// Reads the executions of earlier processes and removes expired ones, now and then hourly. Without a call of this, the
+    /// first operation does it.
     ///
     /// # Errors
     /// If S3 fails.
@@ -129,7 +129,7 @@ impl Athena {
         self.ready().await.map_err(|fault| fault.answer().1)
     }
 
-    /// Answers a call: `operation` is the name after the dot of `X-Amz-Target`. Gives the HTTP status and the document.
+    /// Answers a call; returns the HTTP status and the document. `operation` is the part of `X-Amz-Target` after the dot.
     pub async fn answer(&self, operation: &str, body: &[u8]) -> (u16, String) {
         let answer = async {
             self.ready().await?;
@@ -141,7 +141,7 @@ impl Athena {
         }
     }
 
-    /// Cancels all queries, and waits until nothing of them runs.
+    /// Cancels all queries and waits until they have ended.
     pub async fn stop(&self) {
         self.inner.history.stop_all().await;
     }
@@ -150,20 +150,20 @@ impl Athena {
         let recover = || async {
             self.inner.history.recover().await?;
             self.inner.remove_expired().await?;
-            tokio::spawn(keep_house(Arc::downgrade(&self.inner)));
+            tokio::spawn(expire_periodically(Arc::downgrade(&self.inner)));
             Ok(())
         };
         self.inner.ready.get_or_try_init(recover).await.copied()
     }
 }
 
-/// Until the API is gone.
-async fn keep_house(inner: Weak<Inner>) {
+/// Removes expired executions until the API is dropped.
+async fn expire_periodically(inner: Weak<Inner>) {
     loop {
-        tokio::time::sleep(HOUSEKEEPING_PERIOD).await;
+        tokio::time::sleep(EXPIRY_PERIOD).await;
         let Some(inner) = inner.upgrade() else { return };
         if let Err(fault) = inner.remove_expired().await {
-            tracing::warn!(?fault, "old executions cannot be removed");
+            tracing::warn!(?fault, "cannot remove expired executions");
         }
     }
 }
@@ -172,7 +172,7 @@ impl Inner {
     async fn remove_expired(&self) -> Result<(), Fault> {
         let before_ms = (self.settings.clock)().saturating_sub(self.settings.kept_ms);
         let removed = self.history.expire(before_ms).await?;
-        tracing::info!(removed, "executions that were too old");
+        tracing::info!(removed, "removed expired executions");
         Ok(())
     }
 
@@ -217,25 +217,28 @@ impl Inner {
     }
 }
 
-/// A call's parameters. One that is not known is refused by its name: to ignore it would be a wrong answer.
+/// Parses the parameters of a call. Refuses unknown parameters by name, since to ignore one may give a wrong answer.
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
     let body: &[u8] = if body.is_empty() { b"{}" } else { body };
     let document: Value = serde_json::from_slice(body)
-        .map_err(|error| Fault::unreadable(format!("the body is no JSON document: {error}")))?;
+        .map_err(|error| Fault::unreadable(format!("the body is not a JSON document: {error}")))?;
     if !document.is_object() {
         return Err(Fault::unreadable("the body is not a JSON object"));
     }
     serde_json::from_value(document).map_err(|error| {
-        let told = error.to_string();
-        let told =
-            if told.starts_with("unknown field") { format!("{told}: not implemented by this endpoint") } else { told };
-        Fault::invalid(told)
+        let message = error.to_string();
+        let message = if message.starts_with("unknown field") {
+            format!("{message}: not implemented by this endpoint")
+        } else {
+            message
+        };
+        Fault::invalid(message)
     })
 }
 
-/// The length of a page, of which a call may ask for less.
-fn page_length(asked: Option<u32>, length_max: u32) -> Result<usize, Fault> {
-    match asked {
+/// The length of a page: the requested one, or `length_max`.
+fn page_length(request: Option<u32>, length_max: u32) -> Result<usize, Fault> {
+    match request {
         None | Some(0) => Ok(length_max as usize),
         Some(n) if n <= length_max => Ok(n as usize),
         Some(n) => Err(Fault::invalid(format!("MaxResults is {n}, expected at most {length_max}"))),

@@ -1,64 +1,66 @@
-//! GetQueryResults: a page of rows, read from where the result is stored.
+//! GetQueryResults: reads a page of rows from the result in S3.
 //!
-//! A page's token says at which byte the next one begins, so that nothing has to be remembered: results can be read
-//! after a restart, and a result of any size costs the memory of a page.
+//! The token of a page is the offset of the next page. So the process keeps no state for pages: a result can be read after
+//! a restart, and any result takes the memory of one page.
 
 use super::csv::{self, Next};
-use super::execution::{Execution, State, Stored};
+use super::execution::{Execution, State, StoredResult};
 use super::fault::Fault;
 use emulator_client::{RangeRead, Store};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 const ROWS_MAX: usize = 1000;
-/// How much is read at first, and at most: a row that is longer is not shown.
+/// The bytes of the first read, and of the longest one, which limits the length of a row.
 const READ_BYTES: u64 = 256 << 10;
 const READ_BYTES_MAX: u64 = 64 << 20;
 
 /// The parameters.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub(super) struct Asked {
+pub(super) struct GetResults {
     pub(super) query_execution_id: String,
     next_token: Option<String>,
     max_results: Option<u32>,
     query_result_type: Option<String>,
 }
 
-/// The page of `execution` that is asked for.
-pub(super) async fn page(store: &Store, execution: &Execution, asked: &Asked) -> Result<Value, Fault> {
-    let rows_max = match asked.max_results {
+/// Reads the requested page of `execution`.
+pub(super) async fn page(store: &Store, execution: &Execution, request: &GetResults) -> Result<Value, Fault> {
+    let rows_max = match request.max_results {
         None => ROWS_MAX,
         Some(n) if (1..=ROWS_MAX as u32).contains(&n) => n as usize,
         Some(n) => return Err(Fault::invalid(format!("MaxResults is {n}, expected 1 to {ROWS_MAX}"))),
     };
-    if let Some(other) = asked.query_result_type.as_deref().filter(|kind| *kind != "DATA_ROWS") {
-        return Err(Fault::invalid(format!("QueryResultType {other} is of managed results, which are not kept here")));
+    if let Some(other) = request.query_result_type.as_deref().filter(|kind| *kind != "DATA_ROWS") {
+        return Err(Fault::invalid(format!(
+            "QueryResultType is {other}, expected DATA_ROWS: managed results are not implemented"
+        )));
     }
     let result = match (execution.state, &execution.result) {
         (State::Succeeded, Some(result)) => result,
-        (state, _) if state.is_over() => {
-            let told = format!("Query did not finish successfully. Final query state: {}", state.name());
-            return Err(Fault::coded("INVALID_QUERY_EXECUTION_STATE", told));
+        (state, _) if state.has_ended() => {
+            let message = format!("Query did not finish successfully. Final query state: {}", state.name());
+            return Err(Fault::coded("INVALID_QUERY_EXECUTION_STATE", message));
         }
         (state, _) => {
-            let told = format!("Query has not yet finished. Current state: {}", state.name());
-            return Err(Fault::coded("INVALID_QUERY_EXECUTION_STATE", told));
+            let message = format!("Query has not yet finished. Current state: {}", state.name());
+            return Err(Fault::coded("INVALID_QUERY_EXECUTION_STATE", message));
         }
     };
-    let from = match &asked.next_token {
+    let from = match &request.next_token {
         None => 0,
         Some(token) => token
             .parse()
             .ok()
             .filter(|from| *from < result.bytes)
-            .ok_or_else(|| Fault::invalid("NextToken is none that this query's results came with"))?,
+            .ok_or_else(|| Fault::invalid("NextToken is not a token of this query's results"))?,
     };
     let (rows, next) = rows(store, execution, result, from, rows_max).await?;
     let shown = |value: Option<String>| value.map_or_else(|| json!({}), |value| json!({"VarCharValue": value}));
     let rows: Vec<_> =
         rows.into_iter().map(|row| json!({"Data": row.into_iter().map(shown).collect::<Vec<_>>()})).collect();
-    let columns: Vec<_> = result.columns.iter().map(|column| column.shown()).collect();
+    let columns: Vec<_> = result.columns.iter().map(|column| column.to_json()).collect();
     let mut answer = json!({
         "UpdateCount": result.update_count.unwrap_or_default(),
         "ResultSet": {"Rows": rows, "ResultSetMetadata": {"ColumnInfo": columns}},
@@ -71,24 +73,24 @@ pub(super) async fn page(store: &Store, execution: &Execution, asked: &Asked) ->
 
 type Rows = Vec<Vec<Option<String>>>;
 
-/// At most `rows_max` rows of the stored file from byte `from` on, and where the next begins.
+/// Reads at most `rows_max` rows of the result from byte `from` on; returns them and the offset of the next page.
 async fn rows(
     store: &Store,
     execution: &Execution,
-    result: &Stored,
+    result: &StoredResult,
     from: u64,
     rows_max: usize,
 ) -> Result<(Rows, Option<u64>), Fault> {
     let Some(etag) = &result.etag else { return Ok((Rows::new(), None)) };
-    let (place, read) = (execution.output(), if execution.is_table() { csv::row } else { csv::line });
+    let (location, read) = (execution.output(), if execution.is_table() { csv::row } else { csv::line });
     let mut length = READ_BYTES;
     loop {
         let end = from.saturating_add(length).min(result.bytes);
-        let text = match store.read_range(&place, Some(etag), from..end).await? {
+        let text = match store.read_range(&location, Some(etag), from..end).await? {
             RangeRead::Found(text) => text,
-            RangeRead::Absent => return Err(Fault::invalid(format!("Could not find results: {place} is gone"))),
+            RangeRead::Absent => return Err(Fault::invalid(format!("Could not find results: {location} is gone"))),
             RangeRead::Changed => {
-                return Err(Fault::invalid(format!("Could not read results: {place} was changed since")));
+                return Err(Fault::invalid(format!("Could not read results: {location} was changed since")));
             }
         };
         let (mut rows, mut at) = (Rows::new(), 0);
@@ -99,7 +101,7 @@ async fn rows(
                     at += bytes;
                 }
                 Next::Part => break,
-                Next::Damaged => return Err(Fault::invalid(format!("Could not read results: {place} is damaged"))),
+                Next::Damaged => return Err(Fault::invalid(format!("Could not read results: {location} is damaged"))),
             }
         }
         let next = from + at as u64;
@@ -107,9 +109,10 @@ async fn rows(
         if !rows.is_empty() || is_last {
             return Ok((rows, (!is_last).then_some(next)));
         }
-        // Not one whole row.
         if end == result.bytes || length >= READ_BYTES_MAX {
-            return Err(Fault::invalid(format!("a row of {place} has more than {READ_BYTES_MAX} bytes, or no end")));
+            return Err(Fault::invalid(format!(
+                "a row of {location} has more than {READ_BYTES_MAX} bytes or is incomplete"
+            )));
         }
         length *= 4;
     }

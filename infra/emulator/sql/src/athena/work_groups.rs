@@ -1,19 +1,19 @@
-//! Work groups: where results go, and how much a query may read.
+//! The operations on work groups, which set the location of results and limit the bytes that a query reads.
 
 use super::Inner;
 use super::clock::seconds;
+use super::documents::{Documents, page};
 use super::execution::ENGINE_VERSION;
+use super::executions::with_next_token;
 use super::fault::Fault;
 use super::location::{self, RESULTS};
 use super::page_length;
-use super::shelf::{Shelf, page};
-use super::start::paged;
 use emulator_client::Version;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// The work group that there always is.
+/// The work group that always exists.
 pub(super) const PRIMARY: &str = "primary";
 
 const GROUPS_MAX: usize = 1_000;
@@ -22,8 +22,8 @@ const DESCRIPTION_BYTES_MAX: usize = 1024;
 const TAGS_MAX: usize = 50;
 const TAG_KEY_BYTES_MAX: usize = 128;
 const TAG_VALUE_BYTES_MAX: usize = 256;
-/// The least that a limit of bytes may be, as on AWS.
-const SCANNED_BYTES_LEAST: u64 = 10_000_000;
+/// The lowest limit of bytes, as on AWS.
+const SCANNED_BYTES_MIN: u64 = 10_000_000;
 
 /// A work group.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -32,7 +32,7 @@ pub(super) struct Group {
     description: String,
     is_enabled: bool,
     pub(super) output_location: Option<String>,
-    /// Whether its location counts more than a call's.
+    /// Whether its location overrides that of a call.
     pub(super) enforced: bool,
     pub(super) scanned_bytes_max: Option<u64>,
     created_ms: i64,
@@ -68,7 +68,6 @@ struct Configuration {
     enforce_work_group_configuration: Option<bool>,
     bytes_scanned_cutoff_per_query: Option<u64>,
     engine_version: Option<EngineVersion>,
-    // Nothing is published, and nobody pays.
     #[expect(dead_code, reason = "known, and of no effect here")]
     publish_cloud_watch_metrics_enabled: Option<bool>,
     #[expect(dead_code, reason = "known, and of no effect here")]
@@ -85,7 +84,7 @@ struct ResultConfiguration {
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct EngineVersion {
     selected_engine_version: Option<String>,
-    #[expect(dead_code, reason = "clients send back what they were told")]
+    #[expect(dead_code, reason = "clients send back the field of an answer")]
     effective_engine_version: Option<String>,
 }
 
@@ -176,7 +175,7 @@ impl Group {
         })
     }
 
-    fn shown(&self) -> Value {
+    fn to_json(&self) -> Value {
         let mut results = json!({});
         if let Some(location) = &self.output_location {
             results["OutputLocation"] = json!(location);
@@ -208,8 +207,8 @@ impl Group {
 
     fn limit(&mut self, bytes: Option<u64>) -> Result<(), Fault> {
         match bytes {
-            Some(bytes) if bytes < SCANNED_BYTES_LEAST => Err(Fault::invalid(format!(
-                "BytesScannedCutoffPerQuery is {bytes}, expected at least {SCANNED_BYTES_LEAST}"
+            Some(bytes) if bytes < SCANNED_BYTES_MIN => Err(Fault::invalid(format!(
+                "BytesScannedCutoffPerQuery is {bytes}, expected at least {SCANNED_BYTES_MIN}"
             ))),
             Some(bytes) => {
                 self.scanned_bytes_max = Some(bytes);
@@ -241,7 +240,9 @@ fn engine_version() -> Value {
 fn check_engine(version: Option<EngineVersion>) -> Result<(), Fault> {
     match version.and_then(|version| version.selected_engine_version).as_deref() {
         None | Some("AUTO" | ENGINE_VERSION) => Ok(()),
-        Some(other) => Err(Fault::invalid(format!("engine version {other:?} is not there: expected {ENGINE_VERSION}"))),
+        Some(other) => {
+            Err(Fault::invalid(format!("engine version {other:?} does not exist: expected {ENGINE_VERSION}")))
+        }
     }
 }
 
@@ -254,13 +255,15 @@ pub(super) fn check_name(name: &str) -> Result<(), Fault> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     match (1..=NAME_BYTES_MAX).contains(&name.len()) && name.chars().all(is_name) {
         true => Ok(()),
-        false => Err(Fault::invalid(format!("{name:?} is no name of a work group: expected [a-zA-Z0-9._-]{{1,128}}"))),
+        false => {
+            Err(Fault::invalid(format!("{name:?} is not the name of a work group: expected [a-zA-Z0-9._-]{{1,128}}")))
+        }
     }
 }
 
 impl Inner {
-    fn groups(&self) -> Shelf {
-        Shelf::new(self.store.clone(), &self.settings.bucket, "athena/work_groups/".to_owned(), 2 * GROUPS_MAX)
+    fn groups(&self) -> Documents {
+        Documents::new(self.store.clone(), &self.settings.bucket, "athena/work_groups/".to_owned(), 2 * GROUPS_MAX)
     }
 
     fn primary(&self) -> Group {
@@ -276,7 +279,7 @@ impl Inner {
         }
     }
 
-    async fn found(&self, name: &str) -> Result<(Group, Version), Fault> {
+    async fn find(&self, name: &str) -> Result<(Group, Version), Fault> {
         check_name(name)?;
         match self.groups().get(name).await? {
             Some(found) => Ok(found),
@@ -285,9 +288,9 @@ impl Inner {
         }
     }
 
-    /// A work group.
+    /// Reads a work group.
     pub(super) async fn group(&self, name: &str) -> Result<Group, Fault> {
-        Ok(self.found(name).await?.0)
+        Ok(self.find(name).await?.0)
     }
 
     async fn keep(&self, group: &Group, expected: &Version) -> Result<(), Fault> {
@@ -306,57 +309,57 @@ impl Inner {
         Ok(names)
     }
 
-    pub(super) async fn list_work_groups(&self, asked: List) -> Result<Value, Fault> {
-        let length = page_length(asked.max_results, 50)?;
-        let (names, next) = page(self.group_names().await?, asked.next_token.as_deref(), length);
+    pub(super) async fn list_work_groups(&self, request: List) -> Result<Value, Fault> {
+        let length = page_length(request.max_results, 50)?;
+        let (names, next) = page(self.group_names().await?, request.next_token.as_deref(), length);
         let mut groups = Vec::new();
         for name in names {
             groups.push(self.group(&name).await?.summary());
         }
-        Ok(paged(json!({"WorkGroups": groups}), next))
+        Ok(with_next_token(json!({"WorkGroups": groups}), next))
     }
 
-    pub(super) async fn get_work_group(&self, asked: One) -> Result<Value, Fault> {
-        Ok(json!({"WorkGroup": self.group(&asked.work_group).await?.shown()}))
+    pub(super) async fn get_work_group(&self, request: One) -> Result<Value, Fault> {
+        Ok(json!({"WorkGroup": self.group(&request.work_group).await?.to_json()}))
     }
 
-    pub(super) async fn create_work_group(&self, asked: Create) -> Result<Value, Fault> {
-        check_name(&asked.name)?;
+    pub(super) async fn create_work_group(&self, request: Create) -> Result<Value, Fault> {
+        check_name(&request.name)?;
         if self.group_names().await?.len() >= GROUPS_MAX {
             return Err(Fault::invalid(format!("there are {GROUPS_MAX} work groups, which is the most")));
         }
-        let configuration = asked.configuration.unwrap_or_default();
+        let configuration = request.configuration.unwrap_or_default();
         check_engine(configuration.engine_version)?;
         let output_location = configuration.result_configuration.and_then(|results| results.output_location);
         if let Some(location) = &output_location {
             location::folder(location, &self.settings.bucket, self.engine.protected())?;
         }
         let mut group = Group {
-            name: asked.name,
+            name: request.name,
             output_location,
             enforced: configuration.enforce_work_group_configuration.unwrap_or(true),
             created_ms: (self.settings.clock)(),
             ..self.primary()
         };
-        group.describe(asked.description)?;
+        group.describe(request.description)?;
         group.limit(configuration.bytes_scanned_cutoff_per_query)?;
-        group.label(asked.tags.unwrap_or_default())?;
+        group.label(request.tags.unwrap_or_default())?;
         if group.name == PRIMARY || !self.groups().put(&group.name, &group, &Version::Absent).await? {
             return Err(Fault::invalid(format!("WorkGroup {} is already created", group.name)));
         }
         Ok(json!({}))
     }
 
-    pub(super) async fn update_work_group(&self, asked: Update) -> Result<Value, Fault> {
-        let (mut group, version) = self.found(&asked.work_group).await?;
-        group.describe(asked.description)?;
-        group.is_enabled = match asked.state.as_deref() {
+    pub(super) async fn update_work_group(&self, request: Update) -> Result<Value, Fault> {
+        let (mut group, version) = self.find(&request.work_group).await?;
+        group.describe(request.description)?;
+        group.is_enabled = match request.state.as_deref() {
             None => group.is_enabled,
             Some("ENABLED") => true,
             Some("DISABLED") => false,
             Some(other) => return Err(Fault::invalid(format!("State is {other}, expected ENABLED or DISABLED"))),
         };
-        let updates = asked.configuration_updates.unwrap_or_default();
+        let updates = request.configuration_updates.unwrap_or_default();
         check_engine(updates.engine_version)?;
         group.enforced = updates.enforce_work_group_configuration.unwrap_or(group.enforced);
         if updates.remove_bytes_scanned_cutoff_per_query == Some(true) {
@@ -376,18 +379,18 @@ impl Inner {
         Ok(json!({}))
     }
 
-    pub(super) async fn delete_work_group(&self, asked: Delete) -> Result<Value, Fault> {
-        let group = self.group(&asked.work_group).await?;
+    pub(super) async fn delete_work_group(&self, request: Delete) -> Result<Value, Fault> {
+        let group = self.group(&request.work_group).await?;
         if group.name == PRIMARY {
             return Err(Fault::invalid("WorkGroup primary cannot be deleted"));
         }
-        let is_empty = self.remove_saved(&group.name, asked.recursive_delete_option == Some(true)).await?;
+        let is_empty = self.remove_saved(&group.name, request.recursive_delete_option == Some(true)).await?;
         if !is_empty {
-            let told = format!(
+            let message = format!(
                 "WorkGroup {} is not empty: give RecursiveDeleteOption to delete its saved queries, too",
                 group.name
             );
-            return Err(Fault::invalid(told));
+            return Err(Fault::invalid(message));
         }
         self.groups().remove(&group.name).await?;
         Ok(json!({}))
@@ -397,27 +400,27 @@ impl Inner {
         let prefix = format!("arn:aws:athena:{}:000000000000:workgroup/", self.settings.region);
         let name = arn
             .strip_prefix(&prefix)
-            .ok_or_else(|| Fault::invalid(format!("{arn:?} is nothing that has tags here: expected {prefix}NAME")))?;
+            .ok_or_else(|| Fault::invalid(format!("{arn:?} is not an ARN of a work group: expected {prefix}NAME")))?;
         let missing = |_| Fault::missing(arn, format!("{arn} was not found"));
-        self.found(name).await.map_err(missing)
+        self.find(name).await.map_err(missing)
     }
 
-    pub(super) async fn tag(&self, asked: Tagging) -> Result<Value, Fault> {
-        let (mut group, version) = self.tagged(&asked.arn).await?;
-        group.label(asked.tags)?;
+    pub(super) async fn tag(&self, request: Tagging) -> Result<Value, Fault> {
+        let (mut group, version) = self.tagged(&request.arn).await?;
+        group.label(request.tags)?;
         self.keep(&group, &version).await?;
         Ok(json!({}))
     }
 
-    pub(super) async fn untag(&self, asked: Untagging) -> Result<Value, Fault> {
-        let (mut group, version) = self.tagged(&asked.arn).await?;
-        group.tags.retain(|key, _| !asked.tag_keys.contains(key));
+    pub(super) async fn untag(&self, request: Untagging) -> Result<Value, Fault> {
+        let (mut group, version) = self.tagged(&request.arn).await?;
+        group.tags.retain(|key, _| !request.tag_keys.contains(key));
         self.keep(&group, &version).await?;
         Ok(json!({}))
     }
 
-    pub(super) async fn list_tags(&self, asked: Tagged) -> Result<Value, Fault> {
-        let (group, _) = self.tagged(&asked.arn).await?;
+    pub(super) async fn list_tags(&self, request: Tagged) -> Result<Value, Fault> {
+        let (group, _) = self.tagged(&request.arn).await?;
         let tags: Vec<_> = group.tags.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect();
         Ok(json!({"Tags": tags}))
     }

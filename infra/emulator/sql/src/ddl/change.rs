@@ -1,9 +1,9 @@
-//! Databases and tables, made, changed and removed.
+//! Creates, alters and drops databases and tables.
 
 use super::{Ddl, failed};
 use crate::answer::Answer;
 use crate::error::SqlError;
-use crate::files::place_of;
+use crate::files::parse_location;
 use crate::statement::{CreateTable, TableName};
 use emulator_client::data_catalog::{Column, Database, Table};
 use std::collections::BTreeMap;
@@ -33,6 +33,7 @@ impl Ddl<'_> {
     }
 
     pub(super) async fn drop_database(&self, name: &str, if_exists: bool, cascade: bool) -> Result<Answer, SqlError> {
+        self.session.protected.check_database(name)?;
         let catalog = &self.session.catalog;
         if catalog.database(name).await.map_err(failed)?.is_none() {
             return match if_exists {
@@ -51,31 +52,32 @@ impl Ddl<'_> {
         catalog.drop_database(name).await.map(|()| done()).map_err(failed)
     }
 
-    pub(super) async fn create_table(&self, made: CreateTable) -> Result<Answer, SqlError> {
-        let Some(name) = made.table else { return Err(SqlError::user("FAILED: ParseException: no table is named")) };
+    pub(super) async fn create_table(&self, definition: CreateTable) -> Result<Answer, SqlError> {
+        let Some(name) = definition.name else {
+            return Err(SqlError::user("FAILED: ParseException: the statement names no table"));
+        };
         let database = self.database(&name);
-        // Both the location and the database must be such.
-        place_of(made.storage.location.as_deref().unwrap_or_default())?;
+        parse_location(definition.storage.location.as_deref().unwrap_or_default())?;
         if self.session.catalog.database(&database).await.map_err(failed)?.is_none() {
             return Err(SqlError::user(format!(
                 "FAILED: SemanticException [Error 10072]: Database does not exist: {database}"
             )));
         }
-        let mut parameters = made.properties;
+        let mut parameters = definition.properties;
         parameters.insert("EXTERNAL".to_owned(), "TRUE".to_owned());
         let table = Table {
             database: database.clone(),
             name: name.name.clone(),
-            description: made.comment,
+            description: definition.comment,
             kind: "EXTERNAL_TABLE".to_owned(),
-            columns: made.columns,
-            partition_keys: made.partition_keys,
-            storage: made.storage,
+            columns: definition.columns,
+            partition_keys: definition.partition_keys,
+            storage: definition.storage,
             parameters,
             view: None,
         };
         match self.session.catalog.create_table(&table).await {
-            Err(error) if error.exists() && made.if_not_exists => Ok(done()),
+            Err(error) if error.exists() && definition.if_not_exists => Ok(done()),
             Err(error) if error.exists() => Err(SqlError::user(format!(
                 "FAILED: Execution Error, return code 1 from org.apache.hadoop.hive.ql.exec.DDLTask. \
                  AlreadyExistsException(message:Table {} already exists)",
@@ -87,13 +89,14 @@ impl Ddl<'_> {
 
     pub(super) async fn drop(&self, name: &TableName, if_exists: bool, view: bool) -> Result<Answer, SqlError> {
         let database = self.database(name);
-        let found = crate::query::found(&self.session.catalog, &database, &name.name).await?;
+        self.session.protected.check_table(&database, &name.name)?;
+        let found = crate::query::find_table(&self.session.catalog, &database, &name.name).await?;
         match found {
             None if if_exists => return Ok(done()),
             Some(found) if found.view.is_some() != view => {
                 let (is, with) = if view { ("a table", "DROP TABLE") } else { ("a view", "DROP VIEW") };
-                let told = format!("{database}.{} is {is}: remove it with {with}", name.name);
-                return Err(SqlError::user(format!("FAILED: SemanticException {told}")));
+                let message = format!("{database}.{} is {is}: use {with}", name.name);
+                return Err(SqlError::user(format!("FAILED: SemanticException {message}")));
             }
             _ => {}
         }
@@ -107,8 +110,8 @@ impl Ddl<'_> {
     }
 
     pub(super) async fn set_location(&self, name: &TableName, location: String) -> Result<Answer, SqlError> {
-        place_of(&location)?;
-        let mut table = self.table(name).await?;
+        let mut table = self.table_to_change(name).await?;
+        parse_location(&location)?;
         table.storage.location = Some(location);
         self.session.catalog.replace_table(&table).await.map(|()| done()).map_err(failed)
     }
@@ -118,15 +121,15 @@ impl Ddl<'_> {
         name: &TableName,
         properties: BTreeMap<String, String>,
     ) -> Result<Answer, SqlError> {
-        let mut table = self.table(name).await?;
+        let mut table = self.table_to_change(name).await?;
         table.parameters.extend(properties);
         self.session.catalog.replace_table(&table).await.map(|()| done()).map_err(failed)
     }
 
     pub(super) async fn add_columns(&self, name: &TableName, columns: Vec<Column>) -> Result<Answer, SqlError> {
-        let mut table = self.table(name).await?;
+        let mut table = self.table_to_change(name).await?;
         for column in columns {
-            if table.columns.iter().chain(&table.partition_keys).any(|known| known.name == column.name) {
+            if table.columns.iter().chain(&table.partition_keys).any(|other| other.name == column.name) {
                 return Err(SqlError::user(format!(
                     "FAILED: SemanticException [Error 10036]: Duplicate column name: {}",
                     column.name

@@ -1,4 +1,4 @@
-//! Statements that change the catalog or tell about it, answered in lines as Hive answers.
+//! Hive's statements: they change the catalog or describe it, and answer with lines of text.
 
 mod change;
 mod partitions;
@@ -7,11 +7,11 @@ mod show;
 use crate::answer::Answer;
 use crate::engine::Context;
 use crate::error::SqlError;
-use crate::query::{Session, found};
+use crate::query::{Session, find_table};
 use crate::statement::{Command, TableName};
 use emulator_client::data_catalog::{DataCatalogError, Table};
 
-/// Does what a command says.
+/// Runs a command.
 pub(crate) async fn run(session: &Session, command: Command, context: &Context) -> Result<Answer, SqlError> {
     let ddl = Ddl { session, context };
     match command {
@@ -44,29 +44,35 @@ pub(crate) async fn run(session: &Session, command: Command, context: &Context) 
     }
 }
 
-/// One command's surroundings.
+/// The surroundings of a command.
 struct Ddl<'a> {
     session: &'a Session,
     context: &'a Context,
 }
 
 impl Ddl<'_> {
-    /// The database that a name means.
+    /// The database of a name.
     fn database(&self, name: &TableName) -> String {
         name.database.clone().unwrap_or_else(|| self.context.database.to_lowercase())
     }
 
+    /// A table that the command may change.
+    async fn table_to_change(&self, name: &TableName) -> Result<Table, SqlError> {
+        self.session.protected.check_table(&self.database(name), &name.name)?;
+        self.table(name).await
+    }
+
     async fn table(&self, name: &TableName) -> Result<Table, SqlError> {
         let database = self.database(name);
-        let table = found(&self.session.catalog, &database, &name.name).await?;
+        let table = find_table(&self.session.catalog, &database, &name.name).await?;
         table.ok_or_else(|| {
-            let told = format!("FAILED: SemanticException [Error 10001]: Table not found {database}.{}", name.name);
-            SqlError::user(told)
+            let message = format!("FAILED: SemanticException [Error 10001]: Table not found {database}.{}", name.name);
+            SqlError::user(message)
         })
     }
 }
 
-/// Glue's error, as a failed statement.
+/// The error of a statement that Glue refuses.
 fn failed(error: DataCatalogError) -> SqlError {
     SqlError::system(format!("FAILED: Execution Error, return code 1 from DDLTask. {error}"))
 }

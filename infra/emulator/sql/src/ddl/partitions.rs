@@ -1,22 +1,22 @@
-//! Partitions: registered one by one, found in a table's location, and removed.
+//! Adds, drops and repairs partitions.
 
 use super::{Ddl, failed};
 use crate::answer::{Answer, Scanned};
 use crate::error::SqlError;
-use crate::files::{Files, place_of};
+use crate::files::{Files, parse_location};
 use crate::partition;
 use crate::statement::{PartitionSpec, TableName};
 use emulator_client::data_catalog::{Partition, Storage, Table};
 use std::collections::BTreeSet;
 
-/// The values of a spec, in the order of the table's keys.
+/// The values of a spec in the order of the table's keys.
 fn values(table: &Table, spec: &PartitionSpec) -> Result<Vec<String>, SqlError> {
     let value = |key: &emulator_client::data_catalog::Column| spec.get(&key.name.to_lowercase()).cloned();
     let found: Option<Vec<_>> = table.partition_keys.iter().map(value).collect();
     found.filter(|found| found.len() == spec.len() && !found.is_empty()).ok_or_else(|| {
         let keys: Vec<_> = table.partition_keys.iter().map(|key| key.name.as_str()).collect();
-        let told = format!("partition spec {spec:?} does not match the partition columns [{}]", keys.join(", "));
-        SqlError::user(format!("FAILED: SemanticException [Error 10006]: {told}"))
+        let message = format!("partition spec {spec:?} does not match the partition columns [{}]", keys.join(", "));
+        SqlError::user(format!("FAILED: SemanticException [Error 10006]: {message}"))
     })
 }
 
@@ -37,12 +37,12 @@ impl Ddl<'_> {
         if_not_exists: bool,
         partitions: Vec<(PartitionSpec, Option<String>)>,
     ) -> Result<Answer, SqlError> {
-        let table = self.table(name).await?;
+        let table = self.table_to_change(name).await?;
         let mut entries = Vec::new();
-        for (spec, given) in partitions {
+        for (spec, custom) in partitions {
             let values = values(&table, &spec)?;
-            let location = given.unwrap_or_else(|| location(&table, &values));
-            place_of(&location)?;
+            let location = custom.unwrap_or_else(|| location(&table, &values));
+            parse_location(&location)?;
             entries.push(entry(&table, values, location));
         }
         let existing = self.session.catalog.add_partitions(&table.database, &table.name, &entries).await;
@@ -62,7 +62,7 @@ impl Ddl<'_> {
         if_exists: bool,
         partitions: Vec<PartitionSpec>,
     ) -> Result<Answer, SqlError> {
-        let table = self.table(name).await?;
+        let table = self.table_to_change(name).await?;
         let values = partitions.iter().map(|spec| values(&table, spec)).collect::<Result<Vec<_>, _>>()?;
         let missing = self.session.catalog.drop_partitions(&table.database, &table.name, &values).await;
         match missing.map_err(failed)?.first() {
@@ -74,17 +74,18 @@ impl Ddl<'_> {
         }
     }
 
-    /// Registers the partitions that a table's location holds and the catalog does not.
+    /// Registers the partitions whose files are in the location of a table. Protected tables allow it, since it registers
+    /// only what the application has written.
     pub(super) async fn repair(&self, name: &TableName) -> Result<Answer, SqlError> {
         let table = self.table(name).await?;
         let Some(below) = table.storage.location.as_deref() else {
             return Ok(Answer::lines(Vec::new(), Vec::new()));
         };
         let listed = self.session.catalog.partitions(&table.database, &table.name, None).await.map_err(failed)?;
-        let known: BTreeSet<_> = listed.into_iter().map(|partition| partition.values).collect();
+        let registered: BTreeSet<_> = listed.into_iter().map(|partition| partition.values).collect();
         let files = Files::new(self.session.store.clone(), Scanned::default()).below(below).await?;
         let prefix = format!("{}/", below.trim_end_matches('/'));
-        let keyed = |address: String| {
+        let partition_values = |address: String| {
             let below = address.strip_prefix(&prefix)?.to_owned();
             let mut parts = below.split('/');
             let value = |key: &emulator_client::data_catalog::Column| {
@@ -93,9 +94,10 @@ impl Ddl<'_> {
             };
             table.partition_keys.iter().map(value).collect::<Option<Vec<_>>>()
         };
-        let found: BTreeSet<_> = files.into_iter().filter_map(|file| keyed(file.place.to_string())).collect();
+        let found: BTreeSet<_> =
+            files.into_iter().filter_map(|file| partition_values(file.location.to_string())).collect();
         let missing: Vec<_> =
-            found.into_iter().filter(|values| !values.is_empty() && !known.contains(values)).collect();
+            found.into_iter().filter(|values| !values.is_empty() && !registered.contains(values)).collect();
         let entries: Vec<_> =
             missing.iter().map(|values| entry(&table, values.clone(), location(&table, values))).collect();
         self.session.catalog.add_partitions(&table.database, &table.name, &entries).await.map_err(failed)?;

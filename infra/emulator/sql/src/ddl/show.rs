@@ -1,4 +1,4 @@
-//! What the catalog holds, in lines.
+//! SHOW and DESCRIBE.
 
 use super::{Ddl, failed};
 use crate::answer::{Answer, Column};
@@ -7,7 +7,7 @@ use crate::partition;
 use crate::sql_type::SqlType;
 use crate::statement::{TableName, like};
 use crate::view;
-use emulator_client::data_catalog::{Column as Registered, Table};
+use emulator_client::data_catalog::{Column as CatalogColumn, Table};
 use std::collections::BTreeMap;
 
 fn answer(names: &[&str], lines: Vec<String>) -> Answer {
@@ -83,15 +83,15 @@ impl Ddl<'_> {
     pub(super) async fn show_create_table(&self, name: &TableName) -> Result<Answer, SqlError> {
         let table = self.table(name).await?;
         if table.view.is_some() {
-            let told = format!("{}.{} is a view: ask with SHOW CREATE VIEW", table.database, table.name);
-            return Err(SqlError::user(format!("FAILED: SemanticException {told}")));
+            let message = format!("{}.{} is a view: use SHOW CREATE VIEW", table.database, table.name);
+            return Err(SqlError::user(format!("FAILED: SemanticException {message}")));
         }
         Ok(answer(&["createtab_stmt"], create_statement(&table)))
     }
 
     pub(super) async fn describe(&self, name: &TableName, formatted: bool) -> Result<Answer, SqlError> {
         let table = self.table(name).await?;
-        let line = |column: &Registered| {
+        let line = |column: &CatalogColumn| {
             let comment = column.comment.as_deref().unwrap_or_default();
             format!("{:<20}\t{:<20}\t{comment:<20}", column.name, column.kind)
         };
@@ -107,19 +107,19 @@ impl Ddl<'_> {
             lines.extend(table.partition_keys.iter().map(line));
         }
         if formatted {
-            let told = |name: &str, value: &str| format!("{name:<20}\t{value:<20}\t ");
+            let property = |name: &str, value: &str| format!("{name:<20}\t{value:<20}\t ");
             let storage = &table.storage;
             let text = |text: &Option<String>| text.clone().unwrap_or_default();
             lines.extend(["\t \t ".to_owned(), "# Detailed Table Information\t \t ".to_owned()]);
-            lines.push(told("Database:", &table.database));
-            lines.push(told("Location:", &text(&storage.location)));
-            lines.push(told("Table Type:", &table.kind));
+            lines.push(property("Database:", &table.database));
+            lines.push(property("Location:", &text(&storage.location)));
+            lines.push(property("Table Type:", &table.kind));
             lines.push("Table Parameters:\t \t ".to_owned());
             lines.extend(table.parameters.iter().map(|(name, value)| format!("\t{name:<20}\t{value:<20}")));
             lines.extend(["\t \t ".to_owned(), "# Storage Information\t \t ".to_owned()]);
-            lines.push(told("SerDe Library:", &text(&storage.serde)));
-            lines.push(told("InputFormat:", &text(&storage.input_format)));
-            lines.push(told("OutputFormat:", &text(&storage.output_format)));
+            lines.push(property("SerDe Library:", &text(&storage.serde)));
+            lines.push(property("InputFormat:", &text(&storage.input_format)));
+            lines.push(property("OutputFormat:", &text(&storage.output_format)));
         }
         Ok(answer(&["col_name", "data_type", "comment"], lines))
     }
@@ -129,9 +129,9 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
-/// A table's definition as Hive writes it.
+/// The definition of a table in Hive's DDL.
 pub(crate) fn create_statement(table: &Table) -> Vec<String> {
-    let columns = |columns: &[Registered], lines: &mut Vec<String>| {
+    let columns = |columns: &[CatalogColumn], lines: &mut Vec<String>| {
         for (n, column) in columns.iter().enumerate() {
             let comment = column.comment.as_ref().map(|text| format!(" COMMENT {}", quoted(text))).unwrap_or_default();
             let end = if n + 1 == columns.len() { ")" } else { ", " };

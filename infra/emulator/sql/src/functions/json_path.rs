@@ -1,9 +1,9 @@
-//! Paths into JSON texts, as `json_extract` knows them: `$.a.b[0]["c"]`.
+//! The paths of `json_extract`: `$.a.b[0]["c"]`.
 
 use serde_json::Value;
 
-/// What is at `path` in `text`; none if nothing is, or if `text` is no JSON.
-pub(super) fn found(text: &str, path: &str) -> Result<Option<Value>, String> {
+/// The value at `path` in `text`; none if `text` lacks it or is not JSON.
+pub(super) fn extract(text: &str, path: &str) -> Result<Option<Value>, String> {
     let wrong = || format!("Invalid JSON path: '{path}'");
     let mut rest = path.trim().strip_prefix('$').ok_or_else(wrong)?;
     let Ok(value) = serde_json::from_str::<Value>(text) else { return Ok(None) };
@@ -34,13 +34,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_leads_to_a_value() {
+    fn path_selects_nested_value() {
         let json = r#"{"a":{"b":[1,{"c d":"x"}]}}"#;
-        let check = |path: &str| found(json, path).unwrap().map(|value| value.to_string());
+        let check = |path: &str| extract(json, path).unwrap().map(|value| value.to_string());
         assert_eq!(check("$.a.b[0]").as_deref(), Some("1"));
         assert_eq!(check(r#"$.a["b"][1]["c d"]"#).as_deref(), Some("\"x\""));
         assert_eq!(check("$.a.z"), None);
-        assert_eq!(found("no json", "$").unwrap(), None);
-        assert!(found(json, "a").is_err());
+        assert_eq!(extract("no json", "$").unwrap(), None);
+        assert!(extract(json, "a").is_err());
     }
 }

@@ -3,7 +3,7 @@
 use regex::Regex;
 use std::collections::HashMap;
 
-/// How many different patterns of one batch are kept compiled: mostly there is one.
+/// The most compiled patterns of one batch. Mostly there is one.
 const COMPILED_MAX: usize = 64;
 
 #[derive(Default)]
@@ -12,7 +12,7 @@ pub(super) struct Patterns {
 }
 
 impl Patterns {
-    /// A group of the pattern's first match; 0 is the whole.
+    /// A group of the first match; group 0 is the whole match.
     pub(super) fn first(&mut self, pattern: &str, text: &str, group: i64) -> Result<Option<String>, String> {
         if !self.compiled.contains_key(pattern) {
             if self.compiled.len() >= COMPILED_MAX {

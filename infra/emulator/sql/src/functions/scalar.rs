@@ -1,4 +1,4 @@
-//! Functions of a row's values, each a small function from texts or numbers to one of them.
+//! Scalar functions of texts, numbers and times.
 
 use super::{json_path, pattern, times};
 use crate::sql_type::SqlType;
@@ -12,10 +12,10 @@ use datafusion::common::{DataFusionError, Result};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 use std::sync::Arc;
 
-/// What a function does with the arrays of its arguments, which all have as many rows.
+/// Computes a function from the arrays of its arguments and the number of rows.
 type Body = fn(&[ArrayRef], usize) -> Result<ArrayRef>;
 
-/// A function.
+/// A scalar function for DataFusion.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Scalar {
     name: &'static str,
@@ -24,7 +24,7 @@ pub(super) struct Scalar {
     body: BodyOf,
 }
 
-/// Bodies are told apart by the names of their functions.
+/// Compares bodies by the names of their functions.
 #[derive(Clone, Copy)]
 struct BodyOf(&'static str, Body);
 
@@ -57,9 +57,9 @@ impl ScalarUDFImpl for Scalar {
         &self.signature
     }
 
-    fn return_type(&self, given: &[DataType]) -> Result<DataType> {
-        // A day and some units are a day again.
-        Ok(match given {
+    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        // Adding to a date, or truncating one, returns a date.
+        Ok(match arguments {
             [_, _, DataType::Date32] if self.name == "date_add" => DataType::Date32,
             [_, DataType::Date32] if self.name == "athena_truncated" => DataType::Date32,
             [kind, ..] if matches!(self.name, "athena_truncated" | "athena_whole") => kind.clone(),
@@ -121,7 +121,7 @@ pub(super) fn all() -> Vec<Scalar> {
     ]
 }
 
-/// A whole array's values as texts, as CSV has them.
+/// The values of an array as texts, in the format of CSV.
 fn as_text(arrays: &[ArrayRef], _: usize) -> Result<ArrayRef> {
     if matches!(arrays[0].data_type(), DataType::Utf8) {
         return Ok(Arc::clone(&arrays[0]));
@@ -130,7 +130,7 @@ fn as_text(arrays: &[ArrayRef], _: usize) -> Result<ArrayRef> {
     Ok(Arc::new(StringArray::from_iter((0..array.len()).map(|row| text_of(array.as_ref(), row)))))
 }
 
-/// What a cast to a whole number begins with: halves go away from zero. What is whole already stays as it is.
+/// Rounds before a cast to a whole number, half away from zero. Other types stay unchanged.
 fn whole(arrays: &[ArrayRef], _: usize) -> Result<ArrayRef> {
     Ok(match arrays[0].data_type() {
         DataType::Float64 => Arc::new(arrays[0].as_primitive::<Float64Type>().unary::<_, Float64Type>(f64::round)),
@@ -139,7 +139,7 @@ fn whole(arrays: &[ArrayRef], _: usize) -> Result<ArrayRef> {
     })
 }
 
-/// From a character on, counted from 1, or from the end if negative; there is nothing at 0, nor outside of the text.
+/// The text from a character on, counted from 1, or from the end if negative. It is empty at 0 and outside of the text.
 fn substr(arrays: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
     let [text, numbers @ ..] = arrays else { return Err(wrong("substr needs a text".to_owned())) };
     if !(1..=2).contains(&numbers.len()) {
@@ -179,7 +179,7 @@ fn from_unixtime(arrays: &[ArrayRef], _: usize) -> Result<ArrayRef> {
     Ok(Arc::new(TimestampMillisecondArray::from_iter(times).with_timezone("UTC")))
 }
 
-/// Times in milliseconds, without zones, from dates and timestamps of any unit.
+/// Converts dates and timestamps of any unit to milliseconds without a zone.
 fn milliseconds(array: &ArrayRef) -> Result<TimestampMillisecondArray> {
     let plain = match array.data_type() {
         DataType::Timestamp(_, Some(_)) => {
@@ -238,29 +238,29 @@ fn date_format(arrays: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
         if times.is_null(row) || formats.is_null(row) {
             return Ok(None);
         }
-        times::formatted(times.value(row), formats.value(row)).map(Some).map_err(wrong)
+        times::format_time(times.value(row), formats.value(row)).map(Some).map_err(wrong)
     };
     Ok(Arc::new((0..rows).map(one).collect::<Result<StringArray>>()?))
 }
 
 fn date_parse(arrays: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
-    let (given, formats) = (texts(&arrays[0])?, texts(&arrays[1])?);
+    let (values, formats) = (texts(&arrays[0])?, texts(&arrays[1])?);
     let one = |row: usize| -> Result<Option<i64>> {
-        if given.is_null(row) || formats.is_null(row) {
+        if values.is_null(row) || formats.is_null(row) {
             return Ok(None);
         }
-        times::parsed(given.value(row), formats.value(row)).map(Some).map_err(wrong)
+        times::parse_time(values.value(row), formats.value(row)).map(Some).map_err(wrong)
     };
     Ok(Arc::new((0..rows).map(one).collect::<Result<TimestampMillisecondArray>>()?))
 }
 
 fn of_json(arrays: &[ArrayRef], rows: usize, one: fn(&serde_json::Value) -> Option<String>) -> Result<ArrayRef> {
-    let (given, paths) = (texts(&arrays[0])?, texts(&arrays[1])?);
+    let (values, paths) = (texts(&arrays[0])?, texts(&arrays[1])?);
     let value = |row: usize| -> Result<Option<String>> {
-        if given.is_null(row) || paths.is_null(row) {
+        if values.is_null(row) || paths.is_null(row) {
             return Ok(None);
         }
-        Ok(json_path::found(given.value(row), paths.value(row)).map_err(wrong)?.as_ref().and_then(one))
+        Ok(json_path::extract(values.value(row), paths.value(row)).map_err(wrong)?.as_ref().and_then(one))
     };
     Ok(Arc::new((0..rows).map(value).collect::<Result<StringArray>>()?))
 }
@@ -278,18 +278,18 @@ fn json_value(arrays: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
 }
 
 fn regexp_extract(arrays: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
-    let [given, patterns, group @ ..] = arrays else {
+    let [values, patterns, group @ ..] = arrays else {
         return Err(wrong("regexp_extract takes a text and a pattern".into()));
     };
-    let (given, patterns) = (texts(given)?, texts(patterns)?);
+    let (values, patterns) = (texts(values)?, texts(patterns)?);
     let groups = group.first().map(|groups| cast(groups, &DataType::Int64)).transpose()?;
     let group = |row: usize| groups.as_ref().map_or(0, |groups| groups.as_primitive::<Int64Type>().value(row));
     let mut compiled = pattern::Patterns::default();
     let mut one = |row: usize| -> Result<Option<String>> {
-        if given.is_null(row) || patterns.is_null(row) {
+        if values.is_null(row) || patterns.is_null(row) {
             return Ok(None);
         }
-        compiled.first(patterns.value(row), given.value(row), group(row)).map_err(wrong)
+        compiled.first(patterns.value(row), values.value(row), group(row)).map_err(wrong)
     };
     let mut found = Vec::with_capacity(rows);
     for row in 0..rows {

@@ -8,7 +8,7 @@ const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
-/// The length of a unit; none for those of the calendar.
+/// The length of a unit in milliseconds; none for months, quarters and years.
 fn length(unit: &str) -> Option<i64> {
     Some(match unit {
         "millisecond" => 1,
@@ -46,7 +46,7 @@ fn time(year: i64, month: i64, day: i64) -> Option<i64> {
     days_of(&format!("{year:04}-{month:02}-{day:02}")).map(|days| i64::from(days) * DAY)
 }
 
-/// How many whole units lie between two times.
+/// The number of whole units between two times.
 pub(super) fn between(unit: &str, from: i64, to: i64) -> Result<i64, String> {
     let unit = unit.to_lowercase();
     if let Some(length) = length(&unit) {
@@ -55,7 +55,7 @@ pub(super) fn between(unit: &str, from: i64, to: i64) -> Result<i64, String> {
     let count = months(&unit).ok_or_else(|| unknown(&unit))?;
     let ((y1, m1, d1), (y2, m2, d2)) = (date(from), date(to));
     let mut whole = (y2 * 12 + m2) - (y1 * 12 + m1);
-    // A month is whole when its day and its time of day are reached.
+    // A month is complete when its day and time of day are reached.
     let (rest1, rest2) = ((d1, from.rem_euclid(DAY)), (d2, to.rem_euclid(DAY)));
     if whole > 0 && rest2 < rest1 {
         whole -= 1;
@@ -65,7 +65,7 @@ pub(super) fn between(unit: &str, from: i64, to: i64) -> Result<i64, String> {
     Ok(whole / count)
 }
 
-/// The time so many units later. A day that its month has not becomes the month's last.
+/// The time `count` units later. A day that the month lacks becomes the last day of the month.
 pub(super) fn later(unit: &str, count: i64, from: i64) -> Result<i64, String> {
     let unit = unit.to_lowercase();
     let overflow = || format!("adding {count} {unit}s leaves the times that there are");
@@ -96,8 +96,8 @@ const MONTHS: [&str; 12] = [
 ];
 const DAYS: [&str; 7] = ["Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday"];
 
-/// A time in MySQL's format, as `date_format` takes it.
-pub(super) fn formatted(at: i64, format: &str) -> Result<String, String> {
+/// Formats a time for `date_format`, whose patterns are MySQL's.
+pub(super) fn format_time(at: i64, format: &str) -> Result<String, String> {
     let (year, month, day) = date(at);
     let rest = at.rem_euclid(DAY);
     let (hour, minute, second, thousandth) = (rest / HOUR, rest / MINUTE % 60, rest / SECOND % 60, rest % SECOND);
@@ -139,8 +139,8 @@ pub(super) fn formatted(at: i64, format: &str) -> Result<String, String> {
     Ok(text)
 }
 
-/// A text in MySQL's format, as `date_parse` reads it.
-pub(super) fn parsed(text: &str, format: &str) -> Result<i64, String> {
+/// Parses a text for `date_parse`, whose patterns are MySQL's.
+pub(super) fn parse_time(text: &str, format: &str) -> Result<i64, String> {
     let wrong = || format!("Invalid format: \"{text}\" is not of format '{format}'");
     let (mut year, mut month, mut day, mut hour, mut minute, mut second) = (1970, 1, 1, 0, 0, 0);
     let (mut thousandth, mut afternoon, mut rest) = (0, None, text);
@@ -192,7 +192,7 @@ pub(super) fn parsed(text: &str, format: &str) -> Result<i64, String> {
     Ok(date + hour * HOUR + minute * MINUTE + second * SECOND + thousandth)
 }
 
-/// A time as ISO 8601 writes it, with `Z`, an offset or none.
+/// Parses a time in ISO 8601, with `Z`, an offset or neither.
 pub(super) fn iso8601(text: &str) -> Option<i64> {
     let text = text.trim();
     let (date, clock) = text.split_once('T').unwrap_or((text, ""));
@@ -217,7 +217,7 @@ pub(super) fn iso8601(text: &str) -> Option<i64> {
         _ if clock.contains('.') => "%H:%i:%s.%f",
         _ => "%H:%i:%s",
     };
-    Some(start + parsed(clock, format).ok()? - offset)
+    Some(start + parse_time(clock, format).ok()? - offset)
 }
 
 #[cfg(test)]
@@ -240,11 +240,11 @@ mod tests {
     #[test]
     fn formats_go_both_ways() {
         let format = "%Y-%m-%d %H:%i:%s.%f";
-        assert_eq!(formatted(AT, format).as_deref(), Ok("2022-06-18 14:00:00.000000"));
-        assert_eq!(parsed("2022-06-18 14:00:00.000000", format), Ok(AT));
-        assert_eq!(formatted(AT, "%W %e %M %y %l %p %j").as_deref(), Ok("Saturday 18 June 22 2 PM 169"));
-        assert_eq!(parsed("06/18/2022 2PM", "%c/%d/%Y %h%p"), Ok(AT));
-        assert!(parsed("2022-06-18x", "%Y-%m-%d").is_err());
+        assert_eq!(format_time(AT, format).as_deref(), Ok("2022-06-18 14:00:00.000000"));
+        assert_eq!(parse_time("2022-06-18 14:00:00.000000", format), Ok(AT));
+        assert_eq!(format_time(AT, "%W %e %M %y %l %p %j").as_deref(), Ok("Saturday 18 June 22 2 PM 169"));
+        assert_eq!(parse_time("06/18/2022 2PM", "%c/%d/%Y %h%p"), Ok(AT));
+        assert!(parse_time("2022-06-18x", "%Y-%m-%d").is_err());
         assert_eq!(iso8601("2022-06-18T16:00:00.000+02:00"), Some(AT));
         assert_eq!(iso8601("2022-06-18"), Some(AT - 14 * HOUR));
     }

@@ -1,4 +1,4 @@
-//! Texts of JSON values as columns of a type.
+//! Parses the texts of JSON values as columns of a type.
 
 use super::dates;
 use crate::sql_type::SqlType;
@@ -15,14 +15,14 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A value that its column's type cannot hold, and why not.
+/// A value that the type of its column cannot represent, and the reason.
 #[derive(Debug)]
-pub(super) struct Wrong(pub(super) String, pub(super) String);
+pub(super) struct CellError(pub(super) String, pub(super) String);
 
-type Cells<T> = Result<Vec<Option<T>>, Wrong>;
+type Cells<T> = Result<Vec<Option<T>>, CellError>;
 
-/// A column of a type.
-pub(super) fn array(kind: &SqlType, cells: &[Option<&str>]) -> Result<ArrayRef, Wrong> {
+/// Parses cells as an array of type `kind`.
+pub(super) fn array(kind: &SqlType, cells: &[Option<&str>]) -> Result<ArrayRef, CellError> {
     Ok(match kind {
         SqlType::Boolean => Arc::new(BooleanArray::from(each(cells, boolean)?)),
         SqlType::TinyInt => Arc::new(Int8Array::from(each(cells, integer::<i8>)?)),
@@ -37,7 +37,7 @@ pub(super) fn array(kind: &SqlType, cells: &[Option<&str>]) -> Result<ArrayRef, 
             };
             let values = Decimal128Array::from(each(cells, value)?);
             let values = values.with_precision_and_scale(*precision, *scale);
-            Arc::new(values.map_err(|error| Wrong(String::new(), error.to_string()))?)
+            Arc::new(values.map_err(|error| CellError(String::new(), error.to_string()))?)
         }
         SqlType::Varchar(None) => text_array(cells, None),
         SqlType::Varchar(Some(length)) | SqlType::Char(length) => text_array(cells, Some(*length as usize)),
@@ -57,7 +57,7 @@ pub(super) fn array(kind: &SqlType, cells: &[Option<&str>]) -> Result<ArrayRef, 
     })
 }
 
-/// The text of a value: a string without its quotes, all else as it stands.
+/// The text of a value: a string without its quotes, any other value unchanged.
 fn plain(cell: &str) -> Cow<'_, str> {
     match cell.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
         Some(text) if !text.contains('\\') => Cow::Borrowed(text),
@@ -82,18 +82,18 @@ fn each<T>(cells: &[Option<&str>], value: impl Fn(&str) -> Result<T, String>) ->
     let read = |cell: &Option<&str>| {
         let Some(cell) = cell else { return Ok(None) };
         let text = plain(cell);
-        // An empty text is no value of any of these types.
+        // An empty text is null in all of these types.
         if text.is_empty() {
             return Ok(None);
         }
-        value(&text).map(Some).map_err(|why| Wrong(text.into_owned(), why))
+        value(&text).map(Some).map_err(|why| CellError(text.into_owned(), why))
     };
     cells.iter().map(read).collect()
 }
 
 fn input(text: &str) -> impl FnOnce() -> String {
-    let told = format!("For input string: \"{text}\"");
-    move || told
+    let message = format!("For input string: \"{text}\"");
+    move || message
 }
 
 fn boolean(text: &str) -> Result<bool, String> {
@@ -104,7 +104,7 @@ fn float(text: &str) -> Result<f64, String> {
     text.trim().parse().map_err(|_| input(text)())
 }
 
-/// A number with a fraction loses it, as Java's `longValue` does.
+/// Truncates a fraction, as Java's `longValue` does.
 fn integer<T: TryFrom<i64> + std::str::FromStr>(text: &str) -> Result<T, String> {
     let trimmed = text.trim();
     if let Ok(value) = trimmed.parse() {
@@ -114,8 +114,8 @@ fn integer<T: TryFrom<i64> + std::str::FromStr>(text: &str) -> Result<T, String>
     truncated.and_then(|value| T::try_from(value as i64).ok()).ok_or_else(input(text))
 }
 
-fn nested<'a, T: serde::Deserialize<'a>>(cell: &'a str) -> Result<T, Wrong> {
-    serde_json::from_str(cell).map_err(|error| Wrong(cell.to_owned(), error.to_string()))
+fn nested<'a, T: serde::Deserialize<'a>>(cell: &'a str) -> Result<T, CellError> {
+    serde_json::from_str(cell).map_err(|error| CellError(cell.to_owned(), error.to_string()))
 }
 
 fn raw(value: &RawValue) -> Option<&str> {
@@ -126,7 +126,7 @@ fn nulls(cells: &[Option<&str>]) -> NullBuffer {
     cells.iter().map(Option::is_some).collect()
 }
 
-fn list(item: &SqlType, cells: &[Option<&str>]) -> Result<ArrayRef, Wrong> {
+fn list(item: &SqlType, cells: &[Option<&str>]) -> Result<ArrayRef, CellError> {
     let (mut items, mut lengths) = (Vec::new(), Vec::with_capacity(cells.len()));
     for cell in cells {
         let before = items.len();
@@ -140,8 +140,8 @@ fn list(item: &SqlType, cells: &[Option<&str>]) -> Result<ArrayRef, Wrong> {
     Ok(Arc::new(ListArray::new(field, offsets, array(item, &items)?, Some(nulls(cells)))))
 }
 
-/// Keys are JSON texts in the line; here they are given as such again, so that they are read as their type.
-fn map(key: &SqlType, value: &SqlType, cells: &[Option<&str>]) -> Result<ArrayRef, Wrong> {
+/// JSON keys are texts. They are encoded as JSON again, so that `array` can parse them as their type.
+fn map(key: &SqlType, value: &SqlType, cells: &[Option<&str>]) -> Result<ArrayRef, CellError> {
     let (mut keys, mut values, mut lengths) = (Vec::new(), Vec::new(), Vec::with_capacity(cells.len()));
     for cell in cells {
         let before = keys.len();
@@ -163,7 +163,7 @@ fn map(key: &SqlType, value: &SqlType, cells: &[Option<&str>]) -> Result<ArrayRe
     Ok(Arc::new(MapArray::new(entries, offsets, columns, Some(nulls(cells)), false)))
 }
 
-fn row(fields: &[(String, SqlType)], cells: &[Option<&str>]) -> Result<ArrayRef, Wrong> {
+fn row(fields: &[(String, SqlType)], cells: &[Option<&str>]) -> Result<ArrayRef, CellError> {
     if fields.is_empty() {
         return Ok(Arc::new(StructArray::new_empty_fields(cells.len(), Some(nulls(cells)))));
     }
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_read_as_the_columns_type() {
+    fn value_is_parsed_as_type_of_column() {
         check("string", r#""a\"b""#, Some("a\"b"));
         check("string", "1.50", Some("1.50"));
         check("string", r#"{"a":1}"#, Some(r#"{"a":1}"#));
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_type_cannot_hold_is_told() {
+    fn value_outside_of_type_is_error() {
         for (kind, json) in [("bigint", r#""x""#), ("tinyint", "300"), ("date", r#""yesterday""#), ("array<int>", "1")]
         {
             assert!(array(&SqlType::from_hive(kind).unwrap(), &[Some(json)]).is_err(), "{kind} {json}");

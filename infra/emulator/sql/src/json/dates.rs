@@ -1,12 +1,12 @@
-//! Days and times of day as texts.
+//! Parses dates and timestamps.
 
-/// Days since 1970-01-01 of `2022-06-18`; text after the day (a time) is not looked at.
+/// Days from 1970-01-01 to a date such as `2022-06-18`. Text after the date, such as a time, is ignored.
 pub(crate) fn days(text: &str) -> Option<i32> {
     let (days, _) = day(text.trim())?;
     i32::try_from(days).ok()
 }
 
-/// Milliseconds since 1970 of a time, or of a number: of milliseconds, or of seconds if it has no more than 10 digits.
+/// Milliseconds since 1970 of a timestamp or a number. A number of at most 10 digits is in seconds.
 pub(super) fn milliseconds(text: &str) -> Option<i64> {
     let text = text.trim();
     if let Ok(number) = text.parse::<f64>() {
@@ -32,7 +32,7 @@ fn time(text: &str) -> Option<i64> {
     Some(((hours * 60 + minutes) * 60 + seconds) * 1000 + thousandths.parse::<i64>().ok()?)
 }
 
-/// A day at the text's beginning, and the rest.
+/// Parses a date at the beginning of a text; returns its days since 1970-01-01 and the rest of the text.
 fn day(text: &str) -> Option<(i64, &str)> {
     let end = text.find(|c: char| !(c.is_ascii_digit() || c == '-')).unwrap_or(text.len());
     let (date, rest) = text.split_at(end);
@@ -47,7 +47,7 @@ fn day(text: &str) -> Option<(i64, &str)> {
     if !(1..=12).contains(&month) || !(1..=last).contains(&day) || parts.next().is_some() || year > 9999 {
         return None;
     }
-    // Years begin in March here, so that a leap day is a year's last.
+    // Years begin in March here, so that a leap day is the last day of a year.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
     let of_year = (153 * month + 2) / 5 + day - 1;
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_day_and_its_text_go_both_ways() {
+    fn date_is_formatted_and_parsed_alike() {
         for n in [-250_000, -135_140, -1, 0, 1, 59, 60, 11_016, 19_782, 2_000_000] {
             assert_eq!(days(&crate::text::day(n)), i32::try_from(n).ok());
         }

@@ -1,9 +1,10 @@
-//! JSON lines as the SerDes `org.openx.data.jsonserde.JsonSerDe` and `org.apache.hive.hcatalog.data.JsonSerDe` read
-//! them.
+//! Reads JSON lines as the SerDes `org.openx.data.jsonserde.JsonSerDe` and `org.apache.hive.hcatalog.data.JsonSerDe` do.
 //!
-//! One line is one row, whatever a file's whole would mean: a line holds an object (of several only the first counts),
-//! or an array, whose values are the columns in their order; a line that begins otherwise is a row of nulls. A line that
-//! begins as an object and is none fails the query, unless `ignore.malformed.json` makes it a row of nulls.
+//! - Each line is one row, even if the whole file is one JSON document.
+//! - An object is a row by the names of its keys. Text after the first object of a line is ignored.
+//! - An array is a row whose values have the order of the columns.
+//! - A line that begins otherwise is a row of nulls.
+//! - A malformed object or array fails the query, unless `ignore.malformed.json` makes it a row of nulls.
 
 mod cells;
 mod dates;
@@ -27,19 +28,19 @@ use lines::Lines;
 use std::fmt;
 use std::sync::Arc;
 
-/// What is fetched of a file at once.
+/// The bytes of one read of a file.
 const FETCH_BYTES: u64 = 4 << 20;
 /// The rows of one batch.
 const ROWS_MAX: usize = 8192;
 
-/// Where a column of the answer comes from.
+/// The origin of a column of the answer.
 #[derive(Clone, Debug)]
 pub(crate) enum Origin {
     /// The column of the table with this index.
     Line(usize, SqlType),
     /// The value of the partition with this index.
     Partition(usize),
-    /// The file's own address.
+    /// The location of the file.
     Path,
 }
 
@@ -56,7 +57,7 @@ pub(crate) struct Scan {
 
 impl fmt::Debug for Scan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.each.iter().map(|(file, _)| file.place.to_string())).finish()
+        f.debug_list().entries(self.each.iter().map(|(file, _)| file.location.to_string())).finish()
     }
 }
 
@@ -77,11 +78,11 @@ impl PartitionStream for Scan {
 
 struct Reading {
     scan: Scan,
-    /// The file that is read, and how far.
+    /// The index of the current file, and the offset of the next read.
     file: usize,
     at: u64,
     lines: Option<Lines>,
-    /// Whole lines, and how far they are read.
+    /// A block of whole lines, and the offset of the next line.
     pending: Option<(Vec<u8>, usize)>,
 }
 
@@ -100,7 +101,7 @@ impl Reading {
             }
             let lines = match &mut self.lines {
                 Some(lines) => lines,
-                none => none.insert(Lines::of(file)?),
+                none => none.insert(Lines::new(file)?),
             };
             if self.at < file.bytes {
                 let end = file.bytes.min(self.at + FETCH_BYTES);
@@ -119,7 +120,7 @@ impl Reading {
 
 impl Scan {
     fn batch(&self, file: &File, values: &[ScalarValue], lines: &[&[u8]]) -> Result<RecordBatch, SqlError> {
-        let wanted: Vec<usize> = self
+        let columns: Vec<usize> = self
             .origins
             .iter()
             .filter_map(|origin| match origin {
@@ -127,7 +128,7 @@ impl Scan {
                 _ => None,
             })
             .collect();
-        let raw = self.serde.rows(&wanted, lines, &file.place)?;
+        let raw = self.serde.rows(&columns, lines, &file.location)?;
         let mut raw = raw.into_iter();
         let arrow = |error: DataFusionError| SqlError::system(error.to_string());
         let column = |origin: &Origin| -> Result<ArrayRef, SqlError> {
@@ -135,14 +136,17 @@ impl Scan {
                 Origin::Line(column, kind) => {
                     let cells = raw.next().unwrap_or_else(|| vec![None; lines.len()]);
                     cells::array(kind, &cells).map_err(|wrong| {
-                        let told = format!("Error parsing field value '{}' for field {column}: {}", wrong.0, wrong.1);
-                        SqlError::user(format!("HIVE_BAD_DATA: {told} in {}", file.place))
+                        let message =
+                            format!("Error parsing field value '{}' for field {column}: {}", wrong.0, wrong.1);
+                        SqlError::user(format!("HIVE_BAD_DATA: {message} in {}", file.location))
                     })
                 }
                 Origin::Partition(key) => {
                     values.get(*key).unwrap_or(&ScalarValue::Null).to_array_of_size(lines.len()).map_err(arrow)
                 }
-                Origin::Path => ScalarValue::from(file.place.to_string()).to_array_of_size(lines.len()).map_err(arrow),
+                Origin::Path => {
+                    ScalarValue::from(file.location.to_string()).to_array_of_size(lines.len()).map_err(arrow)
+                }
             }
         };
         let columns = self.origins.iter().map(column).collect::<Result<Vec<_>, _>>()?;

@@ -1,4 +1,4 @@
-//! A line's values by the table's columns, not yet read as their types.
+//! Finds the values of a table's columns in a line, as texts.
 
 use crate::error::SqlError;
 use emulator_client::ObjectLocation;
@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::fmt;
 
-/// What a SerDe is told, and the columns it looks for.
+/// The parameters of a SerDe, and the columns of the table.
 #[derive(Debug)]
 pub(crate) struct Serde {
     /// Key in the line → index of the column.
@@ -20,13 +20,13 @@ pub(crate) struct Serde {
 }
 
 impl Serde {
-    /// For a table's columns.
+    /// A SerDe for the columns of a table.
     pub(crate) fn new(storage: &Storage, columns: &[String]) -> Self {
-        let told = |name: &str| storage.serde_parameters.get(name).map(|value| value.to_ascii_lowercase());
-        let is = |name: &str, by_default: bool| told(name).map_or(by_default, |value| value == "true");
+        let parameter = |name: &str| storage.serde_parameters.get(name).map(|value| value.to_ascii_lowercase());
+        let is = |name: &str, by_default: bool| parameter(name).map_or(by_default, |value| value == "true");
         let fold_case = is("case.insensitive", true);
         let key = |(index, name): (usize, &String)| {
-            // `mapping.column=key`: the column's value is under another key.
+            // `mapping.column=key`: the key in the line differs from the name of the column.
             let mapped = storage.serde_parameters.get(&format!("mapping.{name}")).unwrap_or(name);
             (if fold_case { mapped.to_lowercase() } else { mapped.clone() }, index)
         };
@@ -45,18 +45,18 @@ impl Serde {
         found.or_else(|| self.dots_in_keys.then(|| self.keys.get(&folded.replace('.', "_")).copied()).flatten())
     }
 
-    /// The texts of the columns `wanted` in each line, column by column.
+    /// The texts of `columns` in each line, column by column.
     pub(super) fn rows<'a>(
         &self,
-        wanted: &[usize],
+        columns: &[usize],
         lines: &[&'a [u8]],
-        place: &ObjectLocation,
+        location: &ObjectLocation,
     ) -> Result<Vec<Vec<Option<&'a str>>>, SqlError> {
         let mut slots = vec![None; self.columns];
-        for (slot, column) in wanted.iter().enumerate() {
+        for (slot, column) in columns.iter().enumerate() {
             slots[*column] = Some(slot);
         }
-        let mut found = vec![vec![None; lines.len()]; wanted.len()];
+        let mut found = vec![vec![None; lines.len()]; columns.len()];
         for (row, line) in lines.iter().enumerate() {
             let mut set = |column: usize, text: &'a str| {
                 if let Some(Some(slot)) = slots.get(column) {
@@ -68,8 +68,8 @@ impl Serde {
                     column[row] = None;
                 }
                 if !self.ignore_malformed {
-                    let told = format!("Row is not a valid JSON Object - JSONException: {error}");
-                    return Err(SqlError::user(format!("HIVE_CURSOR_ERROR: {told} in {place}")));
+                    let message = format!("Row is not a valid JSON Object - JSONException: {error}");
+                    return Err(SqlError::user(format!("HIVE_CURSOR_ERROR: {message} in {location}")));
                 }
             }
         }
@@ -79,7 +79,7 @@ impl Serde {
     fn read<'a>(&self, line: &'a [u8], set: &mut dyn FnMut(usize, &'a str)) -> Result<(), serde_json::Error> {
         let line = line.trim_ascii();
         let mut reader = serde_json::Deserializer::from_slice(line);
-        // What follows the first value is not looked at.
+        // Text after the first value is ignored.
         match line.first() {
             Some(b'{') => Object { serde: self, set }.deserialize(&mut reader),
             Some(b'[') => Array { set }.deserialize(&mut reader),
@@ -88,7 +88,7 @@ impl Serde {
     }
 }
 
-/// The first lines of a block, at most `rows_max`, without their ends; and how many bytes they are.
+/// Splits at most `rows_max` lines from a block; returns them without line feeds, and their length in bytes.
 pub(super) fn split(block: &[u8], rows_max: usize) -> (Vec<&[u8]>, usize) {
     let (mut rows, mut at) = (Vec::new(), 0);
     while at < block.len() && rows.len() < rows_max {
@@ -126,7 +126,7 @@ impl<'a> Visitor<'a> for Object<'_, '_, 'a> {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             };
-            // The SerDe's JSON library refuses an object that has a key twice.
+            // The JSON library of the SerDe refuses duplicate keys.
             if std::mem::replace(&mut seen[column], true) {
                 return Err(M::Error::custom(format_args!("Duplicate key \"{key}\"")));
             }

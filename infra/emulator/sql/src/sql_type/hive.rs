@@ -1,22 +1,24 @@
-//! Types as Hive spells them, in Glue and in DDL.
+//! Hive's spelling of types, in Glue and in DDL.
 
 use super::SqlType;
 
-/// How deep types may be in one another.
+/// The deepest nesting of types.
 const DEPTH_MAX: usize = 64;
 
-/// A text that is no type of Hive's.
+/// A text that is not a type of Hive.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{given:?} is no type: expected one such as string, bigint, double, decimal(10,2), array<int>, struct<a:int>")]
+#[error(
+    "{given:?} is not a type: expected a type such as string, bigint, double, decimal(10,2), array<int>, struct<a:int>"
+)]
 pub struct NotHive {
     given: String,
 }
 
 impl SqlType {
-    /// Reads a type as Glue and Hive's DDL spell it: `bigint`, `array<struct<a:int>>`.
+    /// Parses a type in Hive's spelling: `bigint`, `array<struct<a:int>>`.
     ///
     /// # Errors
-    /// If it is none that Athena knows.
+    /// If Athena does not know the type.
     pub fn from_hive(text: &str) -> Result<Self, NotHive> {
         let given = text.to_ascii_lowercase();
         let mut reader = Reader { rest: given.trim() };
@@ -24,7 +26,7 @@ impl SqlType {
         found.ok_or_else(|| NotHive { given: text.to_owned() })
     }
 
-    /// The type as Hive spells it; none if Hive has none such.
+    /// Hive's spelling of the type; none if Hive lacks it.
     pub fn to_hive(&self) -> Option<String> {
         Some(match self {
             Self::Integer => "int".to_owned(),
@@ -81,7 +83,7 @@ impl<'a> Reader<'a> {
         self.word().parse().ok()
     }
 
-    /// `(n)`, if there.
+    /// Reads an optional `(n)`.
     fn length(&mut self) -> Option<Option<u32>> {
         if !self.take('(') {
             return Some(None);
@@ -163,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_type_is_read_and_spelled_again() {
+    fn type_is_parsed_and_spelled_alike() {
         let same = [
             "boolean",
             "tinyint",
@@ -195,9 +197,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_type_is_refused_by_name() {
+    fn unknown_type_is_refused_by_name() {
         for text in ["", "text", "array<int", "decimal(39,0)", "struct<a>", "int int", "map<int>"] {
-            assert!(SqlType::from_hive(text).unwrap_err().to_string().contains("is no type"), "{text}");
+            assert!(SqlType::from_hive(text).unwrap_err().to_string().contains("is not a type"), "{text}");
         }
         let deep = format!("{}int{}", "array<".repeat(5000), ">".repeat(5000));
         assert!(SqlType::from_hive(&deep).is_err());

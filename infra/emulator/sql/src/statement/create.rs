@@ -1,4 +1,4 @@
-//! `CREATE EXTERNAL TABLE`, as Hive writes it.
+//! `CREATE EXTERNAL TABLE` in Hive's grammar.
 
 use super::lexer::{Cursor, Name};
 use crate::error::SqlError;
@@ -6,10 +6,10 @@ use crate::sql_type::SqlType;
 use emulator_client::data_catalog::{Column, Storage};
 use std::collections::BTreeMap;
 
-/// A table to be made.
+/// The definition of a new table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CreateTable {
-    pub(crate) table: Option<Name>,
+    pub(crate) name: Option<Name>,
     pub(crate) if_not_exists: bool,
     pub(crate) columns: Vec<Column>,
     pub(crate) partition_keys: Vec<Column>,
@@ -25,7 +25,7 @@ pub(crate) const PARQUET_INPUT: &str = "org.apache.hadoop.hive.ql.io.parquet.Map
 pub(crate) const PARQUET_OUTPUT: &str = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat";
 pub(crate) const PARQUET_SERDE: &str = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe";
 
-/// What `STORED AS` with one word means: input format, output format, SerDe.
+/// The input format, output format and SerDe of `STORED AS word`.
 fn stored_as(word: &str) -> Option<[&'static str; 3]> {
     Some(match word {
         "parquet" | "parquetfile" => [PARQUET_INPUT, PARQUET_OUTPUT, PARQUET_SERDE],
@@ -45,53 +45,53 @@ fn stored_as(word: &str) -> Option<[&'static str; 3]> {
     })
 }
 
-/// What follows `CREATE EXTERNAL TABLE`: name, columns, and then clauses, of which Hive fixes the order and Athena's
-/// users do not.
-pub(super) fn table(cursor: &mut Cursor<'_>) -> Result<CreateTable, SqlError> {
-    let mut made = CreateTable { if_not_exists: cursor.keywords(&["if", "not", "exists"]), ..Default::default() };
-    made.table = Some(cursor.table()?);
+/// Reads name, columns and clauses after `CREATE EXTERNAL TABLE`. Hive fixes the order of the clauses; this reads them in
+/// any order.
+pub(super) fn create_table(cursor: &mut Cursor<'_>) -> Result<CreateTable, SqlError> {
+    let mut table = CreateTable { if_not_exists: cursor.keywords(&["if", "not", "exists"]), ..Default::default() };
+    table.name = Some(cursor.table()?);
     if cursor.peek_sign('(') {
-        made.columns = columns(cursor)?;
+        table.columns = columns(cursor)?;
     }
     while cursor.end().is_err() {
-        clause(cursor, &mut made)?;
+        clause(cursor, &mut table)?;
     }
-    if made.storage.location.is_none() {
+    if table.storage.location.is_none() {
         return Err(SqlError::user("FAILED: SemanticException [Error 10300]: No location was specified for table"));
     }
     let [input, output, serde] = [TEXT_INPUT, TEXT_OUTPUT, TEXT_SERDE].map(str::to_owned);
-    made.storage.input_format.get_or_insert(input);
-    made.storage.output_format.get_or_insert(output);
-    made.storage.serde.get_or_insert(serde);
-    made.storage.serde_parameters.entry("serialization.format".to_owned()).or_insert_with(|| "1".to_owned());
-    Ok(made)
+    table.storage.input_format.get_or_insert(input);
+    table.storage.output_format.get_or_insert(output);
+    table.storage.serde.get_or_insert(serde);
+    table.storage.serde_parameters.entry("serialization.format".to_owned()).or_insert_with(|| "1".to_owned());
+    Ok(table)
 }
 
-fn clause(cursor: &mut Cursor<'_>, made: &mut CreateTable) -> Result<(), SqlError> {
+fn clause(cursor: &mut Cursor<'_>, table: &mut CreateTable) -> Result<(), SqlError> {
     if cursor.keyword("comment") {
-        made.comment = Some(cursor.string()?);
+        table.comment = Some(cursor.string()?);
     } else if cursor.keywords(&["partitioned", "by"]) {
-        made.partition_keys = columns(cursor)?;
+        table.partition_keys = columns(cursor)?;
     } else if cursor.keywords(&["clustered", "by"]) {
-        // Buckets are a hint: no reader here needs them.
+        // The clause is a hint for writers. No reader here needs it.
         cursor.skip_parentheses()?;
         cursor.expect("into")?;
         cursor.value()?;
         cursor.expect("buckets")?;
     } else if cursor.keywords(&["row", "format", "serde"]) {
-        made.storage.serde = Some(cursor.string()?);
+        table.storage.serde = Some(cursor.string()?);
         if cursor.keywords(&["with", "serdeproperties"]) {
-            made.storage.serde_parameters.extend(pairs(cursor)?);
+            table.storage.serde_parameters.extend(pairs(cursor)?);
         }
     } else if cursor.keywords(&["with", "serdeproperties"]) {
-        made.storage.serde_parameters.extend(pairs(cursor)?);
+        table.storage.serde_parameters.extend(pairs(cursor)?);
     } else if cursor.keywords(&["row", "format", "delimited"]) {
-        made.storage.serde = Some(TEXT_SERDE.to_owned());
-        delimited(cursor, &mut made.storage.serde_parameters)?;
+        table.storage.serde = Some(TEXT_SERDE.to_owned());
+        delimited(cursor, &mut table.storage.serde_parameters)?;
     } else if cursor.keywords(&["stored", "as", "inputformat"]) {
-        made.storage.input_format = Some(cursor.string()?);
+        table.storage.input_format = Some(cursor.string()?);
         cursor.expect("outputformat")?;
-        made.storage.output_format = Some(cursor.string()?);
+        table.storage.output_format = Some(cursor.string()?);
     } else if cursor.keywords(&["stored", "as"]) {
         let word = cursor.identifier()?.to_lowercase();
         let Some([input, output, serde]) = stored_as(&word) else {
@@ -100,13 +100,13 @@ fn clause(cursor: &mut Cursor<'_>, made: &mut CreateTable) -> Result<(), SqlErro
                  TEXTFILE, JSON, ORC, AVRO or INPUTFORMAT '…' OUTPUTFORMAT '…'"
             )));
         };
-        made.storage.input_format = Some(input.to_owned());
-        made.storage.output_format = Some(output.to_owned());
-        made.storage.serde.get_or_insert_with(|| serde.to_owned());
+        table.storage.input_format = Some(input.to_owned());
+        table.storage.output_format = Some(output.to_owned());
+        table.storage.serde.get_or_insert_with(|| serde.to_owned());
     } else if cursor.keyword("location") {
-        made.storage.location = Some(cursor.string()?);
+        table.storage.location = Some(cursor.string()?);
     } else if cursor.keyword("tblproperties") {
-        made.properties.extend(pairs(cursor)?);
+        table.properties.extend(pairs(cursor)?);
     } else {
         return Err(cursor.unexpected(
             "'CLUSTERED BY', 'COMMENT', 'LOCATION', 'PARTITIONED BY', 'ROW FORMAT', 'STORED AS', 'TBLPROPERTIES'",
@@ -139,7 +139,7 @@ pub(super) fn columns(cursor: &mut Cursor<'_>) -> Result<Vec<Column>, SqlError> 
     }
     loop {
         let name = cursor.identifier()?.to_lowercase();
-        // Some write a colon between name and type, as within a struct.
+        // A colon between name and type, as in a struct, is accepted.
         cursor.sign(':');
         let text = cursor.type_text();
         let kind = SqlType::from_hive(text)

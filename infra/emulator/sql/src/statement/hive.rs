@@ -1,11 +1,11 @@
-//! Hive's DDL, and the statements that tell about the catalog.
+//! Hive's grammar: DDL, SHOW and DESCRIBE.
 
 use super::create::{self, CreateTable};
 use super::lexer::{Cursor, Name};
 use crate::error::SqlError;
 use std::collections::BTreeMap;
 
-/// What is to be done with the catalog.
+/// A statement of Hive's grammar.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     CreateTable(Box<CreateTable>),
@@ -91,7 +91,7 @@ pub(crate) enum Command {
 pub(crate) type PartitionSpec = BTreeMap<String, String>;
 
 impl Command {
-    pub(super) fn only_tells(&self) -> bool {
+    pub(super) fn is_read_only(&self) -> bool {
         matches!(
             self,
             Self::ShowDatabases { .. }
@@ -141,7 +141,7 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Command, SqlError> {
 
 fn command(cursor: &mut Cursor<'_>) -> Result<Command, SqlError> {
     if cursor.keywords(&["create", "external", "table"]) {
-        return Ok(Command::CreateTable(Box::new(create::table(cursor)?)));
+        return Ok(Command::CreateTable(Box::new(create::create_table(cursor)?)));
     }
     if cursor.keywords(&["create", "database"]) || cursor.keywords(&["create", "schema"]) {
         return create_database(cursor);

@@ -1,4 +1,4 @@
-//! The words of a statement, and a cursor over them. Hive's and Trino's words are told apart by who reads them.
+//! Splits a statement into words and reads them through a cursor. The parser of each grammar interprets the quotes.
 
 use crate::error::SqlError;
 use crate::statement::Properties;
@@ -19,7 +19,7 @@ enum Word {
 }
 
 #[derive(Clone, Debug)]
-struct Placed {
+struct SpannedWord {
     word: Word,
     start: usize,
     end: usize,
@@ -34,10 +34,10 @@ pub(crate) struct Name {
     pub(crate) name: String,
 }
 
-/// A place among a statement's words.
+/// Reads the words of a statement one after the other.
 pub(crate) struct Cursor<'a> {
     sql: &'a str,
-    words: Vec<Placed>,
+    words: Vec<SpannedWord>,
     at: usize,
     after_table: usize,
 }
@@ -47,7 +47,7 @@ impl<'a> Cursor<'a> {
         Ok(Self { sql, words: words(sql)?, at: 0, after_table: 0 })
     }
 
-    /// Checks that there is one statement, and gives where it ends.
+    /// Checks that there is one statement; returns the offset of its end.
     pub(crate) fn one_statement(&mut self) -> Result<usize, SqlError> {
         while self.words.last().is_some_and(|last| last.word == Word::Sign(';')) {
             self.words.pop();
@@ -56,22 +56,22 @@ impl<'a> Cursor<'a> {
             return Err(SqlError::syntax("line 1:1: mismatched input '<EOF>': the statement is empty"));
         };
         let end = last.end;
-        if self.words.iter().any(|placed| placed.word == Word::Sign(';')) {
+        if self.words.iter().any(|spanned| spanned.word == Word::Sign(';')) {
             return Err(SqlError::syntax("Only one sql statement is allowed. Got: ".to_owned() + self.sql));
         }
         Ok(end)
     }
 
     fn word(&self) -> Option<&Word> {
-        self.words.get(self.at).map(|placed| &placed.word)
+        self.words.get(self.at).map(|spanned| &spanned.word)
     }
 
-    /// Where the next word begins.
+    /// The offset of the next word.
     pub(crate) fn offset(&self) -> usize {
-        self.words.get(self.at).map_or(self.sql.len(), |placed| placed.start)
+        self.words.get(self.at).map_or(self.sql.len(), |spanned| spanned.start)
     }
 
-    /// Where the word after the table that was read last begins.
+    /// The offset of the word after the last table name.
     pub(crate) fn after_table(&self) -> usize {
         self.after_table
     }
@@ -118,7 +118,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Nothing may follow.
+    /// Checks that no word follows.
     pub(crate) fn end(&self) -> Result<(), SqlError> {
         match self.word() {
             None => Ok(()),
@@ -126,39 +126,39 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Whether a query begins here, be it in parentheses.
+    /// Whether a query begins here, with or without parentheses.
     pub(crate) fn is_query(&self) -> bool {
-        let first = self.words[self.at.min(self.words.len())..].iter().find(|placed| placed.word != Word::Sign('('));
-        matches!(first.map(|placed| &placed.word), Some(Word::Plain(word))
+        let first = self.words[self.at.min(self.words.len())..].iter().find(|spanned| spanned.word != Word::Sign('('));
+        matches!(first.map(|spanned| &spanned.word), Some(Word::Plain(word))
             if ["select", "with", "values", "table"].iter().any(|keyword| word.eq_ignore_ascii_case(keyword)))
     }
 
-    /// What is said of a word that should not be here.
+    /// The syntax error for the next word.
     pub(crate) fn unexpected(&self, expected: &str) -> SqlError {
         let (line, column) = position(self.sql, self.offset());
-        let found = self.words.get(self.at).map_or("<EOF>", |placed| &self.sql[placed.start..placed.end]);
+        let found = self.words.get(self.at).map_or("<EOF>", |spanned| &self.sql[spanned.start..spanned.end]);
         SqlError::syntax(format!("line {line}:{column}: mismatched input '{found}'. Expecting: {expected}"))
     }
 
-    /// An identifier, as it is written.
+    /// Reads an identifier, in its own case.
     pub(crate) fn identifier(&mut self) -> Result<String, SqlError> {
         let name = match self.word() {
             Some(Word::Plain(word) | Word::Backticked(word) | Word::DoubleQuoted(word)) => word.clone(),
-            // Published solutions have names in single quotes, which Athena refuses.
+            // Athena refuses names in single quotes, too.
             _ => return Err(self.unexpected("an identifier")),
         };
         self.at += 1;
         Ok(name)
     }
 
-    /// A table's name; that of a catalog before it must be Athena's.
+    /// Reads the name of a table. A catalog before it must be AwsDataCatalog.
     pub(crate) fn table(&mut self) -> Result<Name, SqlError> {
         let mut parts = vec![self.identifier()?.to_lowercase()];
         while self.sign('.') {
             parts.push(self.identifier()?.to_lowercase());
         }
         self.after_table = self.offset();
-        // `db.table` within one pair of backticks, as some write it.
+        // Some clients write `db.table` within one pair of backticks.
         if let [both] = parts.as_slice()
             && let Some((database, name)) = both.split_once('.')
         {
@@ -174,7 +174,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// A string in single or double quotes.
+    /// Reads a string in single or double quotes.
     pub(crate) fn string(&mut self) -> Result<String, SqlError> {
         let text = match self.word() {
             Some(Word::Quoted(text) | Word::DoubleQuoted(text)) => text.clone(),
@@ -184,12 +184,12 @@ impl<'a> Cursor<'a> {
         Ok(text)
     }
 
-    /// A string if one is here.
+    /// Reads a string if the next word is one.
     pub(crate) fn optional_string(&mut self) -> Option<String> {
         self.string().ok()
     }
 
-    /// A string or a word or number, as partition specs and properties have them.
+    /// Reads a string, a word or a number: the value of a partition key or of a property.
     pub(crate) fn value(&mut self) -> Result<String, SqlError> {
         if let Some(text) = self.optional_string() {
             return Ok(text);
@@ -202,7 +202,7 @@ impl<'a> Cursor<'a> {
         Ok(text)
     }
 
-    /// Names up to a sign, with commas between.
+    /// Reads names that commas separate, up to a sign.
     pub(crate) fn names_until(&mut self, sign: char) -> Result<Vec<String>, SqlError> {
         let mut names = vec![self.identifier()?.to_lowercase()];
         while self.sign(',') {
@@ -212,7 +212,7 @@ impl<'a> Cursor<'a> {
         Ok(names)
     }
 
-    /// `(name = value, …)`, values being words, strings, numbers or `ARRAY[…]`.
+    /// Reads `(name = value, …)`. A value is a word, a string, a number or `ARRAY[…]`.
     pub(crate) fn properties(&mut self) -> Result<Properties, SqlError> {
         self.expect_sign('(')?;
         let mut properties = Properties::new();
@@ -237,14 +237,14 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Passes what is in parentheses here; gives where it ends.
+    /// Skips a pair of parentheses and what they hold; returns the offset of the end.
     pub(crate) fn skip_parentheses(&mut self) -> Result<usize, SqlError> {
         let mut depth = 0_usize;
-        while let Some(placed) = self.words.get(self.at) {
+        while let Some(spanned) = self.words.get(self.at) {
             self.at += 1;
-            match placed.word {
+            match spanned.word {
                 Word::Sign('(') => depth += 1,
-                Word::Sign(')') if depth == 1 => return Ok(placed.end),
+                Word::Sign(')') if depth == 1 => return Ok(spanned.end),
                 Word::Sign(')') => depth = depth.saturating_sub(1),
                 _ => {}
             }
@@ -252,25 +252,24 @@ impl<'a> Cursor<'a> {
         Err(self.unexpected("')'"))
     }
 
-    /// The text from here up to a comma, a closing parenthesis or `COMMENT` that belongs to nothing opened since: a
-    /// column's type.
+    /// Reads the type of a column: the text up to a comma, a closing parenthesis or `COMMENT` outside of brackets.
     pub(crate) fn type_text(&mut self) -> &'a str {
         let (start, mut end, mut depth) = (self.offset(), self.offset(), 0_i32);
-        while let Some(placed) = self.words.get(self.at) {
-            match &placed.word {
+        while let Some(spanned) = self.words.get(self.at) {
+            match &spanned.word {
                 Word::Sign('(' | '<') => depth += 1,
                 Word::Sign(')' | '>') if depth > 0 => depth -= 1,
                 Word::Sign(',' | ')') if depth == 0 => break,
                 Word::Plain(word) if depth == 0 && word.eq_ignore_ascii_case("comment") => break,
                 _ => {}
             }
-            end = placed.end;
+            end = spanned.end;
             self.at += 1;
         }
         &self.sql[start..end]
     }
 
-    /// Where a query ends that `WITH [NO] DATA` may follow up to `end`, and whether data is wanted.
+    /// Finds the end of a query before an optional `WITH [NO] DATA`; returns its offset and whether to write rows.
     pub(crate) fn with_data(&self, end: usize) -> (usize, bool) {
         let words: Vec<_> = self.words.iter().rev().take(3).collect();
         let is = |n: usize, keyword: &str| matches!(words.get(n).map(|p| &p.word), Some(Word::Plain(word)) if word.eq_ignore_ascii_case(keyword));
@@ -282,14 +281,14 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Line and column of a byte, from 1.
+/// Line and column of a byte, both counted from 1.
 pub(crate) fn position(sql: &str, offset: usize) -> (usize, usize) {
     let before = &sql[..offset.min(sql.len())];
     let line = before.matches('\n').count() + 1;
     (line, before.rsplit('\n').next().unwrap_or_default().chars().count() + 1)
 }
 
-fn words(sql: &str) -> Result<Vec<Placed>, SqlError> {
+fn words(sql: &str) -> Result<Vec<SpannedWord>, SqlError> {
     let (bytes, mut words, mut at) = (sql.as_bytes(), Vec::new(), 0);
     while let Some(first) = sql[at..].chars().next() {
         let start = at;
@@ -308,14 +307,14 @@ fn words(sql: &str) -> Result<Vec<Placed>, SqlError> {
                 '"' => Word::DoubleQuoted(text),
                 _ => Word::Backticked(text),
             };
-            words.push(Placed { word, start, end: at });
+            words.push(SpannedWord { word, start, end: at });
         } else if first.is_alphanumeric() || first == '_' || first == '$' {
             let end = rest.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '$'))).unwrap_or(rest.len());
             at += end;
-            words.push(Placed { word: Word::Plain(rest[..end].to_owned()), start, end: at });
+            words.push(SpannedWord { word: Word::Plain(rest[..end].to_owned()), start, end: at });
         } else {
             at += first.len_utf8();
-            words.push(Placed { word: Word::Sign(first), start, end: at });
+            words.push(SpannedWord { word: Word::Sign(first), start, end: at });
         }
     }
     debug_assert_eq!(at, bytes.len());
@@ -327,9 +326,9 @@ fn unclosed(sql: &str, start: usize, sign: &str) -> SqlError {
     SqlError::syntax(format!("line {line}:{column}: mismatched input '{sign}': it is not closed"))
 }
 
-/// Whether a statement that begins so is in Hive's grammar, where a backslash quotes a quote; in Trino's it is a character.
-fn is_hive(words: &[Placed]) -> bool {
-    let plain = |n: usize| match words.get(n).map(|placed| &placed.word) {
+/// Whether `words` begin a statement of Hive's grammar, where a backslash escapes a quote. In Trino's it is a character.
+fn is_hive(words: &[SpannedWord]) -> bool {
+    let plain = |n: usize| match words.get(n).map(|spanned| &spanned.word) {
         Some(Word::Plain(word)) => word.to_ascii_lowercase(),
         _ => String::new(),
     };
@@ -340,7 +339,7 @@ fn is_hive(words: &[Placed]) -> bool {
     }
 }
 
-/// A quoted text, and where it ends. A doubled quote is one.
+/// Reads a quoted text; returns it and the offset of its end. A doubled quote is one quote.
 fn quoted(sql: &str, start: usize, quote: char, backslash: bool) -> Result<(String, usize), SqlError> {
     let (mut text, mut chars) = (String::new(), sql[start + 1..].char_indices().peekable());
     while let Some((n, c)) = chars.next() {
@@ -358,10 +357,10 @@ fn quoted(sql: &str, start: usize, quote: char, backslash: bool) -> Result<(Stri
     Err(unclosed(sql, start, &quote.to_string()))
 }
 
-/// Whether a name matches a pattern of Hive's: `*` is any text, `|` separates alternatives; `%` as in SQL's LIKE.
+/// Whether a name matches a pattern of Hive: `*` and `%` match any text, `|` separates alternatives.
 pub(crate) fn like(pattern: &str, name: &str) -> bool {
     fn matches(pattern: &[char], name: &[char]) -> bool {
-        // From the last wildcard on, the name may be tried again: linear in their product.
+        // Backtracks to the last wildcard only, so the time is at most the product of both lengths.
         let (mut p, mut n, mut star) = (0, 0, None);
         while n < name.len() {
             match pattern.get(p) {
@@ -385,6 +384,6 @@ pub(crate) fn like(pattern: &str, name: &str) -> bool {
         pattern[p..].iter().all(|c| matches!(c, '*' | '%'))
     }
     let name: Vec<_> = name.chars().collect();
-    // `.*` is Java's way to say `*`.
+    // Hive also accepts the regular expression `.*`.
     pattern.replace(".*", "*").split('|').any(|one| matches(&one.chars().collect::<Vec<_>>(), &name))
 }

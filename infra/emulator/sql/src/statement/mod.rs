@@ -1,7 +1,7 @@
-//! Statements: from text to what is to be done.
+//! The parser: from the text of a statement to an [`Action`].
 //!
-//! Athena has two grammars: Hive's for most DDL (backticks, double quotes are strings), Trino's for queries and what
-//! contains them (double quotes are identifiers). The first words tell which.
+//! Athena has two grammars. Most DDL is in Hive's, where names are in backticks and double quotes are strings. Queries and
+//! statements that contain queries are in Trino's, where double quotes are identifiers. The first words select one.
 
 mod create;
 mod hive;
@@ -18,10 +18,10 @@ use crate::error::SqlError;
 use lexer::Name;
 use std::collections::BTreeMap;
 
-/// A table's name as a statement has it: with its database, if that is named.
+/// The name of a table in a statement, with its database if the statement names one.
 pub(crate) type TableName = Name;
 
-/// What is to be done.
+/// A parsed statement.
 #[derive(Clone, Debug)]
 pub(crate) enum Action {
     Select(Query),
@@ -33,14 +33,14 @@ pub(crate) enum Action {
     Hive(Command),
 }
 
-/// `WITH (name = value, …)`; an array's values are several.
+/// `WITH (name = value, …)`. The value of an array is a list.
 pub(crate) type Properties = BTreeMap<String, Vec<String>>;
 
 /// Parses one statement.
 pub(crate) fn parse(sql: &str, parameters: &[String]) -> Result<Action, SqlError> {
     if sql.len() > STATEMENT_BYTES_MAX {
-        let told = format!("the statement has {} bytes, more than {STATEMENT_BYTES_MAX}", sql.len());
-        return Err(SqlError::syntax(format!("Query string is too long: {told}")));
+        let message = format!("the statement has {} bytes, more than {STATEMENT_BYTES_MAX}", sql.len());
+        return Err(SqlError::syntax(format!("Query string is too long: {message}")));
     }
     let mut cursor = Cursor::new(sql)?;
     let end = cursor.one_statement()?;
@@ -100,9 +100,9 @@ fn create_table_as(cursor: &mut Cursor<'_>, sql: &str, parameters: &[String]) ->
     let if_not_exists = cursor.keywords(&["if", "not", "exists"]);
     let table = cursor.table()?;
     if cursor.peek_sign('(') {
-        let told = "no viable alternative at input 'create table': tables are made with CREATE EXTERNAL TABLE, or with \
+        let message = "no viable alternative at input 'create table': tables are made with CREATE EXTERNAL TABLE, or with \
                     CREATE TABLE … AS SELECT (Iceberg tables are not supported here)";
-        return Err(SqlError::syntax(format!("line 1:1: {told}")));
+        return Err(SqlError::syntax(format!("line 1:1: {message}")));
     }
     if cursor.keyword("comment") {
         cursor.string()?;
@@ -121,7 +121,7 @@ impl Action {
             Self::Select(_) | Self::Insert { .. } | Self::Unload { .. } => Kind::Dml,
             Self::Explain { .. } => Kind::Utility,
             Self::CreateTableAs { .. } | Self::CreateView { .. } => Kind::Ddl,
-            Self::Hive(command) if command.only_tells() => Kind::Utility,
+            Self::Hive(command) if command.is_read_only() => Kind::Utility,
             Self::Hive(_) => Kind::Ddl,
         }
     }

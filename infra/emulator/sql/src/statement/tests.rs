@@ -9,7 +9,7 @@ fn wrong(sql: &str) -> String {
 }
 
 #[test]
-fn each_statement_is_of_its_kind() {
+fn each_statement_has_its_type() {
     let cases = [
         ("select 1", Kind::Dml, "SELECT"),
         ("-- first\n(SELECT 1);", Kind::Dml, "SELECT"),
@@ -39,7 +39,7 @@ fn each_statement_is_of_its_kind() {
 }
 
 #[test]
-fn what_is_no_statement_is_told_with_its_place() {
+fn syntax_error_names_line_and_column() {
     assert!(wrong("SELEC 1").starts_with("line 1:1: mismatched input 'SELEC'. Expecting: 'ALTER', 'CREATE'"));
     assert!(wrong("SELECT 1; SELECT 2").starts_with("Only one sql statement is allowed"));
     assert!(wrong("").contains("empty"));
@@ -54,7 +54,7 @@ fn what_is_no_statement_is_told_with_its_place() {
 }
 
 #[test]
-fn parameters_take_the_places_of_marks() {
+fn parameters_replace_placeholders() {
     let with = |sql: &str, parameters: &[&str]| {
         let parameters: Vec<_> = parameters.iter().map(|text| (*text).to_owned()).collect();
         parse(sql, &parameters).map(|action| match action {
@@ -72,7 +72,7 @@ fn parameters_take_the_places_of_marks() {
 }
 
 #[test]
-fn a_definition_may_have_its_clauses_in_many_forms() {
+fn definition_accepts_clauses_in_many_forms() {
     let sql = r#"
         /* landing */
         CREATE EXTERNAL TABLE IF NOT EXISTS `Stedi`.`Accelerometer_Landing` (
@@ -92,9 +92,9 @@ fn a_definition_may_have_its_clauses_in_many_forms() {
         TBLPROPERTIES ('classification' = 'json')
         ;
     "#;
-    let Action::Hive(Command::CreateTable(made)) = ok(sql) else { panic!("not made") };
-    assert_eq!(made.table.unwrap(), TableName { database: Some("stedi".into()), name: "accelerometer_landing".into() });
-    let columns: Vec<_> = made.columns.iter().map(|column| format!("{} {}", column.name, column.kind)).collect();
+    let Action::Hive(Command::CreateTable(table)) = ok(sql) else { panic!("expected CREATE TABLE") };
+    assert_eq!(table.name.unwrap(), TableName { database: Some("stedi".into()), name: "accelerometer_landing".into() });
+    let columns: Vec<_> = table.columns.iter().map(|column| format!("{} {}", column.name, column.kind)).collect();
     assert_eq!(
         columns,
         [
@@ -105,11 +105,11 @@ fn a_definition_may_have_its_clauses_in_many_forms() {
             "tags array<struct<a:int,b:map<string,decimal(10,2)>>>"
         ]
     );
-    assert_eq!(made.comment.as_deref(), Some("it's raw"));
-    assert_eq!(made.partition_keys[0].name, "dt");
-    assert_eq!(made.storage.serde.as_deref(), Some("org.openx.data.jsonserde.JsonSerDe"));
-    assert_eq!(made.storage.serde_parameters["mapping.x"], "yyyy'T'");
-    assert_eq!(made.properties["classification"], "json");
+    assert_eq!(table.comment.as_deref(), Some("it's raw"));
+    assert_eq!(table.partition_keys[0].name, "dt");
+    assert_eq!(table.storage.serde.as_deref(), Some("org.openx.data.jsonserde.JsonSerDe"));
+    assert_eq!(table.storage.serde_parameters["mapping.x"], "yyyy'T'");
+    assert_eq!(table.properties["classification"], "json");
     for short in [
         "CREATE EXTERNAL TABLE t(a int) STORED AS PARQUET LOCATION 's3://b/k'",
         "CREATE EXTERNAL TABLE `stedi.t`(a int) ROW FORMAT DELIMITED FIELDS TERMINATED BY ',' LOCATION 's3://b/k'",
@@ -117,13 +117,13 @@ fn a_definition_may_have_its_clauses_in_many_forms() {
     ] {
         ok(short);
     }
-    assert!(wrong("CREATE EXTERNAL TABLE t(a text) LOCATION 's3://b/k'").contains("\"text\" is no type"));
+    assert!(wrong("CREATE EXTERNAL TABLE t(a text) LOCATION 's3://b/k'").contains("\"text\" is not a type"));
     assert!(wrong("CREATE EXTERNAL TABLE t(a int)").contains("No location was specified"));
     assert!(wrong("CREATE EXTERNAL TABLE t(a int, A int) LOCATION 's3://b/'").contains("Duplicate column name: a"));
 }
 
 #[test]
-fn patterns_are_hives() {
+fn patterns_match_as_in_hive() {
     for (pattern, name, matches) in [
         ("c*", "customer", true),
         ("*_landing|*_trusted", "a_trusted", true),

@@ -1,4 +1,4 @@
-//! Queries, in Trino's SQL: parsed, and turned into what DataFusion understands.
+//! Queries in Trino's SQL: parses them and rewrites them into DataFusion's dialect.
 
 mod calls;
 mod select;
@@ -15,29 +15,29 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer};
 use std::collections::HashMap;
 
-/// How deep expressions and subqueries may be in one another.
+/// The deepest nesting of expressions and subqueries.
 const DEPTH_MAX: usize = 200;
-/// How many operators may follow one another: each is one level deeper than the one before.
+/// The longest chain of operators. Each operator nests one level deeper than the one before.
 const OPERATORS_MAX: usize = 500;
-/// The hidden column that holds a row's file.
+/// The hidden column with the location of a row's file.
 const PATH: &str = "$path";
 
 /// A query.
 #[derive(Clone, Debug)]
 pub(crate) struct Query {
-    /// Its own text.
+    /// The text of the query alone.
     pub(crate) text: String,
-    /// With lower-case names, and functions and types as DataFusion has them.
+    /// The syntax tree with lower-case names and with DataFusion's functions and types.
     pub(crate) statement: Statement,
-    /// The names of the answer's columns that were written with capitals, by their lower-case forms.
+    /// The columns whose names the query writes with capitals: lower-case form → name.
     pub(crate) capitals: HashMap<String, String>,
-    /// Whether the hidden column is asked for.
+    /// Whether the query names the hidden column.
     pub(crate) names_path: bool,
-    /// Where each word is first: line and column.
+    /// Line and column of the first occurrence of each word.
     words: HashMap<String, Location>,
 }
 
-/// Trino's dialect, as far as the parser can be told.
+/// Trino's dialect, as far as the parser has options for it.
 #[derive(Debug)]
 struct Trino;
 
@@ -76,23 +76,23 @@ impl Dialect for Trino {
 }
 
 impl Query {
-    /// Parses the query that is in `sql` from `from` to `end`. Errors tell places in the whole.
+    /// Parses the query in `sql[from..end]`. Errors name lines and columns of the whole `sql`.
     pub(crate) fn parse(sql: &str, from: usize, end: usize, parameters: &[String]) -> Result<Self, SqlError> {
         let end = end.max(from);
         let blank: String = sql[..from].chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect();
         let tokens = tokens(&(blank + &sql[from..end]))?;
-        let mut tokens = with_rows(filled(tokens, parameters)?);
+        let mut tokens = add_row_parentheses(replace_placeholders(tokens, parameters)?);
         check_depth(&tokens)?;
         check_relations(&tokens)?;
         let (mut written, mut words, mut names_path) = (HashMap::new(), HashMap::new(), false);
-        for placed in &mut tokens {
-            if let Token::Word(word) = &mut placed.token {
+        for spanned in &mut tokens {
+            if let Token::Word(word) = &mut spanned.token {
                 let lower = word.value.to_lowercase();
-                words.entry(lower.clone()).or_insert(placed.span.start);
+                words.entry(lower.clone()).or_insert(spanned.span.start);
                 names_path |= lower == PATH;
                 let original = std::mem::replace(&mut word.value, lower);
-                written.insert((placed.span.start.line, placed.span.start.column), original);
-                // `EXCLUDE` and the like are no words of Trino's.
+                written.insert((spanned.span.start.line, spanned.span.start.column), original);
+                // Trino has no such keywords.
                 if word.quote_style.is_none() && matches!(word.keyword, Keyword::EXCLUDE | Keyword::QUALIFY) {
                     word.keyword = Keyword::NoKeyword;
                 }
@@ -103,8 +103,8 @@ impl Query {
         let next = parser.peek_token();
         if next.token != Token::EOF {
             let Location { line, column } = next.span.start;
-            let told = format!("line {line}:{column}: mismatched input '{}'. Expecting: <EOF>", next.token);
-            return Err(SqlError::syntax(told));
+            let message = format!("line {line}:{column}: mismatched input '{}'. Expecting: <EOF>", next.token);
+            return Err(SqlError::syntax(message));
         }
         let mut statement = Statement::Query(parsed);
         let capitals = select::capitals(&statement, &written);
@@ -117,7 +117,7 @@ impl Query {
         Ok(Self { text: sql[from..end].trim().to_owned(), statement, capitals, names_path, words })
     }
 
-    /// `line 1:8: `, where a word is first; nothing if it is nowhere.
+    /// `line 1:8: ` for the first occurrence of a word; an empty text if the query lacks it.
     pub(crate) fn line_of(&self, word: &str) -> String {
         match self.words.get(&word.to_lowercase()) {
             Some(Location { line, column }) => format!("line {line}:{column}: "),
@@ -129,8 +129,8 @@ impl Query {
 fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>, SqlError> {
     if let Some(at) = backtick(sql) {
         let (line, column) = position(sql, at);
-        let told = "backquoted identifiers are not supported; use double quotes to quote identifiers";
-        return Err(SqlError::syntax(format!("line {line}:{column}: {told}")));
+        let message = "backquoted identifiers are not supported; use double quotes to quote identifiers";
+        return Err(SqlError::syntax(format!("line {line}:{column}: {message}")));
     }
     Tokenizer::new(&Trino, sql).tokenize_with_location().map_err(|error| {
         let Location { line, column } = error.location;
@@ -138,8 +138,8 @@ fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>, SqlError> {
     })
 }
 
-/// Refuses expressions that would be too deep for those who walk down them: the parser itself counts parentheses, but
-/// takes `1 + 1 + …` in a loop.
+/// Refuses expressions that would overflow the stack of recursive passes. The parser limits parentheses, but it reads
+/// `1 + 1 + …` in a loop.
 fn check_depth(tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
     let mut levels = vec![0_usize];
     for TokenWithSpan { token, span } in tokens {
@@ -177,18 +177,18 @@ fn check_depth(tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
         });
         if count > Some(OPERATORS_MAX) || levels.len() > DEPTH_MAX {
             let Location { line, column } = span.start;
-            let told = format!(
+            let message = format!(
                 "statement is too large: more than {OPERATORS_MAX} operators in a row, or {DEPTH_MAX} parentheses"
             );
-            return Err(SqlError::syntax(format!("STACK_OVERFLOW: line {line}:{column}: {told}")));
+            return Err(SqlError::syntax(format!("STACK_OVERFLOW: line {line}:{column}: {message}")));
         }
     }
     Ok(())
 }
 
-/// Refuses a clause where a table is to be: the parser takes the words that begin one for names.
+/// Refuses a clause after FROM or JOIN. The parser would read its keyword as the name of a table.
 fn check_relations(tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
-    let words = tokens.iter().filter(|placed| !matches!(placed.token, Token::Whitespace(_)));
+    let words = tokens.iter().filter(|spanned| !matches!(spanned.token, Token::Whitespace(_)));
     let plain = |token: &Token| match token {
         Token::Word(word) if word.quote_style.is_none() => word.keyword,
         _ => Keyword::NoKeyword,
@@ -212,14 +212,14 @@ fn check_relations(tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
         );
         if matches!(plain(&before.token), Keyword::FROM | Keyword::JOIN) && is_clause {
             let Location { line, column } = after.span.start;
-            let told = format!("line {line}:{column}: mismatched input '{}'. Expecting: a table", after.token);
-            return Err(SqlError::syntax(told));
+            let message = format!("line {line}:{column}: mismatched input '{}'. Expecting: a table", after.token);
+            return Err(SqlError::syntax(message));
         }
     }
     Ok(())
 }
 
-/// The first backtick outside of strings, quoted names and comments.
+/// The offset of the first backtick outside of strings, quoted names and comments.
 fn backtick(sql: &str) -> Option<usize> {
     let (mut quote, mut at) = (None, 0);
     while let Some(c) = sql[at..].chars().next() {
@@ -236,33 +236,34 @@ fn backtick(sql: &str) -> Option<usize> {
     None
 }
 
-/// The tokens with the parameters in place of the `?`.
-fn filled(tokens: Vec<TokenWithSpan>, parameters: &[String]) -> Result<Vec<TokenWithSpan>, SqlError> {
-    let is_mark = |placed: &TokenWithSpan| matches!(&placed.token, Token::Placeholder(mark) if mark == "?");
-    let marks = tokens.iter().filter(|placed| is_mark(placed)).count();
-    if marks != parameters.len() {
-        let told = format!("Incorrect number of parameters: expected {marks} but found {}", parameters.len());
-        return Err(SqlError::syntax(format!("INVALID_PARAMETER_USAGE: line 1:1: {told}")));
+/// Replaces each `?` by the tokens of its parameter.
+fn replace_placeholders(tokens: Vec<TokenWithSpan>, parameters: &[String]) -> Result<Vec<TokenWithSpan>, SqlError> {
+    let is_placeholder =
+        |spanned: &TokenWithSpan| matches!(&spanned.token, Token::Placeholder(placeholder) if placeholder == "?");
+    let placeholders = tokens.iter().filter(|spanned| is_placeholder(spanned)).count();
+    if placeholders != parameters.len() {
+        let message = format!("Incorrect number of parameters: expected {placeholders} but found {}", parameters.len());
+        return Err(SqlError::syntax(format!("INVALID_PARAMETER_USAGE: line 1:1: {message}")));
     }
     let (mut whole, mut parameters) = (Vec::with_capacity(tokens.len()), parameters.iter());
-    for placed in tokens {
-        match is_mark(&placed).then(|| parameters.next()).flatten() {
-            None => whole.push(placed),
-            Some(text) => whole.extend(parameter(text, &placed)?),
+    for spanned in tokens {
+        match is_placeholder(&spanned).then(|| parameters.next()).flatten() {
+            None => whole.push(spanned),
+            Some(text) => whole.extend(parameter(text, &spanned)?),
         }
     }
     Ok(whole)
 }
 
-/// The tokens with parentheses around the values of `VALUES 1, 2`: to the parser, a row has them.
-fn with_rows(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+/// Adds parentheses around the rows of `VALUES 1, 2`, which the parser requires.
+fn add_row_parentheses(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let (mut whole, mut rest) = (Vec::with_capacity(tokens.len()), tokens.into_iter().peekable());
-    // How deep the parentheses are; of each list that is not over, at which depth its values stand, and whether one of
-    // them has got parentheses.
+    // The depth of parentheses; for each open list, the depth of its values and whether this function opened a
+    // parenthesis for the current value.
     let (mut depth, mut lists) = (0_usize, Vec::<(usize, bool)>::new());
-    while let Some(placed) = rest.next() {
+    while let Some(spanned) = rest.next() {
         let in_list = lists.last().is_some_and(|(at, _)| *at == depth);
-        let is_end = match &placed.token {
+        let is_end = match &spanned.token {
             Token::RParen | Token::Comma | Token::SemiColon | Token::EOF => true,
             Token::Word(word) if word.quote_style.is_none() => matches!(
                 word.keyword,
@@ -276,22 +277,22 @@ fn with_rows(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
             ),
             _ => false,
         };
-        let span = placed.span;
+        let span = spanned.span;
         let at = move |token| TokenWithSpan { token, span };
         if in_list && is_end {
             if lists.last_mut().is_some_and(|(_, open)| std::mem::take(open)) {
                 whole.push(at(Token::RParen));
             }
-            if placed.token != Token::Comma {
+            if spanned.token != Token::Comma {
                 lists.pop();
             }
         }
-        match &placed.token {
+        match &spanned.token {
             Token::LParen | Token::LBracket => depth += 1,
             Token::RParen | Token::RBracket => depth = depth.saturating_sub(1),
             _ => {}
         }
-        let begins = match &placed.token {
+        let begins = match &spanned.token {
             Token::Comma => in_list,
             Token::Word(word) if word.quote_style.is_none() && word.keyword == Keyword::VALUES => {
                 lists.push((depth, false));
@@ -299,12 +300,12 @@ fn with_rows(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
             }
             _ => false,
         };
-        whole.push(placed);
+        whole.push(spanned);
         if begins {
-            while let Some(space) = rest.next_if(|placed| matches!(placed.token, Token::Whitespace(_))) {
+            while let Some(space) = rest.next_if(|spanned| matches!(spanned.token, Token::Whitespace(_))) {
                 whole.push(space);
             }
-            if let Some(first) = rest.peek().filter(|placed| placed.token != Token::LParen) {
+            if let Some(first) = rest.peek().filter(|spanned| spanned.token != Token::LParen) {
                 whole.push(TokenWithSpan { token: Token::LParen, span: first.span });
                 if let Some((_, open)) = lists.last_mut() {
                     *open = true;
@@ -317,12 +318,12 @@ fn with_rows(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     whole
 }
 
-/// A parameter's tokens, which must be one expression.
-fn parameter(text: &str, mark: &TokenWithSpan) -> Result<Vec<TokenWithSpan>, SqlError> {
+/// Parses a parameter, which must be one expression, into tokens.
+fn parameter(text: &str, placeholder: &TokenWithSpan) -> Result<Vec<TokenWithSpan>, SqlError> {
     let wrong = || {
-        let Location { line, column } = mark.span.start;
-        let told = format!("parameter {text:?} is no literal: texts need single quotes");
-        SqlError::syntax(format!("INVALID_PARAMETER_USAGE: line {line}:{column}: {told}"))
+        let Location { line, column } = placeholder.span.start;
+        let message = format!("parameter {text:?} is not a literal: expected a number or a text in single quotes");
+        SqlError::syntax(format!("INVALID_PARAMETER_USAGE: line {line}:{column}: {message}"))
     };
     let tokens = tokens(text).map_err(|_| wrong())?;
     let mut parser = Parser::new(&Trino).with_recursion_limit(DEPTH_MAX).with_tokens_with_locations(tokens.clone());
@@ -330,17 +331,17 @@ fn parameter(text: &str, mark: &TokenWithSpan) -> Result<Vec<TokenWithSpan>, Sql
     if read.is_err() || parser.peek_token().token != Token::EOF {
         return Err(wrong());
     }
-    let at = |token| TokenWithSpan { token, span: mark.span };
-    let meant = tokens.into_iter().map(|placed| placed.token).filter(|token| !matches!(token, Token::Whitespace(_)));
+    let at = |token| TokenWithSpan { token, span: placeholder.span };
+    let meant = tokens.into_iter().map(|spanned| spanned.token).filter(|token| !matches!(token, Token::Whitespace(_)));
     let meant: Vec<_> = meant.map(at).collect();
-    // One literal stands as it is, since LIMIT takes no parentheses.
+    // LIMIT accepts a literal, but no parentheses.
     if meant.len() == 1 {
         return Ok(meant);
     }
     Ok([vec![at(Token::LParen)], meant, vec![at(Token::RParen)]].concat())
 }
 
-/// The parser's error in Trino's words.
+/// Translates an error of the parser into Trino's format.
 fn syntax(error: &ParserError) -> SqlError {
     let text = match error {
         ParserError::TokenizerError(text) | ParserError::ParserError(text) => text,
@@ -348,15 +349,15 @@ fn syntax(error: &ParserError) -> SqlError {
             return SqlError::syntax("STACK_OVERFLOW: statement is too large (stack overflow during parsing)");
         }
     };
-    let (told, at) = text.rsplit_once(" at Line: ").unwrap_or((text, ""));
-    let place =
+    let (message, at) = text.rsplit_once(" at Line: ").unwrap_or((text, ""));
+    let position =
         at.split_once(", Column: ").map_or_else(|| "1:1".to_owned(), |(line, column)| format!("{line}:{column}"));
-    let told = match told.strip_prefix("Expected: ").and_then(|rest| rest.rsplit_once(", found: ")) {
+    let message = match message.strip_prefix("Expected: ").and_then(|rest| rest.rsplit_once(", found: ")) {
         Some((expected, found)) => {
             let found = if found == "EOF" { "<EOF>" } else { found };
             format!("mismatched input '{found}'. Expecting: {expected}")
         }
-        None => told.to_owned(),
+        None => message.to_owned(),
     };
-    SqlError::syntax(format!("line {place}: {told}"))
+    SqlError::syntax(format!("line {position}: {message}"))
 }

@@ -1,9 +1,9 @@
-//! Rows into Parquet files below a location, one file per partition.
+//! Writes rows to Parquet files below a location, one file per partition.
 
-use super::Written;
+use super::WriteSummary;
 use crate::error::SqlError;
 use crate::partition::{NO_VALUE, escaped};
-use crate::query::Running;
+use crate::query::RunningQuery;
 use crate::text::text_of;
 use bytes::Bytes;
 use datafusion::arrow::array::{RecordBatch, UInt32Array};
@@ -15,7 +15,7 @@ use datafusion::parquet::basic::{Compression, GzipLevel, ZstdLevel};
 use datafusion::parquet::errors::{ParquetError, Result as ParquetResult};
 use datafusion::parquet::file::properties::WriterProperties;
 use emulator_client::ObjectLocation;
-use emulator_client::{Put, Store, Writing};
+use emulator_client::{ObjectWriter, Put, Store};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,42 +23,44 @@ use std::sync::Arc;
 
 /// The most partitions that one statement may write, as on AWS.
 const PARTITIONS_MAX: usize = 100;
-/// What a file's rows may take in memory before they are written out.
+/// The memory of a file's rows before they are flushed.
 const BUFFERED_BYTES_MAX: usize = 32 << 20;
 
-/// Where rows go.
+/// The files of a statement that writes rows.
 pub(super) struct Target {
     store: Store,
     below: ObjectLocation,
     id: String,
-    /// The columns that stay in the files, and the columns that become keys.
+    /// The columns in the files, and the partition keys.
     kept: Vec<usize>,
     keys: Vec<(usize, String)>,
     schema: SchemaRef,
     properties: WriterProperties,
-    open: BTreeMap<Vec<String>, AsyncArrowWriter<Out>>,
+    open: BTreeMap<Vec<String>, AsyncArrowWriter<OutputFile>>,
     files: Vec<ObjectLocation>,
     rows: u64,
 }
 
-/// A file that is being written, which a Parquet writer fills.
-struct Out(Option<Writing>);
+/// An unfinished file, which a Parquet writer fills.
+struct OutputFile(Option<ObjectWriter>);
 
-impl AsyncFileWriter for Out {
+impl AsyncFileWriter for OutputFile {
     fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, ParquetResult<()>> {
         async move {
-            let Some(writing) = &mut self.0 else { return Err(ParquetError::General("written to its end".into())) };
-            writing.write(&bytes).await.map_err(|error| ParquetError::External(Box::new(error)))
+            let Some(file) = &mut self.0 else {
+                return Err(ParquetError::General("the file is complete already".into()));
+            };
+            file.write(&bytes).await.map_err(|error| ParquetError::External(Box::new(error)))
         }
         .boxed()
     }
 
     fn complete(&mut self) -> BoxFuture<'_, ParquetResult<()>> {
         async move {
-            let Some(writing) = self.0.take() else { return Ok(()) };
-            match writing.finish().await.map_err(|error| ParquetError::External(Box::new(error)))? {
+            let Some(file) = self.0.take() else { return Ok(()) };
+            match file.finish().await.map_err(|error| ParquetError::External(Box::new(error)))? {
                 Put::Done(_) => Ok(()),
-                Put::Conflict => Err(ParquetError::General("there is a file of that name already".into())),
+                Put::Conflict => Err(ParquetError::General("the file exists already".into())),
             }
         }
         .boxed()
@@ -73,8 +75,8 @@ fn compression(name: &str) -> Result<Compression, SqlError> {
         "LZ4" => Compression::LZ4_RAW,
         "NONE" | "UNCOMPRESSED" => Compression::UNCOMPRESSED,
         _ => {
-            let told = format!("compression {name} cannot be written; expected GZIP, SNAPPY, ZSTD, LZ4 or NONE");
-            return Err(SqlError::user(format!("INVALID_TABLE_PROPERTY: line 1:1: {told}")));
+            let message = format!("compression {name} cannot be written: expected GZIP, SNAPPY, ZSTD, LZ4 or NONE");
+            return Err(SqlError::user(format!("INVALID_TABLE_PROPERTY: line 1:1: {message}")));
         }
     })
 }
@@ -88,18 +90,18 @@ impl Target {
         store: &Store,
         below: ObjectLocation,
         id: &str,
-        running: &Running,
+        running: &RunningQuery,
         by: Vec<String>,
         name: &str,
     ) -> Result<Self, SqlError> {
         let names: Vec<_> = running.columns.iter().map(|column| column.name.to_lowercase()).collect();
         let last = names.len().saturating_sub(by.len());
         if names[last..] != by[..] || last == 0 {
-            let told = format!(
+            let message = format!(
                 "Partition keys must be the last columns in the table and in the same order: [{}]",
                 by.join(", ")
             );
-            return Err(SqlError::user(format!("HIVE_COLUMN_ORDER_MISMATCH: {told}")));
+            return Err(SqlError::user(format!("HIVE_COLUMN_ORDER_MISMATCH: {message}")));
         }
         let inner = running.rows.schema();
         let field = |n: usize| {
@@ -154,7 +156,7 @@ impl Target {
         Ok(())
     }
 
-    fn writer(&mut self, values: Vec<String>) -> Result<&mut AsyncArrowWriter<Out>, SqlError> {
+    fn writer(&mut self, values: Vec<String>) -> Result<&mut AsyncArrowWriter<OutputFile>, SqlError> {
         if !self.open.contains_key(&values) {
             if self.open.len() == PARTITIONS_MAX {
                 return Err(SqlError::user(format!(
@@ -167,30 +169,32 @@ impl Target {
             let below = self.below.key.trim_end_matches('/');
             let slash = if below.is_empty() { "" } else { "/" };
             let key = format!("{below}{slash}{folder}{}_{:05}.parquet", self.id, self.files.len());
-            let place = ObjectLocation { bucket: self.below.bucket.clone(), key };
-            let out = Out(Some(self.store.begin(&place)));
+            let location = ObjectLocation { bucket: self.below.bucket.clone(), key };
+            let out = OutputFile(Some(self.store.begin(&location)));
             let writer = AsyncArrowWriter::try_new(out, Arc::clone(&self.schema), Some(self.properties.clone()));
-            self.files.push(place);
+            self.files.push(location);
             self.open.insert(values.clone(), writer.map_err(failed)?);
         }
-        self.open.get_mut(&values).ok_or_else(|| SqlError::system("GENERIC_INTERNAL_ERROR: a writer is gone"))
+        self.open
+            .get_mut(&values)
+            .ok_or_else(|| SqlError::system("GENERIC_INTERNAL_ERROR: the writer of a partition is missing"))
     }
 
-    pub(super) async fn finish(&mut self) -> Result<Written, SqlError> {
+    pub(super) async fn finish(&mut self) -> Result<WriteSummary, SqlError> {
         let mut partitions = BTreeSet::new();
         for (values, writer) in std::mem::take(&mut self.open) {
             writer.close().await.map_err(failed)?;
             partitions.insert(values);
         }
-        Ok(Written { rows: self.rows, files: std::mem::take(&mut self.files), partitions })
+        Ok(WriteSummary { rows: self.rows, files: std::mem::take(&mut self.files), partitions })
     }
 
-    /// Gives up what is not finished.
+    /// Aborts the unfinished files.
     pub(super) async fn abort(&mut self) {
         for writer in std::mem::take(&mut self.open).into_values() {
-            if let Some(writing) = writer.into_inner().0 {
-                // The statement fails anyway; parts that stay are for the bucket's lifecycle.
-                let _ = writing.abort().await;
+            if let Some(file) = writer.into_inner().0 {
+                // The statement fails anyway. The lifecycle rule of the bucket removes parts that stay.
+                let _ = file.abort().await;
             }
         }
     }

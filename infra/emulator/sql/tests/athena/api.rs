@@ -12,9 +12,9 @@ use std::time::Duration;
 
 /// 2026-01-01, in milliseconds.
 pub(crate) const NEW_YEAR_MS: i64 = 1_767_225_600_000;
-/// The pause between two looks at a running query, and how many looks there are.
+/// The pause between two polls of a running query, and the most polls.
 const PAUSE: Duration = Duration::from_millis(5);
-const LOOKS_MAX: u32 = 4_000;
+const POLLS_MAX: u32 = 4_000;
 
 pub(crate) struct Api {
     pub(crate) athena: Athena,
@@ -67,7 +67,7 @@ impl Api {
         call(&self.athena, operation, body).await
     }
 
-    /// What an operation refuses: the exception, and its message.
+    /// The exception and the message of a call that is refused.
     pub(crate) async fn refused(&self, operation: &str, body: Value) -> (String, String) {
         let (status, document) = self.athena.answer(operation, body.to_string().as_bytes()).await;
         assert_eq!(status, 400, "{operation}: {document}");
@@ -83,7 +83,7 @@ impl Api {
         answer["QueryExecutionId"].as_str().unwrap().to_owned()
     }
 
-    /// Runs a statement to its end: its id, and its execution.
+    /// Runs a statement to its end; returns its id and its execution.
     pub(crate) async fn run(&self, sql: &str) -> (String, Value) {
         let id = self.start(sql).await;
         let execution = self.end(&id).await;
@@ -91,7 +91,7 @@ impl Api {
     }
 
     pub(crate) async fn end(&self, id: &str) -> Value {
-        for _ in 0..LOOKS_MAX {
+        for _ in 0..POLLS_MAX {
             let execution =
                 self.call("GetQueryExecution", json!({"QueryExecutionId": id})).await["QueryExecution"].take();
             if !matches!(execution["Status"]["State"].as_str(), Some("QUEUED" | "RUNNING")) {
@@ -119,7 +119,7 @@ impl Api {
         self.page(&id, None, 1000).await.0
     }
 
-    /// The reason for which a statement fails.
+    /// The reason of a statement that fails.
     pub(crate) async fn reason(&self, sql: &str) -> String {
         let (_, execution) = self.run(sql).await;
         assert_eq!(execution["Status"]["State"], "FAILED", "{sql}: {execution}");

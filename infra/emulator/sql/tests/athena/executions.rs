@@ -8,7 +8,7 @@ const ENDLESS: &str = "SELECT count(*) FROM UNNEST(sequence(1, 20000)) AS a (n),
                        UNNEST(sequence(1, 20000)) AS c (o) WHERE n * m + o = -1";
 
 #[tokio::test]
-async fn what_is_no_statement_is_refused_at_once() {
+async fn syntax_error_is_refused_at_once() {
     let api = athena().await;
     for sql in ["SELEC 1", "SELECT 1; SELECT 2", ""] {
         let (kind, message) = api.refused("StartQueryExecution", json!({"QueryString": sql})).await;
@@ -19,7 +19,7 @@ async fn what_is_no_statement_is_refused_at_once() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_fails_with_athenas_reason() {
+async fn missing_table_fails_with_reason_of_athena() {
     let api = athena().await;
     let message = api.reason("SELECT * FROM nowhere").await;
     assert!(
@@ -35,7 +35,7 @@ async fn what_is_not_there_fails_with_athenas_reason() {
 }
 
 #[tokio::test]
-async fn a_call_sent_twice_starts_one_execution() {
+async fn call_sent_twice_starts_one_execution() {
     let api = athena().await;
     let token = "0123456789012345678901234567890123456789";
     let request = json!({"QueryString": "SELECT 1", "ClientRequestToken": token});
@@ -47,7 +47,7 @@ async fn a_call_sent_twice_starts_one_execution() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_query_that_is_stopped_is_cancelled_and_leaves_nothing() {
+async fn stopped_query_is_cancelled_and_leaves_nothing() {
     let api = athena().await;
     let id = api.start(ENDLESS).await;
     let (_, message) = api.refused("GetQueryResults", json!({"QueryExecutionId": id})).await;
@@ -55,12 +55,12 @@ async fn a_query_that_is_stopped_is_cancelled_and_leaves_nothing() {
     api.call("StopQueryExecution", json!({"QueryExecutionId": id})).await;
     assert_eq!(api.end(&id).await["Status"]["State"], "CANCELLED");
     assert_eq!(api.keys("athena/results/").await, Vec::<String>::new());
-    // Once more is no error.
+    // A second stop is not an error.
     api.call("StopQueryExecution", json!({"QueryExecutionId": id})).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn too_many_wait_and_more_are_refused() {
+async fn query_beyond_queue_is_refused() {
     let api = athena_with(|settings| (settings.running_max, settings.waiting_max) = (1, 1)).await;
     let running = api.start(ENDLESS).await;
     let waiting = api.start("SELECT 1").await;
@@ -72,10 +72,10 @@ async fn too_many_wait_and_more_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_ran_when_the_process_ended_has_failed() {
+async fn execution_of_ended_process_has_failed() {
     let api = athena().await;
     let id = api.start(ENDLESS).await;
-    // Nothing of the first API is message that another begins, as after a kill.
+    // The first API is not stopped, as after a kill of its process.
     let restarted = api.restart();
     let request = json!({"QueryExecutionId": id});
     let execution = call(&restarted, "GetQueryExecution", request).await["QueryExecution"].take();
@@ -85,7 +85,7 @@ async fn what_ran_when_the_process_ended_has_failed() {
 }
 
 #[tokio::test]
-async fn executions_are_listed_newest_first_and_told_in_batches() {
+async fn executions_are_listed_newest_first_and_read_in_batches() {
     let api = athena().await;
     let mut ids = Vec::new();
     for n in 0..3 {
@@ -104,7 +104,7 @@ async fn executions_are_listed_newest_first_and_told_in_batches() {
 }
 
 #[tokio::test]
-async fn parameters_stand_for_question_marks_and_so_do_prepared_statements() {
+async fn parameters_replace_placeholders() {
     let api = athena().await;
     let request = json!({"QueryString": "SELECT ? || 'b'", "ExecutionParameters": ["'a'"]});
     let id = api.call("StartQueryExecution", request).await["QueryExecutionId"].as_str().unwrap().to_owned();
@@ -120,7 +120,7 @@ async fn parameters_stand_for_question_marks_and_so_do_prepared_statements() {
 }
 
 #[tokio::test]
-async fn what_is_not_known_is_refused_by_name() {
+async fn unknown_operation_and_parameter_are_refused_by_name() {
     let api = athena().await;
     let (kind, message) = api.refused("StartSession", json!({})).await;
     assert_eq!(kind, "UnknownOperationException");

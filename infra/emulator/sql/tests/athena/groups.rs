@@ -1,10 +1,10 @@
-//! Work groups, saved queries and what the catalog has.
+//! Work groups, saved queries and the catalog.
 
 use crate::api::athena;
 use serde_json::json;
 
 #[tokio::test]
-async fn there_is_a_work_group_from_the_start() {
+async fn primary_work_group_exists_from_start() {
     let api = athena().await;
     let listed = api.call("ListWorkGroups", json!({})).await;
     assert_eq!(listed["WorkGroups"][0]["Name"], "primary");
@@ -16,12 +16,12 @@ async fn there_is_a_work_group_from_the_start() {
 }
 
 #[tokio::test]
-async fn a_work_group_says_where_results_go_and_whether_queries_run() {
+async fn work_group_sets_location_and_state() {
     let api = athena().await;
     let configuration = json!({"ResultConfiguration": {"OutputLocation": "s3://lake/team/"}});
     api.call("CreateWorkGroup", json!({"Name": "team", "Configuration": configuration})).await;
     api.refused("CreateWorkGroup", json!({"Name": "team"})).await;
-    // What a work group enforces counts more than what a call says.
+    // The location of an enforcing work group overrides that of the call.
     let request = json!({
         "QueryString": "SELECT 1", "WorkGroup": "team", "ResultConfiguration": {"OutputLocation": "s3://lake/else/"},
     });
@@ -41,7 +41,7 @@ async fn a_work_group_says_where_results_go_and_whether_queries_run() {
 }
 
 #[tokio::test]
-async fn named_queries_are_kept() {
+async fn named_query_is_saved_and_deleted() {
     let api = athena().await;
     let request = json!({"Name": "one", "Database": "stedi", "QueryString": "SELECT 1"});
     let id = api.call("CreateNamedQuery", request).await["NamedQueryId"].clone();
@@ -50,12 +50,12 @@ async fn named_queries_are_kept() {
     assert_eq!(api.call("ListNamedQueries", json!({})).await["NamedQueryIds"], json!([id]));
     api.call("DeleteNamedQuery", json!({"NamedQueryId": id})).await;
     api.refused("GetNamedQuery", json!({"NamedQueryId": id})).await;
-    // What is no id never becomes part of a key.
+    // Only an id may become part of a key.
     api.refused("GetNamedQuery", json!({"NamedQueryId": "../work_groups/primary"})).await;
 }
 
 #[tokio::test]
-async fn the_catalog_is_shown() {
+async fn catalog_operations_list_tables() {
     let api = athena().await;
     let listed = api.call("ListDataCatalogs", json!({})).await;
     assert_eq!(listed["DataCatalogsSummary"][0]["CatalogName"], "AwsDataCatalog");

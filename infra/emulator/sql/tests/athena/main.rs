@@ -1,6 +1,6 @@
-//! The Athena API over a lake in a temporary folder: what clients call, without HTTP.
+//! The Athena API over a lake in a temporary folder, without HTTP.
 
-#![allow(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod api;
 mod executions;

@@ -1,4 +1,4 @@
-//! Results: where they are, and how they are read.
+//! The locations and pages of results.
 
 use crate::api::{NEW_YEAR_MS, athena, call};
 use serde_json::json;
@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 #[tokio::test]
-async fn a_query_leaves_rows_and_columns_in_the_lake() {
+async fn query_writes_rows_and_columns() {
     let api = athena().await;
     let sql = "SELECT * FROM (VALUES (1, 'a \"b\"', 1e0), (NULL, '', NULL)) AS t (n, \"Text\", x)";
     let (id, execution) = api.run(sql).await;
@@ -38,7 +38,7 @@ async fn columns_are_described() {
 }
 
 #[tokio::test]
-async fn pages_follow_each_other_with_the_header_on_the_first() {
+async fn header_is_on_first_page_only() {
     let api = athena().await;
     let (id, execution) = api.run("SELECT n FROM UNNEST(sequence(1, 2500)) AS t (n)").await;
     assert_eq!(execution["Status"]["State"], "SUCCEEDED", "{execution}");
@@ -61,7 +61,7 @@ async fn pages_follow_each_other_with_the_header_on_the_first() {
 }
 
 #[tokio::test]
-async fn what_tells_of_the_catalog_answers_with_lines() {
+async fn show_answers_with_lines() {
     let api = athena().await;
     let (id, execution) = api.run("SHOW TABLES IN stedi 'customer_t*'").await;
     assert_eq!(execution["StatementType"], "UTILITY");
@@ -72,7 +72,7 @@ async fn what_tells_of_the_catalog_answers_with_lines() {
 }
 
 #[tokio::test]
-async fn statements_that_write_say_which_files() {
+async fn statement_that_writes_lists_files() {
     let api = athena().await;
     let sql = "CREATE TABLE made WITH (format = 'PARQUET', external_location = 's3://lake/made/') AS SELECT 1 AS n";
     let (id, execution) = api.run(sql).await;
@@ -86,7 +86,7 @@ async fn statements_that_write_say_which_files() {
 }
 
 #[tokio::test]
-async fn results_are_still_there_after_a_restart_and_gone_after_a_day() {
+async fn results_survive_restart_and_expire_after_day() {
     let api = athena().await;
     let (id, _) = api.run("SELECT 7 AS n").await;
     let request = json!({"QueryExecutionId": id});
@@ -106,7 +106,7 @@ async fn results_are_still_there_after_a_restart_and_gone_after_a_day() {
 }
 
 #[tokio::test]
-async fn a_result_in_a_place_of_ones_own_stays() {
+async fn result_in_custom_location_stays() {
     let api = athena().await;
     let request = json!({"QueryString": "SELECT 7 AS n", "ResultConfiguration": {"OutputLocation": "s3://lake/mine"}});
     let id = api.call("StartQueryExecution", request).await["QueryExecutionId"].as_str().unwrap().to_owned();
@@ -117,7 +117,7 @@ async fn a_result_in_a_place_of_ones_own_stays() {
 }
 
 #[tokio::test]
-async fn no_result_goes_where_the_lake_keeps_its_own() {
+async fn result_in_protected_location_is_refused() {
     let api = athena().await;
     for location in ["s3://lake/customer/landing/", "s3://lake/accelerometer/trusted/x", "s3://lake/_state/"] {
         let request = json!({"QueryString": "SELECT 1", "ResultConfiguration": {"OutputLocation": location}});

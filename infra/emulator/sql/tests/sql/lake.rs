@@ -41,7 +41,7 @@ impl Lake {
         self.engine.run(self.engine.parse(sql, &[])?, &context()).await
     }
 
-    /// Names and rows, cells separated by `|`.
+    /// The names of the columns, and the rows with cells separated by `|`.
     pub(crate) async fn ask(&self, sql: &str) -> Result<(Vec<String>, Vec<String>), SqlError> {
         let answer = self.answer(sql).await?;
         let names = answer.columns.iter().map(|column| column.name.clone()).collect();

@@ -1,6 +1,6 @@
-//! SQL over a lake in a temporary folder: the real catalog and store, over the wire within the process.
+//! SQL over a lake in a temporary folder, with the emulated S3 and Glue in the same process.
 
-#![allow(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod definitions;
 #[path = "../fixture/mod.rs"]

@@ -1,11 +1,11 @@
-//! Names, in whatever case and quotes.
+//! Names in any case and in all quotes.
 
 use crate::lake::lake;
 
 const LINE: &str = r#"{"user":"a@b.c","timeStamp":1655560800000,"x":1.0,"y":-0.5,"z":2}"#;
 
 #[tokio::test]
-async fn names_are_found_in_any_case() {
+async fn names_match_in_any_case() {
     let lake = lake().await;
     lake.put("accelerometer/landing/a.json", format!("{LINE}\n")).await;
     for sql in [
@@ -29,7 +29,7 @@ async fn names_are_found_in_any_case() {
 }
 
 #[tokio::test]
-async fn the_catalog_tells_of_itself() {
+async fn catalog_describes_tables() {
     let lake = lake().await;
     lake.check(
         "SHOW TABLES IN `stedi` '*_landing'",
@@ -47,7 +47,7 @@ async fn the_catalog_tells_of_itself() {
         text.starts_with("CREATE EXTERNAL TABLE `stedi.step_trainer_landing`(\n  `sensorreadingtime` bigint"),
         "{text}"
     );
-    // What it says makes such a table.
+    // The statement creates the same table.
     lake.check(&text.replace("step_trainer_landing`", "again`"), &[]).await;
     let again = lake.ask("SHOW CREATE TABLE again").await.unwrap().1.join("\n");
     assert_eq!(again.replace("again`", "step_trainer_landing`"), text);

@@ -1,4 +1,4 @@
-//! Registered partitions, and which files are read.
+//! Registered partitions, and the files that a query reads.
 
 use crate::lake::{Lake, lake};
 use datafusion::arrow::array::{Float64Array, Int32Array, Int64Array, RecordBatch, StringArray};
@@ -7,7 +7,7 @@ use datafusion::parquet::arrow::ArrowWriter;
 use std::sync::Arc;
 
 fn readings(times: &[i64]) -> Vec<u8> {
-    // As a writer with its own taste names and orders them.
+    // Another writer may name and order the columns differently.
     let fields = vec![
         Field::new("Extra", DataType::Int32, true),
         Field::new("User", DataType::Utf8, true),
@@ -46,7 +46,7 @@ async fn partitioned() -> Lake {
 }
 
 #[tokio::test]
-async fn an_unregistered_partition_is_not_there() {
+async fn unregistered_partition_is_invisible() {
     let lake = partitioned().await;
     lake.check("SELECT count(*) FROM accelerometer_trusted", &["0"]).await;
     lake.check("ALTER TABLE accelerometer_trusted ADD PARTITION (dt='2022-06-18', hour='15')", &[]).await;
@@ -71,7 +71,7 @@ async fn an_unregistered_partition_is_not_there() {
     lake.check("SELECT count(*) FROM accelerometer_trusted", &["6"]).await;
     lake.check("ALTER TABLE accelerometer_trusted DROP PARTITION (dt='2022-06-18', hour='14')", &[]).await;
     lake.check("SELECT count(*) FROM accelerometer_trusted", &["4"]).await;
-    // A registered one without files is empty; its location may be anywhere.
+    // A registered partition without files is empty, at any location.
     lake.check("ALTER TABLE accelerometer_trusted ADD PARTITION (dt='x', hour='y') LOCATION 's3://lake/none/'", &[])
         .await;
     lake.check("SELECT count(*) FROM accelerometer_trusted", &["4"]).await;
@@ -83,7 +83,7 @@ async fn an_unregistered_partition_is_not_there() {
 }
 
 #[tokio::test]
-async fn partitions_that_cannot_match_are_not_looked_into() {
+async fn partitions_that_cannot_match_are_not_listed() {
     let lake = partitioned().await;
     lake.check("CREATE VIEW v AS SELECT dt, hour, \"timestamp\" t FROM accelerometer_trusted", &[]).await;
     lake.ask("MSCK REPAIR TABLE accelerometer_trusted").await.unwrap();
@@ -106,7 +106,7 @@ async fn partitions_that_cannot_match_are_not_looked_into() {
 }
 
 #[tokio::test]
-async fn parquet_columns_are_found_by_name_and_must_have_the_type() {
+async fn parquet_columns_match_by_name_and_type() {
     let lake = partitioned().await;
     lake.ask("MSCK REPAIR TABLE accelerometer_trusted").await.unwrap();
     lake.check(
@@ -125,7 +125,7 @@ async fn parquet_columns_are_found_by_name_and_must_have_the_type() {
 }
 
 #[tokio::test]
-async fn keys_have_their_types() {
+async fn partition_keys_have_types() {
     let lake = lake().await;
     lake.check(
         "CREATE EXTERNAL TABLE typed (a int) PARTITIONED BY (y int, d date)

@@ -1,9 +1,9 @@
-//! What is removed from the catalog, and what the catalog tells of all its databases.
+//! DROP, and the metadata of all databases.
 
 use crate::lake::lake;
 
 #[tokio::test]
-async fn the_catalog_tells_of_all_databases() {
+async fn information_schema_covers_all_databases() {
     let lake = lake().await;
     lake.check("CREATE DATABASE other", &[]).await;
     lake.check("SHOW DATABASES", &["other", "stedi"]).await;
@@ -30,7 +30,7 @@ async fn the_catalog_tells_of_all_databases() {
 }
 
 #[tokio::test]
-async fn what_is_removed_is_not_there() {
+async fn dropped_table_and_view_are_gone() {
     let lake = lake().await;
     lake.check("CREATE DATABASE mine", &[]).await;
     lake.check("CREATE EXTERNAL TABLE mine.t (a int) STORED AS PARQUET LOCATION 's3://lake/mine/'", &[]).await;

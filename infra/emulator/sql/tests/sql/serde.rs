@@ -1,4 +1,4 @@
-//! JSON lines, as the SerDe reads them.
+//! JSON lines and the parameters of their SerDe.
 
 use crate::lake::{Lake, lake};
 use std::io::Write;
@@ -7,7 +7,7 @@ async fn define(lake: &Lake, columns: &str, properties: &str) {
     define_as(lake, "t", columns, properties).await;
 }
 
-/// A table over the same files as the others.
+/// Another table over the same files.
 async fn define_as(lake: &Lake, name: &str, columns: &str, properties: &str) {
     let with = if properties.is_empty() { String::new() } else { format!("WITH SERDEPROPERTIES ({properties})") };
     let sql = format!(
@@ -18,7 +18,7 @@ async fn define_as(lake: &Lake, name: &str, columns: &str, properties: &str) {
 }
 
 #[tokio::test]
-async fn one_line_is_one_row_whatever_the_file_means() {
+async fn each_line_is_one_row() {
     let lake = lake().await;
     define(&lake, "a bigint, b string", "").await;
     lake.put(
@@ -32,7 +32,7 @@ async fn one_line_is_one_row_whatever_the_file_means() {
 }
 
 #[tokio::test]
-async fn hidden_and_empty_files_are_not_there() {
+async fn hidden_and_empty_files_are_skipped() {
     let lake = lake().await;
     define(&lake, "a bigint", "").await;
     for key in ["t/a", "t/sub/b", "t/_c", "t/.d", "t/_temporary/e", "t2/f"] {
@@ -43,7 +43,7 @@ async fn hidden_and_empty_files_are_not_there() {
 }
 
 #[tokio::test]
-async fn packed_files_are_read() {
+async fn compressed_files_are_read() {
     let lake = lake().await;
     define(&lake, "a bigint", "").await;
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -56,7 +56,7 @@ async fn packed_files_are_read() {
 }
 
 #[tokio::test]
-async fn a_malformed_line_fails_unless_it_is_to_be_ignored() {
+async fn malformed_line_fails_unless_ignored() {
     let lake = lake().await;
     define(&lake, "a bigint", "").await;
     lake.put("t/a", "{\"a\":1}\n{\"a\":\n").await;
@@ -70,7 +70,7 @@ async fn a_malformed_line_fails_unless_it_is_to_be_ignored() {
 }
 
 #[tokio::test]
-async fn keys_are_mapped_as_the_serde_is_told() {
+async fn serde_parameters_map_keys() {
     let lake = lake().await;
     define(&lake, "a bigint, ts string, x_y int", "'mapping.ts' = 'timeStamp', 'dots.in.keys' = 'true'").await;
     lake.put("t/a", "{\"a\":1,\"TIMESTAMP\":5,\"x.y\":3}").await;

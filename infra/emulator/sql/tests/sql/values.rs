@@ -1,4 +1,4 @@
-//! What expressions give.
+//! The values and types of expressions.
 
 use crate::lake::lake;
 
@@ -16,7 +16,7 @@ async fn values_need_no_parentheses() {
 }
 
 #[tokio::test]
-async fn expressions_give_what_trino_gives() {
+async fn expressions_match_trino() {
     let lake = lake().await;
     for (expression, expected) in [
         ("7 / 2", "3"),
@@ -91,7 +91,7 @@ async fn expressions_give_what_trino_gives() {
 }
 
 #[tokio::test]
-async fn aggregates_give_what_trino_gives() {
+async fn aggregates_match_trino() {
     let lake = lake().await;
     let rows = "FROM (VALUES ('a', 1), ('b', 3), ('a', 2), (NULL, NULL)) AS t (k, v)";
     for (expression, expected) in [
@@ -120,7 +120,7 @@ async fn aggregates_give_what_trino_gives() {
 }
 
 #[tokio::test]
-async fn columns_have_athenas_types() {
+async fn columns_have_types_of_athena() {
     let lake = lake().await;
     for (expression, expected) in [
         ("1", "integer"),
@@ -144,7 +144,7 @@ async fn columns_have_athenas_types() {
 }
 
 #[tokio::test]
-async fn a_query_that_makes_no_sense_is_told_in_athenas_words() {
+async fn wrong_query_fails_with_message_of_athena() {
     let lake = lake().await;
     for (sql, expected) in [
         (
@@ -171,7 +171,7 @@ async fn a_query_that_makes_no_sense_is_told_in_athenas_words() {
 }
 
 #[tokio::test]
-async fn nothing_nested_overflows_the_stack() {
+async fn deep_nesting_does_not_overflow_stack() {
     let lake = lake().await;
     let long = vec!["1"; 400].join(" + ");
     lake.check(&format!("SELECT {long}"), &["400"]).await;

@@ -1,11 +1,11 @@
-//! Statements that write.
+//! Statements that write rows.
 
 use crate::lake::{lake, lake_with};
 use emulator_sql::Limits;
 use emulator_sql::output::{Format, write};
 
 #[tokio::test]
-async fn a_table_is_made_of_a_query() {
+async fn create_table_as_writes_rows() {
     let lake = lake().await;
     let sql = "CREATE TABLE \"stedi\".\"temp_table_1\" WITH (external_location = 's3://lake/temp/1',
                format = 'PARQUET', write_compression = 'SNAPPY')
@@ -39,7 +39,7 @@ async fn partitions_are_written_and_registered() {
 }
 
 #[tokio::test]
-async fn rows_are_unloaded() {
+async fn unload_writes_rows() {
     let lake = lake().await;
     let sql =
         "UNLOAD (SELECT 1 AS a UNION ALL SELECT 2) TO 's3://lake/out/' WITH (format='PARQUET', compression='ZSTD')";
@@ -50,7 +50,7 @@ async fn rows_are_unloaded() {
 }
 
 #[tokio::test]
-async fn an_answer_is_written_in_each_format() {
+async fn answer_is_written_in_each_format() {
     let lake = lake().await;
     let sql = "SELECT * FROM (VALUES (1, 'a,\"b'), (20, NULL), (3, '')) t (n, name) ORDER BY n";
     let text = |format| {
@@ -76,7 +76,7 @@ async fn an_answer_is_written_in_each_format() {
 }
 
 #[tokio::test]
-async fn a_query_that_needs_more_memory_than_there_is_fails_or_spills() {
+async fn query_beyond_memory_and_disk_fails() {
     let limits = Limits { memory_bytes_max: 1 << 20, spill_bytes_max: 1 << 20, parallelism: 1, ..Limits::default() };
     let lake = lake_with(limits).await;
     let sql = "SELECT x, count(*) FROM UNNEST(sequence(1, 1000000)) AS t (x) GROUP BY x ORDER BY 2, 1";

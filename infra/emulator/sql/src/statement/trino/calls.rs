@@ -1,4 +1,4 @@
-//! Functions and casts: Trino's, as DataFusion has them.
+//! Rewrites Trino's functions and casts into DataFusion's.
 
 use super::types::{replaced, text_length};
 use crate::error::SqlError;
@@ -34,11 +34,11 @@ const RENAMED: &[(&str, &str)] = &[
     ("row", "struct"),
 ];
 
-/// Functions whose answer is a BIGINT to Trino.
+/// Functions that return a BIGINT in Trino.
 const BIGINT: &[&str] =
     &["cardinality", "character_length", "char_length", "length", "strpos", "position", "array_position", "codepoint"];
 
-/// Parts of a time that are functions to Trino.
+/// Parts of a time that are functions in Trino.
 const PARTS: &[(&str, &str)] = &[
     ("year", "year"),
     ("quarter", "quarter"),
@@ -56,8 +56,8 @@ const PARTS: &[(&str, &str)] = &[
     ("second", "second"),
 ];
 
-/// How deep subqueries may be in the expressions of one another: DataFusion's time to plan them grows exponentially.
-/// Those in FROM are not meant.
+/// The deepest nesting of subqueries in expressions. DataFusion's time to plan them grows exponentially. Subqueries in
+/// FROM do not count.
 const SUBQUERIES_MAX: usize = 10;
 
 /// Rewrites expressions from the inside out.
@@ -74,9 +74,9 @@ fn is_subquery(expr: &Expr) -> bool {
 impl VisitorMut for Rewriting {
     type Break = ();
 
-    /// `UNNEST(…)` is a table function to the parser.
+    /// The parser reads `UNNEST(…)` as a table function.
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
-        let TableFactor::Table { name, alias, args: Some(given), with_ordinality, .. } = factor else {
+        let TableFactor::Table { name, alias, args: Some(arguments), with_ordinality, .. } = factor else {
             return ControlFlow::Continue(());
         };
         if name.to_string() == "unnest" {
@@ -86,7 +86,7 @@ impl VisitorMut for Rewriting {
             };
             *factor = TableFactor::UNNEST {
                 alias: alias.take(),
-                array_exprs: given.args.iter().filter_map(one).collect(),
+                array_exprs: arguments.args.iter().filter_map(one).collect(),
                 with_offset: false,
                 with_offset_alias: None,
                 with_ordinality: *with_ordinality,
@@ -95,7 +95,7 @@ impl VisitorMut for Rewriting {
         ControlFlow::Continue(())
     }
 
-    /// `FETCH FIRST n ROWS ONLY` is a limit.
+    /// Rewrites `FETCH FIRST n ROWS ONLY` as a limit.
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         let is_limit = |fetch: &mut Fetch| !fetch.with_ties && !fetch.percent;
         if let Some(fetch) = query.fetch.take_if(is_limit) {
@@ -114,8 +114,8 @@ impl VisitorMut for Rewriting {
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         self.subqueries += usize::from(is_subquery(expr));
         if self.subqueries > SUBQUERIES_MAX {
-            let told = format!("subqueries are more than {SUBQUERIES_MAX} deep in the expressions of one another");
-            self.error = Some(SqlError::syntax(format!("STACK_OVERFLOW: statement is too large: {told}")));
+            let message = format!("subqueries are more than {SUBQUERIES_MAX} deep in the expressions of one another");
+            self.error = Some(SqlError::syntax(format!("STACK_OVERFLOW: statement is too large: {message}")));
             return ControlFlow::Break(());
         }
         ControlFlow::Continue(())
@@ -168,7 +168,7 @@ fn cast_as(kind: CastKind, expr: Expr, data_type: &DataType) -> Result<Expr, Sql
         data_type,
         DataType::TinyInt(_) | DataType::SmallInt(_) | DataType::Int(_) | DataType::Integer(_) | DataType::BigInt(_)
     );
-    // DataFusion cuts off, Trino rounds.
+    // DataFusion truncates, Trino rounds.
     let expr = if is_whole { function("athena_whole", vec![expr]) } else { expr };
     Ok(Expr::Cast { kind, expr: Box::new(expr), data_type, format: None, array: false })
 }
@@ -218,18 +218,18 @@ fn arguments(function: &Function) -> Option<Vec<Expr>> {
 
 fn call(mut call: Function) -> Result<Expr, SqlError> {
     let name = call.name.to_string();
-    let Some(mut given) = arguments(&call) else {
-        // Without parentheses, or of a wildcard.
+    let Some(mut args) = arguments(&call) else {
+        // A call without parentheses or with a wildcard.
         return Ok(match name.as_str() {
             "current_timestamp" | "localtimestamp" => now(Expr::Function(call), &name),
             _ => Expr::Function(call),
         });
     };
-    if let Some((_, part)) = PARTS.iter().find(|(part, _)| *part == name).filter(|_| given.len() == 1) {
-        given.insert(0, text(part));
-        return Ok(cast(function("date_part", given), DataType::BigInt(None)));
+    if let Some((_, part)) = PARTS.iter().find(|(part, _)| *part == name).filter(|_| args.len() == 1) {
+        args.insert(0, text(part));
+        return Ok(cast(function("date_part", args), DataType::BigInt(None)));
     }
-    match (name.as_str(), given.as_slice()) {
+    match (name.as_str(), args.as_slice()) {
         ("now", []) => return Ok(now(Expr::Function(call), &name)),
         ("date", [one]) => return cast_as(CastKind::Cast, one.clone(), &DataType::Date),
         ("try", [Expr::Cast { expr, data_type, .. }]) => {
@@ -242,12 +242,12 @@ fn call(mut call: Function) -> Result<Expr, SqlError> {
             });
         }
         ("try", [one]) => return Ok(one.clone()),
-        ("substr" | "substring", _) => return Ok(function("athena_substr", given)),
+        ("substr" | "substring", _) => return Ok(function("athena_substr", args)),
         ("date_trunc", [_, time]) => {
             let time = time.clone();
             return Ok(function("athena_truncated", vec![Expr::Function(call), time]));
         }
-        // A null makes each of these null, which DataFusion passes over.
+        // In Trino, a null argument makes the result null. DataFusion skips nulls.
         ("concat", [first, rest @ ..]) if !rest.is_empty() => {
             let nested = |expr: &Expr| Box::new(Expr::Nested(Box::new(expr.clone())));
             let join = |left: Expr, right: &Expr| Expr::BinaryOp {
@@ -265,7 +265,7 @@ fn call(mut call: Function) -> Result<Expr, SqlError> {
                 op: BinaryOperator::Or,
                 right: Box::new(right),
             };
-            let Some(condition) = given.iter().map(is_null).reduce(or) else { return Ok(Expr::Function(call)) };
+            let Some(condition) = args.iter().map(is_null).reduce(or) else { return Ok(Expr::Function(call)) };
             let result = Expr::Value(Value::Null.into());
             return Ok(Expr::Case {
                 case_token: AttachedToken::empty(),
@@ -275,7 +275,7 @@ fn call(mut call: Function) -> Result<Expr, SqlError> {
                 else_result: Some(Box::new(Expr::Function(call))),
             });
         }
-        // Bytes to Trino, digits to DataFusion.
+        // Trino returns bytes, DataFusion hexadecimal digits.
         ("md5", [one]) => return Ok(function("digest", vec![one.clone(), text("md5")])),
         ("to_hex", [one]) => return Ok(function("upper", vec![function("encode", vec![one.clone(), text("hex")])])),
         ("from_hex", [one]) => return Ok(function("decode", vec![one.clone(), text("hex")])),
@@ -323,10 +323,10 @@ fn call(mut call: Function) -> Result<Expr, SqlError> {
         }
         ("to_utf8", [one]) => return Ok(cast(one.clone(), DataType::Bytea)),
         ("from_utf8", [one]) => return Ok(function("arrow_cast", vec![one.clone(), text("Utf8")])),
-        // Trino replaces all that match, DataFusion the first.
-        ("regexp_replace", [_, _]) => return Ok(function("regexp_replace", push(given, [text(""), text("g")]))),
-        ("regexp_replace", [_, _, _]) => return Ok(function("regexp_replace", push(given, [text("g")]))),
-        ("replace", [_, _]) => return Ok(function("replace", push(given, [text("")]))),
+        // Trino replaces all matches, DataFusion the first.
+        ("regexp_replace", [_, _]) => return Ok(function("regexp_replace", push(args, [text(""), text("g")]))),
+        ("regexp_replace", [_, _, _]) => return Ok(function("regexp_replace", push(args, [text("g")]))),
+        ("replace", [_, _]) => return Ok(function("replace", push(args, [text("")]))),
         _ => {
             if let Some((_, other)) = RENAMED.iter().find(|(trino, _)| *trino == name) {
                 call.name = ObjectName::from(vec![Ident::new(*other)]);
@@ -337,9 +337,9 @@ fn call(mut call: Function) -> Result<Expr, SqlError> {
     Ok(if BIGINT.contains(&name.as_str()) { cast(call, DataType::BigInt(None)) } else { call })
 }
 
-fn push<const N: usize>(mut given: Vec<Expr>, more: [Expr; N]) -> Vec<Expr> {
-    given.extend(more);
-    given
+fn push<const N: usize>(mut items: Vec<Expr>, more: [Expr; N]) -> Vec<Expr> {
+    items.extend(more);
+    items
 }
 
 fn and(filter: Option<Expr>, condition: Expr) -> Expr {
@@ -353,7 +353,7 @@ fn and(filter: Option<Expr>, condition: Expr) -> Expr {
     }
 }
 
-/// The time of the query, in milliseconds; with a zone, unless it is the local one.
+/// The time of the query in milliseconds: local without a zone, or with one.
 fn now(call: Expr, name: &str) -> Expr {
     let zone = if name == "localtimestamp" { TimezoneInfo::None } else { TimezoneInfo::WithTimeZone };
     let call = match call {

@@ -1,4 +1,4 @@
-//! The columns of a query's answer: their names as Trino gives them.
+//! Names the columns of a query's answer as Trino does.
 
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, ExcludeSelectItem, Expr, Ident, ObjectName, Query, Select, SelectItem, SetExpr, Statement,
@@ -7,10 +7,10 @@ use datafusion::sql::sqlparser::ast::{
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
-/// What separates a column's name from what makes it unique among DataFusion's columns; no name holds it.
+/// Separates a column's name from a suffix that makes it unique for DataFusion. No name contains it.
 pub(crate) const UNIQUE: char = '\u{1}';
 
-/// The aliases of the outermost query that were written with capitals.
+/// The aliases of the outermost query that contain capitals.
 pub(super) fn capitals(statement: &Statement, written: &HashMap<(u64, u64), String>) -> HashMap<String, String> {
     let Statement::Query(query) = statement else { return HashMap::new() };
     let mut body = query.body.as_ref();
@@ -33,7 +33,7 @@ pub(super) fn capitals(statement: &Statement, written: &HashMap<(u64, u64), Stri
     select.projection.iter().filter_map(alias).collect()
 }
 
-/// Gives each column that has no name, or one that another column has, a name of its own.
+/// Makes the names of the columns unique, and names the columns without a name.
 pub(super) fn name_columns(statement: &mut Statement, names_path: bool) {
     let _ = statement.visit(&mut Naming { names_path });
 }
@@ -66,7 +66,7 @@ impl VisitorMut for Naming {
                         _ => None,
                     };
                     let alias = match name {
-                        // The first of a name keeps it: others may be told apart by their tables, but not always.
+                        // The first column of a name keeps it. The table does not always distinguish the others.
                         Some(name) if seen.insert(name.clone()) => continue,
                         Some(name) => format!("{name}{UNIQUE}{n}"),
                         None => format!("{UNIQUE}{n}"),
@@ -91,13 +91,13 @@ impl VisitorMut for Naming {
     }
 }
 
-/// The hidden column is in no wildcard.
+/// Excludes the hidden column from wildcards.
 fn hide(options: &mut WildcardAdditionalOptions) {
     let hidden = ObjectName::from(vec![Ident::with_quote('"', super::PATH)]);
     options.opt_exclude.get_or_insert(ExcludeSelectItem::Single(hidden));
 }
 
-/// A small whole number is an INTEGER to Trino, a BIGINT to DataFusion.
+/// Casts small whole numbers: Trino's type is INTEGER, DataFusion's is BIGINT.
 fn small(expr: Expr) -> Expr {
     let is_small =
         matches!(&expr, Expr::Value(value) if matches!(&value.value, Value::Number(n, _) if n.parse::<i32>().is_ok()));

@@ -1,11 +1,11 @@
-//! Types in casts: Trino's names, as DataFusion's parser knows them.
+//! Translates the names of types in casts from Trino's into those of DataFusion's parser.
 
 use datafusion::sql::sqlparser::ast::{ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, TimezoneInfo};
 
-/// The milliseconds' precision, the only one that Athena's tables have.
+/// The precision of milliseconds, the only one of Athena's tables.
 const TIMESTAMP_PRECISION: u64 = 3;
 
-/// Whether it is text, and of at most how many characters.
+/// The maximum length of a text type, if it has one; none for other types.
 pub(super) fn text_length(kind: &DataType) -> Option<Option<u64>> {
     match kind {
         DataType::Varchar(length) | DataType::Char(length) | DataType::CharacterVarying(length) => {
@@ -19,7 +19,7 @@ pub(super) fn text_length(kind: &DataType) -> Option<Option<u64>> {
     }
 }
 
-/// The type that DataFusion shall use; none if there is none for it.
+/// DataFusion's type; none if DataFusion lacks it.
 pub(super) fn replaced(kind: &DataType) -> Option<DataType> {
     Some(match kind {
         DataType::Timestamp(_, zone) => DataType::Timestamp(Some(TIMESTAMP_PRECISION), *zone),

@@ -1,11 +1,11 @@
-//! Saved queries: named ones, and prepared statements with the SQL that speaks of them.
+//! The operations on named queries and prepared statements.
 
 use super::Inner;
 use super::clock::seconds;
+use super::documents::{Documents, page};
+use super::executions::with_next_token;
 use super::fault::Fault;
 use super::page_length;
-use super::shelf::{Shelf, page};
-use super::start::paged;
 use super::work_groups::{PRIMARY, check_name};
 use crate::engine::STATEMENT_BYTES_MAX;
 use emulator_client::Version;
@@ -105,7 +105,7 @@ pub(super) struct SeveralPrepared {
 }
 
 impl Named {
-    fn shown(&self) -> Value {
+    fn to_json(&self) -> Value {
         let mut shown = json!({
             "Name": self.name, "Database": self.database, "QueryString": self.sql, "NamedQueryId": self.id,
             "WorkGroup": self.work_group,
@@ -118,7 +118,7 @@ impl Named {
 }
 
 impl Prepared {
-    fn shown(&self) -> Value {
+    fn to_json(&self) -> Value {
         let mut shown = json!({
             "StatementName": self.name, "QueryStatement": self.sql, "WorkGroupName": self.work_group,
             "LastModifiedTime": seconds(self.modified_ms),
@@ -146,76 +146,80 @@ fn check_statement_name(name: &str) -> Result<(), Fault> {
     match name.len() <= NAME_BYTES_MAX && name.starts_with(is_first) && name.chars().all(is_name) {
         true => Ok(()),
         false => Err(Fault::invalid(format!(
-            "{name:?} is no name of a prepared statement: expected [a-zA-Z_][a-zA-Z0-9_@:]*"
+            "{name:?} is not the name of a prepared statement: expected [a-zA-Z_][a-zA-Z0-9_@:]*"
         ))),
     }
 }
 
 impl Inner {
-    fn shelf_of_named(&self) -> Shelf {
-        Shelf::new(self.store.clone(), &self.settings.bucket, "athena/named_queries/".to_owned(), 2 * NAMED_MAX)
+    fn named_queries(&self) -> Documents {
+        Documents::new(self.store.clone(), &self.settings.bucket, "athena/named_queries/".to_owned(), 2 * NAMED_MAX)
     }
 
-    fn shelf_of_prepared(&self, group: &str) -> Shelf {
+    fn prepared_statements(&self, group: &str) -> Documents {
         let prefix = format!("athena/prepared_statements/{group}/");
-        Shelf::new(self.store.clone(), &self.settings.bucket, prefix, 2 * PREPARED_MAX)
+        Documents::new(self.store.clone(), &self.settings.bucket, prefix, 2 * PREPARED_MAX)
     }
 
     async fn named(&self, id: &str) -> Result<(Named, Version), Fault> {
         let missing = || Fault::invalid(format!("NamedQuery {id} was not found"));
-        // Nothing else is a part of a key.
+        // Only a UUID may become part of a key.
         Uuid::try_parse(id).map_err(|_| missing())?;
-        self.shelf_of_named().get(id).await?.ok_or_else(missing)
+        self.named_queries().get(id).await?.ok_or_else(missing)
     }
 
-    pub(super) async fn create_named(&self, asked: CreateNamed) -> Result<Value, Fault> {
-        let group = self.group(asked.work_group.as_deref().unwrap_or(PRIMARY)).await?;
-        check_text(&asked.query_string, &[Some(&asked.name), asked.description.as_deref(), Some(&asked.database)])?;
-        let shelf = self.shelf_of_named();
-        if shelf.names().await?.len() >= NAMED_MAX {
+    pub(super) async fn create_named(&self, request: CreateNamed) -> Result<Value, Fault> {
+        let group = self.group(request.work_group.as_deref().unwrap_or(PRIMARY)).await?;
+        check_text(
+            &request.query_string,
+            &[Some(&request.name), request.description.as_deref(), Some(&request.database)],
+        )?;
+        let documents = self.named_queries();
+        if documents.names().await?.len() >= NAMED_MAX {
             return Err(Fault::invalid(format!("there are {NAMED_MAX} named queries, which is the most")));
         }
-        // A call that is sent again makes no second query: most tokens of clients are UUIDs.
-        let id = asked.token.as_deref().and_then(|token| Uuid::try_parse(token).ok()).unwrap_or_else(Uuid::new_v4);
+        // A token that is a UUID, as most are, becomes the id, so that a call sent twice saves one query.
+        let id = request.token.as_deref().and_then(|token| Uuid::try_parse(token).ok()).unwrap_or_else(Uuid::new_v4);
         let id = id.to_string();
         let named = Named {
             id: id.clone(),
-            name: asked.name,
-            description: asked.description,
-            database: asked.database,
-            sql: asked.query_string,
+            name: request.name,
+            description: request.description,
+            database: request.database,
+            sql: request.query_string,
             work_group: group.name,
         };
-        if !shelf.put(&id, &named, &Version::Absent).await? && self.named(&id).await?.0.shown() != named.shown() {
+        if !documents.put(&id, &named, &Version::Absent).await? && self.named(&id).await?.0.to_json() != named.to_json()
+        {
             return Err(Fault::invalid("Idempotent parameters do not match"));
         }
         Ok(json!({"NamedQueryId": id}))
     }
 
-    pub(super) async fn update_named(&self, asked: UpdateNamed) -> Result<Value, Fault> {
-        check_text(&asked.query_string, &[Some(&asked.name), asked.description.as_deref()])?;
-        let (mut named, version) = self.named(&asked.named_query_id).await?;
-        named.name = asked.name;
-        named.sql = asked.query_string;
-        named.description = asked.description.or(named.description);
-        match self.shelf_of_named().put(&named.id, &named, &version).await? {
+    pub(super) async fn update_named(&self, request: UpdateNamed) -> Result<Value, Fault> {
+        check_text(&request.query_string, &[Some(&request.name), request.description.as_deref()])?;
+        let (mut named, version) = self.named(&request.named_query_id).await?;
+        named.name = request.name;
+        named.sql = request.query_string;
+        named.description = request.description.or(named.description);
+        match self.named_queries().put(&named.id, &named, &version).await? {
             true => Ok(json!({})),
             false => Err(Fault::invalid(format!("NamedQuery {} is being changed by another call", named.id))),
         }
     }
 
-    pub(super) async fn get_named(&self, asked: OneNamed) -> Result<Value, Fault> {
-        Ok(json!({"NamedQuery": self.named(&asked.named_query_id).await?.0.shown()}))
+    pub(super) async fn get_named(&self, request: OneNamed) -> Result<Value, Fault> {
+        Ok(json!({"NamedQuery": self.named(&request.named_query_id).await?.0.to_json()}))
     }
 
-    pub(super) async fn get_all_named(&self, asked: SeveralNamed) -> Result<Value, Fault> {
-        if asked.named_query_ids.is_empty() || asked.named_query_ids.len() > BATCH_MAX {
+    pub(super) async fn get_all_named(&self, request: SeveralNamed) -> Result<Value, Fault> {
+        if request.named_query_ids.is_empty() || request.named_query_ids.len() > BATCH_MAX {
             return Err(Fault::invalid(format!("NamedQueryIds are 1 to {BATCH_MAX}")));
         }
         let (mut found, mut missing) = (Vec::new(), Vec::new());
-        for id in asked.named_query_ids {
+        for id in request.named_query_ids {
             match self.named(&id).await {
-                Ok((named, _)) => found.push(named.shown()),
+                Ok((named, _)) => found.push(named.to_json()),
                 Err(_) => missing.push(json!({"NamedQueryId": id, "ErrorCode": "INVALID_INPUT",
                     "ErrorMessage": format!("NamedQuery {id} was not found")})),
             }
@@ -223,16 +227,19 @@ impl Inner {
         Ok(json!({"NamedQueries": found, "UnprocessedNamedQueryIds": missing}))
     }
 
-    pub(super) async fn list_named(&self, asked: List) -> Result<Value, Fault> {
-        let group = self.group(asked.work_group.as_deref().unwrap_or(PRIMARY)).await?;
-        let (ids, next) =
-            page(self.named_of(&group.name).await?, asked.next_token.as_deref(), page_length(asked.max_results, PAGE)?);
-        Ok(paged(json!({"NamedQueryIds": ids}), next))
+    pub(super) async fn list_named(&self, request: List) -> Result<Value, Fault> {
+        let group = self.group(request.work_group.as_deref().unwrap_or(PRIMARY)).await?;
+        let (ids, next) = page(
+            self.named_of(&group.name).await?,
+            request.next_token.as_deref(),
+            page_length(request.max_results, PAGE)?,
+        );
+        Ok(with_next_token(json!({"NamedQueryIds": ids}), next))
     }
 
     async fn named_of(&self, group: &str) -> Result<Vec<String>, Fault> {
         let mut ids = Vec::new();
-        for id in self.shelf_of_named().names().await? {
+        for id in self.named_queries().names().await? {
             if self.named(&id).await.is_ok_and(|(named, _)| named.work_group == group) {
                 ids.push(id);
             }
@@ -240,46 +247,46 @@ impl Inner {
         Ok(ids)
     }
 
-    pub(super) async fn delete_named(&self, asked: OneNamed) -> Result<Value, Fault> {
-        let (named, _) = self.named(&asked.named_query_id).await?;
-        self.shelf_of_named().remove(&named.id).await?;
+    pub(super) async fn delete_named(&self, request: OneNamed) -> Result<Value, Fault> {
+        let (named, _) = self.named(&request.named_query_id).await?;
+        self.named_queries().remove(&named.id).await?;
         Ok(json!({}))
     }
 
-    /// Removes what is saved in a work group, if all of it may go; whether nothing is left.
+    /// Removes the saved queries of a work group if `all` is set; returns whether none is left.
     pub(super) async fn remove_saved(&self, group: &str, all: bool) -> Result<bool, Fault> {
-        let (named, prepared) = (self.named_of(group).await?, self.shelf_of_prepared(group).names().await?);
+        let (named, prepared) = (self.named_of(group).await?, self.prepared_statements(group).names().await?);
         if !all {
             return Ok(named.is_empty() && prepared.is_empty());
         }
         for id in named {
-            self.shelf_of_named().remove(&id).await?;
+            self.named_queries().remove(&id).await?;
         }
         for name in prepared {
-            self.shelf_of_prepared(group).remove(&name).await?;
+            self.prepared_statements(group).remove(&name).await?;
         }
         Ok(true)
     }
 
-    /// A prepared statement.
+    /// Reads a prepared statement.
     pub(super) async fn prepared(&self, group: &str, name: &str) -> Result<Option<Prepared>, Fault> {
         check_name(group)?;
         check_statement_name(name)?;
-        Ok(self.shelf_of_prepared(group).get(name).await?.map(|(prepared, _)| prepared))
+        Ok(self.prepared_statements(group).get(name).await?.map(|(prepared, _)| prepared))
     }
 
     async fn expect_prepared(&self, group: &str, name: &str) -> Result<Prepared, Fault> {
-        let told = || Fault::missing(name, format!("PreparedStatement {name} was not found in workGroup {group}"));
-        self.prepared(group, name).await?.ok_or_else(told)
+        let missing = || Fault::missing(name, format!("PreparedStatement {name} was not found in workGroup {group}"));
+        self.prepared(group, name).await?.ok_or_else(missing)
     }
 
-    pub(super) async fn create_prepared(&self, asked: Prepare) -> Result<Value, Fault> {
-        let Prepare { statement_name, work_group, query_statement, description } = asked;
+    pub(super) async fn create_prepared(&self, request: Prepare) -> Result<Value, Fault> {
+        let Prepare { statement_name, work_group, query_statement, description } = request;
         self.keep_prepared(&work_group, statement_name, query_statement, description).await?;
         Ok(json!({}))
     }
 
-    /// As SQL says it.
+    /// Runs PREPARE.
     pub(super) async fn prepare(&self, group: &str, name: &str, sql: &str) -> Result<(), Fault> {
         self.keep_prepared(group, name.to_owned(), sql.to_owned(), None).await
     }
@@ -294,8 +301,8 @@ impl Inner {
         let group = self.group(group).await?.name;
         check_statement_name(&name)?;
         check_text(&sql, &[description.as_deref()])?;
-        let shelf = self.shelf_of_prepared(&group);
-        if shelf.names().await?.len() >= PREPARED_MAX {
+        let documents = self.prepared_statements(&group);
+        if documents.names().await?.len() >= PREPARED_MAX {
             return Err(Fault::invalid(format!("there are {PREPARED_MAX} prepared statements, which is the most")));
         }
         let prepared = Prepared {
@@ -305,22 +312,23 @@ impl Inner {
             description,
             modified_ms: (self.settings.clock)(),
         };
-        match shelf.put(&name, &prepared, &Version::Absent).await? {
+        match documents.put(&name, &prepared, &Version::Absent).await? {
             true => Ok(()),
             false => Err(Fault::invalid(format!("PreparedStatement {name} already exists in workGroup {group}"))),
         }
     }
 
-    pub(super) async fn update_prepared(&self, asked: Prepare) -> Result<Value, Fault> {
-        check_text(&asked.query_statement, &[asked.description.as_deref()])?;
-        self.expect_prepared(&asked.work_group, &asked.statement_name).await?;
-        let shelf = self.shelf_of_prepared(&asked.work_group);
-        let found = shelf.get::<Prepared>(&asked.statement_name).await?;
-        let (mut prepared, version) = found.ok_or_else(|| Fault::invalid("it was deleted meanwhile"))?;
-        prepared.sql = asked.query_statement;
-        prepared.description = asked.description.or(prepared.description);
+    pub(super) async fn update_prepared(&self, request: Prepare) -> Result<Value, Fault> {
+        check_text(&request.query_statement, &[request.description.as_deref()])?;
+        self.expect_prepared(&request.work_group, &request.statement_name).await?;
+        let documents = self.prepared_statements(&request.work_group);
+        let found = documents.get::<Prepared>(&request.statement_name).await?;
+        let (mut prepared, version) =
+            found.ok_or_else(|| Fault::invalid("the prepared statement was deleted meanwhile"))?;
+        prepared.sql = request.query_statement;
+        prepared.description = request.description.or(prepared.description);
         prepared.modified_ms = (self.settings.clock)();
-        match shelf.put(&asked.statement_name, &prepared, &version).await? {
+        match documents.put(&request.statement_name, &prepared, &version).await? {
             true => Ok(json!({})),
             false => {
                 Err(Fault::invalid(format!("PreparedStatement {} is being changed by another call", prepared.name)))
@@ -328,19 +336,19 @@ impl Inner {
         }
     }
 
-    pub(super) async fn get_prepared(&self, asked: OnePrepared) -> Result<Value, Fault> {
-        let found = self.expect_prepared(&asked.work_group, &asked.statement_name).await?;
-        Ok(json!({"PreparedStatement": found.shown()}))
+    pub(super) async fn get_prepared(&self, request: OnePrepared) -> Result<Value, Fault> {
+        let found = self.expect_prepared(&request.work_group, &request.statement_name).await?;
+        Ok(json!({"PreparedStatement": found.to_json()}))
     }
 
-    pub(super) async fn get_all_prepared(&self, asked: SeveralPrepared) -> Result<Value, Fault> {
-        if asked.prepared_statement_names.len() > BATCH_MAX {
+    pub(super) async fn get_all_prepared(&self, request: SeveralPrepared) -> Result<Value, Fault> {
+        if request.prepared_statement_names.len() > BATCH_MAX {
             return Err(Fault::invalid(format!("PreparedStatementNames are at most {BATCH_MAX}")));
         }
         let (mut found, mut missing) = (Vec::new(), Vec::new());
-        for name in asked.prepared_statement_names {
-            match self.prepared(&asked.work_group, &name).await? {
-                Some(prepared) => found.push(prepared.shown()),
+        for name in request.prepared_statement_names {
+            match self.prepared(&request.work_group, &name).await? {
+                Some(prepared) => found.push(prepared.to_json()),
                 None => missing.push(json!({"StatementName": name, "ErrorCode": "STATEMENT_NOT_FOUND",
                     "ErrorMessage": format!("PreparedStatement {name} was not found")})),
             }
@@ -348,28 +356,28 @@ impl Inner {
         Ok(json!({"PreparedStatements": found, "UnprocessedPreparedStatementNames": missing}))
     }
 
-    pub(super) async fn list_prepared(&self, asked: List) -> Result<Value, Fault> {
-        let group = asked.work_group.ok_or_else(|| Fault::invalid("WorkGroup is missing"))?;
+    pub(super) async fn list_prepared(&self, request: List) -> Result<Value, Fault> {
+        let group = request.work_group.ok_or_else(|| Fault::invalid("WorkGroup is missing"))?;
         let group = self.group(&group).await?.name;
-        let names = self.shelf_of_prepared(&group).names().await?;
-        let (names, next) = page(names, asked.next_token.as_deref(), page_length(asked.max_results, PAGE)?);
+        let names = self.prepared_statements(&group).names().await?;
+        let (names, next) = page(names, request.next_token.as_deref(), page_length(request.max_results, PAGE)?);
         let mut shown = Vec::new();
         for name in names {
             if let Some(prepared) = self.prepared(&group, &name).await? {
                 shown.push(json!({"StatementName": name, "LastModifiedTime": seconds(prepared.modified_ms)}));
             }
         }
-        Ok(paged(json!({"PreparedStatements": shown}), next))
+        Ok(with_next_token(json!({"PreparedStatements": shown}), next))
     }
 
-    pub(super) async fn delete_prepared(&self, asked: OnePrepared) -> Result<Value, Fault> {
-        self.deallocate(&asked.work_group, &asked.statement_name).await?;
+    pub(super) async fn delete_prepared(&self, request: OnePrepared) -> Result<Value, Fault> {
+        self.deallocate(&request.work_group, &request.statement_name).await?;
         Ok(json!({}))
     }
 
-    /// As SQL says it.
+    /// Runs DEALLOCATE PREPARE.
     pub(super) async fn deallocate(&self, group: &str, name: &str) -> Result<(), Fault> {
         self.expect_prepared(group, name).await?;
-        self.shelf_of_prepared(group).remove(name).await
+        self.prepared_statements(group).remove(name).await
     }
 }

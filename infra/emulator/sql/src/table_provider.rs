@@ -1,11 +1,11 @@
-//! A table as Glue describes it, which DataFusion scans: its registered partitions, of them those that can hold what is
-//! asked for, their files, and these in the format of the table's SerDe.
+//! DataFusion's scan of a table in Glue: selects the registered partitions that can match, lists their files and reads
+//! them in the format of the table's SerDe.
 
 use crate::error::SqlError;
 use crate::files::{File, Files, REQUESTS_MAX};
 use crate::json::{self, Origin, Serde};
 use crate::parquet::{AnyCase, Readers};
-use crate::partition::{self, Typed};
+use crate::partition::{self, TypedPartition};
 use crate::sql_type::SqlType;
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -25,12 +25,12 @@ use futures::{StreamExt, TryStreamExt};
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// The scheme of the files in plans. Nothing is behind it: files are read by their own readers, which know versions.
+/// The scheme of the files in plans. No store answers to it: the readers of this crate read the files.
 pub(crate) const FILES_URL: &str = "s3://";
-/// The hidden column that holds a row's file.
+/// The hidden column with the location of a row's file.
 pub(crate) const PATH: &str = "$path";
 
-/// How a table's files are read.
+/// The format of a table's files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     Parquet,
@@ -39,7 +39,7 @@ pub(crate) enum Format {
 
 /// A table of the catalog.
 #[derive(Debug)]
-pub(crate) struct Registered {
+pub(crate) struct CatalogTable {
     table: Table,
     format: Format,
     kinds: Vec<SqlType>,
@@ -49,7 +49,7 @@ pub(crate) struct Registered {
     files: Files,
 }
 
-/// Something to do with a failed scan.
+/// Wraps an error for DataFusion.
 pub(crate) fn external(error: SqlError) -> DataFusionError {
     DataFusionError::External(Box::new(error))
 }
@@ -63,23 +63,23 @@ pub(crate) fn format_of(table: &Table) -> Result<Format, SqlError> {
         | "org.apache.hive.hcatalog.data.JsonSerDe"
         | "org.apache.hadoop.hive.serde2.JsonSerDe" => Ok(Format::Json),
         _ => {
-            let told = format!(
-                "table {}.{} has SerDe {serde:?}; Parquet and JSON tables can be read here",
+            let message = format!(
+                "table {}.{} has SerDe {serde:?}; expected a SerDe of Parquet or JSON",
                 table.database, table.name
             );
-            Err(SqlError::user(format!("HIVE_UNSUPPORTED_FORMAT: {told}")))
+            Err(SqlError::user(format!("HIVE_UNSUPPORTED_FORMAT: {message}")))
         }
     }
 }
 
-impl Registered {
-    /// `with_path` adds the hidden column: a query that names it has it left out of its wildcards.
+impl CatalogTable {
+    /// `with_path` adds the hidden column.
     pub(crate) fn new(table: Table, catalog: DataCatalog, files: Files, with_path: bool) -> Result<Self, SqlError> {
         let format = format_of(&table)?;
         let kind = |column: &emulator_client::data_catalog::Column| {
             SqlType::from_hive(&column.kind).map_err(|error| {
-                let told = format!("column {} of {}.{}: {error}", column.name, table.database, table.name);
-                SqlError::user(format!("HIVE_INVALID_METADATA: {told}"))
+                let message = format!("column {} of {}.{}: {error}", column.name, table.database, table.name);
+                SqlError::user(format!("HIVE_INVALID_METADATA: {message}"))
             })
         };
         let kinds = table.columns.iter().map(kind).collect::<Result<Vec<_>, _>>()?;
@@ -97,14 +97,14 @@ impl Registered {
         self.table.partition_keys.iter().any(|key| key.name.eq_ignore_ascii_case(name))
     }
 
-    /// Whether an expression can be decided by a partition's values alone.
-    fn is_of_partition(&self, filter: &Expr) -> bool {
+    /// Whether an expression depends on partition keys only.
+    fn needs_keys_only(&self, filter: &Expr) -> bool {
         let columns = filter.column_refs();
         !columns.is_empty() && !filter.is_volatile() && columns.iter().all(|column| self.is_key(&column.name))
     }
 
-    /// The files to read, each with the values of its partition.
-    async fn chosen(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<(File, Arc<Vec<ScalarValue>>)>> {
+    /// Selects the files to read, each with the values of its partition.
+    async fn select_files(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<(File, Arc<Vec<ScalarValue>>)>> {
         if self.keys.is_empty() {
             let Some(location) = self.table.storage.location.as_deref() else { return Ok(Vec::new()) };
             let none = Arc::new(Vec::new());
@@ -112,15 +112,15 @@ impl Registered {
             self.note(None, &files);
             return Ok(files.into_iter().map(|file| (file, Arc::clone(&none))).collect());
         }
-        let filters: Vec<Expr> = filters.iter().filter(|filter| self.is_of_partition(filter)).cloned().collect();
-        // The catalog sorts out what it can tell, so that a query's time does not follow the number of partitions.
+        let filters: Vec<Expr> = filters.iter().filter(|filter| self.needs_keys_only(filter)).cloned().collect();
+        // The catalog filters what it can, so that a query's time does not grow with the number of partitions.
         let expression = partition::expression(&self.table, &self.keys, &filters);
         let listed = self.catalog.partitions(&self.table.database, &self.table.name, expression).await;
         let listed = listed.map_err(|error| external(SqlError::system(error.to_string())))?;
-        let typed = partition::typed(&self.table, &self.keys, listed).map_err(external)?;
-        let typed = partition::pruned(state, &self.table, &self.keys, typed, &filters)?;
-        // Two partitions may share a location: then its files are rows of both.
-        let below = |typed: &Typed| {
+        let typed = partition::parse_values(&self.table, &self.keys, listed).map_err(external)?;
+        let typed = partition::prune(state, &self.table, &self.keys, typed, &filters)?;
+        // If two partitions share a location, its files are rows of both.
+        let below = |typed: &TypedPartition| {
             let (location, values) = (typed.location.clone(), Arc::clone(&typed.values));
             async move {
                 let files = self.files.below(&location).await?;
@@ -157,7 +157,7 @@ impl Registered {
         let (data, hidden) = self.schema.fields().split_at(columns);
         let schema = TableSchema::builder(Arc::new(Schema::new(data.to_vec())));
         let schema = schema.with_table_partition_cols(hidden.to_vec()).build();
-        // Columns that only filters name are read as well.
+        // Filters need columns that the projection may lack.
         let named: HashSet<_> =
             filters.iter().flat_map(|filter| filter.column_refs()).map(|column| &column.name).collect();
         let read = |(n, field): &(usize, &Arc<Field>)| projection.contains(n) || named.contains(field.name());
@@ -168,9 +168,9 @@ impl Registered {
             .with_pushdown_filters(true)
             .with_enable_page_index(true);
         let partitioned = |(file, values): (File, Arc<Vec<ScalarValue>>)| {
-            let address = ScalarValue::from(file.place.to_string());
+            let address = ScalarValue::from(file.location.to_string());
             let values = values.iter().cloned().chain(hidden.iter().skip(self.keys.len()).map(|_| address.clone()));
-            let path = format!("{}/{}", file.place.bucket, file.place.key);
+            let path = format!("{}/{}", file.location.bucket, file.location.key);
             PartitionedFile::new(path, file.bytes).with_partition_values(values.collect()).with_extension(file)
         };
         let group = FileGroup::new(files.into_iter().map(partitioned).collect());
@@ -218,7 +218,7 @@ impl Registered {
 }
 
 #[async_trait]
-impl TableProvider for Registered {
+impl TableProvider for CatalogTable {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
@@ -236,7 +236,7 @@ impl TableProvider for Registered {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let all: Vec<usize> = (0..self.schema.fields().len()).collect();
         let projection = projection.unwrap_or(&all);
-        let files = self.chosen(state, filters).await?;
+        let files = self.select_files(state, filters).await?;
         if files.is_empty() {
             return Ok(Arc::new(EmptyExec::new(Arc::new(self.schema.project(projection)?))));
         }
@@ -247,7 +247,7 @@ impl TableProvider for Registered {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        let one = |filter: &&Expr| match self.is_of_partition(filter) {
+        let one = |filter: &&Expr| match self.needs_keys_only(filter) {
             true => TableProviderFilterPushDown::Exact,
             false => TableProviderFilterPushDown::Inexact,
         };

@@ -1,15 +1,15 @@
-//! Documents in S3, one per object: what is kept of executions, work groups and saved queries.
+//! JSON documents in S3, one per object: executions, work groups and saved queries.
 
 use super::fault::Fault;
 use bytes::Bytes;
 use emulator_client::ObjectLocation;
-use emulator_client::{Found, Object, Put, Store, Version};
+use emulator_client::{Object, Put, Store, Version, VersionedObject};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// The documents below one prefix.
 #[derive(Clone, Debug)]
-pub(super) struct Shelf {
+pub(super) struct Documents {
     store: Store,
     bucket: String,
     prefix: String,
@@ -18,22 +18,22 @@ pub(super) struct Shelf {
 
 const END: &str = ".json";
 
-impl Shelf {
-    /// A shelf below `prefix`, which ends with a slash.
+impl Documents {
+    /// The documents below `prefix`, which ends with a slash.
     pub(super) fn new(store: Store, bucket: &str, prefix: String, documents_max: usize) -> Self {
         Self { store, bucket: bucket.to_owned(), prefix, documents_max }
     }
 
-    /// A document, and its version; none if there is no such that can be read.
+    /// Reads a document and its version; none if it is absent or damaged.
     pub(super) async fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<(T, Version)>, Fault> {
-        let place = self.place(name);
-        match self.store.read(&place).await? {
-            Some(Found { etag, body }) => {
-                // One damaged document must not stop the rest, least of all the removal of what is too old.
+        let location = self.location(name);
+        match self.store.read(&location).await? {
+            Some(VersionedObject { etag, body }) => {
+                // A damaged document must not stop operations on the others, such as the removal of expired results.
                 match serde_json::from_slice(&body) {
                     Ok(document) => Ok(Some((document, Version::Etag(etag)))),
                     Err(error) => {
-                        tracing::error!(%error, %place, "a document that cannot be read");
+                        tracing::error!(%error, %location, "cannot parse a document");
                         Ok(None)
                     }
                 }
@@ -42,30 +42,30 @@ impl Shelf {
         }
     }
 
-    /// Writes a document on condition that it still has the version `expected`; whether it had.
+    /// Writes a document if it has the version `expected`; returns whether it had.
     pub(super) async fn put<T: Serialize>(&self, name: &str, document: &T, expected: &Version) -> Result<bool, Fault> {
         let body = serde_json::to_vec(document).map_err(|error| Fault::internal(error.to_string()))?;
-        let put = self.store.put(&self.place(name), Bytes::from(body), expected).await?;
+        let put = self.store.put(&self.location(name), Bytes::from(body), expected).await?;
         Ok(matches!(put, Put::Done(_)))
     }
 
     pub(super) async fn remove(&self, name: &str) -> Result<(), Fault> {
-        Ok(self.store.remove(&self.place(name)).await?)
+        Ok(self.store.remove(&self.location(name)).await?)
     }
 
-    /// The names of all documents, in order. (Of keys as S3 orders them: bytewise.)
+    /// The names of all documents in bytewise order.
     pub(super) async fn names(&self) -> Result<Vec<String>, Fault> {
         let objects: Vec<Object> = self.store.objects(&self.bucket, &self.prefix, self.documents_max).await?;
         let name = |object: Object| Some(object.key.strip_prefix(&self.prefix)?.strip_suffix(END)?.to_owned());
         Ok(objects.into_iter().filter_map(name).collect())
     }
 
-    fn place(&self, name: &str) -> ObjectLocation {
+    fn location(&self, name: &str) -> ObjectLocation {
         ObjectLocation { bucket: self.bucket.clone(), key: format!("{}{name}{END}", self.prefix) }
     }
 }
 
-/// A page of `names` that come after `token`, and the token of the next page.
+/// A page of the names after `token`, and the token of the next page.
 pub(super) fn page(names: Vec<String>, token: Option<&str>, length_max: usize) -> (Vec<String>, Option<String>) {
     let mut after = names.into_iter().filter(|name| token.is_none_or(|token| name.as_str() > token));
     let found: Vec<_> = after.by_ref().take(length_max).collect();
@@ -78,7 +78,7 @@ mod tests {
     use super::page;
 
     #[test]
-    fn pages_follow_each_other_until_nothing_is_left() {
+    fn pages_cover_all_names() {
         let names = || ["a", "b", "c", "d"].map(str::to_owned).to_vec();
         let (first, token) = page(names(), None, 3);
         assert_eq!((first.join(""), token.as_deref()), ("abc".to_owned(), Some("c")));

@@ -1,9 +1,9 @@
-//! An execution from the queue to its end.
+//! Runs one execution from the queue to its end.
 
 use super::Inner;
-use super::execution::{Execution, State, Stored};
-use super::spoken;
-use super::writing::{self, Open};
+use super::execution::{Execution, State, StoredResult};
+use super::prepared_sql;
+use super::result_writer::{self, OpenWriter};
 use crate::engine::{Context, Statement};
 use crate::error::SqlError;
 use futures::FutureExt;
@@ -11,9 +11,9 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// What is to be done.
+/// The work of an execution.
 pub(super) enum Plan {
-    /// What the engine runs.
+    /// A statement for the engine.
     Statement(Box<Statement>),
     /// `PREPARE name FROM statement`.
     Prepare { name: String, sql: String },
@@ -21,7 +21,7 @@ pub(super) enum Plan {
     Deallocate { name: String },
 }
 
-/// Runs `plan`, whose `execution` waits until one of the places is free.
+/// Waits for a permit and runs `plan`.
 pub(super) async fn run(
     inner: Arc<Inner>,
     mut execution: Execution,
@@ -29,33 +29,33 @@ pub(super) async fn run(
     scanned_bytes_max: Option<u64>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let mut open = Open::None;
+    let mut open = OpenWriter::None;
     let mut outcome = None;
-    let place = tokio::select! {
+    let permit = tokio::select! {
         biased;
         () = stop(&mut stopped) => None,
-        place = inner.places.acquire() => place.ok(),
+        permit = inner.permits.acquire() => permit.ok(),
     };
-    if place.is_some() {
+    if permit.is_some() {
         execution.state = State::Running;
         execution.started_ms = Some((inner.settings.clock)());
         inner.history.run(&execution);
-        let work = answered(&inner, &execution, plan, scanned_bytes_max, &mut open);
-        // A panic in the engine ends this execution, and nothing else.
+        let work = run_plan(&inner, &execution, plan, scanned_bytes_max, &mut open);
+        // A panic in the engine ends only this execution.
         let work = AssertUnwindSafe(work).catch_unwind();
         outcome = tokio::select! {
             biased;
             () = stop(&mut stopped) => None,
             outcome = work => Some(outcome.unwrap_or_else(|_| {
-                Err(SqlError::system("GENERIC_INTERNAL_ERROR: the engine failed in a way it should not have"))
+                Err(SqlError::system("GENERIC_INTERNAL_ERROR: the engine panicked"))
             })),
         };
     }
-    drop(place);
+    drop(permit);
     if let Some(open) = open
         && let Err(error) = open.abort().await
     {
-        tracing::warn!(%error, id = execution.id, "what was written of a result cannot be removed");
+        tracing::warn!(%error, id = execution.id, "cannot remove an unfinished result");
     }
     execution.scanned_bytes = inner.history.get(&execution.id).await.map_or(0, |now| now.scanned_bytes);
     match outcome {
@@ -74,19 +74,19 @@ pub(super) async fn run(
 }
 
 async fn stop(stopped: &mut watch::Receiver<bool>) {
-    // Without a sender nobody can stop it any more.
+    // Without a sender, the execution cannot be stopped any more.
     if stopped.wait_for(|stopped| *stopped).await.is_err() {
         std::future::pending::<()>().await;
     }
 }
 
-async fn answered(
+async fn run_plan(
     inner: &Inner,
     execution: &Execution,
     plan: Plan,
     scanned_bytes_max: Option<u64>,
-    open: &mut Open,
-) -> Result<Stored, SqlError> {
+    open: &mut OpenWriter,
+) -> Result<StoredResult, SqlError> {
     let database = execution.database.clone().unwrap_or_else(|| "default".to_owned());
     let answer = match plan {
         Plan::Statement(statement) => {
@@ -94,9 +94,9 @@ async fn answered(
             let context = Context { catalog, database, output, id: execution.id.clone() };
             inner.engine.run(*statement, &context).await?
         }
-        Plan::Prepare { name, sql } => spoken::prepare(inner, &execution.work_group, &name, &sql).await?,
-        Plan::Deallocate { name } => spoken::deallocate(inner, &execution.work_group, &name).await?,
+        Plan::Prepare { name, sql } => prepared_sql::prepare(inner, &execution.work_group, &name, &sql).await?,
+        Plan::Deallocate { name } => prepared_sql::deallocate(inner, &execution.work_group, &name).await?,
     };
     inner.history.reads(&execution.id, &answer.scanned);
-    writing::write(&inner.store, execution, answer, scanned_bytes_max, open).await
+    result_writer::write(&inner.store, execution, answer, scanned_bytes_max, open).await
 }

@@ -1,4 +1,4 @@
-//! DataFusion's errors in Athena's words.
+//! Translates DataFusion's errors into Athena's.
 
 use crate::error::SqlError;
 use crate::statement::Query;
@@ -8,18 +8,18 @@ use std::error::Error;
 
 impl From<&DataFusionError> for SqlError {
     fn from(error: &DataFusionError) -> Self {
-        told(error, None)
+        sql_error(error, None)
     }
 }
 
 impl From<DataFusionError> for SqlError {
     fn from(error: DataFusionError) -> Self {
-        told(&error, None)
+        sql_error(&error, None)
     }
 }
 
-/// The error of a query, with places in its text.
-pub(crate) fn told(error: &DataFusionError, query: Option<&Query>) -> SqlError {
+/// Translates an error of `query`, with line and column in its text.
+pub(crate) fn sql_error(error: &DataFusionError, query: Option<&Query>) -> SqlError {
     if let Some(own) = own(error) {
         return own.clone();
     }
@@ -32,9 +32,9 @@ pub(crate) fn told(error: &DataFusionError, query: Option<&Query>) -> SqlError {
                     Some(relation) => format!("{}.{}", relation.table(), field.name),
                     None => field.name.clone(),
                 };
-                let place = line(field.relation.as_ref().map_or(&field.name, |relation| relation.table()));
+                let position = line(field.relation.as_ref().map_or(&field.name, |relation| relation.table()));
                 SqlError::user(format!(
-                    "COLUMN_NOT_FOUND: {place}Column '{name}' cannot be resolved or requester is not authorized to \
+                    "COLUMN_NOT_FOUND: {position}Column '{name}' cannot be resolved or requester is not authorized to \
                      access requested resources"
                 ))
             }
@@ -61,7 +61,7 @@ pub(crate) fn told(error: &DataFusionError, query: Option<&Query>) -> SqlError {
     }
 }
 
-/// An error of ours that travelled through DataFusion.
+/// The error of this crate that DataFusion wraps.
 fn own(error: &DataFusionError) -> Option<&SqlError> {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = cause {
@@ -80,13 +80,13 @@ fn own(error: &DataFusionError) -> Option<&SqlError> {
 }
 
 fn exhausted(why: &str) -> SqlError {
-    let told = "EXHAUSTED_RESOURCES: Query exhausted resources at this scale factor";
-    SqlError::system(format!("{told}: {}", one_line(why)))
+    let message = "EXHAUSTED_RESOURCES: Query exhausted resources at this scale factor";
+    SqlError::system(format!("{message}: {}", one_line(why)))
 }
 
 fn of_arrow(error: &ArrowError) -> SqlError {
     match error {
-        // Nothing but spilling writes to the disk.
+        // Only spilling writes to the disk.
         ArrowError::IoError(why, _) => exhausted(why),
         ArrowError::DivideByZero => SqlError::user("DIVISION_BY_ZERO: Division by zero"),
         ArrowError::ArithmeticOverflow(why) => SqlError::user(format!("NUMERIC_VALUE_OUT_OF_RANGE: {why}")),

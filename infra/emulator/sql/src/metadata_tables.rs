@@ -1,4 +1,4 @@
-//! Tables that tell about tables: `information_schema`, and `"table$partitions"`.
+//! Tables of metadata: `information_schema`, and `"table$partitions"`.
 
 use crate::error::SqlError;
 use crate::query::CATALOG;
@@ -11,7 +11,7 @@ use datafusion::datasource::MemTable;
 use emulator_client::data_catalog::{DataCatalog, DataCatalogError, Table};
 use std::sync::Arc;
 
-/// The database that tells about the others.
+/// The database of the metadata tables.
 pub(crate) const SCHEMA: &str = "information_schema";
 
 fn failed(error: DataCatalogError) -> SqlError {
@@ -19,7 +19,7 @@ fn failed(error: DataCatalogError) -> SqlError {
 }
 
 /// A table of `information_schema`.
-pub(crate) async fn information(
+pub(crate) async fn information_schema(
     catalog: &DataCatalog,
     name: &str,
     line: &str,
@@ -62,8 +62,8 @@ pub(crate) async fn information(
             ]
         }
         _ => {
-            let told = format!("Table '{CATALOG}.{SCHEMA}.{name}' does not exist");
-            return Err(SqlError::user(format!("TABLE_NOT_FOUND: {line}{told}")));
+            let message = format!("Table '{CATALOG}.{SCHEMA}.{name}' does not exist");
+            return Err(SqlError::user(format!("TABLE_NOT_FOUND: {line}{message}")));
         }
     };
     table(columns, &rows)
@@ -90,7 +90,7 @@ fn columns_of(table: &Table) -> Vec<Vec<Option<String>>> {
     all.map(row).collect()
 }
 
-/// The registered partitions of a table, as the hidden table `"table$partitions"` shows them.
+/// The hidden table `"table$partitions"`: the registered partitions of a table.
 pub(crate) async fn partitions(catalog: &DataCatalog, of: &Table) -> Result<Arc<dyn TableProvider>, SqlError> {
     let keys: Vec<_> = of.partition_keys.iter().map(|key| key.name.as_str()).collect();
     let listed = catalog.partitions(&of.database, &of.name, None).await.map_err(failed)?;
@@ -98,7 +98,7 @@ pub(crate) async fn partitions(catalog: &DataCatalog, of: &Table) -> Result<Arc<
     table(&keys, &rows)
 }
 
-/// A table of texts; a position is a number.
+/// A table of texts. Ordinal positions are numbers.
 fn table(columns: &[&str], rows: &[Vec<Option<String>>]) -> Result<Arc<dyn TableProvider>, SqlError> {
     let is_number = |name: &str| name == "ordinal_position";
     let kind = |name: &str| if is_number(name) { DataType::Int64 } else { DataType::Utf8 };
