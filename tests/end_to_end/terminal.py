@@ -44,12 +44,12 @@ class Terminal:
         os.write(self.controller, text.encode())
 
     def read_until(self, text: str) -> str:
-        """Reads until a text is shown; returns all that was shown up to then, since the last call."""
+        """Reads until a text is shown; returns what was shown before it, since the last call, with the text."""
         deadline = time.monotonic() + SECONDS_MAX
         while text not in self.shown:
             assert self.read(deadline), f"the command ended without {text!r}: {self.shown}"
-        shown, self.shown = self.shown, ""
-        return shown
+        shown, _, self.shown = self.shown.partition(text)
+        return shown + text
 
     def read_all(self) -> str:
         """Reads until the command ends; returns all that was shown since the last call."""

@@ -172,7 +172,7 @@ pub(crate) struct Query {
     pub explain: bool,
 }
 
-#[cfg_attr(not(feature = "query"), expect(dead_code, reason = "without SQL nothing is written"))]
+#[cfg_attr(not(any(feature = "query", test)), expect(dead_code, reason = "without SQL nothing is written"))]
 impl Query {
     /// Returns the format that is given, or else the one that the output's name has.
     pub(crate) fn format(&self) -> QueryFormat {

@@ -131,7 +131,7 @@ pub(crate) fn text_table<const H: usize>(
         table.add_row(row);
     }
     for (i, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, if i + 1 < H { 2 } else { 0 }));
+        column.set_padding((0, u16::from(i + 1 < H)));
         if numbers.contains(&i) {
             column.set_cell_alignment(CellAlignment::Right);
         }
