@@ -12,7 +12,8 @@ of the batch definition (1), a second delivery of everything, reconcile included
 landing bucket (7). Behind a put-back (9): no false alarm, an alarm where a confirmed version was put back, no withdrawal lost that is
 processed afterwards, and no withdrawal at all that a consent shard ever held; after reconcile all of the above.
 While a consent shard is put back, rows may be shown by its older content, but not in cells that a newer version fenced.
-While a container, manifest, index, checkpoint or work item is put back, nothing is checked until reconcile is done.
+While a container, manifest, index, checkpoint or work item is put back, and where a shard's put-back is undone by hand, (3) is not
+checked until reconcile is done.
 
 What is not modeled. Slices, partitions, receipts of consent changes, suspensions. Landing buckets that keep versions. A high-water
 mark that is put back together with its shard. A process that runs from before a manifest is put back until behind reconcile: two versions
@@ -47,6 +48,7 @@ VARIANTS = {
     "no_filter_own": "a work item filters rows of current files only",
     "worker_generation": "a work item overwrites entries of later generations",
     "worker_not_current": "a work item uses a file that its manifest does not describe",
+    "worker_below": "a work item uses a consent shard below the version that it was planned from",
     "unreadable_done": "a work item is deleted though a file could not be read",
     "unreadable_waits": "a work item removes no row while a file cannot be read",
     "item_by_index": "work items are named by their number",
@@ -61,6 +63,7 @@ VARIANTS = {
     "device_no_version": "a claim of a later version is overwritten",
     "train_inputs_first": "training reads its inputs before its output",
     "train_skip_equal": "training is not put if its rows are equal",
+    "train_absent": "training is left as it is where one of its inputs was removed",
     "receipt_now": "a receipt is written again with the rows of now",
     "no_high_water": "consent shards have no high-water mark",
     "high_water_late": "the high-water mark is put after the shard",
@@ -84,7 +87,12 @@ VARIANTS = {
     "reconcile_no_items": "reconcile does not compare rows with consent",
 }
 # The rare ones are searched from a little before a seed that catches them; all others from 0.
-FIRST_SEEDS = {"worker_not_current": 37_000, "item_by_index": 69_000}
+FIRST_SEEDS = {
+    "index_rewrites": 600, "below_goes_on": 600, "manifest_below": 1_000, "reconcile_no_manifests": 1_000, "high_water_no_cas": 1_500,
+    "curated_skip_equal": 1_500, "worker_generation": 2_000, "reconcile_no_items": 2_700, "gone_no_fence": 2_800, "high_water_late": 3_200,
+    "unconfirmed_no_keys": 5_500, "version_reused": 6_100, "train_skip_equal": 13_600, "worker_below": 13_800, "train_absent": 17_000,
+    "worker_not_current": 21_300, "item_by_index": 75_000, "reconcile_no_index": 109_700,
+}
 class Violation(Exception): pass
 
 class Lake(S3):
@@ -112,6 +120,12 @@ def watch(s3, k, v, was):
         if not set(v["rows"]) <= now and not s3.pending(("train", k[1])) and not s3.loose: raise Violation("3 reappears in training")
     if k[0] == "U" and v and v["of"] != (s3.get(("T", k[1]))[0], s3.get(("R", k[1]))[0]) and not s3.pending(("curated", k[1])) and not s3.was_raw and not s3.loose: raise Violation("3 curated is left behind")
     if k[0] == "U" and v and was and v["tv"] < was["tv"] and not s3.raw: raise Violation("3 curated from a shard that is put back")
+    if k[0] == "W" and v is None and was[0] != "check" and not s3.loose:        # done: also while the shard is put back
+        top = s3.top.get(was[1], ZERO[was[1][0]])
+        for cell, key, _ in was[3] if was[2] <= top["v"] else ():
+            if was[2] < top["changed"].get(key, 0): continue
+            for x in (x for _, rows in s3.value(container(was[0], cell), C0)["files"].values() for x in rows if x[0] == key):
+                if shown(s3, was[0], top, key, [x[1]]) != (x,): raise Violation("3 a work item is done, and its rows are there")
     src = k[1][0] if k[0] == "W" and v is None else k[1] if k[0] == "C" else ""
     if src in ("acc", "step"): reappears(s3, src, s3.list("A" if src == "acc" else "S"))
     if (k[0] == "D" or k[0] == "C" and k[1] == "curated") and not s3.back(("U", 0), ("U", 1), ("D", 0), ("D", 1)):
@@ -224,6 +238,7 @@ def put_back(s3, k):
     done = s3.value(("C", "acc" if k[0] == "T" else "step", k), 0)
     if k[0] in "TH": s3.since.clear()
     if old and k[0] in "TD" and done > old["v"]: s3.notice[k] = done
+    if old and k in s3.top and s3.back(k) and old["v"] >= s3.top[k]["v"]: s3.loose = True      # undone by hand: what was done in between is not noticed
     s3.raw = True; s3.put(k, old) if old is not None else s3.delete(k)
     s3.raw = False
 def run(seed, trace=False):
@@ -250,10 +265,10 @@ def run(seed, trace=False):
     try:
         while inputs or queue or procs or late:
             if (steps := steps + 1) > 60000: return "endless"
-            if late and (late[0][0] <= steps or not queue and not procs): queue.append(late.pop(r.randrange(len(late)))[1])
             if due and due[-1][0] <= steps:
                 k = due.pop()[1]
                 if any(i[0] == "reconcile" for i in inputs): put_back(s3, k); deliver()
+            if late and (late[0][0] <= steps or not queue and not procs): queue.append(late.pop(r.randrange(len(late)))[1])
             x = r.random(); idle = not queue and not procs and not late; mended = not any(i[0] == "reconcile" for i in inputs)
             if inputs and (idle or x < p_in and not (inputs[-1][0] == "wait" or rest and inputs[-1][0] == "L" or s3.lasting and procs and inputs[-1][0] == "reconcile")):
                 if idle and not lost and not mended and s3.was_raw and (v := at_rest_behind_a_put_back(s3)): return v

@@ -38,7 +38,8 @@ class S3:
         if base is ANY or s.lose == 0 or s.r.random() >= s.lose: return (s.n if s.counter else v,)
         return None                                             # carried out, and the response lost: it looks refused
     def delete(s, k):
-        if s.o.pop(k, None): s.writes += 1; s.say("  DELETE", k); s.watch(k, None, None)
+        _, was = s.o.pop(k, (None, None))
+        if was is not None: s.writes += 1; s.say("  DELETE", k); s.watch(k, None, was)
     def value(s, k, default=None): return s.o.get(k, (None, default))[1]      # for the checks only
     def list(s, *p): return sorted((k for k in s.o if k[:len(p)] == p), key=str)
 def cas(s3, k, v, base): ok = s3.put(k, v, base); yield; return ok
@@ -146,11 +147,12 @@ def customer(s3, f):
         if not superseded: return
 
 # ---- merge: reading files into the containers of their cells ------------------------------------------------------------------
-def newest(s3, looks, sh, c, fresh):                            # consent never older than what a worker has filtered the container by
-    if fresh or sh not in looks or looks[sh]["v"] < c["vector"].get(sh, 0) and MUT != "no_version_rule":
+def newest(s3, looks, sh, c, fresh, least=0):                   # consent never older than what a worker has filtered the container by
+    least = max(least, c["vector"].get(sh, 0))
+    if fresh or sh not in looks or looks[sh]["v"] < least and MUT != "no_version_rule":
         looks[sh] = s3.get(sh, ZERO[sh[0]])[1]; yield
-        if looks[sh]["v"] < c["vector"].get(sh, 0) and MUT not in ("below_goes_on", "no_high_water"):     # the shard was put back: restored before anything is decided by it
-            yield from check_item(s3, sh, c["vector"][sh]); raise Failed
+        if looks[sh]["v"] < least and MUT not in ("below_goes_on", "no_high_water"):       # the shard was put back: it is restored before anything is decided by it
+            yield from check_item(s3, sh, least); raise Failed
 def landing(s3, src, files):
     files = sorted(set(files)); above = {}
     while True:
@@ -233,14 +235,15 @@ def worker(s3, name):
     if item[0] == "check":
         yield from checked(s3, *item[1:]); s3.delete(name); yield
         return
-    src, sh, _, work = item; looks, seen = {}, {}; unread = False
+    src, sh, least, work = item[:4]; looks, seen = {}, {}; unread = False
+    if MUT == "worker_below": least = 0                         # else never by a shard that is older than the one that was planned
     if MUT == "delete_first": s3.delete(name); yield
-    if s3.early: yield from newest(s3, looks, sh, C0, True)
+    if s3.early: yield from newest(s3, looks, sh, C0, True, least)
     for cell in sorted({cell for cell, _, _ in work}):
         keys = {key: files for x, key, files in work if x == cell}
         while True:
             base, c = s3.get(container(src, cell), C0); yield
-            yield from newest(s3, looks, sh, c, not s3.early)
+            yield from newest(s3, looks, sh, c, not s3.early, least)
             look = looks[sh]; new = {"files": dict(c["files"]), "vector": dict(c["vector"])}; new["vector"][sh] = look["v"]
             for f, (g, rows) in c["files"].items():             # of files that are gone, or have another version now: what may stay
                 if MUT != "no_filter_own": new["files"][f] = (g, tuple(x for x in rows if x[0] not in keys or x in shown(s3, src, look, x[0], [x[1]])))
@@ -312,8 +315,8 @@ def train(s3, cell):
     while True:
         for k in "MAS" if MUT != "train_inputs_first" else "ASM": got[k] = s3.get((k, cell)); yield
         (base, m), (ae, a), (se, s) = got["M"], got["A"], got["S"]
-        if a is None or s is None or m and m["of"] == (ae, se): return      # containers are never deleted: no other event sees both
-        rows = pairs(a, s)
+        if (a is None or s is None) and (m is None or MUT == "train_absent") or m and m["of"] == (ae, se): return     # M without one of them: that was removed
+        rows = pairs(a or C0, s or C0)
         if MUT == "train_skip_equal" and rows == (m["rows"] if m else ()): return
         if (yield from cas(s3, ("M", cell), {"of": (ae, se), "rows": rows}, base)): return
 
@@ -334,8 +337,8 @@ def reconcile(s3):
             look = s3.get(shard(src, key), ZERO[shard(src, key)[0]])[1]; yield
             if all((x[1:],) == shown(s3, src, look, key, [x[2]]) for x in rows if x[1] == key): continue
             files = s3.get(("K", src, key), ())[1]; yield
-            item = (src, shard(src, key), "reconcile", ((k[1], key, tuple(f for f, x in files if x == k[1])),)); s3.put(("W", item), item); yield
-    s3.send([ev for k in s3.list() for ev in triggers(("L", *k[1:]) if k[0] == "P" else k)])
+            item = (src, shard(src, key), look["v"], ((k[1], key, tuple(f for f, x in files if x == k[1])),), "reconcile"); s3.put(("W", item), item); yield
+    s3.send([ev for k in s3.list() for ev in triggers(("L" if k[0] == "P" else "A" if k[0] == "M" else k[0], *k[1:]))])
 
 # ---- events -------------------------------------------------------------------------------------------------------------------------
 def triggers(k):
