@@ -182,7 +182,7 @@ def check(s3):
     for k in s3.list("C"):
         if s3.value(k) != s3.value(k[2] if k[1] != "curated" else ("U", k[2]))["v"]: return "5 checkpoint"
     for k in s3.list("H"):
-        if s3.value(k)["v"] != s3.value(k[1:])["v"]: return "5 high-water mark"
+        if s3.value(k)["v"] != s3.value(k[1:], H0)["v"]: return "5 high-water mark"
 def at_rest_behind_a_put_back(s3):                              # before anything is reconciled: what was processed since is not lost
     if any(0 < s3.value(k, H0)["v"] < v for k, v in s3.notice.items()): return "9 put back and not noticed"
     if s3.loose: return None
