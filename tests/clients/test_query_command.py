@@ -45,11 +45,7 @@ class Command:
 
 @pytest.fixture(params=["alone", "in use"])
 def stedi(request: pytest.FixtureRequest, village_lake: Lake, start: Callable[..., Stack], tmp_path: Path) -> Command:
-<<<<<<< HEAD
-    """A lake that is free, or in use by a `stedi up`."""
-=======
     """A lake that is free, or that a `stedi up` holds."""
->>>>>>> w-stedi
     lake = Lake(village_lake.binary, tmp_path / "copy")
     shutil.copytree(village_lake.folder, lake.folder)
     if request.param == "in use":
@@ -58,11 +54,7 @@ def stedi(request: pytest.FixtureRequest, village_lake: Lake, start: Callable[..
 
 
 @pytest.fixture
-<<<<<<< HEAD
-def wanted(village_lake: Lake) -> list[tuple[object, ...]]:
-=======
 def expected(village_lake: Lake) -> list[tuple[object, ...]]:
->>>>>>> w-stedi
     with duckdb.connect() as con:
         village_lake.load(con, "stedi")
         con.execute("USE stedi")
@@ -116,9 +108,6 @@ def test_statement_from_standard_input(stedi: Command) -> None:
     assert stedi("query", "-", "--format", "csv", stdin=b"SELECT 1 AS one -- a comment\n;\n").split() == [b"one", b"1"]
 
 
-<<<<<<< HEAD
-def test_explain_tells_what_would_be_read(stedi: Command, village_lake: Lake) -> None:
-=======
 def test_csv_has_lf(stedi: Command, tmp_path: Path) -> None:
     sql = "SELECT 1 AS one, 'a' AS two"
     assert stedi("query", sql, "--format", "csv") == b"one,two\n1,a\n"
@@ -259,7 +248,6 @@ def test_terminal_gets_no_parquet(stedi: Command, tmp_path: Path) -> None:
 
 
 def test_explain_shows_the_objects_to_read(stedi: Command, village_lake: Lake) -> None:
->>>>>>> w-stedi
     partition = sorted((village_lake.bucket / "step_trainer" / "trusted").glob("dt=*/hour=*"))[0]
     dt, hour = (part.partition("=")[2] for part in partition.parts[-2:])
     sql = f"SELECT count(*) FROM step_trainer_trusted WHERE dt = '{dt}' AND hour = '{hour}'"
@@ -279,11 +267,7 @@ def test_explain_shows_the_objects_to_read(stedi: Command, village_lake: Lake) -
         ("INSERT INTO customer_trusted SELECT * FROM customer_curated", ("customer_trusted",)),
     ],
 )
-<<<<<<< HEAD
-def test_error_names_what_is_wrong(stedi: Command, sql: str, words: tuple[str, ...]) -> None:
-=======
 def test_wrong_statement_is_explained(stedi: Command, sql: str, words: tuple[str, ...]) -> None:
->>>>>>> w-stedi
     done = stedi.attempt("query", sql)
     error = done.stderr.decode()
     assert (done.returncode, done.stdout) == (1, b""), (sql, done)
@@ -293,11 +277,7 @@ def test_wrong_statement_is_explained(stedi: Command, sql: str, words: tuple[str
     assert stedi.rows("SELECT count(*) AS n FROM customer_trusted")[0]["n"]
 
 
-<<<<<<< HEAD
-def test_unregistered_partition_is_not_there(village_lake: Lake, tmp_path: Path) -> None:
-=======
 def test_unregistered_partition_is_not_read(village_lake: Lake, tmp_path: Path) -> None:
->>>>>>> w-stedi
     stedi = Command(Lake(village_lake.binary, tmp_path / "copy"))
     shutil.copytree(village_lake.folder, stedi.lake.folder)
     count = "SELECT count(*) AS n, max(dt) AS latest FROM accelerometer_trusted"
@@ -319,15 +299,6 @@ def test_tables_are_counted(stedi: Command, village_lake: Lake) -> None:
         village_lake.load(con, "stedi")
         for table in TABLES.values():
             files = village_lake.table_files(table)
-<<<<<<< HEAD
-            counted = found["tables"][table.name]
-            rows = con.execute(f"SELECT count(*) FROM stedi.{table.name}").fetchall()[0][0]
-            assert (counted["rows"], counted["objects"]) == (rows, len(files))
-            assert counted["bytes"] == sum(file.stat().st_size for file in files)
-            assert counted["partitions"] == len({file.parent for file in files if table.partitioned})
-            assert counted["zone"] == table.name.rpartition("_")[2]
-            assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", counted["last_change"]), counted
-=======
             state = found["tables"][table.name]
             rows = con.execute(f"SELECT count(*) FROM stedi.{table.name}").fetchall()[0][0]
             assert (state["rows"], state["objects"]) == (rows, len(files))
@@ -335,7 +306,6 @@ def test_tables_are_counted(stedi: Command, village_lake: Lake) -> None:
             assert state["partitions"] == len({file.parent for file in files if table.partitioned})
             assert state["zone"] == table.name.rpartition("_")[2]
             assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", state["last_change"]), state
->>>>>>> w-stedi
             line = next(line for line in text.splitlines() if table.name in line)
             assert f"{rows:,}" in line
     for source in ("customer", "accelerometer", "step_trainer"):

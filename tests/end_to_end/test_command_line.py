@@ -8,11 +8,7 @@ from pathlib import Path
 
 import pytest
 
-<<<<<<< HEAD
-from conftest import VillageCopy, Ingestion
-=======
 from conftest import Ingestion, VillageCopy
->>>>>>> w-stedi
 from lake import TABLES, Lake, Run
 from landing import SOURCES
 
@@ -77,13 +73,6 @@ def test_tables_lists_the_tables_of_a_lake(generated: Path, ingest_once: Callabl
         [binary, "tables", "--lake", ingestion.lake.folder], capture_output=True, text=True, timeout=60, check=True
     )
     assert_listed(done.stdout, ingestion.run.rows())
-<<<<<<< HEAD
-    # And the partitions of those that have some.
-    for folder in ("accelerometer/trusted", "step_trainer/trusted", "step_trainer/curated"):
-        for partition in (ingestion.lake.bucket / folder).glob("dt=*/hour=*"):
-            assert "/".join(partition.parts[-2:]) in done.stdout
-=======
->>>>>>> w-stedi
 
 
 def test_bucket_has_the_name_that_was_given(generate: Callable[..., Path], lake: Lake) -> None:
@@ -103,11 +92,7 @@ def test_file_instead_of_a_folder_is_refused(lake: Lake, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("folders", [(), ("customer/landing",), ("elsewhere",)])
-<<<<<<< HEAD
-def test_folder_with_no_landing_file_is_refused(lake: Lake, tmp_path: Path, folders: tuple[str, ...]) -> None:
-=======
 def test_folder_without_landing_files_is_refused(lake: Lake, tmp_path: Path, folders: tuple[str, ...]) -> None:
->>>>>>> w-stedi
     landing = tmp_path / "empty"
     landing.mkdir()
     for folder in folders:
@@ -139,19 +124,11 @@ def test_lake_of_another_number_of_shards_is_refused(copy_village: Callable[...,
 
 
 def test_lake_of_another_format_is_refused(copy_village: Callable[..., VillageCopy]) -> None:
-<<<<<<< HEAD
-    """What functions of another version keep for each other would be read as damaged."""
-    copy = copy_village()
-    config = copy.lake.bucket / "_state" / "lake.json"
-    settings = json.loads(config.read_text())
-    # The first format was not named.
-=======
     """Functions of another version would read the lake's state as damaged."""
     copy = copy_village()
     config = copy.lake.bucket / "_state" / "lake.json"
     settings = json.loads(config.read_text())
     # The record of the first format names none.
->>>>>>> w-stedi
     del settings["format"]
     config.write_text(json.dumps(settings))
     copy.village.customers("customers-1.json", copy.village.registered(1))

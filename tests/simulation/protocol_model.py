@@ -1,315 +1,162 @@
 """A random model of the lake's protocol: does every interleaving with crashes converge on the batch definition of the tables?
 
-Three customers in two consent shards, three devices in two device shards, readings of two kinds in three cells. Consent is given,
-withdrawn and redated; a withdrawal's file is replaced; devices change owners; landing files are replaced (ABA too), deleted,
-unreadable for a while; events arrive in batches, twice, late, out of order; a process is killed at any request, or stalls for
-long; a put may be carried out and its response lost; a consent shard is restored to an older content, by the command or raw.
+What is modeled. Three customers in two consent shards, three devices in two device shards, readings of two kinds in three cells.
+Consent is given, withdrawn and dated again. Devices change owners. Landing files are replaced (by an earlier content too), deleted,
+and unreadable for a while; some are deleted while their new version is half ingested. Events arrive in batches, twice, out of order,
+and up to 600 steps late; some are lost for good. A process is killed at any request, or stalls for long. A put may be carried out and
+its response lost. Work items hold one key or several. Any derived object is put back to an older content, or removed, at any time: a
+consent shard also right behind the put of a newer version, with its writer killed. Then `reconcile` runs as one more process.
+
+What must hold. After every write: no row without consent (2), no row of a withdrawal whose work is done (3). At rest: the tables are those
+of the batch definition (1), a second delivery of everything, reconcile included, writes nothing (5), a withdrawal does not wait for the
+landing bucket (7). Behind a put-back (9): no false alarm, an alarm where a confirmed version was put back, no withdrawal lost that is
+processed afterwards, and no withdrawal at all that a consent shard ever held; after reconcile all of the above.
+While a consent shard is put back, rows may be shown by its older content, but not in cells that a newer version fenced.
+While a container, manifest, index, checkpoint or work item is put back, and where a shard's put-back is undone by hand, (3) is not
+checked until reconcile is done.
+
+What is not modeled. Slices, partitions, receipts of consent changes, suspensions. Landing buckets that keep versions. A high-water
+mark that is put back together with its shard. A process that runs from before a manifest is put back until behind reconcile: two versions
+of a file may then have one generation. A request is carried out at one instant, and time passes between requests only.
 
 The protocol must hold in every run. A variant leaves one step of it out, and some run must catch it: so each step is needed.
 
 usage: protocol_model.py RUNS [VARIANT | -] [FIRST_SEED] [all]      a VARIANT stops when it is caught, unless `all` is given
        protocol_model.py list                                        prints each variant and the seed from which to search it
+       protocol_model.py trace SEED [VARIANT]                        prints every request of one run
 The exit status is 1 if the protocol is violated, or a variant is not caught.
 """
 import random, sys
+import protocol_steps
+from protocol_steps import *
 
-VARIANTS = """no_cas no_look_again no_union no_generation no_empty_entry index_late index_rewrites no_version_rule no_fence
-fence_rows_only no_filter_own worker_generation worker_not_current unreadable_done unreadable_waits item_by_index early_checkpoint
-shard_first delete_first forget_withdrawal curated_claims_only curated_skip_equal device_now device_no_fence
-device_no_version train_inputs_first train_skip_equal raw_restore restore_no_keys receipt_now""".split()
-# Caught in some 1 of 40,000 and 1 of 70,000 runs. Searched from near a seed that catches it; all others from 0.
-FIRST_SEEDS = {"worker_not_current": 37_000, "item_by_index": 69_000}
-if sys.argv[1:] == ["list"]: print(*(f"{variant} {FIRST_SEEDS.get(variant, 0)}" for variant in VARIANTS), sep="\n"); sys.exit()
-RUNS = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-MUT = sys.argv[2] if len(sys.argv) > 2 and sys.argv[2] != "-" else ""
-FIRST = int(sys.argv[3]) if len(sys.argv) > 3 else 0
-CS = {"a": 0, "b": 1, "c": 0}                                   # customer -> consent shard
-DS = {"d": 0, "e": 1, "g": 0}                                   # device -> device shard
-HOUR = lambda t: t // 2; ANY = object()                         # time -> cell
-T0 = {"v": 0, "files": {}, "withdrawn": {}, "changed": {}}; U0 = {"v": 0, "of": None, "claims": {}, "changed": {}, "shards": {}}
-D0 = {"v": 0, "claims": {}, "changed": {}}; C0 = {"files": {}, "vector": {}}
+VARIANTS = {
+    "no_cas": "puts are unconditional",
+    "no_look_again": "a file is not looked at again behind the manifest of a later version",
+    "no_union": "a manifest names the cells of its version only",
+    "no_generation": "an entry of a later generation is overwritten",
+    "no_empty_entry": "no empty entry is put as a fence against earlier generations",
+    "gone_done": "a file that is gone is acknowledged, however far its last version is ingested",
+    "gone_no_fence": "a file that is gone leaves no fence where it has no entry",
+    "manifest_below": "a manifest below the generation of an entry is used as it is",
+    "index_late": "the key index is written after consent is read",
+    "index_rewrites": "a new version of a file takes its former cells from the key index",
+    "no_version_rule": "consent older than a container's vector is not read again",
+    "below_goes_on": "a consent shard that stays below a container's vector is used",
+    "no_fence": "a work item without changed rows puts nothing",
+    "fence_rows_only": "a work item without changed rows puts nothing where there are no rows",
+    "no_filter_own": "a work item filters rows of current files only",
+    "worker_generation": "a work item overwrites entries of later generations",
+    "worker_not_current": "a work item uses a file that its manifest does not describe",
+    "worker_below": "a work item uses a consent shard below the version that it was planned from",
+    "unreadable_done": "a work item is deleted though a file could not be read",
+    "unreadable_waits": "a work item removes no row while a file cannot be read",
+    "item_by_index": "work items are named by their number",
+    "early_checkpoint": "the checkpoint is advanced before work items are put",
+    "shard_first": "a planner reads the shard before the checkpoint",
+    "delete_first": "a work item is deleted before its work is done",
+    "forget_withdrawal": "withdrawn dates are those of the present entries",
+    "curated_claims_only": "curated holds claims of eligible customers only",
+    "curated_skip_equal": "curated is not put if its claims are equal",
+    "device_now": "only the device shard that a customer names now gets the claim",
+    "device_no_fence": "an equal claim of a later version is not put",
+    "device_no_version": "a claim of a later version is overwritten",
+    "train_inputs_first": "training reads its inputs before its output",
+    "train_skip_equal": "training is not put if its rows are equal",
+    "train_absent": "training is left as it is where one of its inputs was removed",
+    "receipt_now": "a receipt is written again with the rows of now",
+    "no_high_water": "consent shards have no high-water mark",
+    "high_water_late": "the high-water mark is put after the shard",
+    "high_water_read_late": "the high-water mark is read after the shard",
+    "high_water_no_cas": "the high-water mark is put unconditionally",
+    "version_reused": "a version that a high-water mark holds, but the shard does not, is used again",
+    "unconfirmed_no_keys": "what an unconfirmed version changed is not changed again by the next one",
+    "no_confirm": "a high-water mark is not confirmed behind the put of the shard",
+    "no_restore": "a writer that finds the shard below its high-water mark goes on with the next version",
+    "idle_no_restore": "a writer with nothing to put does not restore",
+    "idle_no_flush": "a writer with nothing to put leaves an unconfirmed version alone",
+    "restore_no_keys": "a restored shard names only the keys that this put changes",
+    "restore_forgets": "a restored shard has the withdrawn dates of the older content",
+    "restore_no_shards": "a restored U has the device shards of the older content",
+    "restore_no_claims": "a restored D has the claims of the older content",
+    "planner_no_check": "a planner that finds the shard below its checkpoint does nothing",
+    "curated_no_check": "curated is materialized from a T that is older than the one before",
+    "reconcile_no_shards": "reconcile does not compare shards with their high-water marks",
+    "reconcile_no_manifests": "reconcile does not compare manifests with entries",
+    "reconcile_no_index": "reconcile does not compare the key index with rows",
+    "reconcile_no_items": "reconcile does not compare rows with consent",
+}
+# The rare ones are searched from a little before a seed that catches them; all others from 0.
+FIRST_SEEDS = {
+    "index_rewrites": 600, "below_goes_on": 600, "manifest_below": 1_000, "reconcile_no_manifests": 1_000, "high_water_no_cas": 1_500,
+    "curated_skip_equal": 1_500, "worker_generation": 2_000, "reconcile_no_items": 2_700, "gone_no_fence": 2_800, "high_water_late": 3_200,
+    "unconfirmed_no_keys": 5_500, "version_reused": 6_100, "train_skip_equal": 13_600, "worker_below": 13_800, "train_absent": 17_000,
+    "worker_not_current": 21_300, "item_by_index": 75_000, "reconcile_no_index": 109_700,
+}
 class Violation(Exception): pass
-class Failed(Exception): pass                                   # the event is delivered again later
-COUNT = {}
-def count(what): COUNT[what] = COUNT.get(what, 0) + 1
 
-class S3:
+class Lake(S3):
     def __init__(s, r):
-        s.r = r; s.o = {}; s.n = 0; s.log = []; s.writes = 0; s.lose = 0.; s.down = False; s.raw = False; s.pending = lambda ev: False
-        s.counter = r.random() < .5                             # an ETag is a counter, or the content itself
-        s.early = r.random() < .5                               # consent is read once an event, or anew behind each base
-        s.ever = r.random() < .5                                # consent policy: readings of any time, or at or after the consent
-        s.lift = r.random() < .5                                # a landing raises the vector too (saves a put now and then)
-        s.swap = r.random() < .5                                # the file is read before its manifest (either will do)
-        s.items = r.choice([1, 1, 2, 3])                        # cells in a work item
-        s.say = print; s.consented = set(); s.withdrawn = {}; s.uploaded = {}; s.old = {0: [], 1: []}
-    def get(s, k, default=None):                                # (etag, value)
-        if s.down and k[0] == "L": raise Failed
-        n, v = s.o.get(k, (None, None)); return (n if s.counter else v), default if v is None else v
-    def put(s, k, v, base=ANY):
-        if base is not ANY and MUT != "no_cas" and (s.o.get(k, (None, None))[0 if s.counter else 1]) != base: count("refused " + k[0]); return False
-        s.n += 1; s.o[k] = (s.n, v); s.log.append(k); s.writes += 1; s.say("  PUT", k, v); watch(s, k, v)
-        return base is ANY or s.lose == 0 or s.r.random() >= s.lose   # carried out, response lost: looks refused
-    def delete(s, k):
-        if s.o.pop(k, None): s.writes += 1; watch(s, k, None)
-    def value(s, k, default=None): return s.o.get(k, (None, default))[1]      # for the checks only
-    def list(s, *p): return sorted(k for k in s.o if k[:len(p)] == p)
-def cas(s3, k, v, base): ok = s3.put(k, v, base); yield; return ok
-
-# ---- who may be shown -----------------------------------------------------------------------------------------------------
-def claim(t, k):                                                # the latest record: (device, date, consents since | None)
-    recs = [r for _, rs in t["files"].values() for r in rs if r[0] == k]
-    if not recs: return None
-    _, date, since, device = max(recs, key=lambda r: (r[1], r[2] is None, -(r[2] or 0), r[3]))
-    return device, date, since if since is not None and date > t["withdrawn"].get(k, -1) else None
-def device_owner(d, device):                                    # latest claim; a tie: the one not curated, then the smaller name
-    c = [(date, since is None, k, since) for k, (_, x) in d["claims"].items() if x and x[0] == device for date, since in [x[1:]]]
-    if not c: return None
-    date, none, k, since = max(c, key=lambda x: (x[0], x[1], [-ord(i) for i in x[2]]))
-    return None if none else (k, since)
-def shard(src, key): return ("T", CS[key]) if src == "acc" else ("D", DS[key])
-def owner(src, look, key):                                      # (customer, since) | None
-    if src == "step": return device_owner(look, key)
-    c = claim(look, key); return (key, c[2]) if c and c[2] is not None else None
-def shown(s3, src, look, key, times):                           # rows of a table: (key, time, customer)
-    o = owner(src, look, key)
-    return tuple((key, t, o[0]) for t in sorted(times) if o and (s3.ever or t >= o[1]))
-def container(src, cell): return ("A" if src == "acc" else "S", cell)
-
-# ---- file manifest: a generation for every version of a landing file, and every cell any version of it ever touched ----------
-def manifest(s3, src, f):
-    cell = (lambda row: CS[row[0]]) if src == "cust" else (lambda row: HOUR(row[1]))
-    while True:
-        for what in "LP" if s3.swap else "PL":
-            if what == "P": base, p = s3.get(("P", src, f)); yield
-            else: etag, rows = s3.get(("L", src, f)); yield
-        if rows is None: return None
-        if p and p["etag"] == etag: return p, rows
-        cells = {cell(row) for row in rows} | (set(p["cells"]) if p and MUT != "no_union" else set())
-        new = {"g": p["g"] + 1 if p else 1, "etag": etag, "cells": tuple(sorted(cells))}
-        if not (yield from cas(s3, ("P", src, f), new, base)): continue
-        if p and MUT != "no_look_again":                        # back to the version of the older manifest meanwhile? no event says so
-            now = s3.get(("L", src, f))[0]; yield
-            if now != etag: count("seen by looking at the file again"); continue
-        return new, rows
-
-# ---- merge: customer files into consent shards ----------------------------------------------------------------------------------
-def customer(s3, f):
-    while True:
-        m = yield from manifest(s3, "cust", f)
-        if m is None: return
-        p, rows = m; superseded = False
-        for n in p["cells"]:
-            while not superseded:
-                base, t = s3.get(("T", n), T0); yield
-                old = t["files"].get(f); entry = (p["g"], tuple(r for r in rows if CS[r[0]] == n))
-                if old and old[0] > p["g"] and MUT != "no_generation": superseded = True; continue
-                if old == entry or old is None and not entry[1] and (p["g"] == 1 or MUT == "no_empty_entry"): break
-                new = {"v": t["v"] + 1, "files": dict(t["files"]), "withdrawn": dict(t["withdrawn"]), "changed": dict(t["changed"])}
-                new["files"][f] = entry
-                if MUT == "forget_withdrawal": new["withdrawn"] = {}
-                for k, date, since, _ in (row for _, rows in new["files"].values() for row in rows):
-                    if since is None: new["withdrawn"][k] = max(date, new["withdrawn"].get(k, -1))
-                new["changed"].update({k: new["v"] for k in CS if claim(new, k) != claim(t, k)})
-                if (yield from cas(s3, ("T", n), new, base)): break
-        if not superseded: return
-
-# ---- merge: reading files into the containers of their cells ------------------------------------------------------------------
-def newest(s3, looks, sh, c, fresh):                            # consent never older than what a worker has filtered the container by
-    if fresh or sh not in looks or looks[sh]["v"] < c["vector"].get(sh, 0) and MUT != "no_version_rule":
-        looks[sh] = s3.get(sh, T0 if sh[0] == "T" else D0)[1]; yield
-def landing(s3, src, files):
-    files = sorted(set(files))
-    while True:
-        plan, looks = {}, {}
-        for f in files:
-            if m := (yield from manifest(s3, src, f)): plan[f] = m
-        keys = {k: {(f, HOUR(t)) for f in plan for j, t in plan[f][1] if j == k} for f in plan for k, _ in plan[f][1]}
-        if MUT != "index_late": yield from index(s3, src, keys)
-        if s3.early:
-            for sh in sorted({shard(src, k) for k in keys}): yield from newest(s3, looks, sh, C0, True)
-        if MUT == "index_late": yield from index(s3, src, keys)
-        superseded = False
-        for cell in sorted({c for p, _ in plan.values() for c in p["cells"]}):
-            mine = [f for f in plan if cell in plan[f][0]["cells"]]
-            while not superseded:
-                base, c = s3.get(container(src, cell), C0); yield
-                if any(c["files"].get(f, (0,))[0] > plan[f][0]["g"] for f in mine) and MUT != "no_generation": superseded = True; continue
-                here = {f: [(k, t) for k, t in plan[f][1] if HOUR(t) == cell] for f in mine}
-                read = sorted({shard(src, k) for f in mine for k, _ in here[f]})
-                for sh in read: yield from newest(s3, looks, sh, c, not s3.early)
-                new = {"files": dict(c["files"]), "vector": dict(c["vector"])}
-                for sh in read if s3.lift else (): new["vector"][sh] = looks[sh]["v"]
-                for f in mine:
-                    g = plan[f][0]["g"]; rows = tuple(row for k, t in here[f] for row in shown(s3, src, looks[shard(src, k)], k, [t]))
-                    if not rows and f not in c["files"] and (g == 1 or MUT == "no_empty_entry"): continue
-                    new["files"][f] = (g, rows)
-                if new["files"] == c["files"]: break
-                if (yield from cas(s3, container(src, cell), new, base)): break
-        if superseded: count("superseded"); continue
-        if src == "acc": yield from latest_readings(s3, {(k, t) for _, rows in plan.values() for k, t in rows})
-        for f, (p, rows) in plan.items():                       # the receipt of this generation, once
-            while True:
-                base, was = s3.get(("receipt", src, f), (0, 0)); yield
-                now = (p["g"], sum(len(s3.value(container(src, x), C0)["files"].get(f, (0, ()))[1]) for x in p["cells"]))
-                if was == now or was[0] >= p["g"] and MUT != "receipt_now" or (yield from cas(s3, ("receipt", src, f), now, base)): break
-        return
-def index(s3, src, keys):                                       # key -> (file, cell); grows only
-    for k in sorted(keys):
-        while True:
-            base, was = s3.get(("K", src, k), ()); yield
-            if set(was) >= keys[k]: break
-            keep = was if MUT != "index_rewrites" else [i for i in was if i[0] not in {f for f, _ in keys[k]}]
-            if (yield from cas(s3, ("K", src, k), tuple(sorted(set(keep) | keys[k])), base)): break
-def latest_readings(s3, rows):                                  # who has readings, and until when: raised only
-    for n in sorted({CS[k] for k, _ in rows}):
-        while True:
-            base, was = s3.get(("R", n), {}); yield
-            new = {**was, **{k: max([t for j, t in rows if j == k] + [was.get(k, -1)]) for k, _ in rows if CS[k] == n}}
-            if new == was or (yield from cas(s3, ("R", n), new, base)): break
-
-# ---- changes of consent, and of owners: planner and worker -----------------------------------------------------------------------
-def planner(s3, src, sh):
-    while True:
-        if MUT == "shard_first": look = s3.get(sh)[1]; yield
-        base, done = s3.get(("C", src, sh), 0); yield
-        if MUT != "shard_first": look = s3.get(sh)[1]; yield
-        if look is None or look["v"] == done or look["v"] < done and MUT != "shard_first": return
-        if MUT == "early_checkpoint": s3.put(("C", src, sh), look["v"], base); yield
-        items = []
-        for key in sorted(k for k, v in look["changed"].items() if v > done):
-            entries = s3.get(("K", src, key), ())[1]; yield
-            work = [(c, tuple(f for f, x in entries if x == c)) for c in sorted({c for _, c in entries})]
-            items += [(src, sh, look["v"], key, tuple(work[i:i + s3.items])) for i in range(0, len(work), s3.items)]
-        for i, item in enumerate(items): s3.put(("W", item if MUT != "item_by_index" else (src, sh, look["v"], i)), item); yield     # named by its content
-        if MUT == "early_checkpoint": return
-        if (yield from cas(s3, ("C", src, sh), look["v"], base)): return
-def current(s3, src, f):                                        # rows of a file, if the manifest speaks of this version
-    p = s3.get(("P", src, f))[1]; yield
-    etag, rows = s3.get(("L", src, f)); yield
-    return p, rows if p["etag"] == etag or MUT == "worker_not_current" else None
-def worker(s3, name):
-    item = s3.get(name)[1]; yield
-    if item is None: return
-    src, sh, _, key, work = item; looks, seen = {}, {}; unread = False
-    if MUT == "delete_first": s3.delete(name); yield
-    if s3.early: yield from newest(s3, looks, sh, C0, True)
-    for cell, files in work:
-        while True:
-            base, c = s3.get(container(src, cell), C0); yield
-            yield from newest(s3, looks, sh, c, not s3.early)
-            look = looks[sh]; new = {"files": dict(c["files"]), "vector": dict(c["vector"])}; new["vector"][sh] = look["v"]
-            for f, (g, rows) in c["files"].items():             # of files that are gone, or have another version now: what may stay
-                if MUT != "no_filter_own": new["files"][f] = (g, tuple(x for x in rows if x[0] != key or x in shown(s3, src, look, key, [x[1]])))
-            if owner(src, look, key) or MUT == "unreadable_waits":      # else no landing file is needed
-                for f in files:
-                    if f not in seen or not s3.early:
-                        try: seen[f] = yield from current(s3, src, f)
-                        except Failed: unread = True
-                        if unread and MUT == "unreadable_waits": raise Failed
-                    p, rows = seen.get(f, (None, None))
-                    if rows is None: continue
-                    g, was = c["files"].get(f, (p["g"], ()))
-                    if g > p["g"] and MUT != "worker_generation": continue
-                    mine = shown(s3, src, look, key, [t for k, t in rows if k == key and HOUR(t) == cell])
-                    if f in c["files"] or mine: new["files"][f] = (g, tuple(sorted([x for x in was if x[0] != key] + list(mine))))
-            due = c["vector"].get(sh, 0) < look["changed"].get(key, 0)      # the consent fence: a worker that stalled behind an older consent loses
-            if MUT == "no_fence" or MUT == "fence_rows_only" and not any(rows for _, rows in c["files"].values()): due = False
-            if new["files"] == c["files"] and not due or (yield from cas(s3, container(src, cell), new, base)): break
-    if unread and MUT != "unreadable_done": raise Failed        # the withdrawn rows are gone; the item stays until the file can be read
-    s3.delete(name); yield
-
-# ---- customer_curated, and the device lookup --------------------------------------------------------------------------------------
-def curated(s3, n):
-    while True:                                                 # materialize, with a version and what changed in it
-        base, u = s3.get(("U", n), U0); yield
-        te, t = s3.get(("T", n)); yield
-        re, r = s3.get(("R", n), {}); yield
-        if u["of"] == (te, re) or t is None: break
-        claims = {}
-        for k in CS:
-            c = claim(t, k) if CS[k] == n else None
-            if c: claims[k] = c[:2] + (c[2] if c[2] is not None and k in r and (s3.ever or r[k] >= c[2]) else None,)
-        if MUT == "curated_claims_only": claims = {k: c for k, c in claims.items() if c[2] is not None}
-        if MUT == "curated_skip_equal" and claims == u["claims"]: break
-        new = {"v": u["v"] + 1, "of": (te, re), "claims": claims, "changed": dict(u["changed"]), "shards": dict(u["shards"])}
-        for k in (k for k in CS if claims.get(k) != u["claims"].get(k)):
-            new["changed"][k] = new["v"]
-            if k in claims: new["shards"][k] = tuple(sorted(set(u["shards"].get(k, ())) | {DS[claims[k][0]]}))     # it ever named a device of
-        if (yield from cas(s3, ("U", n), new, base)): break
-    while True:                                                 # merge the claims that changed
-        base, done = s3.get(("C", "curated", n), 0); yield
-        u = s3.get(("U", n))[1]; yield
-        if u is None or u["v"] <= done: return
-        keys = [k for k, v in u["changed"].items() if v > done]
-        shards = lambda k: u["shards"].get(k, ()) if MUT != "device_now" else [DS[u["claims"][k][0]]] if k in u["claims"] else []
-        for x in sorted({x for k in keys for x in shards(k)}):
-            while True:
-                dbase, d = s3.get(("D", x), D0); yield
-                new = {"v": d["v"] + 1, "claims": dict(d["claims"]), "changed": dict(d["changed"])}
-                for k in (k for k in keys if x in shards(k)):
-                    was = d["claims"].get(k, (0, None)); c = u["claims"].get(k); c = c if c and DS[c[0]] == x else None
-                    if was[0] > u["v"] and MUT != "device_no_version": continue
-                    if was[0] < u["changed"][k] and MUT != "device_no_fence" or was[1] != c: new["claims"][k] = (u["v"], c)
-                if new["claims"] == d["claims"]: break
-                new["changed"].update({g: new["v"] for g in DS if device_owner(new, g) != device_owner(d, g)})
-                if (yield from cas(s3, ("D", x), new, dbase)): break
-        if (yield from cas(s3, ("C", "curated", n), u["v"], base)): return
-
-# ---- the training table: materialized ---------------------------------------------------------------------------------------------
-def pairs(a, s):
-    steps = sorted({row for _, rows in s["files"].values() for row in rows}); motions = sorted({row for _, rows in a["files"].values() for row in rows})
-    return tuple((t, d, who, k) for d, t, who in steps for k, u, _ in motions if u == t)
-def train(s3, cell):
-    got = {}
-    while True:
-        for k in "MAS" if MUT != "train_inputs_first" else "ASM": got[k] = s3.get((k, cell)); yield
-        (base, m), (ae, a), (se, s) = got["M"], got["A"], got["S"]
-        if a is None or s is None or m and m["of"] == (ae, se): return      # containers are never deleted: no other event sees both
-        rows = pairs(a, s)
-        if MUT == "train_skip_equal" and rows == (m["rows"] if m else ()): return
-        if (yield from cas(s3, ("M", cell), {"of": (ae, se), "rows": rows}, base)): return
+        super().__init__(r); s.loose = s.alarmed = s.must_alarm = s.was_raw = s.raw = s.lasting = False; s.snipe = ""
+        s.consented = set(); s.withdrawn = {}; s.uploaded = {}; s.old = {}; s.top = {}; s.notice = {}; s.since = set(); s.pending = lambda ev: False
+    def watch(s, k, v, was): watch(s, k, v, was)
+    def alarm(s, k, x, high, known):
+        super().alarm(k, x, high, known); s.alarmed = True
+        if not s.was_raw: raise Violation("9 false alarm")
+    def back(s, *ks):                                           # is a consent shard put back, and not restored yet?
+        return any(s.top.get(k, H0)["v"] > s.value(k, H0)["v"] for k in ks or list(s.top))
 
 # ---- checks at every moment --------------------------------------------------------------------------------------------------------
-def watch(s3, k, v):
+def watch(s3, k, v, was):
+    if k[0] != "L" and v is not None: s3.old.setdefault(k, []).append(v)
+    if k[0] in ZERO and v and v["v"] >= s3.top.get(k, H0)["v"]: s3.top[k] = v
     if k[0] == "T" and v:
-        s3.old[k[1]].append(v)
         for c, date in v["withdrawn"].items(): s3.withdrawn[c] = max(date, s3.withdrawn.get(c, -1))
-    if k[0] in "AS":
+    if k[0] in "AS" and v:
         if any(row[2] not in s3.consented for _, rows in v["files"].values() for row in rows): raise Violation("2 never consented")
-        reappears(s3, "acc" if k[0] == "A" else "step", [k])
-    if k[0] == "M":
-        now = set(pairs(s3.value(("A", k[1])), s3.value(("S", k[1]))))
-        if not set(v["rows"]) <= now and not s3.pending(("train", k[1])): raise Violation("3 reappears in training")
-    if k[0] == "U" and v["of"] != (s3.get(("T", k[1]))[0], s3.get(("R", k[1]))[0]) and not s3.pending(("curated", k[1])) and not s3.raw: raise Violation("3 curated is left behind")
-    if k[0] == "W" and v is None or k[0] == "C" and k[1] != "curated":
-        src = k[1][0] if k[0] == "W" else k[1]
-        reappears(s3, src, s3.list("A" if src == "acc" else "S"))
-    if k[0] == "D" or k[0] == "C" and k[1] == "curated":
+        reappears(s3, "acc" if k[0] == "A" else "step", [k], was)
+    if k[0] == "M" and v:
+        now = set(pairs(s3.value(("A", k[1]), C0), s3.value(("S", k[1]), C0)))
+        if not set(v["rows"]) <= now and not s3.pending(("train", k[1])) and not s3.loose: raise Violation("3 reappears in training")
+    if k[0] == "U" and v and v["of"] != (s3.get(("T", k[1]))[0], s3.get(("R", k[1]))[0]) and not s3.pending(("curated", k[1])) and not s3.was_raw and not s3.loose: raise Violation("3 curated is left behind")
+    if k[0] == "U" and v and was and v["tv"] < was["tv"] and not s3.raw: raise Violation("3 curated from a shard that is put back")
+    if k[0] == "W" and v is None and was[0] != "check" and not s3.loose:        # done: also while the shard is put back
+        top = s3.top.get(was[1], ZERO[was[1][0]])
+        for cell, key, _ in was[3] if was[2] <= top["v"] else ():
+            if was[2] < top["changed"].get(key, 0): continue
+            for x in (x for _, rows in s3.value(container(was[0], cell), C0)["files"].values() for x in rows if x[0] == key):
+                if shown(s3, was[0], top, key, [x[1]]) != (x,): raise Violation("3 a work item is done, and its rows are there")
+    src = k[1][0] if k[0] == "W" and v is None else k[1] if k[0] == "C" else ""
+    if src in ("acc", "step"): reappears(s3, src, s3.list("A" if src == "acc" else "S"))
+    if (k[0] == "D" or k[0] == "C" and k[1] == "curated") and not s3.back(("U", 0), ("U", 1), ("D", 0), ("D", 1)):
         for n in (0, 1):
             u, done = s3.value(("U", n), U0), s3.value(("C", "curated", n), 0)
             for c, x in ((c, x) for c, at in u["changed"].items() for x in (0, 1) if at <= done):
                 want = u["claims"].get(c); want = want if want and DS[want[0]] == x else None
                 if s3.value(("D", x), D0)["claims"].get(c, (0, None))[1] != want: raise Violation("3 device claim")
-def reappears(s3, src, names):                                  # a row that may not be shown, although its work items are done
-    if s3.raw: return
-    for key, t, who in (row for n in names for _, rows in s3.value(n)["files"].values() for row in rows):
-        sh = shard(src, key); look = s3.value(sh, T0 if src == "acc" else D0)
-        if shown(s3, src, look, key, [t]) == ((key, t, who),) or s3.value(("C", src, sh), 0) < look["changed"].get(key, 0): continue
-        if not any(w[1][0] == src and s3.value(w)[3] == key for w in s3.list("W")): raise Violation("3 reappears in " + src)
+def reappears(s3, src, names, was=None):                                # a row that may not be shown, although its work items are done
+    if s3.loose: return
+    for n, key, t, who in ((n,) + row for n in names for _, rows in s3.value(n)["files"].values() for row in rows):
+        sh = shard(src, key); look = s3.top.get(sh, ZERO[sh[0]]); changed = look["changed"].get(key, 0)
+        if s3.back(sh) and (was or s3.value(n))["vector"].get(sh, 0) < max(changed, 1): continue       # until it is restored: in the cells that were fenced
+        if shown(s3, src, look, key, [t]) == ((key, t, who),) or s3.value(("C", src, sh), 0) < changed: continue
+        if not any(w[1][0] == src and any(key == k for _, k, _ in s3.value(w)[3]) for w in s3.list("W")): raise Violation("3 reappears in " + src)
 
 # ---- check at rest: the batch definition over the landing files ----------------------------------------------------------------------
-def check(s3, restored):
+def check(s3):
+    if s3.back(): return "9 a shard is put back and not restored"
+    if s3.must_alarm and not s3.alarmed: return "9 no alarm"
     recs = {"files": {}, "withdrawn": {}, "changed": {}}; files = {k[2] for k in s3.list("L", "cust")}
     for n in (0, 1):
         t = s3.value(("T", n), T0); recs["withdrawn"].update(t["withdrawn"])
         for f, (g, rows) in t["files"].items():
-            if f not in files: recs["files"][f, n] = (g, rows)  # gone: what was read of it counts
+            if f not in files: recs["files"][f, n] = (g, rows)  # gone: what was read of its last version counts
+            if f not in files and rows and g != s3.value(("P", "cust", f), {"g": 0})["g"]: return "1 two generations of cust"
     for f in files:
         recs["files"][f] = (0, s3.value(("L", "cust", f)))
         for k, date, since, _ in s3.value(("L", "cust", f)):
             if since is None and recs["withdrawn"].get(k, -1) < date: return "1 withdrawal not seen"
-    if not restored and any(recs["withdrawn"].get(k, -1) < date for k, date in s3.withdrawn.items()): return "1 withdrawal forgotten"
+    if any(recs["withdrawn"].get(k, -1) < date for k, date in s3.withdrawn.items()): return "1 withdrawal forgotten"
     d = {"claims": {}}
     for k in CS:
         c = claim(recs, k)
@@ -325,6 +172,7 @@ def check(s3, restored):
         for cell in (0, 1, 2):
             have = [(f,) + row for f, (_, rows) in s3.value(container(src, cell), C0)["files"].items() for row in rows]
             want = [(f,) + row for _, _, f in s3.list("L", src) for k, t in s3.value(("L", src, f)) if HOUR(t) == cell for row in shown(s3, src, look, k, [t])]
+            if any(g != s3.value(("P", src, f), {"g": 0})["g"] for f, (g, rows) in s3.value(container(src, cell), C0)["files"].items() if rows and f in gone): return "1 two generations of " + src
             if sorted(i for i in have if i[0] not in gone) != sorted(want) or len(set(have)) != len(have): return "1 rows of " + src
             for f, k, t, who in (i for i in have if i[0] in gone):          # a file that is gone: nothing that may not be shown
                 if not any((k, t) in v for v in s3.uploaded[src, f]) or ((k, t, who),) != shown(s3, src, look, k, [t]): return "1 rows of a file that is gone"
@@ -333,22 +181,23 @@ def check(s3, restored):
     if s3.list("W"): return "5 work items left"
     for k in s3.list("C"):
         if s3.value(k) != s3.value(k[2] if k[1] != "curated" else ("U", k[2]))["v"]: return "5 checkpoint"
+    for k in s3.list("H"):
+        if s3.value(k)["v"] != s3.value(k[1:], H0)["v"]: return "5 high-water mark"
+def at_rest_behind_a_put_back(s3):                              # before anything is reconciled: what was processed since is not lost
+    if any(0 < s3.value(k, H0)["v"] < v for k, v in s3.notice.items()): return "9 put back and not noticed"
+    if s3.loose: return None
+    for _, src, k in [k for k in s3.list("C") if k[1] != "curated" and not s3.back(k[2])]:
+        if s3.value(("C", src, k)) != s3.value(k)["v"]: return "9 put back, and not planned since"
+        reappears(s3, src, s3.list("A" if src == "acc" else "S"))
+    for f in s3.since:
+        for k, date, since, _ in s3.value(f, ()):
+            if since is None and s3.value(("T", CS[k]), T0)["withdrawn"].get(k, -1) < date: return "9 a withdrawal is lost"
 def stopped(s3):                                                # the landing bucket cannot be read: are the withdrawn rows gone all the same?
     for _, t, who in (row for n in s3.list("A") + s3.list("S") for _, rows in s3.value(n)["files"].values() for row in rows):
         c = claim(s3.value(("T", CS[who]), T0), who)
         if not c or c[2] is None or not (s3.ever or t >= c[2]): return "7 a withdrawal waits for the landing bucket"
 
 # ---- one run ----------------------------------------------------------------------------------------------------------------------
-def triggers(k):
-    if k[0] == "L": return [("customer", k[2])] if k[1] == "cust" else [("landing", k[1], k[2])]
-    if k[0] == "T": return [("planner", "acc", k), ("curated", k[1])]
-    if k[0] in "AS": return [("train", k[1])]
-    return {"R": [("curated", k[1])], "D": [("planner", "step", k)], "W": [("worker", k)]}.get(k[0], [])
-def start(s3, evs):
-    ev = evs[0]
-    if ev[0] == "landing": return landing(s3, ev[1], [e[2] for e in evs])
-    return {"customer": customer, "planner": planner, "worker": worker, "curated": curated, "train": train}[ev[0]](s3, *ev[1:])
-
 def draw(r):
     keys = r.choice(["a", "ab", "ac", "abc"]); devices = r.choice(["d", "de", "dg", "deg"]); inputs = []
     record = lambda k: (k, r.randrange(5), r.choice([None, 0, 0, 0, 3]), r.choice(devices))
@@ -361,6 +210,12 @@ def draw(r):
         groups = [[upload(1), upload(0)] for _ in range(r.randrange(1, 4))] + [[("L", ("L", "cust", "p"), (("a", i, r.choice([None, 0, 0]), "d"),))] for i in range(r.randrange(2, 5))]
         r.shuffle(groups); inputs = [upload(0)] + [i for group in groups for i in group]
         return inputs[::-1]
+    if r.random() < .15:                                        # few inputs; a file is deleted, an object put back, and each has time to be processed
+        consent = lambda date, *since: [("L", ("L", "cust", "p"), tuple((k, date, r.choice(since), r.choice(devices)) for k in keys))]
+        f, x = [("L", ("L", "acc", "f"), readings(keys * 2)) for i in (0, 1)], [("L", ("L", "step", "x"), readings(devices * 2)) for i in (0, 1)]; wait = [("wait", None, None)]
+        middle = [wait + [("raw", r.choice("TUDASSAPPKKRCWH"), r.random() < .2)], consent(2, None, 0), [("delete", r.choice([f, x])[0][1], None)]]; r.shuffle(middle)
+        inputs = consent(1, 0) + [f[0], x[0]] + sum(middle, []) + r.choice([wait, []]) + [("reconcile", None, None)] + r.choice([wait, []]) + sum((i for i in [[f[1]], [x[1]], consent(3, None, 0, 3)] if r.random() < .4), [])
+        return inputs[::-1]
     r.shuffle(inputs)
     if r.random() < .25:                                        # one file goes to and fro between two contents
         src, ks, f = r.choice([("acc", keys, "f"), ("step", devices, "x")]); two = readings(ks), readings(ks)
@@ -369,47 +224,64 @@ def draw(r):
         again = [v for what, k, v in inputs[:i] if k == inputs[i][1] and what == "L"]
         if again and r.random() < .3: inputs[i] = inputs[i][:2] + (r.choice(again),)
         elif r.random() < .06: inputs[i] = ("delete", inputs[i][1], None)
-    if r.random() < .2:                                         # a consent shard is put back; then its files are uploaded again
-        n = r.randrange(2); at = sorted(r.randrange(len(inputs) // 3, len(inputs) + 1) for _ in range(3)); raw = r.random() < .5 or MUT == "raw_restore"
-        inputs.insert(at[2], ("again", n, None))
-        if MUT != "raw_restore": inputs.insert(at[1], ("restore", n, raw))
-        if raw: inputs.insert(at[0], ("raw", n, None))
+    if r.random() < .4:                                         # objects are put back to an older content, or removed, at any time
+        kinds = r.choice(["T", "T", "TUD", "TUD", "ASM", "PKW", "RC", "TUDASMPKRCW", "H"])
+        for i in range(r.choice([1, 1, 2, 3])): inputs.insert(r.randrange(len(inputs) // 3, len(inputs) + 1), ("raw", r.choice(kinds), r.random() < .3))
+        if r.random() < .5: inputs.insert(r.randrange(len(inputs)), ("delete", r.choice([i for i in inputs if i[0] == "L"])[1], None))
+        if r.random() < .5: inputs.append(("L", ("L", "cust", r.choice("pq")), tuple(record(k) for k in keys)))
+        inputs.insert(r.randrange(max(i for i, x in enumerate(inputs) if x[0] == "raw") + 1, len(inputs) + 1), ("reconcile", None, None))
     return inputs[::-1]
-def restore(s3, n, after_raw):                                  # the command: an older content goes on as a new version, with every key changed
-    now = s3.value(("T", n))
-    if not now: s3.raw = False; return
-    old = now if after_raw else s3.r.choice(s3.old[n]); v = max(old["v"], now["v"]) + 1000
-    keys = [k for k in CS if CS[k] == n and (claim(old, k) != claim(now, k) or MUT != "restore_no_keys")]
-    both = {k: max(x["withdrawn"].get(k, -1) for x in (old, now)) for k in {**old["withdrawn"], **now["withdrawn"]}}
-    new = dict(old, v=v, changed={**old["changed"], **{k: v for k in keys}}, withdrawn=both)
-    s3.raw = False; s3.put(("T", n), new)
+def put_back(s3, k):
+    old = s3.old.get(k, [])[:-1]
+    if not old or s3.value(k) is None: return
+    old = s3.r.choice([None, old[-1], old[-1], s3.r.choice(old)]); s3.was_raw = True; s3.loose |= k[0] in "ASMPKWC"; s3.lasting |= k[0] == "P"; count("put back " + k[0])
+    done = s3.value(("C", "acc" if k[0] == "T" else "step", k), 0)
+    if k[0] in "TH": s3.since.clear()
+    if old and k[0] in "TD" and done > old["v"]: s3.notice[k] = done
+    if old and k in s3.top and s3.back(k) and old["v"] >= s3.top[k]["v"]: s3.loose = True      # undone by hand: what was done in between is not noticed
+    s3.raw = True; s3.put(k, old) if old is not None else s3.delete(k)
+    s3.raw = False
 def run(seed, trace=False):
-    r = random.Random(seed); s3 = S3(r); inputs = draw(r); queue, procs, events = [], [], set(); restored = any(i[0] == "raw" for i in inputs)
+    r = random.Random(seed); s3 = Lake(r); inputs = draw(r); queue, late, procs, events, due = [], [], [], set(), []; lost = r.choice([0, 0, 0, 0, .05])
+    if lost and not any(i[0] == "reconcile" for i in inputs): inputs.insert(0, ("reconcile", None, None))
+    p_late = r.choice([0, 0, .1, .4])
     crashes = r.choice([0, 2, 6, 12]); seen = steps = 0; s3.lose = r.choice([0, 0, .05])
     p_in = r.choice([.02, .1, .3]); p_event = p_in + r.choice([.05, .2, .5]); p_crash = r.choice([.02, .1, .3])
     stalls = r.random() < .7; p_stall = r.choice([.02, .08, .2]); batch = r.choice([1, 1, 3]); rest = r.random() < .2; outage = r.random() < .2
     say = print if trace else (lambda *a: None)
-    s3.say = say; s3.pending = lambda ev: s3.down or ev in queue or sum(ev in evs for evs, _, _ in procs) > 1
+    s3.say = say; s3.pending = lambda ev: s3.down or lost or ev in queue or any(ev == e for _, e in late) or sum(ev in evs for evs, _, _ in procs) > 1
+    def enqueue(evs):
+        for ev in evs:
+            events.add(ev)
+            if lost and any(i[0] == "reconcile" for i in inputs) and r.random() < lost: count("event lost"); say("LOST", ev)
+            elif not s3.down and r.random() < p_late: late.append((steps + r.choice([30, 200, 600]), ev))
+            else: queue.append(ev)
+    s3.send = enqueue
     def deliver():
         nonlocal seen
         while seen < len(s3.log):
-            for ev in triggers(s3.log[seen]): queue.append(ev); events.add(ev)
-            seen += 1
+            k = s3.log[seen]; enqueue(triggers(k)); seen += 1
+            if s3.snipe == k[0]: s3.snipe = ""; due.append((steps + r.choice([0, 3, 10, 30]), k))
     try:
-        while inputs or queue or procs:
+        while inputs or queue or procs or late:
             if (steps := steps + 1) > 60000: return "endless"
-            x = r.random(); idle = not queue and not procs
-            if inputs and (idle or x < p_in and not (rest and not s3.raw and inputs[-1][0] == "L")):
-                if idle and not s3.raw and not any(i[0] == "again" for i in inputs) and (v := check(s3, restored)): return v
+            if due and due[-1][0] <= steps:
+                k = due.pop()[1]
+                if any(i[0] == "reconcile" for i in inputs): put_back(s3, k); deliver()
+            if late and (late[0][0] <= steps or not queue and not procs): queue.append(late.pop(r.randrange(len(late)))[1])
+            x = r.random(); idle = not queue and not procs and not late; mended = not any(i[0] == "reconcile" for i in inputs)
+            if inputs and (idle or x < p_in and not (inputs[-1][0] == "wait" or rest and inputs[-1][0] == "L" or s3.lasting and procs and inputs[-1][0] == "reconcile")):
+                if idle and not lost and not mended and s3.was_raw and (v := at_rest_behind_a_put_back(s3)): return v
+                if idle and mended: s3.loose = False; s3.was_raw = False
+                if idle and (mended or not lost and not s3.was_raw) and (v := check(s3)): return v
                 what, k, v = inputs.pop(); say("INPUT", what, k, v)
                 if what == "L":
-                    if k[1] == "cust": s3.consented |= {c[0] for c in v if c[2] is not None}
+                    if k[1] == "cust": s3.since.add(k); s3.consented |= {c[0] for c in v if c[2] is not None}
                     s3.uploaded.setdefault(k[1:], []).append(v); s3.put(k, v)
                 elif what == "delete": s3.delete(k)
-                elif what == "raw" and s3.old[k]: s3.raw = True; s3.put(("T", k), r.choice(s3.old[k]))
-                elif what == "restore" and s3.old[k]: restore(s3, k, v)
-                elif what == "again":
-                    for f in s3.list("L", "cust"): s3.put(f, s3.value(f))
+                elif what == "raw" and v: s3.snipe = k          # put back soon after it is put
+                elif what == "raw" and s3.list(k): put_back(s3, r.choice(s3.list(k)))
+                elif what == "reconcile": s3.must_alarm |= idle and not lost and s3.back(); enqueue([("reconcile",)])
             elif queue and x < p_event or not procs:
                 evs = [queue.pop(r.randrange(len(queue)))]
                 if evs[0][0] == "landing":
@@ -421,14 +293,19 @@ def run(seed, trace=False):
                 evs, p, rank = procs[i]
                 if stalls and r.random() < p_stall: procs[i] = (evs, p, rank - 1 - r.random()); continue
                 if crashes and r.random() < (.3 if stalls and rank < 0 else p_crash):
-                    crashes -= 1; procs.pop(i); queue += evs; count("killed " + evs[0][0]); say("KILL", evs); continue
+                    crashes -= 1; procs.pop(i); enqueue(evs); count("killed " + evs[0][0]); say("KILL", evs); continue
                 try: next(p)
                 except StopIteration: procs.pop(i); say("END", evs)
-                except Failed: procs.pop(i); queue += evs; say("FAIL", evs)
+                except Failed: procs.pop(i); enqueue(evs); say("FAIL", evs)
+                else:
+                    n = len(due); deliver()
+                    if len(due) > n and r.random() < .7:        # its put will be put back: kill it, and let its file be gone when it is tried again
+                        procs.pop(i); late += [(steps + 60, ev) for ev in evs]; say("KILL", evs)
+                        if evs[0][0] == "customer" and r.random() < .5: inputs.append(("delete", ("L", "cust", evs[0][1]), None))
             deliver()
-            if outage and not s3.raw and r.random() < .01:      # the landing bucket cannot be read: whatever else can be done is done
+            if outage and not s3.was_raw and not lost and r.random() < .01:      # the landing bucket cannot be read: whatever else can be done is done
                 outage = False; s3.down = True; count("outage"); say("OUTAGE")
-                todo, procs[:], tried = [(evs, p) for evs, p, _ in procs], [], False
+                queue += [ev for _, ev in late]; late.clear(); todo, procs[:], tried = [(evs, p) for evs, p, _ in procs], [], False
                 while True:
                     writes = s3.writes
                     for evs, p in todo:
@@ -440,14 +317,19 @@ def run(seed, trace=False):
                     todo, queue[:], tried = [([ev], start(s3, [ev])) for ev in queue], [], True
                 if v := stopped(s3): return v
                 s3.down = False; say("OUTAGE ENDS")
-        if v := check(s3, restored): return v
+        if v := check(s3): return v
         s3.lose = 0; writes = s3.writes
         for ev in sorted(events, key=str):                      # every event once more writes nothing
             for _ in start(s3, [ev]): pass
             if s3.writes != writes: say("AGAIN", s3.log[-1]); return "5 redelivery of " + ev[0]
     except Violation as e: return str(e)
 if __name__ == "__main__":
-    bad = {}; assert not MUT or MUT in VARIANTS, f"expected one of {' '.join(VARIANTS)}"
+    args = sys.argv[1:]; trace = args[:1] == ["trace"]
+    if args == ["list"]: print(*(f"{variant} {FIRST_SEEDS.get(variant, 0)}" for variant in VARIANTS), sep="\n"); sys.exit()
+    MUT = protocol_steps.MUT = next((a for a in args[2 if trace else 1:][:1] if a != "-"), ""); bad = {}
+    assert not MUT or MUT in VARIANTS, f"expected one of {' '.join(VARIANTS)}"
+    if trace: print(run(int(args[1]), True)); sys.exit()
+    RUNS = int(args[0]) if args else 1000; FIRST = int(args[2]) if len(args) > 2 else 0
     for seed in range(FIRST, FIRST + RUNS):
         v = run(seed)
         if v: bad.setdefault(v, []).append(seed)
