@@ -34,7 +34,7 @@ FOUND = [
     ("a.rs", "#[derive(Debug)]\n// We derive the rows.", "derive"),
     ("a.py", "@pytest.mark.slow\nmark = 1", "mark"),
     ("shared/a.rs", "use crate::Cursor;", "cursor"),
-    ("infra/terraform/queries/landing_file_row_counts.sql", "", "account (of a file)"),
+    ("infra/terraform/queries/landing_file_accounts.sql", "", "account (of a file)"),
     ("a.md", "An AWS account has the accounts of files.", "account"),
     ("a.md", "## Glossary\n\n| law | invariant |", "law"),
     ("README.md", "## Glossary\n\n| x | y |\n\n## Next\n\nA law.", "law"),
