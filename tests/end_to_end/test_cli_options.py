@@ -196,6 +196,6 @@ def test_lake_of_a_killed_server_is_free(stedi: Stedi) -> None:
     up = Up(Lake(stedi.binary, stedi.folder / "lake"))
     up.end(signal.SIGKILL)
     # The file of the killed holder is there, and says nothing more.
-    assert os.path.exists(stedi.folder / "lake" / ".stedi" / "holder")
+    assert os.path.exists(stedi.folder / "lake" / ".emulator" / "holder")
     assert "customer_trusted" in stedi("tables")
     stedi("run")

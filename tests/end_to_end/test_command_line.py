@@ -132,7 +132,7 @@ def test_lake_of_another_format_is_refused(copy_village: Callable[..., VillageCo
     del settings["format"]
     config.write_text(json.dumps(settings))
     copy.village.customers("customers-1.json", copy.village.registered(1))
-    assert_refused(copy.lake.attempt(copy.village.folder), "another version", "format 1", "new lake")
+    assert_refused(copy.lake.attempt(copy.village.folder), "this version of the software", "format 1", "new lake")
 
 
 @pytest.mark.parametrize(
