@@ -144,9 +144,7 @@ impl Cloud {
 
     /// Calls `listener` after every put that stored an object, before the object triggers a function. The call is in the
     /// task of the put, under the lock of the key: it must be quick, must not block, and must not use the cloud.
-    ///
-    /// If the object replaced a version, the listener gets the file of that version, which has no name any more.
-    pub fn on_stored(&self, listener: impl Fn(&StoredObject, Option<&File>) + Send + Sync + 'static) {
+    pub fn on_stored(&self, listener: impl Fn(&StoredObject) + Send + Sync + 'static) {
         self.inner.objects.listen(Arc::new(listener));
     }
 
@@ -156,14 +154,6 @@ impl Cloud {
     /// If the file cannot be opened.
     pub fn file(&self, bucket: &str, key: &str) -> io::Result<Option<File>> {
         self.inner.objects.file(bucket, key)
-    }
-
-    /// Returns the number of partitions of a table, without reading them page by page.
-    ///
-    /// # Errors
-    /// If the table does not exist, or the files of the catalog cannot be read.
-    pub fn partitions(&self, database: &str, table: &str) -> io::Result<usize> {
-        self.inner.endpoint.glue.partitions(database, table)
     }
 
     pub(crate) fn objects(&self) -> &Arc<Objects> {

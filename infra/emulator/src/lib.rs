@@ -57,7 +57,6 @@ pub use clock::Clock;
 pub use cloud::{Cloud, OpenError};
 pub use dispatcher::{DeadLetter, DispatchError, Dispatcher, Handler, Options, Progress, Report, Subscription};
 pub use objects::StoredObject;
-pub use objects::names::directory_of;
 pub use requests::Requests;
 pub use wire::access::Access;
 pub use wire::json::JsonHandler;

@@ -45,7 +45,7 @@ impl Outcomes {
     pub(crate) fn new(stack: &Stack, is_quiet: bool) -> Self {
         let (sender, stored) = unbounded_channel();
         let bucket = stack.lake.bucket().to_owned();
-        stack.cloud.on_stored(move |object, _| send(&sender, &bucket, object));
+        stack.cloud.on_stored(move |object| send(&sender, &bucket, object));
         Self { lake: stack.lake.clone(), stored, pending: BTreeMap::new(), is_quiet }
     }
 

@@ -62,7 +62,7 @@ impl RunProgress {
         bar.enable_steady_tick(TICK);
         let (sender, stored) = unbounded_channel();
         let bucket = stack.lake.bucket().to_owned();
-        stack.cloud.on_stored(move |object, _| {
+        stack.cloud.on_stored(move |object| {
             if object.bucket == bucket && object.key.starts_with(RECEIPTS) {
                 // The receiver is gone when the run ends.
                 let _ = sender.send(object.key.clone());

@@ -119,7 +119,7 @@ async fn upload(
 fn count_writes(stack: &Stack) -> Arc<AtomicU64> {
     let writes = Arc::new(AtomicU64::new(0));
     let counter = writes.clone();
-    stack.cloud.on_stored(move |object, _| {
+    stack.cloud.on_stored(move |object| {
         if !Source::ALL.iter().any(|source| object.key.starts_with(source.landing().prefix())) {
             counter.fetch_add(1, Ordering::Relaxed);
         }

@@ -51,13 +51,6 @@ impl Glue {
         }
     }
 
-    /// Returns the number of partitions of a table.
-    pub(crate) fn partitions(&self, database: &str, table: &str) -> io::Result<usize> {
-        let catalog = &mut *self.catalog.lock().unwrap_or_else(PoisonError::into_inner);
-        let partitions = catalog.partitions(database, table);
-        partitions.map(BTreeMap::len).map_err(|refusal| io::Error::other(refusal.message))
-    }
-
     fn call(&self, target: &str, body: &[u8]) -> Answer {
         let unknown = || {
             Refusal::new(

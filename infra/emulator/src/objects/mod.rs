@@ -55,7 +55,7 @@ pub(crate) trait Outbox: Send + Sync {
 }
 
 /// Gets the object and the file of the version that it replaced, if there was one.
-type Listener = Arc<dyn Fn(&StoredObject, Option<&File>) + Send + Sync>;
+type Listener = Arc<dyn Fn(&StoredObject) + Send + Sync>;
 
 /// What a write or delete requires of the stored object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -216,7 +216,7 @@ impl Objects {
         // From the check of the stored version to the rename no other writer may change this key. The outbox is called
         // under the lock, too: that keeps the events of one key in the order of its versions.
         let guard = self.lock(bucket, key);
-        let previous = self.check(&location, condition)?;
+        self.check(&location, condition)?;
         let etag = body.etag.clone();
         let object = StoredObject { bucket: bucket.into(), key: key.into(), size: body.size, etag };
         let ticket = outbox.as_ref().map(|outbox| outbox.prepare(&object)).transpose()?.flatten();
@@ -225,7 +225,7 @@ impl Objects {
             // Before the outbox triggers a function: a listener sees an object before those that a function makes of it.
             // If the process dies here, the event stays in the journal and is delivered at the next start.
             for listener in self.listeners.read().unwrap_or_else(PoisonError::into_inner).iter() {
-                listener(&object, previous.as_ref());
+                listener(&object);
             }
         }
         if let (Some(outbox), Some(ticket)) = (&outbox, ticket) {
@@ -250,15 +250,14 @@ impl Objects {
         Ok(key_file::remove(&directory, &location)?)
     }
 
-    /// Opens the stored version, if any; fails unless the condition holds.
-    fn check(&self, location: &Location, condition: &Condition) -> Result<Option<File>, WriteError> {
+    /// Fails unless the condition holds for the stored version.
+    fn check(&self, location: &Location, condition: &Condition) -> Result<(), WriteError> {
         match (condition, key_file::open(location)?) {
-            (Condition::None | Condition::Absent, None) => Ok(None),
-            (Condition::None | Condition::Present, Some((file, _))) => Ok(Some(file)),
+            (Condition::None, _) | (Condition::Absent, None) | (Condition::Present, Some(_)) => Ok(()),
             (Condition::Absent, Some(_)) => Err(WriteError::PreconditionFailed),
             (Condition::Present | Condition::Version(_), None) => Err(WriteError::NoSuchKey),
             (Condition::Version(expected), Some((file, _))) => match attributes::describe(&file)?.etag == *expected {
-                true => Ok(Some(file)),
+                true => Ok(()),
                 false => Err(WriteError::PreconditionFailed),
             },
         }

@@ -37,15 +37,6 @@ impl Location {
     }
 }
 
-/// Returns the directory of the file of `key`'s object or, if `key` ends in a slash, of the objects right below it. The
-/// path is relative to that of the [`Cloud`](crate::Cloud).
-#[must_use]
-pub fn directory_of(bucket: &str, key: &str) -> PathBuf {
-    let mut path = Location::new(Path::new(bucket), key).plain;
-    path.pop();
-    path
-}
-
 /// The second name of a file, for when its plain name is needed for a directory.
 pub(crate) fn beside(plain: &Path) -> PathBuf {
     let mut path = plain.as_os_str().to_owned();
@@ -130,15 +121,6 @@ mod tests {
         for key in ["photos/raw/2022 06.json", "dt=2022-06-18/hour=14/a+b.parquet", "ünï/日本.json", ".hidden", "a..b"]
         {
             assert_eq!(Location::new(Path::new("/data/b"), key).plain, Path::new("/data/b").join(key), "{key}");
-        }
-    }
-
-    #[test]
-    fn a_directory_contains_the_files_of_its_keys() {
-        let long = format!("a/{}", "x".repeat(300));
-        let piece = format!("b/a/{}%+", "x".repeat(251));
-        for (key, directory) in [("k", "b"), ("a/k", "b/a"), ("a/", "b/a"), ("../k", "b/%2E%2E"), (&*long, &*piece)] {
-            assert_eq!(directory_of("b", key), Path::new(directory), "{key}");
         }
     }
 

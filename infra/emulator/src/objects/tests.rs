@@ -94,37 +94,6 @@ fn open_removes_the_file_of_a_killed_put() {
 }
 
 #[test]
-fn a_listener_gets_the_file_of_the_replaced_version() {
-    let (_directory, objects) = open();
-    let calls = Arc::new(Mutex::new(Vec::new()));
-    let record = Arc::clone(&calls);
-    objects.listen(Arc::new(move |object: &StoredObject, previous: Option<&File>| {
-        let previous = previous.map(|mut file| {
-            let mut text = String::new();
-            file.rewind().unwrap();
-            file.read_to_string(&mut text).unwrap();
-            text
-        });
-        record.lock().unwrap().push((object.key.clone(), previous));
-    }));
-    let put = |key: &str, body: &str, condition| {
-        let body = objects.complete(body.as_bytes(), Headers::default()).unwrap();
-        objects.put("bucket", key, body, &condition).is_ok()
-    };
-    assert!(put("a", "hello", Condition::Absent));
-    assert!(put("a", "1", Condition::Version("5d41402abc4b2a76b9719d911017c592".into())));
-    assert!(put("a", "2", Condition::Present));
-    assert!(!put("a", "3", Condition::Absent));
-    // The file of `a` is moved to its second name.
-    assert!(put("a/b", "4", Condition::None));
-    assert!(put("a", "5", Condition::None));
-    objects.delete("bucket", "a", &Condition::None).unwrap();
-    assert!(put("a", "6", Condition::None));
-    let expected = [("a", None), ("a", Some("hello")), ("a", Some("1")), ("a/b", None), ("a", Some("2")), ("a", None)];
-    assert_eq!(*calls.lock().unwrap(), expected.map(|(key, previous)| (key.to_owned(), previous.map(str::to_owned))));
-}
-
-#[test]
 fn a_dropped_body_leaves_no_file() {
     let (directory, objects) = open();
     let mut body = objects.temporary(None).unwrap();

@@ -96,7 +96,7 @@ async fn listeners_are_called_for_every_stored_object() {
     create_bucket(&cloud).await;
     let stored = Arc::new(Mutex::new(Vec::new()));
     let record = Arc::clone(&stored);
-    cloud.on_stored(move |object, _| record.lock().unwrap().push(object.clone()));
+    cloud.on_stored(move |object| record.lock().unwrap().push(object.clone()));
     put(&cloud, "a%20b", "hello").await;
     send(&cloud, "PUT", "bucket/a%20b", &[("if-none-match", "*")], "").await;
     let stored = stored.lock().unwrap();

@@ -264,7 +264,7 @@ async fn a_listener_is_called_before_the_object_triggers_a_function() {
     let dispatcher = Dispatcher::start(&cloud, one("in/", calls.succeeding()), Options::default()).unwrap();
     let (progress, pending) = (dispatcher.progress(), Arc::new(std::sync::Mutex::new(Vec::new())));
     let record = Arc::clone(&pending);
-    cloud.on_stored(move |_, _| record.lock().unwrap().push(progress.borrow().pending));
+    cloud.on_stored(move |_| record.lock().unwrap().push(progress.borrow().pending));
     put(&cloud, "in/1", "").await;
     assert_eq!(*pending.lock().unwrap(), [0]);
     assert_eq!(dispatcher.wait_until_quiet().await.events, 1);
