@@ -65,7 +65,7 @@ pub enum Error {
     #[error(transparent)]
     Catalog(#[from] store::catalog::CatalogError),
     /// A stored object is damaged.
-    #[error("{location} is damaged")]
+    #[error("the stored object {location} is damaged; keep the event, and deliver it again after the repair")]
     Corrupt {
         /// The object.
         location: ObjectLocation,
@@ -101,7 +101,8 @@ impl Failure for Error {
         match self {
             Self::Store(error) => error.kind(),
             Self::Catalog(error) => error.kind(),
-            Self::Corrupt { .. } => ErrorKind::Reject,
+            // The event is right and must not be thrown away: it may be a withdrawal.
+            Self::Corrupt { .. } => ErrorKind::Misconfigured,
             Self::Contended { .. } | Self::Outdated => ErrorKind::Retry,
         }
     }

@@ -72,7 +72,7 @@ pub async fn invoke<F: Function>(function: &F, payload: &Value) -> Result<Answer
     // Without an input there may be no lake yet: S3 sends a test event when Terraform creates the target.
     if !inputs.is_empty() {
         function.lake().check().await.inspect_err(|error| {
-            tracing::error!(function = %F::TABLE, kind = %error.kind(), error = with_causes(error), "lake refused");
+            tracing::error!(function = %F::TABLE, kind = %error.kind(), error = with_causes(error), "cannot check the config of the lake");
         })?;
         failures.append(&mut function.handle(inputs).await);
     }

@@ -65,7 +65,8 @@ impl Failure for Contended {
 /// and starts over, at most [`ATTEMPTS_MAX`] times. Returns the version that is stored then, and the value of `change`.
 ///
 /// A caller that expects no object passes [`Snapshot::ABSENT`] as `first`; that saves the first read, and the put detects
-/// the error. A caller that has read the object passes its snapshot.
+/// the error. A caller that has read the object passes its snapshot. A conflict with `first` causes no pause: it says that
+/// the expectation was wrong, not that another writer is busy.
 ///
 /// A conflict may be the answer to an own put whose first response was lost. Then `change` gets its own body back, and must
 /// keep it.
@@ -75,14 +76,17 @@ pub async fn compare_and_swap<T, E: From<StoreError> + From<Contended>>(
     first: Option<Snapshot>,
     mut change: impl FnMut(Snapshot) -> Result<Change<T>, E>,
 ) -> Result<(Version, T), E> {
-    let mut first = first;
-    for failed in 0..ATTEMPTS_MAX {
-        if failed > 0 {
-            tokio::time::sleep(pause_after(failed)).await;
+    let (mut first, mut pause) = (first, None);
+    for attempt in 1..=ATTEMPTS_MAX {
+        if let Some(pause) = pause {
+            tokio::time::sleep(pause).await;
         }
         let snapshot = match first.take() {
             Some(snapshot) => snapshot,
-            None => Snapshot::read(store, location).await?,
+            None => {
+                pause = Some(pause_after(attempt));
+                Snapshot::read(store, location).await?
+            }
         };
         let version = snapshot.version.clone();
         match change(snapshot)? {

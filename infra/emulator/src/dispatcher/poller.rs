@@ -2,14 +2,23 @@
 
 use super::queue::{BatchResult, Message, Outcome};
 use super::{Handler, Shared, answer, event};
+use futures::FutureExt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::task::{JoinError, JoinSet};
 
-/// Polls one function's queue until the dispatcher stops.
+/// Polls one function's queue until the dispatcher stops. If it panics, it ends the process: without the poller, everyone who
+/// waits for its queue would wait for ever.
 pub(super) async fn poll(shared: Arc<Shared>, index: usize) {
+    // The panic hook has printed the panic.
+    if AssertUnwindSafe(poll_queue(&shared, index)).catch_unwind().await.is_err() {
+        std::process::abort();
+    }
+}
+
+async fn poll_queue(shared: &Shared, index: usize) {
     let function = &shared.functions[index];
-    let _abort = AbortOnPanic;
     loop {
         let added = function.added.notified();
         tokio::pin!(added);
@@ -51,17 +60,6 @@ fn panic_text(error: JoinError) -> String {
             format!("the function panicked: {}", text.unwrap_or("no text"))
         }
         Err(error) => format!("the call was aborted: {error}"),
-    }
-}
-
-/// Ends the process if a poller panics: without it, everyone who waits for its queue would wait for ever.
-struct AbortOnPanic;
-
-impl Drop for AbortOnPanic {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            std::process::abort();
-        }
     }
 }
 

@@ -17,8 +17,6 @@ use error::Refusal;
 use http::StatusCode;
 use input::Input;
 use serde_json::Value;
-use std::collections::BTreeMap;
-use std::io;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 

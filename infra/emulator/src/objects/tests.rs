@@ -5,7 +5,6 @@ use super::list::{self, Entry, Query};
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use std::io::{Read, Seek};
 use std::thread;
 use tempfile::TempDir;
 
