@@ -9,7 +9,7 @@
 //!
 //! A customer in `customer_trusted` has a row in `accelerometer_trusted` exactly if the latest reading satisfies the consent
 //! policy. So each shard is a function of its `customer_trusted` shard and its part of the latest-reading index. The rule is
-//! [`CuratedShard::curate`].
+//! [`CuratedShard::curate`] (`shared/formats/src/customer_shard/curated.rs`).
 
 use engine::{CACHE_BYTES_MAX, Cache, Error, Inputs, Materialize, Materialized, Stored, commit};
 use formats::customer_shard::curated::CuratedShard;

@@ -2,13 +2,21 @@
 //!
 //! ```sql
 //! SELECT *
-//! FROM (SELECT * FROM customer_landing QUALIFY latest record per email)
+//! FROM (SELECT * FROM customer_landing
+//!       QUALIFY row_number() OVER (PARTITION BY email
+//!                                  ORDER BY coalesce(lastupdatedate, registrationdate, 0) DESC,
+//!                                           coalesce(sharewithresearchasofdate, 0) <> 0, -- without consent first
+//!                                           canonical_json) = 1                          -- the record as sorted JSON
+//!      )
 //! WHERE sharewithresearchasofdate IS NOT NULL AND sharewithresearchasofdate <> 0
 //! ```
 //!
-//! [`model::customer::Customer::cmp_latest`] decides which record is the latest. Customers are sharded by the hash of their
-//! email. A landing file takes three steps: its manifest names the shards that it may touch, the shards of a batch of files
-//! are committed together, and then the receipts of all files whose row counts changed.
+//! [`model::customer::Customer::cmp_latest`] is that order (`shared/model/src/customer.rs`). The rest of the rule is in
+//! `shared/formats/src/customer_shard/trusted.rs`.
+//!
+//! Customers are sharded by the hash of their email. A landing file takes three steps: its manifest names the shards that it
+//! may touch, the shards of a batch of files are committed together, and then the receipts of all files whose row counts
+//! changed.
 
 mod receipts;
 mod shards;

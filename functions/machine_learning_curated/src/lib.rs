@@ -1,4 +1,4 @@
-//! `machine_learning_curated`: the anonymous training table.
+//! `machine_learning_curated`: the training table, without personal columns.
 //!
 //! ```sql
 //! SELECT sensorreadingtime, distancefromobject, x, y, z, same_customer
@@ -9,7 +9,7 @@
 //!
 //! *Distinct* is over all columns of both rows, before the personal ones are removed. Both tables are partitioned by the time
 //! that joins them, so each partition is a function of the same partition of both. No row, footer or key identifies a
-//! customer. The rule is [`training::join`].
+//! customer. The rule is [`training::join`] (`shared/formats/src/training.rs`).
 
 use arrow_array::RecordBatch;
 use engine::{Cache, Error, Inputs, Materialize, Materialized, Stored, commit};

@@ -3,8 +3,11 @@
 //! ```sql
 //! SELECT s.sensorreadingtime, s.serialnumber, s.distancefromobject, c.email AS user
 //! FROM step_trainer_landing s
-//! JOIN (SELECT * FROM customer_curated            -- if several customers name one device,
-//!       QUALIFY latest record per serialnumber) c -- the one with the latest record owns it
+//! JOIN (SELECT * FROM customer_curated -- if several customers name one device, the one with the latest record owns it
+//!       QUALIFY row_number() OVER (PARTITION BY serialnumber
+//!                                  ORDER BY coalesce(lastupdatedate, registrationdate, 0) DESC,
+//!                                           canonical_json) = 1 -- the record as sorted JSON
+//!      ) c
 //!   ON s.serialnumber = c.serialnumber
 //! WHERE consent_policy = 'ever' OR s.sensorreadingtime >= c.sharewithresearchasofdate
 //! ```

@@ -1,4 +1,4 @@
-//! The rows of `machine_learning_curated`: the anonymous join of steps and motions.
+//! The rows of `machine_learning_curated`: the join of steps and motions, without personal columns.
 
 use crate::Corrupt;
 use crate::columnar::{self, BATCH_ROWS, Decoder, Metadata, bigint_at, double_at, int_at, text_at};
@@ -37,8 +37,8 @@ struct Motion<'a> {
 
 /// Joins the rows of `step_trainer_trusted` and `accelerometer_trusted` that have the same time.
 ///
-/// Duplicates are removed before the join, by all columns of each table. Two different pairs may give two equal anonymous
-/// rows; both stay.
+/// Duplicates are removed before the join, by all columns of each table. Without personal columns, two different pairs may
+/// give two equal rows; both stay.
 pub fn join(steps: &[RecordBatch], motions: &[RecordBatch]) -> Vec<TrainingRow> {
     let steps = distinct(steps, step_at, |a, b| {
         (a.time_ms, a.distance, a.serial, a.user).cmp(&(b.time_ms, b.distance, b.serial, b.user))
@@ -61,7 +61,7 @@ pub fn join(steps: &[RecordBatch], motions: &[RecordBatch]) -> Vec<TrainingRow> 
                 same_customer: step.user == motion.user,
             }));
         }
-        // Sorts by the anonymous columns, so that the order reveals nothing about the customers.
+        // Sorts by the columns that are not personal, so that the order reveals nothing about the customers.
         rows[first..].sort_unstable_by(|a, b| {
             (a.distance, a.same_customer).cmp(&(b.distance, b.same_customer)).then_with(|| cmp_axes(&a.axes, &b.axes))
         });
