@@ -170,6 +170,17 @@ def test_interruption_ends_with_130(stedi: Stedi) -> None:
     assert "interrupted" in error
 
 
+@pytest.mark.parametrize("name", ["x.txt", "a.parquet.gz"])
+def test_output_with_an_ending_of_no_format_is_wrong_usage(stedi: Stedi, name: str) -> None:
+    done = stedi.attempt("query", "SELECT 1", "-o", name)
+    assert done.returncode == 2
+    error = f"no format for the ending of {name}, expected .csv, .json or .parquet; or give --format"
+    assert error in done.stderr
+    assert not list(stedi.folder.iterdir())
+    # With a format, any name will do.
+    assert "no format" not in stedi.attempt("query", "SELECT 1", "-o", name, "--format", "table").stderr
+
+
 def test_full_standard_output_is_an_error(stedi: Stedi) -> None:
     stedi("run")
     with open("/dev/full", "wb") as full:
