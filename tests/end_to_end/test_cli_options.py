@@ -66,8 +66,7 @@ def test_other_policy_is_refused(stedi: Stedi, policy: str, other: str) -> None:
     stedi("run", "--consent", policy)
     done = stedi.attempt("run", "--consent", other)
     assert done.returncode == 1
-    assert policy in done.stderr
-    assert other in done.stderr
+    assert f"lake/stedi has the consent policy {policy}, but --consent says {other}: leave out --consent" in done.stderr
     assert stedi.policy() == policy
 
 
@@ -169,6 +168,17 @@ def test_interruption_ends_with_130(stedi: Stedi) -> None:
         _, error = process.communicate(timeout=SECONDS_MAX)
     assert process.returncode == 130
     assert "interrupted" in error
+
+
+@pytest.mark.parametrize("name", ["x.txt", "a.parquet.gz"])
+def test_output_with_an_ending_of_no_format_is_wrong_usage(stedi: Stedi, name: str) -> None:
+    done = stedi.attempt("query", "SELECT 1", "-o", name)
+    assert done.returncode == 2
+    error = f"no format for the ending of {name}, expected .csv, .json or .parquet; or give --format"
+    assert error in done.stderr
+    assert not list(stedi.folder.iterdir())
+    # With a format, any name will do.
+    assert "no format" not in stedi.attempt("query", "SELECT 1", "-o", name, "--format", "table").stderr
 
 
 def test_full_standard_output_is_an_error(stedi: Stedi) -> None:

@@ -12,6 +12,16 @@ exec "$2" run "$3" --lake "$1/lake"
 """
 
 
+def test_full_standard_output_does_not_blame_the_lake(binary: Path, tmp_path: Path) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [binary, "run"], cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, timeout=SECONDS_MAX
+        )
+    assert done.returncode == 1
+    assert "cannot write to standard output: No space left on device" in done.stderr
+    assert "no space left in" not in done.stderr
+
+
 def test_full_disk_is_named(binary: Path, tmp_path: Path) -> None:
     disk, landing = tmp_path / "disk", tmp_path / "landing"
     disk.mkdir()

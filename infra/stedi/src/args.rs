@@ -172,12 +172,21 @@ pub(crate) struct Query {
     pub explain: bool,
 }
 
-#[cfg_attr(not(any(feature = "query", test)), expect(dead_code, reason = "without SQL nothing is written"))]
 impl Query {
     /// Returns the format that is given, or else the one that the output's name has.
-    pub(crate) fn format(&self) -> QueryFormat {
-        let by_name = || QueryFormat::by_name(self.output.as_deref()?);
-        self.format.or_else(by_name).unwrap_or(QueryFormat::Table)
+    pub(crate) fn format(&self) -> Result<QueryFormat, BoxError> {
+        // Files such as /dev/stdout have no ending.
+        let with_ending = self.output.as_deref().filter(|output| output.extension().is_some());
+        match (self.format, with_ending) {
+            (Some(format), _) => Ok(format),
+            (None, None) => Ok(QueryFormat::Table),
+            (None, Some(output)) => QueryFormat::by_name(output).ok_or_else(|| {
+                let name = output.display();
+                usage_error(format!(
+                    "no format for the ending of {name}, expected .csv, .json or .parquet; or give --format"
+                ))
+            }),
+        }
     }
 }
 
@@ -314,19 +323,21 @@ mod tests {
         let format = |arguments: &[&str]| {
             let line = ["stedi", "query", "SELECT 1"].iter().chain(arguments);
             match Args::parse_from(line).command {
-                Some(Command::Query(query)) => query.format(),
+                Some(Command::Query(query)) => query.format().ok(),
                 _ => unreachable!("the command is query"),
             }
         };
         for (arguments, expected) in [
-            (&[][..], QueryFormat::Table),
-            (&["-o", "x.parquet"], QueryFormat::Parquet),
-            (&["-o", "a.b/x.CSV"], QueryFormat::Csv),
-            (&["-o", "x.json"], QueryFormat::Json),
-            (&["-o", "x.txt"], QueryFormat::Table),
-            (&["-o", "csv"], QueryFormat::Table),
-            (&["-o", "x.parquet", "--format", "csv"], QueryFormat::Csv),
-            (&["--format", "json"], QueryFormat::Json),
+            (&[][..], Some(QueryFormat::Table)),
+            (&["-o", "x.parquet"], Some(QueryFormat::Parquet)),
+            (&["-o", "a.b/x.CSV"], Some(QueryFormat::Csv)),
+            (&["-o", "x.json"], Some(QueryFormat::Json)),
+            (&["-o", "x.txt"], None),
+            (&["-o", "a.parquet.gz"], None),
+            (&["-o", "a.b/csv"], Some(QueryFormat::Table)),
+            (&["-o", "x.txt", "--format", "table"], Some(QueryFormat::Table)),
+            (&["-o", "x.parquet", "--format", "csv"], Some(QueryFormat::Csv)),
+            (&["--format", "json"], Some(QueryFormat::Json)),
         ] {
             assert_eq!(format(arguments), expected, "{arguments:?}");
         }

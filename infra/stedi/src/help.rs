@@ -73,6 +73,7 @@ No function ever sees what was uploaded with --no-functions: ingest it with
 `stedi run FOLDER`, or invoke the functions yourself.
 
   stedi up > up.log &
+  until grep -q '^# Upload' up.log; do sleep 0.1; done
   eval \"$(grep ^export up.log)\"
   aws s3 sync landing s3://stedi";
 
@@ -102,6 +103,7 @@ A terminal gets lines cut to its width; files and pipes get all. While a
 statement fails; no later statement runs then.";
 
 pub(crate) const GENERATE: &str = "\
+Examples:
   stedi generate landing
   stedi generate landing --customers 10 --seed 7 --dirty
   stedi run landing";
@@ -123,9 +125,10 @@ gives, without the customers who withdrew, with row counts that add up, and with
 the right partitions. At the end, that delivering every event once more writes
 nothing.
 
-When an invariant is violated: the seed and the command that shows it are printed,
-a smaller case is searched for and written to ./stedi-simulation-SEED.json, and
-the exit status is 1. `stedi simulate --replay FILE` runs that file.
+When an invariant is violated: the seed and the command that shows it are
+printed, a smaller case is searched for and written to
+./stedi-simulation-SEED.json, and the exit status is 1.
+`stedi simulate --replay FILE` runs that file.
 
 What is not covered: faults of AWS itself, bodies that end half-way, memory and
 CPU time, large and strange files (they have their own tests), landing files
@@ -136,10 +139,12 @@ that are deleted, and upgrades from one version to the next.
   stedi simulate --faults kill,stall";
 
 pub(crate) const COMPLETIONS: &str = "\
+Examples:
   stedi completions bash > ~/.local/share/bash-completion/completions/stedi
   stedi completions zsh > ~/.zfunc/_stedi
   stedi completions fish > ~/.config/fish/completions/stedi.fish";
 
 pub(crate) const MAN: &str = "\
+Examples:
   stedi man | man -l -
   stedi man run > ~/.local/share/man/man1/stedi-run.1";

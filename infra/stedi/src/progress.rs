@@ -1,11 +1,11 @@
 //! How far the work is, on a terminal.
 
 use crate::landing::LandingFile;
-use crate::report::LandingCount;
+use crate::report::{LandingCount, grouped};
 use crate::stack::Stack;
 use emulator::{Dispatcher, Progress};
 use formats::receipt::Receipt;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use model::layout::RECEIPTS;
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -47,12 +47,17 @@ impl RunProgress {
     /// Follows the receipts of `files`, from before the first is uploaded.
     pub(crate) fn start(stack: &Stack, files: &[LandingFile], dispatcher: &Dispatcher, quiet: bool) -> Self {
         let rows = Arc::new(AtomicU64::new(0));
-        let template = "{elapsed} {wide_bar} {pos}/{len} files, {rows_per_second} rows/s, {eta} left{msg}";
+        let template = "{elapsed} {wide_bar} {pos}/{len} files, {rows_per_second} rows/s{time_left}{msg}";
         let style = ProgressStyle::with_template(template).ok().map(|style| {
             let rows = rows.clone();
-            style.with_key("rows_per_second", move |state: &ProgressState, text: &mut dyn Write| {
+            let style = style.with_key("rows_per_second", move |state: &ProgressState, text: &mut dyn Write| {
                 let seconds = state.elapsed().as_secs_f64().max(0.001);
-                let _ = write!(text, "{:.0}", rows.load(Ordering::Relaxed) as f64 / seconds);
+                let rate = rows.load(Ordering::Relaxed) as f64 / seconds;
+                let _ = text.write_str(&grouped(rate.round() as u64));
+            });
+            style.with_key("time_left", |state: &ProgressState, text: &mut dyn Write| {
+                let files_left = state.len().unwrap_or_default().saturating_sub(state.pos());
+                let _ = text.write_str(&time_left(files_left, state.eta()));
             })
         });
         let bar = styled(files.len() as u64, quiet, style);
@@ -78,6 +83,15 @@ impl RunProgress {
     pub(crate) fn skip(&self) {
         self.bar.inc(1);
     }
+}
+
+/// Says how long the files that are left take. Events that follow the last file have no estimate, and neither has the
+/// time before the first is done.
+fn time_left(files_left: u64, estimate: Duration) -> String {
+    if files_left == 0 || estimate < Duration::from_secs(1) {
+        return String::new();
+    }
+    format!(", {:#} left", HumanDuration(estimate))
 }
 
 impl Drop for RunProgress {
@@ -137,5 +151,17 @@ impl Follower {
         {
             self.rows.fetch_add(LandingCount::from(&receipt).rows, Ordering::Relaxed);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_is_left_while_files_are() {
+        assert_eq!(time_left(2, Duration::from_secs(10)), ", 10s left");
+        assert_eq!(time_left(2, Duration::from_millis(400)), "");
+        assert_eq!(time_left(0, Duration::from_secs(10)), "");
     }
 }

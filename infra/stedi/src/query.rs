@@ -21,7 +21,9 @@ mod without_sql {
     pub(crate) const NOT_BUILT: &str = "this `stedi` was built without SQL, which takes longer to compile than all the \
                                         rest; build it with `cargo build --release --features query`";
 
-    pub(crate) async fn query(_: Query, _: bool) -> Result<(), BoxError> {
+    pub(crate) async fn query(args: Query, _: bool) -> Result<(), BoxError> {
+        // Wrong usage is wrong without SQL, too.
+        args.format()?;
         Err(NOT_BUILT.into())
     }
 

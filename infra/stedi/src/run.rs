@@ -10,7 +10,7 @@ use crate::terminal::{print, print_table};
 use emulator::{DeadLetter, Dispatcher, Options};
 use model::layout::Source;
 use model::table::Table;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -32,22 +32,27 @@ fn count(objects: usize) -> String {
 
 /// Runs `stedi run`.
 pub(crate) async fn run(args: Run, quiet: bool) -> Result<(), BoxError> {
-    let folder = args.write.lake.lake.clone();
-    ingest(args, quiet).await.map_err(|error| no_space(error, folder))
+    let report = ingest(&args, quiet).await.map_err(|error| no_space(error, &args.write.lake.lake))?;
+    // Standard output may be a file on another disk, so its error must not name the disk of the lake.
+    match (args.json, quiet) {
+        (true, _) => print(&serde_json::to_string(&report)?),
+        (false, true) => Ok(()),
+        (false, false) => print_table(&report.to_text(&args.write.lake)),
+    }
 }
 
 /// Names the disk in an error that a full disk causes.
-fn no_space(error: BoxError, folder: PathBuf) -> BoxError {
+fn no_space(error: BoxError, folder: &Path) -> BoxError {
     // It may come from the emulator as the text of an answer.
     if store::with_causes(error.as_ref()).to_lowercase().contains("no space left") {
-        NoSpace(folder, error).into()
+        NoSpace(folder.to_owned(), error).into()
     } else {
         error
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the time that the run took is reported, and decides nothing")]
-async fn ingest(args: Run, quiet: bool) -> Result<(), BoxError> {
+async fn ingest(args: &Run, quiet: bool) -> Result<Report, BoxError> {
     let started = Instant::now();
     let mut files = match &args.landing {
         Some(folder) => landing::in_folder(folder)?,
@@ -76,19 +81,14 @@ async fn ingest(args: Run, quiet: bool) -> Result<(), BoxError> {
     let tables = summary.tables.into_iter().map(|(name, table)| {
         (name, TableCount { rows: table.rows, objects: table.objects, partitions: table.partitions as u64 })
     });
-    let report = Report {
+    Ok(Report {
         tables: tables.collect(),
         landing: summary.landing,
         events: delivered.events,
         writes: writes.load(Ordering::Relaxed),
         requests,
         seconds: started.elapsed().as_secs_f64(),
-    };
-    match (args.json, quiet) {
-        (true, _) => print(&serde_json::to_string(&report)?),
-        (false, true) => Ok(()),
-        (false, false) => print_table(&report.to_text(&args.write.lake)),
-    }
+    })
 }
 
 async fn upload(

@@ -49,6 +49,19 @@ struct OtherLake {
     other: String,
 }
 
+/// A lake keeps its consent policy.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "lake in {} has the consent policy {made}, but --consent says {given}: leave out --consent, or make another lake with \
+     --lake",
+    folder.display()
+)]
+struct OtherPolicy {
+    folder: PathBuf,
+    made: ConsentPolicy,
+    given: ConsentPolicy,
+}
+
 /// Another process holds the lake.
 #[derive(Debug, thiserror::Error)]
 #[error("lake {} is in use by {holder}; stop that, or name another folder with --lake", folder.display())]
@@ -64,9 +77,16 @@ fn other_lake(folder: &Path, bucket: &str) -> Option<String> {
 }
 
 impl Stack {
-    /// Opens a lake to write it, with its own consent policy unless `args` name one.
+    /// Opens a lake to write it, with its own consent policy; a new one has the policy that `args` name. Refuses a lake
+    /// with another policy than that.
     pub(crate) fn open_to_write(args: &WriteArgs, command: &str) -> Result<Self, BoxError> {
-        let consent_policy = args.consent.or_else(|| consent_policy(&args.lake)).unwrap_or_default();
+        let made = consent_policy(&args.lake);
+        if let (Some(made), Some(given)) = (made, args.consent)
+            && made != given
+        {
+            return Err(OtherPolicy { folder: args.lake.folder(), made, given }.into());
+        }
+        let consent_policy = made.or(args.consent).unwrap_or_default();
         Self::open(&args.lake, LakeConfig { customer_shards: ShardCount::default(), consent_policy }, command)
     }
 

@@ -52,6 +52,7 @@ fn wrong_usage() {
             "tables --json --partitions",
             "query --file a.sql SELECT",
             "query --format xml SELECT",
+            "query --output x.txt SELECT",
             "simulate --faults rain",
             "simulate --replay a.json --seed 1",
             "completions cmd",

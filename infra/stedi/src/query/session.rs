@@ -33,6 +33,8 @@ enum QueryError {
     NoStatement(String),
     #[error("cannot write {0}")]
     Output(String, #[source] io::Error),
+    #[error("an argument takes one statement; several statements: -f FILE or standard input")]
+    Several(#[source] BoxError),
     #[error("statement {number}, which begins in line {line}")]
     Statement { number: usize, line: usize, source: BoxError },
 }
@@ -44,7 +46,7 @@ pub(crate) fn is_prompt(args: &Query) -> bool {
 
 /// Runs `stedi query`.
 pub(crate) async fn query(args: Query, quiet: bool) -> Result<(), BoxError> {
-    let format = args.format();
+    let format = args.format()?;
     if format == QueryFormat::Parquet && args.output.is_none() && io::stdout().is_terminal() {
         return Err(usage_error("a terminal cannot show Parquet; give a file with --output"));
     }
@@ -56,7 +58,11 @@ pub(crate) async fn query(args: Query, quiet: bool) -> Result<(), BoxError> {
     }
     if let Some(sql) = args.sql.as_deref().filter(|sql| *sql != "-") {
         // Athena takes one statement, and so does an argument.
-        return Session::open(&args).await?.run(sql).await.map(|_| ());
+        let answered = Session::open(&args).await?.run(sql).await;
+        return match answered {
+            Err(error) if Statements::split(sql).all().len() > 1 => Err(QueryError::Several(error).into()),
+            answered => answered.map(|_| ()),
+        };
     }
     let (name, text) = read_script(args.file.as_deref())?;
     let statements = Statements::split(&text).all();
@@ -106,7 +112,7 @@ impl Session {
     async fn open(args: &Query) -> Result<Self, BoxError> {
         let reader = LakeReader::open(&args.lake, "stedi query").await?;
         let (catalog, store) = (reader.clients.catalog.clone(), reader.clients.store.clone());
-        let format = match args.format() {
+        let format = match args.format()? {
             QueryFormat::Table => Format::Table,
             QueryFormat::Csv => Format::Csv,
             QueryFormat::Json => Format::Json,
