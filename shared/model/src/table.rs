@@ -186,7 +186,7 @@ pub enum Table {
     CustomerCurated,
     /// The step trainer readings of curated customers.
     StepTrainerTrusted,
-    /// The anonymous training table.
+    /// The training table, without personal columns.
     MachineLearningCurated,
 }
 
@@ -277,7 +277,7 @@ impl Table {
             Self::AccelerometerTrusted => "accelerometer readings of trusted customers",
             Self::CustomerCurated => "trusted customers with at least one trusted accelerometer reading",
             Self::StepTrainerTrusted => "step trainer readings of curated customers",
-            Self::MachineLearningCurated => "anonymous: step trainer and accelerometer readings of the same instant",
+            Self::MachineLearningCurated => "step trainer and accelerometer readings of the same instant, without personal columns",
         }
     }
 }

@@ -49,7 +49,7 @@ def exposed(lake: Lake) -> bytes:
     return b"\n".join(parts)
 
 
-def assert_anonymous(lake: Lake, values: set[str]) -> None:
+def assert_no_identifiers(lake: Lake, values: set[str]) -> None:
     content = exposed(lake)
     assert content, "the training table is empty"
     found = [value for value in values if value.encode() in content]
@@ -61,13 +61,13 @@ def test_no_personal_value_in_any_byte(
     data: str, request: pytest.FixtureRequest, ingest_once: Callable[..., Ingestion]
 ) -> None:
     landing = request.getfixturevalue(data)
-    assert_anonymous(ingest_once(landing).lake, personal_values(landing))
+    assert_no_identifiers(ingest_once(landing).lake, personal_values(landing))
 
 
 def test_no_personal_value_after_dirty_files(
     generated: Path, generated_dirty: Path, ingest_once: Callable[..., Ingestion]
 ) -> None:
-    assert_anonymous(ingest_once(generated_dirty).lake, personal_values(generated))
+    assert_no_identifiers(ingest_once(generated_dirty).lake, personal_values(generated))
 
 
 def test_no_column_of_text(generated: Path, ingest_once: Callable[..., Ingestion]) -> None:
@@ -95,7 +95,7 @@ def test_landing_files_named_after_people_leave_no_name(binary: Path, tmp_path: 
     landing.steps(f"{serial_number(1)}.json", step(1, BEGIN))
     lake = Lake(binary, tmp_path / "lake")
     assert lake.run(landing.folder).rows()["machine_learning_curated"] == 1
-    assert_anonymous(lake, {email(1), serial_number(1), "person.001"})
+    assert_no_identifiers(lake, {email(1), serial_number(1), "person.001"})
 
 
 def test_nothing_personal_is_printed_or_logged(
