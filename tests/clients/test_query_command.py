@@ -118,12 +118,12 @@ def test_csv_has_lf(stedi: Command, tmp_path: Path) -> None:
 def test_output_has_the_format_of_its_name(
     stedi: Command, expected: list[tuple[object, ...]], tmp_path: Path
 ) -> None:
-    for name in ("x.parquet", "x.json", "x.txt", "y.parquet"):
+    for name in ("x.parquet", "x.json", "x", "y.parquet"):
         options = ("--format", "json") if name == "y.parquet" else ()
         stedi("query", SQL, "-o", tmp_path / name, *options)
     assert polars.read_parquet(tmp_path / "x.parquet").rows() == expected
     assert [tuple(json.loads(line).values()) for line in (tmp_path / "x.json").read_text().splitlines()] == expected
-    assert "(4 rows)" in (tmp_path / "x.txt").read_text()
+    assert "(4 rows)" in (tmp_path / "x").read_text()
     # An option has priority.
     assert (tmp_path / "y.parquet").read_bytes() == (tmp_path / "x.json").read_bytes()
 
@@ -263,7 +263,7 @@ def test_explain_shows_the_objects_to_read(stedi: Command, village_lake: Lake) -
         ("SELECT nothing FROM customer_trusted", ("COLUMN_NOT_FOUND", "line 1:8", "nothing")),
         ("SELECT * FROM nowhere", ("TABLE_NOT_FOUND", "nowhere")),
         ("SELEC 1", ("line 1:1", "SELEC")),
-        ("SELECT 1; SELECT 2", ("statement",)),
+        ("SELECT 1; SELECT 2", ("several statements: -f FILE or standard input", "Only one sql statement")),
         ("INSERT INTO customer_trusted SELECT * FROM customer_curated", ("customer_trusted",)),
     ],
 )
