@@ -24,7 +24,7 @@ from event_sources import wait_until
 EVENTS = ROOT / "events"
 BUCKET = "stedi"
 COLUMNS = ["event", "function", "shows", "answer", "writes"]
-FIRST_SECTION = "One for each trigger"
+FIRST_SECTION = "One event for each trigger"
 TIMEOUT_SECONDS = 60
 # cargo-lambda draws these around the text of an error and breaks its lines.
 FRAME = re.compile(r"[\s│×├─▶╰]+")
