@@ -277,7 +277,9 @@ impl Table {
             Self::AccelerometerTrusted => "accelerometer readings of trusted customers",
             Self::CustomerCurated => "trusted customers with at least one trusted accelerometer reading",
             Self::StepTrainerTrusted => "step trainer readings of curated customers",
-            Self::MachineLearningCurated => "step trainer and accelerometer readings of the same instant, without personal columns",
+            Self::MachineLearningCurated => {
+                "step trainer and accelerometer readings of the same instant, without personal columns"
+            }
         }
     }
 }
