@@ -6,7 +6,6 @@
 use aws_smithy_types::date_time::{DateTime, Format};
 use model::layout::ObjectLocation;
 use serde_json::Value;
-use store::{ErrorKind, Failure};
 
 /// How deep SNS notifications may be nested. One level is usual; without a limit, a payload could choose the depth of the
 /// recursion.
@@ -53,12 +52,6 @@ impl EventTime {
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read the event: {0}; expected an S3 event, alone or in SQS, SNS or EventBridge")]
 pub struct BadEvent(String);
-
-impl Failure for BadEvent {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Reject
-    }
-}
 
 /// The objects that events name, and the time of the oldest event.
 #[derive(Default)]

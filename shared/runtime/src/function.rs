@@ -1,6 +1,6 @@
 //! The handler of a function, the same in Lambda and in the emulator.
 
-use crate::events::{self, EventTime};
+use crate::events::{self, BadEvent, EventTime};
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use futures::future::BoxFuture;
 use model::layout::{Object, ObjectLocation};
@@ -56,6 +56,12 @@ pub struct Answer {
     pub failures: Failures,
     /// For the metrics: the time of the oldest event of each message that succeeded.
     pub times: Vec<EventTime>,
+}
+
+impl Failure for BadEvent {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Reject
+    }
 }
 
 /// Handles one invocation. An invocation that is not from SQS fails as a whole.
