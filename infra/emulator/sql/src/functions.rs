@@ -1,7 +1,6 @@
 //! Trino's functions that DataFusion lacks.
 
 mod json_path;
-mod pattern;
 mod scalar;
 mod times;
 

@@ -1,11 +1,11 @@
 //! The text of a value in Athena's CSV files.
 
+use chrono::DateTime;
 use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, DurationMicrosecondType, DurationMillisecondType, DurationNanosecondType,
-    DurationSecondType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit,
-    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type,
-    UInt16Type, UInt32Type, UInt64Type,
+    DataType, DurationMicrosecondType, DurationMillisecondType, DurationNanosecondType, DurationSecondType,
+    Float32Type, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType, TimestampSecondType,
 };
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use std::fmt::Write;
@@ -20,15 +20,8 @@ pub fn text_of(array: &dyn Array, row: usize) -> Option<String> {
         return None;
     }
     Some(match array.data_type() {
-        DataType::Boolean => array.as_boolean().value(row).to_string(),
-        DataType::Int8 => array.as_primitive::<Int8Type>().value(row).to_string(),
-        DataType::Int16 => array.as_primitive::<Int16Type>().value(row).to_string(),
         DataType::Int32 => array.as_primitive::<Int32Type>().value(row).to_string(),
         DataType::Int64 => array.as_primitive::<Int64Type>().value(row).to_string(),
-        DataType::UInt8 => array.as_primitive::<UInt8Type>().value(row).to_string(),
-        DataType::UInt16 => array.as_primitive::<UInt16Type>().value(row).to_string(),
-        DataType::UInt32 => array.as_primitive::<UInt32Type>().value(row).to_string(),
-        DataType::UInt64 => array.as_primitive::<UInt64Type>().value(row).to_string(),
         DataType::Float32 => {
             let value = array.as_primitive::<Float32Type>().value(row);
             float(f64::from(value), &format!("{value:e}"))
@@ -37,15 +30,11 @@ pub fn text_of(array: &dyn Array, row: usize) -> Option<String> {
             let value = array.as_primitive::<Float64Type>().value(row);
             float(value, &format!("{value:e}"))
         }
-        DataType::Decimal128(..) => array.as_primitive::<Decimal128Type>().value_as_string(row),
         DataType::Utf8 => array.as_string::<i32>().value(row).to_owned(),
-        DataType::LargeUtf8 => array.as_string::<i64>().value(row).to_owned(),
-        DataType::Utf8View => array.as_string_view().value(row).to_owned(),
         DataType::Binary => hexadecimal(array.as_binary::<i32>().value(row)),
         DataType::LargeBinary => hexadecimal(array.as_binary::<i64>().value(row)),
         DataType::BinaryView => hexadecimal(array.as_binary_view().value(row)),
         DataType::FixedSizeBinary(_) => hexadecimal(array.as_fixed_size_binary().value(row)),
-        DataType::Date32 => day(array.as_primitive::<Date32Type>().value(row).into()),
         DataType::Duration(unit) => duration(duration_milliseconds(array, row, *unit)),
         DataType::Timestamp(unit, zone) => timestamp(milliseconds(array, row, *unit), zone.as_deref()),
         DataType::List(_) => list(&array.as_list::<i32>().value(row)),
@@ -150,32 +139,16 @@ fn duration(milliseconds: i64) -> String {
     format!("{sign}{days} {hours:02}:{minutes:02}:{seconds:02}.{fraction:03}")
 }
 
-const DAY_MS: i64 = 86_400_000;
-
 fn timestamp(milliseconds: i64, zone: Option<&str>) -> String {
-    let (days, rest) = (milliseconds.div_euclid(DAY_MS), milliseconds.rem_euclid(DAY_MS));
-    let (seconds, fraction) = (rest / 1000, rest % 1000);
-    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     let zone = match zone {
         None => String::new(),
         Some("+00:00" | "Z") => " UTC".to_owned(),
         Some(zone) => format!(" {zone}"),
     };
-    format!("{} {hours:02}:{minutes:02}:{seconds:02}.{fraction:03}{zone}", day(days))
-}
-
-/// The date `days` after 1970-01-01 in the proleptic Gregorian calendar.
-pub(crate) fn day(days: i64) -> String {
-    // Years begin in March here, so that a leap day is the last day of a year.
-    let days = days + 719_468;
-    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let march_month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}")
+    match DateTime::from_timestamp_millis(milliseconds) {
+        Some(time) => format!("{}{zone}", time.format("%Y-%m-%d %H:%M:%S%.3f")),
+        None => format!("{milliseconds} ms{zone}"),
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Scalar functions of texts, numbers and times.
 
-use super::{json_path, pattern, times};
+use super::{json_path, times};
 use crate::sql_type::SqlType;
 use crate::text::text_of;
 use datafusion::arrow::array::{
@@ -9,42 +9,36 @@ use datafusion::arrow::array::{
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type, TimeUnit, TimestampMillisecondType};
 use datafusion::common::{DataFusionError, Result};
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, TypeSignature, Volatility,
+};
+use regex::Regex;
 use std::sync::Arc;
 
 /// Computes a function from the arrays of its arguments and the number of rows.
 type Body = fn(&[ArrayRef], usize) -> Result<ArrayRef>;
 
 /// A scalar function for DataFusion.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug)]
 pub(super) struct Scalar {
     name: &'static str,
     signature: Signature,
     answer: DataType,
-    body: BodyOf,
+    body: Body,
 }
 
-/// Compares bodies by the names of their functions.
-#[derive(Clone, Copy)]
-struct BodyOf(&'static str, Body);
-
-impl std::fmt::Debug for BodyOf {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.0)
-    }
-}
-
-impl PartialEq for BodyOf {
+/// Functions of one name are one function.
+impl PartialEq for Scalar {
     fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0
+        self.name == other.name
     }
 }
 
-impl Eq for BodyOf {}
+impl Eq for Scalar {}
 
-impl std::hash::Hash for BodyOf {
+impl std::hash::Hash for Scalar {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.0.hash(state);
+        self.name.hash(state);
     }
 }
 
@@ -70,7 +64,7 @@ impl ScalarUDFImpl for Scalar {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let rows = args.number_rows;
         let arrays = args.args.into_iter().map(|value| value.into_array(rows)).collect::<Result<Vec<_>>>()?;
-        let answer = (self.body.1)(&arrays, rows)?;
+        let answer = (self.body)(&arrays, rows)?;
         Ok(ColumnarValue::Array(cast(&answer, args.return_field.data_type())?))
     }
 }
@@ -78,47 +72,47 @@ impl ScalarUDFImpl for Scalar {
 const MILLISECONDS: DataType = DataType::Timestamp(TimeUnit::Millisecond, None);
 
 pub(super) fn all() -> Vec<Scalar> {
-    let text = || vec![DataType::Utf8];
-    let one = |name, takes: Vec<DataType>, answer, body: Body| Scalar {
-        name,
-        signature: Signature::exact(takes, Volatility::Immutable),
-        answer,
-        body: BodyOf(name, body),
+    let of = |name, takes: TypeSignature, answer, body: Body| {
+        let signature = Signature::new(takes, Volatility::Immutable);
+        Scalar { name, signature, answer, body }
     };
-    let any = |name, count, answer, body: Body| Scalar {
-        name,
-        signature: Signature::any(count, Volatility::Immutable),
-        answer,
-        body: BodyOf(name, body),
-    };
+    let exact = |takes: &[DataType]| TypeSignature::Exact(takes.to_vec());
+    let (any, text) = (TypeSignature::Any, DataType::Utf8);
+    let texts = || exact(&[DataType::Utf8, DataType::Utf8]);
     let instant = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
     vec![
-        any("athena_text", 1, DataType::Utf8, as_text),
-        any("athena_truncated", 2, MILLISECONDS, |arrays, _| Ok(Arc::clone(&arrays[0]))),
-        any("athena_whole", 1, DataType::Float64, whole),
-        Scalar {
-            name: "athena_substr",
-            signature: Signature::variadic_any(Volatility::Immutable),
-            answer: DataType::Utf8,
-            body: BodyOf("athena_substr", substr),
-        },
-        any("typeof", 1, DataType::Utf8, type_of),
-        one("from_unixtime", vec![DataType::Float64], instant.clone(), from_unixtime),
-        any("to_unixtime", 1, DataType::Float64, to_unixtime),
-        one("from_iso8601_timestamp", text(), instant, from_iso8601),
-        any("date_diff", 3, DataType::Int64, date_diff),
-        any("date_add", 3, MILLISECONDS, date_add),
-        any("date_format", 2, DataType::Utf8, date_format),
-        one("date_parse", vec![DataType::Utf8; 2], MILLISECONDS, date_parse),
-        one("json_extract_scalar", vec![DataType::Utf8; 2], DataType::Utf8, json_scalar),
-        one("json_extract", vec![DataType::Utf8; 2], DataType::Utf8, json_value),
-        Scalar {
-            name: "regexp_extract",
-            signature: Signature::variadic_any(Volatility::Immutable),
-            answer: DataType::Utf8,
-            body: BodyOf("regexp_extract", regexp_extract),
-        },
+        of("athena_text", any(1), text.clone(), as_text),
+        of("athena_truncated", any(2), MILLISECONDS, |arrays, _| Ok(Arc::clone(&arrays[0]))),
+        of("athena_whole", any(1), DataType::Float64, whole),
+        of("athena_substr", TypeSignature::VariadicAny, text.clone(), substr),
+        of("typeof", any(1), text.clone(), type_of),
+        of("from_unixtime", exact(&[DataType::Float64]), instant.clone(), from_unixtime),
+        of("to_unixtime", any(1), DataType::Float64, to_unixtime),
+        of("from_iso8601_timestamp", exact(&[DataType::Utf8]), instant, from_iso8601),
+        of("date_diff", any(3), DataType::Int64, date_diff),
+        of("date_add", any(3), MILLISECONDS, date_add),
+        of("date_format", any(2), text.clone(), date_format),
+        of("date_parse", texts(), MILLISECONDS, date_parse),
+        of("json_extract_scalar", texts(), text.clone(), json_scalar),
+        of("json_extract", texts(), text.clone(), json_value),
+        of("regexp_extract", TypeSignature::VariadicAny, text, regexp_extract),
     ]
+}
+
+/// Computes a function row by row. It is null where one of `arrays` is.
+fn each_row<T, A>(
+    arrays: &[&dyn Array],
+    rows: usize,
+    mut one: impl FnMut(usize) -> Result<Option<T>, String>,
+) -> Result<ArrayRef>
+where
+    A: Array + FromIterator<Option<T>> + 'static,
+{
+    let value = |row: usize| match arrays.iter().any(|array| array.is_null(row)) {
+        true => Ok(None),
+        false => one(row).map_err(DataFusionError::Execution),
+    };
+    Ok(Arc::new((0..rows).map(value).collect::<Result<A>>()?))
 }
 
 /// The values of an array as texts, in the format of CSV.
@@ -147,10 +141,9 @@ fn substr(arrays: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
     }
     let text = cast(text, &DataType::Utf8)?;
     let numbers = numbers.iter().map(|array| cast(array, &DataType::Int64)).collect::<Result<Vec<_>, _>>()?;
-    let one = |row: usize| {
-        if text.is_null(row) || numbers.iter().any(|array| array.is_null(row)) {
-            return None;
-        }
+    let mut arguments: Vec<&dyn Array> = vec![&text];
+    arguments.extend(numbers.iter().map(AsRef::as_ref));
+    each_row::<_, StringArray>(&arguments, rows, |row| {
         let text = text.as_string::<i32>().value(row);
         let number = |n: usize| numbers.get(n).map(|array| array.as_primitive::<Int64Type>().value(row));
         let start = match number(0) {
@@ -161,11 +154,9 @@ fn substr(arrays: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
             }
             _ => None,
         };
-        let Some(start) = start else { return Some(String::new()) };
         let length = number(1).map_or(usize::MAX, |length| usize::try_from(length).unwrap_or(0));
-        Some(text.chars().skip(start).take(length).collect())
-    };
-    Ok(Arc::new(StringArray::from_iter((0..rows).map(one))))
+        Ok(Some(start.map_or_else(String::new, |start| text.chars().skip(start).take(length).collect())))
+    })
 }
 
 fn type_of(arrays: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
@@ -203,66 +194,49 @@ fn texts(array: &ArrayRef) -> Result<StringArray> {
     Ok(cast(array, &DataType::Utf8)?.as_string::<i32>().clone())
 }
 
-fn from_iso8601(arrays: &[ArrayRef], _: usize) -> Result<ArrayRef> {
-    let read = |text: &str| times::iso8601(text).ok_or_else(|| wrong(format!("Invalid format: \"{text}\"")));
-    let times = arrays[0].as_string::<i32>().iter().map(|text| text.map(read).transpose());
-    Ok(Arc::new(times.collect::<Result<TimestampMillisecondArray>>()?.with_timezone("UTC")))
+fn from_iso8601(arrays: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
+    let texts = texts(&arrays[0])?;
+    let times = each_row::<_, TimestampMillisecondArray>(&[&texts], rows, |row| {
+        let text = texts.value(row);
+        times::iso8601(text).map(Some).ok_or_else(|| format!("Invalid format: \"{text}\""))
+    })?;
+    Ok(Arc::new(times.as_primitive::<TimestampMillisecondType>().clone().with_timezone("UTC")))
 }
 
 fn date_diff(arrays: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
     let (units, from, to) = (texts(&arrays[0])?, milliseconds(&arrays[1])?, milliseconds(&arrays[2])?);
-    let one = |row: usize| -> Result<Option<i64>> {
-        if units.is_null(row) || from.is_null(row) || to.is_null(row) {
-            return Ok(None);
-        }
-        times::between(units.value(row), from.value(row), to.value(row)).map(Some).map_err(wrong)
-    };
-    Ok(Arc::new((0..rows).map(one).collect::<Result<Int64Array>>()?))
+    each_row::<_, Int64Array>(&[&units, &from, &to], rows, |row| {
+        times::between(units.value(row), from.value(row), to.value(row)).map(Some)
+    })
 }
 
 fn date_add(arrays: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
     let (units, counts, from) = (texts(&arrays[0])?, cast(&arrays[1], &DataType::Int64)?, milliseconds(&arrays[2])?);
     let counts = counts.as_primitive::<Int64Type>();
-    let one = |row: usize| -> Result<Option<i64>> {
-        if units.is_null(row) || counts.is_null(row) || from.is_null(row) {
-            return Ok(None);
-        }
-        times::later(units.value(row), counts.value(row), from.value(row)).map(Some).map_err(wrong)
-    };
-    Ok(Arc::new((0..rows).map(one).collect::<Result<TimestampMillisecondArray>>()?))
+    each_row::<_, TimestampMillisecondArray>(&[&units, counts, &from], rows, |row| {
+        times::later(units.value(row), counts.value(row), from.value(row)).map(Some)
+    })
 }
 
 fn date_format(arrays: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
     let (times, formats) = (milliseconds(&arrays[0])?, texts(&arrays[1])?);
-    let one = |row: usize| -> Result<Option<String>> {
-        if times.is_null(row) || formats.is_null(row) {
-            return Ok(None);
-        }
-        times::format_time(times.value(row), formats.value(row)).map(Some).map_err(wrong)
-    };
-    Ok(Arc::new((0..rows).map(one).collect::<Result<StringArray>>()?))
+    each_row::<_, StringArray>(&[&times, &formats], rows, |row| {
+        times::format_time(times.value(row), formats.value(row)).map(Some)
+    })
 }
 
 fn date_parse(arrays: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
     let (values, formats) = (texts(&arrays[0])?, texts(&arrays[1])?);
-    let one = |row: usize| -> Result<Option<i64>> {
-        if values.is_null(row) || formats.is_null(row) {
-            return Ok(None);
-        }
-        times::parse_time(values.value(row), formats.value(row)).map(Some).map_err(wrong)
-    };
-    Ok(Arc::new((0..rows).map(one).collect::<Result<TimestampMillisecondArray>>()?))
+    each_row::<_, TimestampMillisecondArray>(&[&values, &formats], rows, |row| {
+        times::parse_time(values.value(row), formats.value(row)).map(Some)
+    })
 }
 
 fn of_json(arrays: &[ArrayRef], rows: usize, one: fn(&serde_json::Value) -> Option<String>) -> Result<ArrayRef> {
     let (values, paths) = (texts(&arrays[0])?, texts(&arrays[1])?);
-    let value = |row: usize| -> Result<Option<String>> {
-        if values.is_null(row) || paths.is_null(row) {
-            return Ok(None);
-        }
-        Ok(json_path::extract(values.value(row), paths.value(row)).map_err(wrong)?.as_ref().and_then(one))
-    };
-    Ok(Arc::new((0..rows).map(value).collect::<Result<StringArray>>()?))
+    each_row::<_, StringArray>(&[&values, &paths], rows, |row| {
+        Ok(json_path::extract(values.value(row), paths.value(row))?.as_ref().and_then(one))
+    })
 }
 
 fn json_scalar(arrays: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
@@ -277,23 +251,25 @@ fn json_value(arrays: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
     of_json(arrays, rows, |value| Some(value.to_string()))
 }
 
+/// A group of the first match. Group 0, the default, is the whole match.
 fn regexp_extract(arrays: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
-    let [values, patterns, group @ ..] = arrays else {
+    let [values, patterns, groups @ ..] = arrays else {
         return Err(wrong("regexp_extract takes a text and a pattern".into()));
     };
     let (values, patterns) = (texts(values)?, texts(patterns)?);
-    let groups = group.first().map(|groups| cast(groups, &DataType::Int64)).transpose()?;
-    let group = |row: usize| groups.as_ref().map_or(0, |groups| groups.as_primitive::<Int64Type>().value(row));
-    let mut compiled = pattern::Patterns::default();
-    let mut one = |row: usize| -> Result<Option<String>> {
-        if values.is_null(row) || patterns.is_null(row) {
-            return Ok(None);
-        }
-        compiled.first(patterns.value(row), values.value(row), group(row)).map_err(wrong)
-    };
-    let mut found = Vec::with_capacity(rows);
-    for row in 0..rows {
-        found.push(one(row)?);
-    }
-    Ok(Arc::new(StringArray::from(found)))
+    let groups = groups.first().map(|groups| cast(groups, &DataType::Int64)).transpose()?;
+    let mut compiled: Option<Regex> = None;
+    each_row::<_, StringArray>(&[&values, &patterns], rows, |row| {
+        let regex = match compiled.take().filter(|regex| regex.as_str() == patterns.value(row)) {
+            Some(regex) => regex,
+            None => Regex::new(patterns.value(row)).map_err(|error| error.to_string())?,
+        };
+        let regex = compiled.insert(regex);
+        let group = groups.as_ref().map_or(0, |groups| groups.as_primitive::<Int64Type>().value(row));
+        let group = usize::try_from(group).ok().filter(|group| *group < regex.captures_len());
+        let group =
+            group.ok_or_else(|| format!("Pattern has {} groups. Cannot access group", regex.captures_len() - 1))?;
+        let found = regex.captures(values.value(row)).and_then(|captures| captures.get(group));
+        Ok(found.map(|found| found.as_str().to_owned()))
+    })
 }

@@ -11,7 +11,6 @@ mod dates;
 mod lines;
 mod row;
 
-pub(crate) use dates::days as days_of;
 pub(crate) use row::Serde;
 
 use crate::error::SqlError;

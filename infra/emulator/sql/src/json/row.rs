@@ -3,7 +3,7 @@
 use crate::error::SqlError;
 use emulator_client::ObjectLocation;
 use emulator_client::data_catalog::Storage;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::fmt;
@@ -78,11 +78,9 @@ impl Serde {
 
     fn read<'a>(&self, line: &'a [u8], set: &mut dyn FnMut(usize, &'a str)) -> Result<(), serde_json::Error> {
         let line = line.trim_ascii();
-        let mut reader = serde_json::Deserializer::from_slice(line);
-        // Text after the first value is ignored.
+        // Text after the first value is ignored, and so is a line that is neither an object nor an array.
         match line.first() {
-            Some(b'{') => Object { serde: self, set }.deserialize(&mut reader),
-            Some(b'[') => Array { set }.deserialize(&mut reader),
+            Some(b'{' | b'[') => serde_json::Deserializer::from_slice(line).deserialize_any(Row { serde: self, set }),
             _ => Ok(()),
         }
     }
@@ -90,33 +88,22 @@ impl Serde {
 
 /// Splits at most `rows_max` lines from a block; returns them without line feeds, and their length in bytes.
 pub(super) fn split(block: &[u8], rows_max: usize) -> (Vec<&[u8]>, usize) {
-    let (mut rows, mut at) = (Vec::new(), 0);
-    while at < block.len() && rows.len() < rows_max {
-        let end = block[at..].iter().position(|byte| *byte == b'\n').map_or(block.len(), |end| at + end);
-        rows.push(&block[at..end]);
-        at = (end + 1).min(block.len());
-    }
-    (rows, at)
+    let lines: Vec<_> = block.split_inclusive(|byte| *byte == b'\n').take(rows_max).collect();
+    let length = lines.iter().map(|line| line.len()).sum();
+    (lines.into_iter().map(|line| line.strip_suffix(b"\n").unwrap_or(line)).collect(), length)
 }
 
-struct Object<'s, 'f, 'a> {
+/// Reads one line.
+struct Row<'s, 'f, 'a> {
     serde: &'s Serde,
     set: &'f mut dyn FnMut(usize, &'a str),
 }
 
-impl<'a> DeserializeSeed<'a> for Object<'_, '_, 'a> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'a> Visitor<'a> for Object<'_, '_, 'a> {
+impl<'a> Visitor<'a> for Row<'_, '_, 'a> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
+        f.write_str("an object or an array")
     }
 
     fn visit_map<M: MapAccess<'a>>(self, mut map: M) -> Result<(), M::Error> {
@@ -133,26 +120,6 @@ impl<'a> Visitor<'a> for Object<'_, '_, 'a> {
             (self.set)(column, map.next_value::<&'a RawValue>()?.get());
         }
         Ok(())
-    }
-}
-
-struct Array<'f, 'a> {
-    set: &'f mut dyn FnMut(usize, &'a str),
-}
-
-impl<'a> DeserializeSeed<'a> for Array<'_, 'a> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'a> Visitor<'a> for Array<'_, 'a> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array")
     }
 
     fn visit_seq<S: SeqAccess<'a>>(self, mut seq: S) -> Result<(), S::Error> {
