@@ -71,6 +71,16 @@ impl Lake {
         }
     }
 
+    /// Runs statements one after the other. Each has rows, or an error that begins with a text.
+    pub(crate) async fn check_all(&self, statements: &[(&str, Result<&[&str], &str>)]) {
+        for (sql, expected) in statements {
+            match expected {
+                Ok(rows) => self.check(sql, rows).await,
+                Err(error) => self.check_error(sql, error).await,
+            }
+        }
+    }
+
     pub(crate) async fn check_names(&self, sql: &str, expected: &[&str]) {
         match self.ask(sql).await {
             Ok((names, _)) => assert_eq!(names, expected, "{sql}"),

@@ -31,22 +31,14 @@ async fn names_match_in_any_case() {
 #[tokio::test]
 async fn catalog_describes_tables() {
     let lake = lake().await;
-    lake.check(
-        "SHOW TABLES IN `stedi` '*_landing'",
-        &["accelerometer_landing", "customer_landing", "step_trainer_landing"],
-    )
-    .await;
-    lake.check(
-        "SHOW COLUMNS IN step_trainer_landing",
-        &["sensorreadingtime   ", "serialnumber        ", "distancefromobject  "],
-    )
-    .await;
+    let landing = ["accelerometer_landing", "customer_landing", "step_trainer_landing"];
+    lake.check("SHOW TABLES IN `stedi` '*_landing'", &landing).await;
+    let columns = ["sensorreadingtime   ", "serialnumber        ", "distancefromobject  "];
+    lake.check("SHOW COLUMNS IN step_trainer_landing", &columns).await;
     let (_, lines) = lake.ask("SHOW CREATE TABLE step_trainer_landing").await.unwrap();
     let text = lines.join("\n");
-    assert!(
-        text.starts_with("CREATE EXTERNAL TABLE `stedi.step_trainer_landing`(\n  `sensorreadingtime` bigint"),
-        "{text}"
-    );
+    let start = "CREATE EXTERNAL TABLE `stedi.step_trainer_landing`(\n  `sensorreadingtime` bigint";
+    assert!(text.starts_with(start), "{text}");
     // The statement creates the same table.
     lake.check(&text.replace("step_trainer_landing`", "again`"), &[]).await;
     let again = lake.ask("SHOW CREATE TABLE again").await.unwrap().1.join("\n");
@@ -54,6 +46,6 @@ async fn catalog_describes_tables() {
     let (_, lines) = lake.ask("DESCRIBE accelerometer_trusted").await.unwrap();
     assert_eq!(lines[0].split('\t').map(str::trim).take(2).collect::<Vec<_>>(), ["user", "string"]);
     lake.check_error("SHOW PARTITIONS customer_landing", "FAILED: Execution Error").await;
-    lake.check_error("DESCRIBE nothing", "FAILED: SemanticException [Error 10001]: Table not found stedi.nothing")
-        .await;
+    let missing = "FAILED: SemanticException [Error 10001]: Table not found stedi.nothing";
+    lake.check_error("DESCRIBE nothing", missing).await;
 }

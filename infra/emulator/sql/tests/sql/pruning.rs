@@ -48,37 +48,33 @@ async fn partitioned() -> Lake {
 #[tokio::test]
 async fn unregistered_partition_is_invisible() {
     let lake = partitioned().await;
-    lake.check("SELECT count(*) FROM accelerometer_trusted", &["0"]).await;
-    lake.check("ALTER TABLE accelerometer_trusted ADD PARTITION (dt='2022-06-18', hour='15')", &[]).await;
-    lake.check("SELECT \"timestamp\", dt, hour FROM accelerometer_trusted", &["2|2022-06-18|15", "20|2022-06-18|15"])
-        .await;
-    lake.check(
-        "MSCK REPAIR TABLE accelerometer_trusted",
-        &[
-            "Partitions not in metastore:\taccelerometer_trusted:dt=2022-06-18/hour=14\taccelerometer_trusted:dt=2022-06-19/hour=00",
-            "Repair: Added partition to metastore accelerometer_trusted:dt=2022-06-18/hour=14",
-            "Repair: Added partition to metastore accelerometer_trusted:dt=2022-06-19/hour=00",
-        ],
-    )
-    .await;
-    lake.check("MSCK REPAIR TABLE accelerometer_trusted", &[]).await;
-    lake.check(
-        "SHOW PARTITIONS accelerometer_trusted",
-        &["dt=2022-06-18/hour=14", "dt=2022-06-18/hour=15", "dt=2022-06-19/hour=00"],
-    )
-    .await;
-    lake.check("SELECT hour FROM \"accelerometer_trusted$partitions\" ORDER BY 1", &["00", "14", "15"]).await;
-    lake.check("SELECT count(*) FROM accelerometer_trusted", &["6"]).await;
-    lake.check("ALTER TABLE accelerometer_trusted DROP PARTITION (dt='2022-06-18', hour='14')", &[]).await;
-    lake.check("SELECT count(*) FROM accelerometer_trusted", &["4"]).await;
-    // A registered partition without files is empty, at any location.
-    lake.check("ALTER TABLE accelerometer_trusted ADD PARTITION (dt='x', hour='y') LOCATION 's3://lake/none/'", &[])
-        .await;
-    lake.check("SELECT count(*) FROM accelerometer_trusted", &["4"]).await;
-    lake.check_error(
-        "ALTER TABLE accelerometer_trusted ADD PARTITION (dt='x', hour='y')",
-        "FAILED: Execution Error, return code 1",
-    )
+    let repaired = [
+        "Partitions not in metastore:\taccelerometer_trusted:dt=2022-06-18/hour=14\taccelerometer_trusted:dt=2022-06-19/hour=00",
+        "Repair: Added partition to metastore accelerometer_trusted:dt=2022-06-18/hour=14",
+        "Repair: Added partition to metastore accelerometer_trusted:dt=2022-06-19/hour=00",
+    ];
+    let partitions = ["dt=2022-06-18/hour=14", "dt=2022-06-18/hour=15", "dt=2022-06-19/hour=00"];
+    let rows = ["2|2022-06-18|15", "20|2022-06-18|15"];
+    let count = "SELECT count(*) FROM accelerometer_trusted";
+    lake.check_all(&[
+        (count, Ok(&["0"])),
+        ("ALTER TABLE accelerometer_trusted ADD PARTITION (dt='2022-06-18', hour='15')", Ok(&[])),
+        ("SELECT \"timestamp\", dt, hour FROM accelerometer_trusted", Ok(&rows)),
+        ("MSCK REPAIR TABLE accelerometer_trusted", Ok(&repaired)),
+        ("MSCK REPAIR TABLE accelerometer_trusted", Ok(&[])),
+        ("SHOW PARTITIONS accelerometer_trusted", Ok(&partitions)),
+        ("SELECT hour FROM \"accelerometer_trusted$partitions\" ORDER BY 1", Ok(&["00", "14", "15"])),
+        (count, Ok(&["6"])),
+        ("ALTER TABLE accelerometer_trusted DROP PARTITION (dt='2022-06-18', hour='14')", Ok(&[])),
+        (count, Ok(&["4"])),
+        // A registered partition without files is empty, at any location.
+        ("ALTER TABLE accelerometer_trusted ADD PARTITION (dt='x', hour='y') LOCATION 's3://lake/none/'", Ok(&[])),
+        (count, Ok(&["4"])),
+        (
+            "ALTER TABLE accelerometer_trusted ADD PARTITION (dt='x', hour='y')",
+            Err("FAILED: Execution Error, return code 1"),
+        ),
+    ])
     .await;
 }
 
@@ -109,17 +105,17 @@ async fn partitions_that_cannot_match_are_not_listed() {
 async fn parquet_columns_match_by_name_and_type() {
     let lake = partitioned().await;
     lake.ask("MSCK REPAIR TABLE accelerometer_trusted").await.unwrap();
-    lake.check(
-        "SELECT \"user\", \"timestamp\", x, y FROM accelerometer_trusted WHERE \"timestamp\" > 20",
-        &["a@b.c|30|0.5|∅"],
-    )
+    let late = "SELECT \"user\", \"timestamp\", x, y FROM accelerometer_trusted WHERE \"timestamp\" > 20";
+    let wrong = "CREATE EXTERNAL TABLE wrong (x bigint, extra bigint, y double) STORED AS PARQUET
+                 LOCATION 's3://lake/accelerometer/trusted/'";
+    lake.check_all(&[
+        (late, Ok(&["a@b.c|30|0.5|∅"])),
+        (wrong, Ok(&[])),
+        ("SELECT count(*), count(y) FROM wrong", Ok(&["6|0"])),
+        ("SELECT x FROM wrong", Err("HIVE_BAD_DATA: Field x's type DOUBLE in parquet file s3://lake/acc")),
+        ("SELECT max(extra) FROM wrong", Err("HIVE_BAD_DATA: Field extra's type INT32 in parquet")),
+    ])
     .await;
-    let sql = "CREATE EXTERNAL TABLE wrong (x bigint, extra bigint, y double) STORED AS PARQUET
-               LOCATION 's3://lake/accelerometer/trusted/'";
-    lake.check(sql, &[]).await;
-    lake.check("SELECT count(*), count(y) FROM wrong", &["6|0"]).await;
-    lake.check_error("SELECT x FROM wrong", "HIVE_BAD_DATA: Field x's type DOUBLE in parquet file s3://lake/acc").await;
-    lake.check_error("SELECT max(extra) FROM wrong", "HIVE_BAD_DATA: Field extra's type INT32 in parquet").await;
     lake.put("accelerometer/trusted/dt=2022-06-18/hour=14/g.parquet", "no parquet at all").await;
     lake.check_error("SELECT x FROM accelerometer_trusted", "HIVE_BAD_DATA: Not valid Parquet file: s3://lake/").await;
 }
