@@ -3,7 +3,6 @@
 use crate::sql_type::SqlType;
 use datafusion::execution::SendableRecordBatchStream;
 use emulator_client::ObjectLocation;
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -21,13 +20,12 @@ pub struct Answer {
     pub update_count: Option<u64>,
 }
 
-impl fmt::Debug for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answer").field("columns", &self.columns).field("written", &self.written).finish_non_exhaustive()
-    }
-}
-
 impl Answer {
+    /// The answer of a statement that returns nothing.
+    pub(crate) fn empty() -> Self {
+        Self::lines(Vec::new(), Vec::new())
+    }
+
     /// An answer of DDL or SHOW: lines of text.
     pub(crate) fn lines(columns: Vec<Column>, lines: Vec<String>) -> Self {
         let scanned = Scanned::default();
@@ -42,14 +40,11 @@ pub struct Column {
     pub name: String,
     /// Its type.
     pub kind: SqlType,
-    /// Whether it may hold nulls.
-    pub nullable: bool,
 }
 
 impl Column {
-    /// A nullable column.
     pub(crate) fn new(name: impl Into<String>, kind: SqlType) -> Self {
-        Self { name: name.into(), kind, nullable: true }
+        Self { name: name.into(), kind }
     }
 }
 

@@ -5,7 +5,7 @@ use crate::ddl;
 use crate::error::SqlError;
 use crate::protected::Protected;
 use crate::query::{CATALOG, Session};
-use crate::statement::{self, Action};
+use crate::statement::{self, Action, TableName};
 use crate::table_provider::FILES_URL;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
@@ -14,7 +14,6 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use emulator_client::ObjectLocation;
 use emulator_client::Store;
 use emulator_client::data_catalog::DataCatalog;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The longest statement, as on AWS.
@@ -28,12 +27,10 @@ const STACK_LEFT_BYTES: usize = 32 << 20;
 /// The resources that one engine may use.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// The memory of all queries together. Sorts, joins and groups spill the rest to the disk.
+    /// The memory of all queries together. Sorts, joins and groups spill the rest to the system's temporary directory.
     pub memory_bytes_max: usize,
     /// The most bytes that spill to the disk.
     pub spill_bytes_max: u64,
-    /// The directory for spilled data; none for the system's temporary directory.
-    pub spill_directory: Option<PathBuf>,
     /// Threads of one query.
     pub parallelism: usize,
 }
@@ -41,7 +38,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         let parallelism = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { memory_bytes_max: 1 << 30, spill_bytes_max: 16 << 30, spill_directory: None, parallelism }
+        Self { memory_bytes_max: 1 << 30, spill_bytes_max: 16 << 30, parallelism }
     }
 }
 
@@ -63,6 +60,13 @@ pub struct Context {
     pub output: ObjectLocation,
     /// The id of the execution, which is part of the names of the files that it writes.
     pub id: String,
+}
+
+impl Context {
+    /// The database of a name.
+    pub(crate) fn database_of(&self, name: &TableName) -> String {
+        name.database.clone().unwrap_or_else(|| self.database.to_lowercase())
+    }
 }
 
 /// A parsed statement.
@@ -152,11 +156,9 @@ impl Engine {
 }
 
 fn runtime(limits: Limits) -> Result<Arc<RuntimeEnv>, SqlError> {
-    let mode = match limits.spill_directory {
-        Some(directory) => DiskManagerMode::Directories(vec![directory]),
-        None => DiskManagerMode::OsTmpDirectory,
-    };
-    let disk = DiskManagerBuilder::default().with_mode(mode).with_max_temp_directory_size(limits.spill_bytes_max);
+    let disk = DiskManagerBuilder::default()
+        .with_mode(DiskManagerMode::OsTmpDirectory)
+        .with_max_temp_directory_size(limits.spill_bytes_max);
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(FairSpillPool::new(limits.memory_bytes_max)))
         .with_disk_manager_builder(disk)

@@ -1,6 +1,6 @@
 //! Errors with Athena's messages.
 
-use std::fmt;
+use emulator_client::data_catalog::DataCatalogError;
 
 /// The cause of an error, and when the client sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +14,8 @@ pub enum ErrorKind {
 }
 
 /// A failed statement. The message has Athena's format and begins with a code: `COLUMN_NOT_FOUND: line 1:8: …`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
 pub struct SqlError {
     /// The cause.
     pub kind: ErrorKind,
@@ -39,10 +40,8 @@ impl SqlError {
     }
 }
 
-impl fmt::Display for SqlError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+impl From<DataCatalogError> for SqlError {
+    fn from(error: DataCatalogError) -> Self {
+        Self::system(error.to_string())
     }
 }
-
-impl std::error::Error for SqlError {}

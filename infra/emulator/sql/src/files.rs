@@ -58,8 +58,7 @@ impl Files {
     /// The files below a location. As in Hive, files are hidden if they are empty or if a part of their key begins with `_`
     /// or `.`.
     pub(crate) async fn below(&self, location: &str) -> Result<Vec<File>, SqlError> {
-        let ObjectLocation { bucket, key } = parse_location(location)?;
-        let prefix = if key.is_empty() || key.ends_with('/') { key } else { format!("{key}/") };
+        let ObjectLocation { bucket, key: prefix } = parse_folder(location)?;
         let objects = self.store.objects(&bucket, &prefix, FILES_MAX).await;
         let objects = objects.map_err(|error| SqlError::system(format!("HIVE_FILESYSTEM_ERROR: {error}")))?;
         let is_visible = |key: &str| {
@@ -138,4 +137,13 @@ pub(crate) fn parse_location(location: &str) -> Result<ObjectLocation, SqlError>
         return Err(wrong());
     }
     Ok(ObjectLocation { bucket: bucket.to_owned(), key: key.to_owned() })
+}
+
+/// Parses `s3://BUCKET/PREFIX` as a folder, whose key is empty or ends with a slash.
+pub(crate) fn parse_folder(location: &str) -> Result<ObjectLocation, SqlError> {
+    let mut folder = parse_location(location)?;
+    if !folder.key.is_empty() && !folder.key.ends_with('/') {
+        folder.key.push('/');
+    }
+    Ok(folder)
 }

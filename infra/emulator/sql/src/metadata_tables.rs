@@ -8,15 +8,11 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::catalog::TableProvider;
 use datafusion::common::DataFusionError;
 use datafusion::datasource::MemTable;
-use emulator_client::data_catalog::{DataCatalog, DataCatalogError, Table};
+use emulator_client::data_catalog::{DataCatalog, Table};
 use std::sync::Arc;
 
 /// The database of the metadata tables.
 pub(crate) const SCHEMA: &str = "information_schema";
-
-fn failed(error: DataCatalogError) -> SqlError {
-    SqlError::system(error.to_string())
-}
 
 /// A table of `information_schema`.
 pub(crate) async fn information_schema(
@@ -26,7 +22,7 @@ pub(crate) async fn information_schema(
 ) -> Result<Arc<dyn TableProvider>, SqlError> {
     let mut rows: Vec<Vec<Option<String>>> = Vec::new();
     let text = |text: &str| Some(text.to_owned());
-    let databases = catalog.databases().await.map_err(failed)?;
+    let databases = catalog.databases().await?;
     let columns: &[&str] = match name {
         "schemata" => {
             rows.extend(databases.iter().map(|database| vec![text(CATALOG), text(&database.name)]));
@@ -35,7 +31,7 @@ pub(crate) async fn information_schema(
         }
         "tables" => {
             for database in &databases {
-                for table in catalog.tables(&database.name).await.map_err(failed)? {
+                for table in catalog.tables(&database.name).await? {
                     let kind = if table.view.is_some() { "VIEW" } else { "BASE TABLE" };
                     rows.push(vec![text(CATALOG), text(&database.name), text(&table.name), text(kind)]);
                 }
@@ -44,7 +40,7 @@ pub(crate) async fn information_schema(
         }
         "columns" => {
             for database in &databases {
-                for table in catalog.tables(&database.name).await.map_err(failed)? {
+                for table in catalog.tables(&database.name).await? {
                     rows.extend(columns_of(&table));
                 }
             }
@@ -93,7 +89,7 @@ fn columns_of(table: &Table) -> Vec<Vec<Option<String>>> {
 /// The hidden table `"table$partitions"`: the registered partitions of a table.
 pub(crate) async fn partitions(catalog: &DataCatalog, of: &Table) -> Result<Arc<dyn TableProvider>, SqlError> {
     let keys: Vec<_> = of.partition_keys.iter().map(|key| key.name.as_str()).collect();
-    let listed = catalog.partitions(&of.database, &of.name, None).await.map_err(failed)?;
+    let listed = catalog.partitions(&of.database, &of.name, None).await?;
     let rows: Vec<_> = listed.into_iter().map(|partition| partition.values.into_iter().map(Some).collect()).collect();
     table(&keys, &rows)
 }

@@ -4,6 +4,7 @@
 //! need memory for all rows. A wider value later makes its own line longer.
 
 use crate::answer::{Answer, Column, Rows};
+use crate::athena::csv;
 use crate::error::SqlError;
 use crate::sql_type::SqlType;
 use crate::text::text_of;
@@ -66,10 +67,14 @@ pub async fn write(answer: Answer, format: Format, out: &mut (impl Write + Send)
         Rows::Batches(batches) => batches,
         Rows::Lines(lines) => return lines_out(&columns, &lines, update_count, format, out),
     };
-    let mut writer = Writer::new(&columns, format, batches.schema(), out)?;
+    let schema = batches.schema();
+    let named = schema.fields().iter().zip(&columns).map(|(field, column)| Field::clone(field).with_name(&column.name));
+    let schema = Arc::new(Schema::new(named.collect::<Vec<_>>()));
+    let mut writer = Writer::new(&columns, format, &schema, out)?;
     let mut count = 0;
     while let Some(batch) = batches.next().await {
         let batch = batch.map_err(SqlError::from)?;
+        let batch = RecordBatch::try_new(Arc::clone(&schema), batch.columns().to_vec()).map_err(unfit("rows"))?;
         count += batch.num_rows() as u64;
         writer.batch(&batch)?;
     }
@@ -80,57 +85,43 @@ pub async fn write(answer: Answer, format: Format, out: &mut (impl Write + Send)
 enum Writer<'a, W: Write + Send> {
     Table(Table<'a, W>),
     Csv(&'a mut W),
-    Json(datafusion::arrow::json::Writer<&'a mut W, LineDelimited>, SchemaRef),
-    Parquet(Box<ArrowWriter<&'a mut W>>, SchemaRef),
+    Json(datafusion::arrow::json::Writer<&'a mut W, LineDelimited>),
+    Parquet(Box<ArrowWriter<&'a mut W>>),
 }
 
-fn unfit(format: &'static str) -> impl Fn(String) -> OutputError {
-    move |cause| OutputError::Unfit { format, cause }
+fn unfit<E: ToString>(format: &'static str) -> impl Fn(E) -> OutputError {
+    move |cause| OutputError::Unfit { format, cause: cause.to_string() }
 }
 
 impl<'a, W: Write + Send> Writer<'a, W> {
-    fn new(columns: &[Column], format: Format, schema: SchemaRef, out: &'a mut W) -> Result<Self, OutputError> {
-        let named = |(field, column): (&Arc<Field>, &Column)| field.as_ref().clone().with_name(&column.name);
-        let named: Vec<_> = schema.fields().iter().zip(columns).map(named).collect();
-        let named = Arc::new(Schema::new(named));
+    fn new(columns: &[Column], format: Format, schema: &SchemaRef, out: &'a mut W) -> Result<Self, OutputError> {
         Ok(match format {
             Format::Table => Self::Table(Table { columns: columns.to_vec(), waiting: Vec::new(), widths: None, out }),
             Format::Csv => {
-                csv_line(out, columns.iter().map(|column| Some(column.name.clone())))?;
+                csv_line(out, columns.iter().map(|column| Some(column.name.as_str())))?;
                 Self::Csv(out)
             }
-            Format::Json => {
-                Self::Json(WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(out), named)
-            }
+            Format::Json => Self::Json(WriterBuilder::new().with_explicit_nulls(true).build(out)),
             Format::Parquet => {
                 let compression = Compression::ZSTD(ZstdLevel::default());
                 let properties = WriterProperties::builder().set_compression(compression).build();
-                let writer = ArrowWriter::try_new(out, Arc::clone(&named), Some(properties));
-                Self::Parquet(Box::new(writer.map_err(|error| unfit("Parquet")(error.to_string()))?), named)
+                let writer = ArrowWriter::try_new(out, Arc::clone(schema), Some(properties));
+                Self::Parquet(Box::new(writer.map_err(unfit("Parquet"))?))
             }
         })
     }
 
     fn batch(&mut self, batch: &RecordBatch) -> Result<(), OutputError> {
-        let renamed = |schema: &SchemaRef, format| {
-            let renamed = RecordBatch::try_new(Arc::clone(schema), batch.columns().to_vec());
-            renamed.map_err(|error| unfit(format)(error.to_string()))
-        };
         match self {
             Self::Table(table) => table.batch(batch)?,
             Self::Csv(out) => {
                 for row in 0..batch.num_rows() {
-                    csv_line(out, batch.columns().iter().map(|column| text_of(column.as_ref(), row)))?;
+                    let cells: Vec<_> = batch.columns().iter().map(|column| text_of(column.as_ref(), row)).collect();
+                    csv_line(out, cells.iter().map(Option::as_deref))?;
                 }
             }
-            Self::Json(writer, schema) => {
-                let batch = renamed(schema, "JSON")?;
-                writer.write(&batch).map_err(|error| unfit("JSON")(error.to_string()))?;
-            }
-            Self::Parquet(writer, schema) => {
-                let batch = renamed(schema, "Parquet")?;
-                writer.write(&batch).map_err(|error| unfit("Parquet")(error.to_string()))?;
-            }
+            Self::Json(writer) => writer.write(batch).map_err(unfit("JSON"))?,
+            Self::Parquet(writer) => writer.write(batch).map_err(unfit("Parquet"))?,
         }
         Ok(())
     }
@@ -142,9 +133,9 @@ impl<'a, W: Write + Send> Writer<'a, W> {
                 writeln!(table.out, "({count} {})", if count == 1 { "row" } else { "rows" })?;
             }
             Self::Csv(out) => out.flush()?,
-            Self::Json(mut writer, _) => writer.finish().map_err(|error| unfit("JSON")(error.to_string()))?,
-            Self::Parquet(writer, _) => {
-                writer.close().map_err(|error| unfit("Parquet")(error.to_string()))?;
+            Self::Json(mut writer) => writer.finish().map_err(unfit("JSON"))?,
+            Self::Parquet(writer) => {
+                writer.close().map_err(unfit("Parquet"))?;
             }
         }
         Ok(())
@@ -223,18 +214,10 @@ fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '·' } else { c }).collect()
 }
 
-fn csv_line(out: &mut impl Write, cells: impl Iterator<Item = Option<String>>) -> io::Result<()> {
-    for (n, cell) in cells.enumerate() {
-        if n > 0 {
-            out.write_all(b",")?;
-        }
-        let Some(cell) = cell else { continue };
-        match cell.is_empty() || cell.contains([',', '"', '\n', '\r']) {
-            true => write!(out, "\"{}\"", cell.replace('"', "\"\""))?,
-            false => out.write_all(cell.as_bytes())?,
-        }
-    }
-    out.write_all(b"\n")
+fn csv_line<'a>(out: &mut impl Write, cells: impl IntoIterator<Item = Option<&'a str>>) -> io::Result<()> {
+    let mut line = Vec::new();
+    csv::add(&mut line, cells, |cell| cell.is_empty() || cell.contains([',', '"', '\n', '\r']));
+    out.write_all(&line)
 }
 
 fn lines_out(
@@ -252,9 +235,9 @@ fn lines_out(
             }
         }
         Format::Csv => {
-            csv_line(out, columns.iter().map(|column| Some(column.name.clone())))?;
+            csv_line(out, columns.iter().map(|column| Some(column.name.as_str())))?;
             for line in lines {
-                csv_line(out, line.split('\t').map(|cell| Some(cell.to_owned())))?;
+                csv_line(out, line.split('\t').map(Some))?;
             }
         }
         Format::Json => {
@@ -266,7 +249,7 @@ fn lines_out(
             }
         }
         Format::Parquet => {
-            return Err(unfit("Parquet")("the answer is lines of text: expected the rows of a query".to_owned()));
+            return Err(unfit("Parquet")("the answer is lines of text: expected the rows of a query"));
         }
     }
     Ok(lines.len() as u64)

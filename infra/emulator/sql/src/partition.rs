@@ -8,7 +8,7 @@ use datafusion::catalog::Session;
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::{Between, BinaryExpr, Expr, Operator};
-use emulator_client::data_catalog::{Partition, Table};
+use emulator_client::data_catalog::{Partition, Storage, Table};
 use std::sync::Arc;
 
 /// Hive's text for a null in a partition key.
@@ -25,6 +25,18 @@ pub(crate) struct TypedPartition {
 pub(crate) fn name(table: &Table, values: &[String]) -> String {
     let pairs = table.partition_keys.iter().zip(values);
     pairs.map(|(key, value)| format!("{}={}", key.name, escaped(value))).collect::<Vec<_>>().join("/")
+}
+
+/// The location of a partition below its table.
+pub(crate) fn location(table: &Table, values: &[String]) -> String {
+    let below = table.storage.location.as_deref().unwrap_or_default().trim_end_matches('/');
+    format!("{below}/{}/", name(table, values))
+}
+
+/// A new partition of a table.
+pub(crate) fn entry(table: &Table, values: Vec<String>, location: String) -> Partition {
+    let storage = Storage { location: Some(location), ..table.storage.clone() };
+    Partition { values, columns: table.columns.clone(), storage }
 }
 
 /// Escapes a value as Hive does in object keys.
@@ -56,10 +68,7 @@ pub(crate) fn parse_values(
         let values = keys.iter().zip(&partition.values).map(value).collect::<Result<Vec<_>>>();
         let values = values.map_err(|error| wrong(error.strip_backtrace()))?;
         let own = partition.storage.location.filter(|location| !location.is_empty());
-        let by_name = || {
-            let location = table.storage.location.as_deref()?;
-            Some(format!("{}/{}/", location.trim_end_matches('/'), name(table, &partition.values)))
-        };
+        let by_name = || table.storage.location.is_some().then(|| location(table, &partition.values));
         let location = own.or_else(by_name).unwrap_or_default();
         Ok(TypedPartition { values: Arc::new(values), location })
     };

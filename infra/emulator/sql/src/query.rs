@@ -7,7 +7,7 @@ use crate::error::SqlError;
 use crate::files::{Files, REPLACED};
 use crate::protected::Protected;
 use crate::sql_type::SqlType;
-use crate::statement::Query;
+use crate::statement::{Cursor, Query};
 use crate::table_provider::CatalogTable;
 use crate::{functions, metadata_tables, view};
 use datafusion::arrow::datatypes::Field;
@@ -189,7 +189,8 @@ impl Session {
             Some(_) => return Err(self.missing(&database, &name, &line).await?),
             None if table.view.is_some() => {
                 let (text, database) = view::text_of(&table, depth)?;
-                let inner = Query::parse(&text, 0, text.len(), &[])
+                let inner = Cursor::new(&text)
+                    .and_then(|mut cursor| cursor.query(&[]))
                     .map_err(|error| SqlError::user(format!("INVALID_VIEW: {line}view {of}: {error}")))?;
                 let (_, plan) = self.plan(inner, database, files.clone(), depth + 1).await?;
                 Arc::new(ViewTable::new(plan, None))
@@ -200,7 +201,7 @@ impl Session {
     }
 
     async fn missing(&self, database: &str, name: &str, line: &str) -> Result<SqlError, SqlError> {
-        let exists = self.catalog.database(database).await.map_err(|error| SqlError::system(error.to_string()))?;
+        let exists = self.catalog.database(database).await?;
         Ok(SqlError::user(match exists {
             None => format!("SCHEMA_NOT_FOUND: {line}Schema '{database}' does not exist"),
             Some(_) => format!("TABLE_NOT_FOUND: {line}Table '{CATALOG}.{database}.{name}' does not exist"),
@@ -210,7 +211,7 @@ impl Session {
 
 /// Reads a table from the catalog.
 pub(crate) async fn find_table(catalog: &DataCatalog, database: &str, name: &str) -> Result<Option<Table>, SqlError> {
-    catalog.table(database, name).await.map_err(|error| SqlError::system(error.to_string()))
+    Ok(catalog.table(database, name).await?)
 }
 
 /// The columns of a plan, with Athena's names.
@@ -222,7 +223,7 @@ pub(crate) fn columns(plan: &LogicalPlan, query: &Query) -> Vec<Column> {
             None => field.name().clone(),
         };
         let name = query.capitals.get(&name).cloned().unwrap_or(name);
-        Column { name, kind: SqlType::of(field.data_type()), nullable: field.is_nullable() }
+        Column { name, kind: SqlType::of(field.data_type()) }
     };
     plan.schema().fields().iter().enumerate().map(named).collect()
 }

@@ -116,7 +116,7 @@ impl CatalogTable {
         // The catalog filters what it can, so that a query's time does not grow with the number of partitions.
         let expression = partition::expression(&self.table, &self.keys, &filters);
         let listed = self.catalog.partitions(&self.table.database, &self.table.name, expression).await;
-        let listed = listed.map_err(|error| external(SqlError::system(error.to_string())))?;
+        let listed = listed.map_err(|error| external(error.into()))?;
         let typed = partition::parse_values(&self.table, &self.keys, listed).map_err(external)?;
         let typed = partition::prune(state, &self.table, &self.keys, typed, &filters)?;
         // If two partitions share a location, its files are rows of both.

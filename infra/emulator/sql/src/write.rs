@@ -5,13 +5,13 @@ mod target;
 use crate::answer::{Answer, Column};
 use crate::engine::Context;
 use crate::error::SqlError;
-use crate::files::parse_location;
+use crate::files::parse_folder;
 use crate::query::{RunningQuery, Session, find_table};
 use crate::sql_type::SqlType;
 use crate::statement::{PARQUET_INPUT, PARQUET_OUTPUT, PARQUET_SERDE, Properties, Query, TableName};
 use crate::{partition, table_provider, view};
 use emulator_client::ObjectLocation;
-use emulator_client::data_catalog::{Column as CatalogColumn, Partition, Storage, Table};
+use emulator_client::data_catalog::{Column as CatalogColumn, Storage, Table};
 use futures::StreamExt;
 use std::collections::{BTreeMap, BTreeSet};
 use target::Target;
@@ -108,8 +108,7 @@ impl Session {
         let compression = properties.parquet("missing")?;
         let by = properties.list("partitioned_by");
         properties.check_empty()?;
-        let location = parse_location(location)?;
-        let location = ObjectLocation { key: folder(&location.key), ..location };
+        let location = parse_folder(location)?;
         self.protected.check_folder(&location)?;
         self.check_empty(&location).await?;
         let running = self.begin(query, context).await?;
@@ -137,11 +136,11 @@ impl Session {
         query: &Query,
         context: &Context,
     ) -> Result<Answer, SqlError> {
-        let database = name.database.clone().unwrap_or_else(|| context.database.to_lowercase());
+        let database = context.database_of(name);
         if find_table(&self.catalog, &database, &name.name).await?.is_some() {
             let message = format!("Table 'awsdatacatalog.{database}.{}' already exists", name.name);
             return match if_not_exists {
-                true => Ok(Answer::lines(Vec::new(), Vec::new())),
+                true => Ok(Answer::empty()),
                 false => Err(SqlError::user(format!("TABLE_ALREADY_EXISTS: line 1:1: {message}"))),
             };
         }
@@ -151,7 +150,7 @@ impl Session {
         // Buckets are a hint that no reader here needs. All tables are external.
         let _ = (properties.list("bucketed_by"), properties.value("bucket_count"), properties.value("is_external"));
         let location = match properties.value("external_location") {
-            Some(location) => parse_location(&location)?,
+            Some(location) => parse_folder(&location)?,
             None => {
                 let below = context.output.key.trim_end_matches('/');
                 let key = format!("{below}{}tables/{}/", if below.is_empty() { "" } else { "/" }, context.id);
@@ -159,7 +158,6 @@ impl Session {
             }
         };
         properties.check_empty()?;
-        let location = ObjectLocation { key: folder(&location.key), ..location };
         self.protected.check_folder(&location)?;
         self.check_empty(&location).await?;
         let running = self.begin(query, context).await?;
@@ -193,14 +191,9 @@ impl Session {
     }
 
     async fn register(&self, table: &Table, written: &WriteSummary) -> Result<(), SqlError> {
-        let below = table.storage.location.as_deref().unwrap_or_default().trim_end_matches('/');
-        let entry = |values: &Vec<String>| Partition {
-            values: values.clone(),
-            columns: table.columns.clone(),
-            storage: Storage {
-                location: Some(format!("{below}/{}/", partition::name(table, values))),
-                ..table.storage.clone()
-            },
+        let entry = |values: &Vec<String>| {
+            let location = partition::location(table, values);
+            partition::entry(table, values.clone(), location)
         };
         let entries: Vec<_> = written.partitions.iter().filter(|values| !values.is_empty()).map(entry).collect();
         let made = self.catalog.add_partitions(&table.database, &table.name, &entries).await;
@@ -214,7 +207,7 @@ impl Session {
         query: &Query,
         context: &Context,
     ) -> Result<Answer, SqlError> {
-        let database = name.database.clone().unwrap_or_else(|| context.database.to_lowercase());
+        let database = context.database_of(name);
         let Some(table) = find_table(&self.catalog, &database, &name.name).await? else {
             let message = format!("Table 'awsdatacatalog.{database}.{}' does not exist", name.name);
             return Err(SqlError::user(format!("TABLE_NOT_FOUND: line 1:1: {message}")));
@@ -224,8 +217,7 @@ impl Session {
                 format!("{database}.{} is not a Parquet table: expected a Parquet table for INSERT", name.name);
             return Err(SqlError::user(format!("NOT_SUPPORTED: {message}")));
         }
-        let location = parse_location(table.storage.location.as_deref().unwrap_or_default())?;
-        let location = ObjectLocation { key: folder(&location.key), ..location };
+        let location = parse_folder(table.storage.location.as_deref().unwrap_or_default())?;
         self.protected.check_folder(&location)?;
         let mut running = self.begin(query, context).await?;
         let scanned = running.scanned.clone();
@@ -273,7 +265,7 @@ impl Session {
         query: &Query,
         context: &Context,
     ) -> Result<Answer, SqlError> {
-        let database = name.database.clone().unwrap_or_else(|| context.database.to_lowercase());
+        let database = context.database_of(name);
         let files = crate::files::Files::new(self.store.clone(), crate::Scanned::default());
         let (_, plan) = self.plan(query.clone(), context.database.clone(), files, 0).await?;
         let columns = crate::query::columns(&plan, query);
@@ -289,7 +281,7 @@ impl Session {
             }
         };
         made.map_err(|error| SqlError::system(format!("HIVE_METASTORE_ERROR: {error}")))?;
-        Ok(Answer::lines(Vec::new(), Vec::new()))
+        Ok(Answer::empty())
     }
 }
 
@@ -309,11 +301,6 @@ fn widens(from: &SqlType, to: &SqlType) -> bool {
         (Some(from), Some(to)) if from < to => true,
         _ => *from == SqlType::Unknown || from.arrow() == to.arrow(),
     }
-}
-
-/// A prefix with a slash at its end.
-fn folder(key: &str) -> String {
-    if key.is_empty() || key.ends_with('/') { key.to_owned() } else { format!("{key}/") }
 }
 
 fn parquet_storage(location: String) -> Storage {

@@ -2,12 +2,10 @@
 
 use super::documents::page;
 use super::execution::CATALOG;
-use super::executions::with_next_token;
 use super::fault::Fault;
-use super::{Inner, page_length};
+use super::{Inner, page_length, with_next_token, without_nulls};
 use emulator_client::data_catalog::{Column, Database, Table};
 use regex::{Regex, RegexBuilder};
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 const PAGE: u32 = 50;
@@ -15,72 +13,15 @@ const EXPRESSION_BYTES_MAX: usize = 256;
 /// The most memory of a compiled expression.
 const REGEX_BYTES_MAX: usize = 1 << 20;
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub(super) struct ListCatalogs {
-    #[expect(dead_code, reason = "there is one page")]
-    next_token: Option<String>,
-    max_results: Option<u32>,
-    #[expect(dead_code, reason = "all work groups have the same catalog")]
-    work_group: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub(super) struct OneCatalog {
-    name: String,
-    #[expect(dead_code, reason = "all work groups have the same catalog")]
-    work_group: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub(super) struct ListDatabases {
-    catalog_name: String,
-    next_token: Option<String>,
-    max_results: Option<u32>,
-    #[expect(dead_code, reason = "all work groups have the same catalog")]
-    work_group: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub(super) struct OneDatabase {
-    catalog_name: String,
-    database_name: String,
-    #[expect(dead_code, reason = "all work groups have the same catalog")]
-    work_group: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub(super) struct ListTables {
-    catalog_name: String,
-    database_name: String,
-    expression: Option<String>,
-    next_token: Option<String>,
-    max_results: Option<u32>,
-    #[expect(dead_code, reason = "all work groups have the same catalog")]
-    work_group: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub(super) struct OneTable {
-    catalog_name: String,
-    database_name: String,
-    table_name: String,
-    #[expect(dead_code, reason = "all work groups have the same catalog")]
-    work_group: Option<String>,
-}
-
-pub(super) fn list_catalogs(request: &ListCatalogs) -> Result<Value, Fault> {
-    page_length(request.max_results, PAGE)?;
+pub(super) fn list_catalogs(body: &[u8]) -> Result<Value, Fault> {
+    parameters!(body, { max_results: Option<u32>; unused next_token: Option<String>, work_group: Option<String> });
+    page_length(max_results, PAGE)?;
     Ok(json!({"DataCatalogsSummary": [{"CatalogName": CATALOG, "Type": "GLUE"}]}))
 }
 
-pub(super) fn get_catalog(request: &OneCatalog) -> Result<Value, Fault> {
-    check(&request.name)?;
+pub(super) fn get_catalog(body: &[u8]) -> Result<Value, Fault> {
+    parameters!(body, { name: String; unused work_group: Option<String> });
+    check(&name)?;
     Ok(json!({"DataCatalog": {"Name": CATALOG, "Type": "GLUE"}}))
 }
 
@@ -91,24 +32,14 @@ fn check(catalog: &str) -> Result<(), Fault> {
     }
 }
 
-fn database_json(database: &Database) -> Value {
-    let mut shown = json!({"Name": database.name});
-    if let Some(description) = &database.description {
-        shown["Description"] = json!(description);
-    }
-    if !database.parameters.is_empty() {
-        shown["Parameters"] = json!(database.parameters);
-    }
-    shown
+fn database_json(Database { name, description, parameters, .. }: &Database) -> Value {
+    let parameters = (!parameters.is_empty()).then_some(parameters);
+    without_nulls(json!({"Name": name, "Description": description, "Parameters": parameters}))
 }
 
 fn columns_json(columns: &[Column]) -> Value {
-    let shown = |column: &Column| {
-        let mut shown = json!({"Name": column.name, "Type": column.kind});
-        if let Some(comment) = &column.comment {
-            shown["Comment"] = json!(comment);
-        }
-        shown
+    let shown = |Column { name, kind, comment }: &Column| {
+        without_nulls(json!({"Name": name, "Type": kind, "Comment": comment}))
     };
     columns.iter().map(shown).collect()
 }
@@ -123,17 +54,10 @@ fn table_json(table: &Table) -> Value {
         ("outputformat", &storage.output_format),
         ("serde.serialization.lib", &storage.serde),
     ];
-    for (name, value) in storage_parameters {
-        if let Some(value) = value {
-            parameters.insert(name.to_owned(), json!(value));
-        }
-    }
-    for (name, value) in &storage.serde_parameters {
-        parameters.insert(format!("serde.param.{name}"), json!(value));
-    }
-    for (name, value) in &table.parameters {
-        parameters.insert(name.clone(), json!(value));
-    }
+    let stored = storage_parameters.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.as_ref()?)));
+    let serde = storage.serde_parameters.iter().map(|(name, value)| (format!("serde.param.{name}"), value));
+    let own = table.parameters.iter().map(|(name, value)| (name.clone(), value));
+    parameters.extend(stored.chain(serde).chain(own).map(|(name, value)| (name, json!(value))));
     json!({
         "Name": table.name, "TableType": table.kind, "Columns": columns_json(&table.columns),
         "PartitionKeys": columns_json(&table.partition_keys), "Parameters": parameters,
@@ -152,21 +76,22 @@ fn pattern(expression: &str) -> Result<Regex, Fault> {
 }
 
 impl Inner {
-    pub(super) async fn list_databases(&self, request: ListDatabases) -> Result<Value, Fault> {
-        check(&request.catalog_name)?;
-        let length = page_length(request.max_results, PAGE)?;
-        let mut databases = self.catalog.databases().await?;
-        databases.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        let names = databases.iter().map(|database| database.name.clone()).collect();
-        let (names, next) = page(names, request.next_token.as_deref(), length);
-        databases.retain(|database| names.contains(&database.name));
+    pub(super) async fn list_databases(&self, body: &[u8]) -> Result<Value, Fault> {
+        parameters!(body, {
+            catalog_name: String, next_token: Option<String>, max_results: Option<u32>; unused work_group: Option<String>
+        });
+        check(&catalog_name)?;
+        let length = page_length(max_results, PAGE)?;
+        let databases = self.catalog.databases().await?;
+        let (databases, next) = page(databases, |database| &database.name, next_token.as_deref(), length);
         let shown: Vec<_> = databases.iter().map(database_json).collect();
         Ok(with_next_token(json!({"DatabaseList": shown}), next))
     }
 
-    pub(super) async fn get_database(&self, request: OneDatabase) -> Result<Value, Fault> {
-        check(&request.catalog_name)?;
-        Ok(json!({"Database": database_json(&self.database(&request.database_name).await?)}))
+    pub(super) async fn get_database(&self, body: &[u8]) -> Result<Value, Fault> {
+        parameters!(body, { catalog_name: String, database_name: String; unused work_group: Option<String> });
+        check(&catalog_name)?;
+        Ok(json!({"Database": database_json(&self.database(&database_name).await?)}))
     }
 
     async fn database(&self, name: &str) -> Result<Database, Fault> {
@@ -174,24 +99,27 @@ impl Inner {
         self.catalog.database(&name.to_lowercase()).await?.ok_or_else(missing)
     }
 
-    pub(super) async fn list_tables(&self, request: ListTables) -> Result<Value, Fault> {
-        check(&request.catalog_name)?;
-        let length = page_length(request.max_results, PAGE)?;
-        let pattern = request.expression.as_deref().map(pattern).transpose()?;
-        let database = self.database(&request.database_name).await?.name;
+    pub(super) async fn list_tables(&self, body: &[u8]) -> Result<Value, Fault> {
+        parameters!(body, {
+            catalog_name: String, database_name: String, expression: Option<String>, next_token: Option<String>,
+            max_results: Option<u32>; unused work_group: Option<String>
+        });
+        check(&catalog_name)?;
+        let length = page_length(max_results, PAGE)?;
+        let pattern = expression.as_deref().map(pattern).transpose()?;
+        let database = self.database(&database_name).await?.name;
         let mut tables = self.catalog.tables(&database).await?;
         tables.retain(|table| pattern.as_ref().is_none_or(|pattern| pattern.is_match(&table.name)));
-        tables.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        let names = tables.iter().map(|table| table.name.clone()).collect();
-        let (names, next) = page(names, request.next_token.as_deref(), length);
-        tables.retain(|table| names.contains(&table.name));
+        let (tables, next) = page(tables, |table| &table.name, next_token.as_deref(), length);
         let shown: Vec<_> = tables.iter().map(table_json).collect();
         Ok(with_next_token(json!({"TableMetadataList": shown}), next))
     }
 
-    pub(super) async fn get_table(&self, request: OneTable) -> Result<Value, Fault> {
-        check(&request.catalog_name)?;
-        let OneTable { database_name, table_name, .. } = request;
+    pub(super) async fn get_table(&self, body: &[u8]) -> Result<Value, Fault> {
+        parameters!(body, {
+            catalog_name: String, database_name: String, table_name: String; unused work_group: Option<String>
+        });
+        check(&catalog_name)?;
         let missing = || Fault::metadata(format!("EntityNotFoundException: Table {table_name} not found."));
         let database = self.database(&database_name).await?.name;
         let table = self.catalog.table(&database, &table_name.to_lowercase()).await?.ok_or_else(missing)?;

@@ -65,12 +65,19 @@ impl Documents {
     }
 }
 
-/// A page of the names after `token`, and the token of the next page.
-pub(super) fn page(names: Vec<String>, token: Option<&str>, length_max: usize) -> (Vec<String>, Option<String>) {
-    let mut after = names.into_iter().filter(|name| token.is_none_or(|token| name.as_str() > token));
-    let found: Vec<_> = after.by_ref().take(length_max).collect();
-    let next = after.next().and(found.last().cloned());
-    (found, next)
+/// A page of the items whose names come after `token`, in the order of the names, and the token of the next page.
+pub(super) fn page<T>(
+    mut items: Vec<T>,
+    name: impl Fn(&T) -> &str,
+    token: Option<&str>,
+    length_max: usize,
+) -> (Vec<T>, Option<String>) {
+    items.retain(|item| token.is_none_or(|token| name(item) > token));
+    items.sort_unstable_by(|a, b| name(a).cmp(name(b)));
+    let next = items.get(length_max.saturating_sub(1)).filter(|_| items.len() > length_max);
+    let next = next.map(|last| name(last).to_owned());
+    items.truncate(length_max);
+    (items, next)
 }
 
 #[cfg(test)]
@@ -79,10 +86,9 @@ mod tests {
 
     #[test]
     fn pages_cover_all_names() {
-        let names = || ["a", "b", "c", "d"].map(str::to_owned).to_vec();
-        let (first, token) = page(names(), None, 3);
-        assert_eq!((first.join(""), token.as_deref()), ("abc".to_owned(), Some("c")));
-        assert_eq!(page(names(), token.as_deref(), 3), (vec!["d".to_owned()], None));
-        assert_eq!(page(names(), None, 4).1, None);
+        let page = |token, length| page(vec!["b", "a", "d", "c"], |name| name, token, length);
+        assert_eq!(page(None, 3), (vec!["a", "b", "c"], Some("c".to_owned())));
+        assert_eq!(page(Some("c"), 3), (vec!["d"], None));
+        assert_eq!(page(None, 4).1, None);
     }
 }

@@ -2,8 +2,8 @@
 
 use super::clock::seconds;
 use super::location::RESULTS;
+use super::without_nulls;
 use crate::answer::Column;
-use crate::engine::Kind;
 use crate::error::{ErrorKind, SqlError};
 use emulator_client::ObjectLocation;
 use serde::{Deserialize, Serialize};
@@ -26,16 +26,6 @@ pub(super) enum State {
 }
 
 impl State {
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Queued => "QUEUED",
-            Self::Running => "RUNNING",
-            Self::Succeeded => "SUCCEEDED",
-            Self::Failed => "FAILED",
-            Self::Cancelled => "CANCELLED",
-        }
-    }
-
     pub(super) const fn has_ended(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
     }
@@ -100,11 +90,6 @@ impl From<&Column> for ResultColumn {
 }
 
 impl ResultColumn {
-    /// The answer of a statement that writes rows: their number.
-    pub(super) fn count_of_rows() -> Self {
-        Self { name: "rows".to_owned(), kind: "bigint".to_owned(), precision: 19, scale: 0, is_text: false }
-    }
-
     /// `ColumnInfo`.
     pub(super) fn to_json(&self) -> Value {
         json!({
@@ -112,15 +97,6 @@ impl ResultColumn {
             "Type": self.kind, "Precision": self.precision, "Scale": self.scale, "Nullable": "UNKNOWN",
             "CaseSensitive": self.is_text,
         })
-    }
-}
-
-/// `StatementType`.
-pub(super) fn name_of(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Ddl => "DDL",
-        Kind::Dml => "DML",
-        Kind::Utility => "UTILITY",
     }
 }
 
@@ -178,7 +154,7 @@ impl Execution {
     }
 
     /// How long it waited and how long it ran, up to `now_ms`: milliseconds.
-    pub(super) fn times(&self, now_ms: i64) -> (i64, i64) {
+    fn times(&self, now_ms: i64) -> (i64, i64) {
         let end = self.completed_ms.unwrap_or(now_ms);
         let started = self.started_ms.unwrap_or(end);
         ((started - self.submitted_ms).max(0), (end - started).max(0))
@@ -186,43 +162,31 @@ impl Execution {
 
     /// `QueryExecution`.
     pub(super) fn to_json(&self, now_ms: i64) -> Value {
-        let mut status = json!({"State": self.state.name(), "SubmissionDateTime": seconds(self.submitted_ms)});
-        if let Some(completed) = self.completed_ms {
-            status["CompletionDateTime"] = json!(seconds(completed));
-        }
-        if let Some(reason) = &self.reason {
-            status["StateChangeReason"] = json!(reason);
-        }
-        if let Some(category) = self.error_category {
-            let message = self.reason.as_deref().unwrap_or_default();
-            status["AthenaError"] =
-                json!({"ErrorCategory": category, "Retryable": category == 1, "ErrorMessage": message});
-        }
+        let error = self.error_category.map(
+            |category| json!({"ErrorCategory": category, "Retryable": category == 1, "ErrorMessage": self.reason}),
+        );
         let (queued, ran) = self.times(now_ms);
-        let mut statistics = json!({
-            "EngineExecutionTimeInMillis": ran, "DataScannedInBytes": self.scanned_bytes,
-            "TotalExecutionTimeInMillis": queued + ran, "QueryQueueTimeInMillis": queued,
-            "ServicePreProcessingTimeInMillis": 0, "ServiceProcessingTimeInMillis": 0,
-            "ResultReuseInformation": {"ReusedPreviousResult": false},
-        });
-        if let Some(manifest) = self.result.as_ref().and_then(|result| result.manifest.as_ref()) {
-            statistics["DataManifestLocation"] = json!(manifest.to_string());
-        }
-        let mut context = json!({"Catalog": self.catalog.to_lowercase()});
-        if let Some(database) = &self.database {
-            context["Database"] = json!(database);
-        }
-        let mut shown = json!({
+        let manifest = self.result.as_ref().and_then(|result| result.manifest.as_ref()).map(ToString::to_string);
+        let parameters = (!self.parameters.is_empty()).then_some(&self.parameters);
+        without_nulls(json!({
             "QueryExecutionId": self.id, "Query": self.query, "StatementType": self.kind,
             "ResultConfiguration": {"OutputLocation": self.output().to_string()},
             "ResultReuseConfiguration": {"ResultReuseByAgeConfiguration": {"Enabled": false}},
-            "QueryExecutionContext": context, "Status": status, "Statistics": statistics,
+            "QueryExecutionContext": {"Catalog": self.catalog.to_lowercase(), "Database": self.database},
+            "Status": {
+                "State": self.state, "SubmissionDateTime": seconds(self.submitted_ms),
+                "CompletionDateTime": self.completed_ms.map(seconds), "StateChangeReason": self.reason,
+                "AthenaError": error,
+            },
+            "Statistics": {
+                "EngineExecutionTimeInMillis": ran, "DataScannedInBytes": self.scanned_bytes,
+                "TotalExecutionTimeInMillis": queued + ran, "QueryQueueTimeInMillis": queued,
+                "ServicePreProcessingTimeInMillis": 0, "ServiceProcessingTimeInMillis": 0,
+                "ResultReuseInformation": {"ReusedPreviousResult": false}, "DataManifestLocation": manifest,
+            },
             "WorkGroup": self.work_group, "SubstatementType": self.substatement,
             "EngineVersion": {"SelectedEngineVersion": "AUTO", "EffectiveEngineVersion": ENGINE_VERSION},
-        });
-        if !self.parameters.is_empty() {
-            shown["ExecutionParameters"] = json!(self.parameters);
-        }
-        shown
+            "ExecutionParameters": parameters,
+        }))
     }
 }

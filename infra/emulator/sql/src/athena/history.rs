@@ -1,7 +1,7 @@
 //! All executions: running and waiting ones in memory, ended ones in S3, so that they outlive the process.
 
 use super::clock::Clock;
-use super::documents::{Documents, page};
+use super::documents::Documents;
 use super::execution::{Execution, State};
 use super::fault::Fault;
 use crate::answer::Scanned;
@@ -34,8 +34,8 @@ struct Index {
     /// The names of ended executions: in order of time, and by id.
     names: BTreeSet<String>,
     by_id: HashMap<String, String>,
-    tokens: HashMap<String, (String, String)>,
-    tokens_in_order: VecDeque<String>,
+    /// The tokens of clients, each with its call and the id of its execution, the oldest first.
+    tokens: VecDeque<(String, String, String)>,
 }
 
 /// An execution that runs or waits.
@@ -94,7 +94,7 @@ impl History {
         let stopped = {
             let mut index = self.index();
             if let Some((token, call)) = &token
-                && let Some((before, id)) = index.tokens.get(token)
+                && let Some((_, before, id)) = index.tokens.iter().find(|(known, ..)| known == token)
             {
                 return match before == call {
                     true => Ok(Admission::Duplicate(id.clone())),
@@ -112,12 +112,9 @@ impl History {
             let live = LiveExecution { execution: execution.clone(), stop, scanned: None };
             index.live.insert(execution.id.clone(), live);
             if let Some((token, call)) = token {
-                index.tokens_in_order.push_back(token.clone());
-                index.tokens.insert(token, (call, execution.id.clone()));
-                if index.tokens.len() > TOKENS_MAX
-                    && let Some(oldest) = index.tokens_in_order.pop_front()
-                {
-                    index.tokens.remove(&oldest);
+                index.tokens.push_back((token, call, execution.id.clone()));
+                if index.tokens.len() > TOKENS_MAX {
+                    index.tokens.pop_front();
                 }
             }
             stopped
@@ -125,9 +122,7 @@ impl History {
         if let Err(fault) = self.live.put(&execution.name(), execution, &Version::Absent).await {
             let mut index = self.index();
             index.live.remove(&execution.id);
-            index.tokens.retain(|_, (_, id)| *id != execution.id);
-            let Index { tokens, tokens_in_order, .. } = &mut *index;
-            tokens_in_order.retain(|token| tokens.contains_key(token));
+            index.tokens.retain(|(.., id)| *id != execution.id);
             return Err(fault);
         }
         self.count.send_modify(|count| *count += 1);
@@ -206,18 +201,16 @@ impl History {
         token: Option<&str>,
         length_max: usize,
     ) -> (Vec<String>, Option<String>) {
-        let mut names: Vec<_> = {
+        let names: BTreeSet<_> = {
             let index = self.index();
             let live = index.live.values().map(|live| live.execution.name());
             live.chain(index.names.iter().cloned()).filter(|name| name.split('/').nth(1) == Some(work_group)).collect()
         };
-        names.sort_unstable_by(|a, b| b.cmp(a));
-        names.dedup();
         // In descending order, a page holds the names before its token.
-        names.retain(|name| token.is_none_or(|token| name.as_str() < token));
-        let (names, next) = page(names, None, length_max);
-        let id = |name: String| name.rsplit('/').next().unwrap_or_default().to_owned();
-        (names.into_iter().map(id).collect(), next)
+        let mut before = names.into_iter().rev().filter(|name| token.is_none_or(|token| name.as_str() < token));
+        let page: Vec<_> = before.by_ref().take(length_max).collect();
+        let next = before.next().and(page.last().cloned());
+        (page.iter().map(|name| name.rsplit('/').next().unwrap_or_default().to_owned()).collect(), next)
     }
 
     /// Asks an execution to stop. As on AWS, an ended one is not an error.

@@ -23,9 +23,25 @@
 //! | `location` | the locations where results may be |
 //! | `fault` | errors of the API |
 
+/// Reads the parameters of a call into variables. Those after `unused` are known, and of no effect here.
+macro_rules! parameters {
+    ($body:ident, { $($(#[$meta:meta])* $name:ident: $kind:ty),* $(; unused $($unused:ident: $unused_kind:ty),+)? }) => {
+        #[derive(serde::Deserialize)]
+        #[serde(rename_all = "PascalCase", deny_unknown_fields)]
+        struct Parameters {
+            $($(#[$meta])* $name: $kind,)*
+            $($(
+                #[expect(dead_code, reason = "known, and of no effect here")]
+                $unused: $unused_kind,
+            )+)?
+        }
+        let Parameters { $($name,)* .. } = crate::athena::read($body)?;
+    };
+}
+
 mod catalog;
 mod clock;
-mod csv;
+pub(crate) mod csv;
 mod documents;
 mod execution;
 mod executions;
@@ -49,7 +65,6 @@ use fault::Fault;
 use history::History;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::{OnceCell, Semaphore};
@@ -83,12 +98,6 @@ impl Settings {
     }
 }
 
-impl fmt::Debug for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings").field("bucket", &self.bucket).finish_non_exhaustive()
-    }
-}
-
 /// The Athena API. Clones share their state.
 #[derive(Clone)]
 pub struct Athena {
@@ -103,12 +112,6 @@ struct Inner {
     history: History,
     permits: Semaphore,
     ready: OnceCell<()>,
-}
-
-impl fmt::Debug for Athena {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Athena").field("settings", &self.inner.settings).finish_non_exhaustive()
-    }
 }
 
 impl Athena {
@@ -178,40 +181,34 @@ impl Inner {
 
     async fn call(self: &Arc<Self>, operation: &str, body: &[u8]) -> Result<Value, Fault> {
         match operation {
-            "StartQueryExecution" => self.start(read(body)?, body).await,
-            "GetQueryExecution" => self.get_execution(read(body)?).await,
-            "BatchGetQueryExecution" => self.get_executions(read(body)?).await,
-            "ListQueryExecutions" => self.list_executions(read(body)?).await,
-            "StopQueryExecution" => self.stop_execution(read(body)?).await,
-            "GetQueryResults" => self.get_results(read(body)?).await,
-            "GetQueryRuntimeStatistics" => self.get_statistics(read(body)?).await,
-            "ListWorkGroups" => self.list_work_groups(read(body)?).await,
-            "GetWorkGroup" => self.get_work_group(read(body)?).await,
-            "CreateWorkGroup" => self.create_work_group(read(body)?).await,
-            "UpdateWorkGroup" => self.update_work_group(read(body)?).await,
-            "DeleteWorkGroup" => self.delete_work_group(read(body)?).await,
-            "ListEngineVersions" => work_groups::list_engine_versions(&read(body)?),
-            "TagResource" => self.tag(read(body)?).await,
-            "UntagResource" => self.untag(read(body)?).await,
-            "ListTagsForResource" => self.list_tags(read(body)?).await,
-            "ListDataCatalogs" => catalog::list_catalogs(&read(body)?),
-            "GetDataCatalog" => catalog::get_catalog(&read(body)?),
-            "ListDatabases" => self.list_databases(read(body)?).await,
-            "GetDatabase" => self.get_database(read(body)?).await,
-            "ListTableMetadata" => self.list_tables(read(body)?).await,
-            "GetTableMetadata" => self.get_table(read(body)?).await,
-            "CreateNamedQuery" => self.create_named(read(body)?).await,
-            "GetNamedQuery" => self.get_named(read(body)?).await,
-            "BatchGetNamedQuery" => self.get_all_named(read(body)?).await,
-            "UpdateNamedQuery" => self.update_named(read(body)?).await,
-            "ListNamedQueries" => self.list_named(read(body)?).await,
-            "DeleteNamedQuery" => self.delete_named(read(body)?).await,
-            "CreatePreparedStatement" => self.create_prepared(read(body)?).await,
-            "GetPreparedStatement" => self.get_prepared(read(body)?).await,
-            "BatchGetPreparedStatement" => self.get_all_prepared(read(body)?).await,
-            "UpdatePreparedStatement" => self.update_prepared(read(body)?).await,
-            "ListPreparedStatements" => self.list_prepared(read(body)?).await,
-            "DeletePreparedStatement" => self.delete_prepared(read(body)?).await,
+            "StartQueryExecution" => self.start(body).await,
+            "GetQueryExecution" => self.get_execution(body).await,
+            "BatchGetQueryExecution" => self.get_executions(body).await,
+            "ListQueryExecutions" => self.list_executions(body).await,
+            "StopQueryExecution" => self.stop_execution(body).await,
+            "GetQueryResults" => self.get_results(body).await,
+            "ListWorkGroups" => self.list_work_groups(body).await,
+            "GetWorkGroup" => self.get_work_group(body).await,
+            "CreateWorkGroup" => self.create_work_group(body).await,
+            "UpdateWorkGroup" => self.update_work_group(body).await,
+            "DeleteWorkGroup" => self.delete_work_group(body).await,
+            "ListTagsForResource" => self.list_tags(body).await,
+            "ListDataCatalogs" => catalog::list_catalogs(body),
+            "GetDataCatalog" => catalog::get_catalog(body),
+            "ListDatabases" => self.list_databases(body).await,
+            "GetDatabase" => self.get_database(body).await,
+            "ListTableMetadata" => self.list_tables(body).await,
+            "GetTableMetadata" => self.get_table(body).await,
+            "CreateNamedQuery" => self.create_named(body).await,
+            "GetNamedQuery" => self.get_named(body).await,
+            "UpdateNamedQuery" => self.update_named(body).await,
+            "ListNamedQueries" => self.list_named(body).await,
+            "DeleteNamedQuery" => self.delete_named(body).await,
+            "CreatePreparedStatement" => self.create_prepared(body).await,
+            "GetPreparedStatement" => self.get_prepared(body).await,
+            "UpdatePreparedStatement" => self.update_prepared(body).await,
+            "ListPreparedStatements" => self.list_prepared(body).await,
+            "DeletePreparedStatement" => self.delete_prepared(body).await,
             _ => Err(Fault::unknown(operation)),
         }
     }
@@ -243,4 +240,21 @@ fn page_length(request: Option<u32>, length_max: u32) -> Result<usize, Fault> {
         Some(n) if n <= length_max => Ok(n as usize),
         Some(n) => Err(Fault::invalid(format!("MaxResults is {n}, expected at most {length_max}"))),
     }
+}
+
+/// Adds the token of the next page.
+fn with_next_token(mut page: Value, next: Option<String>) -> Value {
+    if let Some(next) = next {
+        page["NextToken"] = Value::from(next);
+    }
+    page
+}
+
+/// Removes the fields that have no value.
+fn without_nulls(mut value: Value) -> Value {
+    if let Some(fields) = value.as_object_mut() {
+        fields.retain(|_, field| !field.is_null());
+        fields.values_mut().for_each(|field| *field = without_nulls(field.take()));
+    }
+    value
 }

@@ -3,11 +3,10 @@
 //! The token of a page is the offset of the next page. So the process keeps no state for pages: a result can be read after
 //! a restart, and any result takes the memory of one page.
 
-use super::csv::{self, Next};
 use super::execution::{Execution, State, StoredResult};
 use super::fault::Fault;
+use super::{Inner, csv, with_next_token};
 use emulator_client::{RangeRead, Store};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 const ROWS_MAX: usize = 1000;
@@ -15,40 +14,41 @@ const ROWS_MAX: usize = 1000;
 const READ_BYTES: u64 = 256 << 10;
 const READ_BYTES_MAX: u64 = 64 << 20;
 
-/// The parameters.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub(super) struct GetResults {
-    pub(super) query_execution_id: String,
-    next_token: Option<String>,
-    max_results: Option<u32>,
-    query_result_type: Option<String>,
+impl Inner {
+    pub(super) async fn get_results(&self, body: &[u8]) -> Result<Value, Fault> {
+        parameters!(body, {
+            query_execution_id: String, next_token: Option<String>, max_results: Option<u32>,
+            query_result_type: Option<String>
+        });
+        let rows_max = match max_results {
+            None => ROWS_MAX,
+            Some(n) if (1..=ROWS_MAX as u32).contains(&n) => n as usize,
+            Some(n) => return Err(Fault::invalid(format!("MaxResults is {n}, expected 1 to {ROWS_MAX}"))),
+        };
+        if let Some(other) = query_result_type.as_deref().filter(|kind| *kind != "DATA_ROWS") {
+            return Err(Fault::invalid(format!(
+                "QueryResultType is {other}, expected DATA_ROWS: managed results are not implemented"
+            )));
+        }
+        let execution = self.history.get(&query_execution_id).await?;
+        page(&self.store, &execution, next_token.as_deref(), rows_max).await
+    }
 }
 
-/// Reads the requested page of `execution`.
-pub(super) async fn page(store: &Store, execution: &Execution, request: &GetResults) -> Result<Value, Fault> {
-    let rows_max = match request.max_results {
-        None => ROWS_MAX,
-        Some(n) if (1..=ROWS_MAX as u32).contains(&n) => n as usize,
-        Some(n) => return Err(Fault::invalid(format!("MaxResults is {n}, expected 1 to {ROWS_MAX}"))),
-    };
-    if let Some(other) = request.query_result_type.as_deref().filter(|kind| *kind != "DATA_ROWS") {
-        return Err(Fault::invalid(format!(
-            "QueryResultType is {other}, expected DATA_ROWS: managed results are not implemented"
-        )));
-    }
+/// Reads a page of the result of `execution`.
+async fn page(store: &Store, execution: &Execution, token: Option<&str>, rows_max: usize) -> Result<Value, Fault> {
     let result = match (execution.state, &execution.result) {
         (State::Succeeded, Some(result)) => result,
-        (state, _) if state.has_ended() => {
-            let message = format!("Query did not finish successfully. Final query state: {}", state.name());
-            return Err(Fault::coded("INVALID_QUERY_EXECUTION_STATE", message));
-        }
         (state, _) => {
-            let message = format!("Query has not yet finished. Current state: {}", state.name());
+            let message = match state.has_ended() {
+                true => "Query did not finish successfully. Final query state",
+                false => "Query has not yet finished. Current state",
+            };
+            let message = format!("{message}: {}", format!("{state:?}").to_uppercase());
             return Err(Fault::coded("INVALID_QUERY_EXECUTION_STATE", message));
         }
     };
-    let from = match &request.next_token {
+    let from = match token {
         None => 0,
         Some(token) => token
             .parse()
@@ -61,14 +61,11 @@ pub(super) async fn page(store: &Store, execution: &Execution, request: &GetResu
     let rows: Vec<_> =
         rows.into_iter().map(|row| json!({"Data": row.into_iter().map(shown).collect::<Vec<_>>()})).collect();
     let columns: Vec<_> = result.columns.iter().map(|column| column.to_json()).collect();
-    let mut answer = json!({
+    let answer = json!({
         "UpdateCount": result.update_count.unwrap_or_default(),
         "ResultSet": {"Rows": rows, "ResultSetMetadata": {"ColumnInfo": columns}},
     });
-    if let Some(next) = next {
-        answer["NextToken"] = json!(next.to_string());
-    }
-    Ok(answer)
+    Ok(with_next_token(answer, next.map(|next| next.to_string())))
 }
 
 type Rows = Vec<Vec<Option<String>>>;
@@ -94,15 +91,11 @@ async fn rows(
             }
         };
         let (mut rows, mut at) = (Rows::new(), 0);
-        while rows.len() < rows_max {
-            match read(&text[at..]) {
-                Next::Row(row, bytes) => {
-                    rows.push(row);
-                    at += bytes;
-                }
-                Next::Part => break,
-                Next::Damaged => return Err(Fault::invalid(format!("Could not read results: {location} is damaged"))),
-            }
+        while rows.len() < rows_max
+            && let Some((row, bytes)) = read(&text[at..])
+        {
+            rows.push(row);
+            at += bytes;
         }
         let next = from + at as u64;
         let is_last = next >= result.bytes;
@@ -111,7 +104,7 @@ async fn rows(
         }
         if end == result.bytes || length >= READ_BYTES_MAX {
             return Err(Fault::invalid(format!(
-                "a row of {location} has more than {READ_BYTES_MAX} bytes or is incomplete"
+                "a row of {location} has more than {READ_BYTES_MAX} bytes, is incomplete or is damaged"
             )));
         }
         length *= 4;

@@ -2,9 +2,6 @@
 //!
 //! The API runs them, not the engine, since prepared statements belong to a work group.
 
-use super::Inner;
-use super::fault::Fault;
-use crate::answer::Answer;
 use crate::engine::STATEMENT_BYTES_MAX;
 use crate::error::SqlError;
 use crate::statement::Cursor;
@@ -32,14 +29,13 @@ pub(super) fn parse(sql: &str) -> Result<PreparedSql, SqlError> {
     if !["prepare", "execute", "deallocate"].into_iter().any(|word| cursor.peek_keywords(&[word])) {
         return Ok(PreparedSql::Other);
     }
-    let end = cursor.one_statement()?;
+    cursor.one_statement()?;
     if cursor.keyword("prepare") {
         let name = cursor.identifier()?;
         cursor.expect("from")?;
-        let from = cursor.offset();
-        return match from < end {
-            true => Ok(PreparedSql::Prepare { name, sql: sql[from..end].to_owned() }),
-            false => Err(cursor.unexpected("a statement")),
+        return match cursor.rest() {
+            "" => Err(cursor.unexpected("a statement")),
+            sql => Ok(PreparedSql::Prepare { name, sql: sql.to_owned() }),
         };
     }
     if cursor.keyword("execute") {
@@ -65,22 +61,6 @@ pub(super) fn parse(sql: &str) -> Result<PreparedSql, SqlError> {
     let name = cursor.identifier()?;
     cursor.end()?;
     Ok(PreparedSql::Deallocate { name })
-}
-
-fn failed(fault: &Fault) -> SqlError {
-    SqlError::user(format!("FAILED: {}", fault.message()))
-}
-
-/// Stores a prepared statement in a work group.
-pub(super) async fn prepare(inner: &Inner, group: &str, name: &str, sql: &str) -> Result<Answer, SqlError> {
-    inner.prepare(group, name, sql).await.map_err(|fault| failed(&fault))?;
-    Ok(Answer::lines(Vec::new(), Vec::new()))
-}
-
-/// Removes a prepared statement from a work group.
-pub(super) async fn deallocate(inner: &Inner, group: &str, name: &str) -> Result<Answer, SqlError> {
-    inner.deallocate(group, name).await.map_err(|fault| failed(&fault))?;
-    Ok(Answer::lines(Vec::new(), Vec::new()))
 }
 
 #[cfg(test)]

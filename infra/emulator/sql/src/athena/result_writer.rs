@@ -3,8 +3,9 @@
 use super::csv;
 use super::execution::{Execution, ResultColumn, StoredResult};
 use super::metadata;
-use crate::answer::{Answer, Rows};
+use crate::answer::{Answer, Column, Rows};
 use crate::error::SqlError;
+use crate::sql_type::SqlType;
 use crate::text::text_of;
 use bytes::Bytes;
 use emulator_client::ObjectLocation;
@@ -33,7 +34,7 @@ pub(super) async fn write(
         ..StoredResult::default()
     };
     if execution.writes() {
-        result.columns = vec![ResultColumn::count_of_rows()];
+        result.columns = vec![ResultColumn::from(&Column::new("rows", SqlType::BigInt))];
         let manifest = execution.manifest();
         let files: String = answer.written.iter().map(|location| format!("{location}\n")).collect();
         put(store, &manifest, files.into_bytes()).await?;
@@ -50,14 +51,18 @@ pub(super) async fn write(
                 }
             }
             Rows::Batches(mut batches) => {
-                csv::add(&mut result_file.chunk, answer.columns.iter().map(|column| Some(column.name.as_str())));
+                csv::add(
+                    &mut result_file.chunk,
+                    answer.columns.iter().map(|column| Some(column.name.as_str())),
+                    |_| true,
+                );
                 while let Some(batch) = batches.next().await {
                     let batch = batch.map_err(SqlError::from)?;
                     let mut values = Vec::with_capacity(batch.num_columns());
                     for row in 0..batch.num_rows() {
                         values.clear();
                         values.extend(batch.columns().iter().map(|column| text_of(column.as_ref(), row)));
-                        csv::add(&mut result_file.chunk, values.iter().map(Option::as_deref));
+                        csv::add(&mut result_file.chunk, values.iter().map(Option::as_deref), |_| true);
                         result_file.end_row().await.map_err(failed)?;
                     }
                     if scanned_bytes_max.is_some_and(|max| answer.scanned.bytes() > max) {

@@ -2,8 +2,9 @@
 
 use super::Inner;
 use super::execution::{Execution, State, StoredResult};
-use super::prepared_sql;
+use super::fault::Fault;
 use super::result_writer::{self, OpenWriter};
+use crate::answer::Answer;
 use crate::engine::{Context, Statement};
 use crate::error::SqlError;
 use futures::FutureExt;
@@ -94,9 +95,14 @@ async fn run_plan(
             let context = Context { catalog, database, output, id: execution.id.clone() };
             inner.engine.run(*statement, &context).await?
         }
-        Plan::Prepare { name, sql } => prepared_sql::prepare(inner, &execution.work_group, &name, &sql).await?,
-        Plan::Deallocate { name } => prepared_sql::deallocate(inner, &execution.work_group, &name).await?,
+        Plan::Prepare { name, sql } => prepared(inner.prepare(&execution.work_group, name, sql, None).await)?,
+        Plan::Deallocate { name } => prepared(inner.deallocate(&execution.work_group, &name).await)?,
     };
     inner.history.reads(&execution.id, &answer.scanned);
     result_writer::write(&inner.store, execution, answer, scanned_bytes_max, open).await
+}
+
+/// The answer of a statement about prepared statements.
+fn prepared(done: Result<(), Fault>) -> Result<Answer, SqlError> {
+    done.map(|()| Answer::empty()).map_err(|fault| SqlError::user(format!("FAILED: {}", fault.message())))
 }

@@ -8,10 +8,6 @@ use crate::statement::{CreateTable, TableName};
 use emulator_client::data_catalog::{Column, Database, Table};
 use std::collections::BTreeMap;
 
-fn done() -> Answer {
-    Answer::lines(Vec::new(), Vec::new())
-}
-
 impl Ddl<'_> {
     pub(super) async fn create_database(
         &self,
@@ -23,12 +19,12 @@ impl Ddl<'_> {
     ) -> Result<Answer, SqlError> {
         let database = Database { name: name.clone(), description, location, parameters };
         match self.session.catalog.create_database(&database).await {
-            Err(error) if error.exists() && if_not_exists => Ok(done()),
+            Err(error) if error.exists() && if_not_exists => Ok(Answer::empty()),
             Err(error) if error.exists() => Err(SqlError::user(format!(
                 "FAILED: Execution Error, return code 1 from org.apache.hadoop.hive.ql.exec.DDLTask. Database {name} \
                  already exists"
             ))),
-            other => other.map(|()| done()).map_err(failed),
+            other => other.map(|()| Answer::empty()).map_err(failed),
         }
     }
 
@@ -37,7 +33,7 @@ impl Ddl<'_> {
         let catalog = &self.session.catalog;
         if catalog.database(name).await.map_err(failed)?.is_none() {
             return match if_exists {
-                true => Ok(done()),
+                true => Ok(Answer::empty()),
                 false => Err(SqlError::user(format!(
                     "FAILED: SemanticException [Error 10072]: Database does not exist: {name}"
                 ))),
@@ -49,14 +45,14 @@ impl Ddl<'_> {
                  InvalidOperationException(message:Database {name} is not empty. One or more tables exist.)"
             )));
         }
-        catalog.drop_database(name).await.map(|()| done()).map_err(failed)
+        catalog.drop_database(name).await.map(|()| Answer::empty()).map_err(failed)
     }
 
     pub(super) async fn create_table(&self, definition: CreateTable) -> Result<Answer, SqlError> {
         let Some(name) = definition.name else {
             return Err(SqlError::user("FAILED: ParseException: the statement names no table"));
         };
-        let database = self.database(&name);
+        let database = self.context.database_of(&name);
         parse_location(definition.storage.location.as_deref().unwrap_or_default())?;
         if self.session.catalog.database(&database).await.map_err(failed)?.is_none() {
             return Err(SqlError::user(format!(
@@ -77,22 +73,22 @@ impl Ddl<'_> {
             view: None,
         };
         match self.session.catalog.create_table(&table).await {
-            Err(error) if error.exists() && definition.if_not_exists => Ok(done()),
+            Err(error) if error.exists() && definition.if_not_exists => Ok(Answer::empty()),
             Err(error) if error.exists() => Err(SqlError::user(format!(
                 "FAILED: Execution Error, return code 1 from org.apache.hadoop.hive.ql.exec.DDLTask. \
                  AlreadyExistsException(message:Table {} already exists)",
                 name.name
             ))),
-            other => other.map(|()| done()).map_err(failed),
+            other => other.map(|()| Answer::empty()).map_err(failed),
         }
     }
 
     pub(super) async fn drop(&self, name: &TableName, if_exists: bool, view: bool) -> Result<Answer, SqlError> {
-        let database = self.database(name);
+        let database = self.context.database_of(name);
         self.session.protected.check_table(&database, &name.name)?;
         let found = crate::query::find_table(&self.session.catalog, &database, &name.name).await?;
         match found {
-            None if if_exists => return Ok(done()),
+            None if if_exists => return Ok(Answer::empty()),
             Some(found) if found.view.is_some() != view => {
                 let (is, with) = if view { ("a table", "DROP TABLE") } else { ("a view", "DROP VIEW") };
                 let message = format!("{database}.{} is {is}: use {with}", name.name);
@@ -105,7 +101,7 @@ impl Ddl<'_> {
                 "FAILED: SemanticException [Error 10001]: Table not found {database}.{}",
                 name.name
             ))),
-            other => other.map(|()| done()).map_err(failed),
+            other => other.map(|()| Answer::empty()).map_err(failed),
         }
     }
 
@@ -113,7 +109,7 @@ impl Ddl<'_> {
         let mut table = self.table_to_change(name).await?;
         parse_location(&location)?;
         table.storage.location = Some(location);
-        self.session.catalog.replace_table(&table).await.map(|()| done()).map_err(failed)
+        self.session.catalog.replace_table(&table).await.map(|()| Answer::empty()).map_err(failed)
     }
 
     pub(super) async fn set_properties(
@@ -123,7 +119,7 @@ impl Ddl<'_> {
     ) -> Result<Answer, SqlError> {
         let mut table = self.table_to_change(name).await?;
         table.parameters.extend(properties);
-        self.session.catalog.replace_table(&table).await.map(|()| done()).map_err(failed)
+        self.session.catalog.replace_table(&table).await.map(|()| Answer::empty()).map_err(failed)
     }
 
     pub(super) async fn add_columns(&self, name: &TableName, columns: Vec<Column>) -> Result<Answer, SqlError> {
@@ -137,6 +133,6 @@ impl Ddl<'_> {
             }
             table.columns.push(column);
         }
-        self.session.catalog.replace_table(&table).await.map(|()| done()).map_err(failed)
+        self.session.catalog.replace_table(&table).await.map(|()| Answer::empty()).map_err(failed)
     }
 }

@@ -20,8 +20,7 @@ pub(crate) async fn run(session: &Session, command: Command, context: &Context) 
             ddl.create_database(name, if_not_exists, comment, location, properties).await
         }
         Command::DropDatabase { name, if_exists, cascade } => ddl.drop_database(&name, if_exists, cascade).await,
-        Command::DropTable { table, if_exists } => ddl.drop(&table, if_exists, false).await,
-        Command::DropView { view, if_exists } => ddl.drop(&view, if_exists, true).await,
+        Command::Drop { table, if_exists, view } => ddl.drop(&table, if_exists, view).await,
         Command::AddPartitions { table, if_not_exists, partitions } => {
             ddl.add_partitions(&table, if_not_exists, partitions).await
         }
@@ -31,14 +30,13 @@ pub(crate) async fn run(session: &Session, command: Command, context: &Context) 
         Command::SetLocation { table, location } => ddl.set_location(&table, location).await,
         Command::SetProperties { table, properties } => ddl.set_properties(&table, properties).await,
         Command::AddColumns { table, columns } => ddl.add_columns(&table, columns).await,
-        Command::Repair { table } => ddl.repair(&table).await,
-        Command::ShowDatabases { pattern } => ddl.show_databases(pattern).await,
-        Command::ShowTables { database, pattern } => ddl.show_tables(database, pattern, false).await,
-        Command::ShowViews { database, pattern } => ddl.show_tables(database, pattern, true).await,
-        Command::ShowColumns { table } => ddl.show_columns(&table).await,
-        Command::ShowPartitions { table } => ddl.show_partitions(&table).await,
-        Command::ShowCreateTable { table } => ddl.show_create_table(&table).await,
-        Command::ShowCreateView { view } => ddl.show_create_view(&view).await,
+        Command::Repair(table) => ddl.repair(&table).await,
+        Command::ShowDatabases(pattern) => ddl.show_databases(pattern).await,
+        Command::ShowTables { database, pattern, views } => ddl.show_tables(database, pattern, views).await,
+        Command::ShowColumns(table) => ddl.show_columns(&table).await,
+        Command::ShowPartitions(table) => ddl.show_partitions(&table).await,
+        Command::ShowCreateTable(table) => ddl.show_create_table(&table).await,
+        Command::ShowCreateView(view) => ddl.show_create_view(&view).await,
         Command::ShowProperties { table, property } => ddl.show_properties(&table, property).await,
         Command::Describe { table, formatted } => ddl.describe(&table, formatted).await,
     }
@@ -51,19 +49,14 @@ struct Ddl<'a> {
 }
 
 impl Ddl<'_> {
-    /// The database of a name.
-    fn database(&self, name: &TableName) -> String {
-        name.database.clone().unwrap_or_else(|| self.context.database.to_lowercase())
-    }
-
     /// A table that the command may change.
     async fn table_to_change(&self, name: &TableName) -> Result<Table, SqlError> {
-        self.session.protected.check_table(&self.database(name), &name.name)?;
+        self.session.protected.check_table(&self.context.database_of(name), &name.name)?;
         self.table(name).await
     }
 
     async fn table(&self, name: &TableName) -> Result<Table, SqlError> {
-        let database = self.database(name);
+        let database = self.context.database_of(name);
         let table = find_table(&self.session.catalog, &database, &name.name).await?;
         table.ok_or_else(|| {
             let message = format!("FAILED: SemanticException [Error 10001]: Table not found {database}.{}", name.name);

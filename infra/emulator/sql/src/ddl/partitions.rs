@@ -4,30 +4,21 @@ use super::{Ddl, failed};
 use crate::answer::{Answer, Scanned};
 use crate::error::SqlError;
 use crate::files::{Files, parse_location};
-use crate::partition;
+use crate::partition::{self, entry, location};
 use crate::statement::{PartitionSpec, TableName};
-use emulator_client::data_catalog::{Partition, Storage, Table};
+use emulator_client::data_catalog::{Column, Table};
+use percent_encoding::percent_decode_str;
 use std::collections::BTreeSet;
 
 /// The values of a spec in the order of the table's keys.
 fn values(table: &Table, spec: &PartitionSpec) -> Result<Vec<String>, SqlError> {
-    let value = |key: &emulator_client::data_catalog::Column| spec.get(&key.name.to_lowercase()).cloned();
+    let value = |key: &Column| spec.get(&key.name.to_lowercase()).cloned();
     let found: Option<Vec<_>> = table.partition_keys.iter().map(value).collect();
     found.filter(|found| found.len() == spec.len() && !found.is_empty()).ok_or_else(|| {
         let keys: Vec<_> = table.partition_keys.iter().map(|key| key.name.as_str()).collect();
         let message = format!("partition spec {spec:?} does not match the partition columns [{}]", keys.join(", "));
         SqlError::user(format!("FAILED: SemanticException [Error 10006]: {message}"))
     })
-}
-
-fn location(table: &Table, values: &[String]) -> String {
-    let below = table.storage.location.as_deref().unwrap_or_default().trim_end_matches('/');
-    format!("{below}/{}/", partition::name(table, values))
-}
-
-fn entry(table: &Table, values: Vec<String>, location: String) -> Partition {
-    let storage = Storage { location: Some(location), ..table.storage.clone() };
-    Partition { values, columns: table.columns.clone(), storage }
 }
 
 impl Ddl<'_> {
@@ -52,7 +43,7 @@ impl Ddl<'_> {
                  AlreadyExistsException(message:Partition already exists: {})",
                 partition::name(&table, existing)
             ))),
-            _ => Ok(Answer::lines(Vec::new(), Vec::new())),
+            _ => Ok(Answer::empty()),
         }
     }
 
@@ -70,7 +61,7 @@ impl Ddl<'_> {
                 "FAILED: SemanticException [Error 10006]: Partition not found {}",
                 partition::name(&table, missing)
             ))),
-            _ => Ok(Answer::lines(Vec::new(), Vec::new())),
+            _ => Ok(Answer::empty()),
         }
     }
 
@@ -79,7 +70,7 @@ impl Ddl<'_> {
     pub(super) async fn repair(&self, name: &TableName) -> Result<Answer, SqlError> {
         let table = self.table(name).await?;
         let Some(below) = table.storage.location.as_deref() else {
-            return Ok(Answer::lines(Vec::new(), Vec::new()));
+            return Ok(Answer::empty());
         };
         let listed = self.session.catalog.partitions(&table.database, &table.name, None).await.map_err(failed)?;
         let registered: BTreeSet<_> = listed.into_iter().map(|partition| partition.values).collect();
@@ -88,9 +79,10 @@ impl Ddl<'_> {
         let partition_values = |address: String| {
             let below = address.strip_prefix(&prefix)?.to_owned();
             let mut parts = below.split('/');
-            let value = |key: &emulator_client::data_catalog::Column| {
+            let value = |key: &Column| {
                 let (name, value) = parts.next()?.split_once('=')?;
-                name.eq_ignore_ascii_case(&key.name).then(|| unescaped(value))
+                // A value as Hive has it in a key: `%3A` is a colon.
+                name.eq_ignore_ascii_case(&key.name).then(|| percent_decode_str(value).decode_utf8_lossy().into_owned())
             };
             table.partition_keys.iter().map(value).collect::<Option<Vec<_>>>()
         };
@@ -110,23 +102,4 @@ impl Ddl<'_> {
         }
         Ok(Answer::lines(Vec::new(), lines))
     }
-}
-
-/// A value as Hive has it in a key: `%3A` is a colon.
-fn unescaped(text: &str) -> String {
-    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
-    while let Some((&first, after)) = rest.split_first() {
-        let code = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        match code.filter(|_| first == b'%').and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }

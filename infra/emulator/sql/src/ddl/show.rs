@@ -131,44 +131,34 @@ fn quoted(text: &str) -> String {
 
 /// The definition of a table in Hive's DDL.
 pub(crate) fn create_statement(table: &Table) -> Vec<String> {
-    let columns = |columns: &[CatalogColumn], lines: &mut Vec<String>| {
-        for (n, column) in columns.iter().enumerate() {
-            let comment = column.comment.as_ref().map(|text| format!(" COMMENT {}", quoted(text))).unwrap_or_default();
-            let end = if n + 1 == columns.len() { ")" } else { ", " };
-            lines.push(format!("  `{}` {}{comment}{end}", column.name, column.kind));
-        }
+    let columns = |columns: &[CatalogColumn]| {
+        let column = |CatalogColumn { name, kind, comment }: &CatalogColumn| {
+            let comment = comment.as_ref().map(|text| format!(" COMMENT {}", quoted(text))).unwrap_or_default();
+            format!("  `{name}` {kind}{comment}")
+        };
+        columns.iter().map(column).collect::<Vec<_>>().join(", \n") + ")\n"
     };
-    let pairs = |pairs: &BTreeMap<String, String>, lines: &mut Vec<String>| {
-        for (n, (name, value)) in pairs.iter().enumerate() {
-            let end = if n + 1 == pairs.len() { ") " } else { ", " };
-            lines.push(format!("  {}={}{end}", quoted(name), quoted(value)));
-        }
+    let pairs = |pairs: &BTreeMap<String, String>| {
+        let pair = |(name, value): (&String, &String)| format!("  {}={}", quoted(name), quoted(value));
+        pairs.iter().map(pair).collect::<Vec<_>>().join(", \n") + ") \n"
     };
-    let mut lines = vec![format!("CREATE EXTERNAL TABLE `{}.{}`(", table.database, table.name)];
-    columns(&table.columns, &mut lines);
+    let text = |text: &Option<String>| quoted(text.as_deref().unwrap_or_default());
+    let mut sql = format!("CREATE EXTERNAL TABLE `{}.{}`(\n{}", table.database, table.name, columns(&table.columns));
     if let Some(comment) = &table.description {
-        lines.push(format!("COMMENT {}", quoted(comment)));
+        sql += &format!("COMMENT {}\n", quoted(comment));
     }
     if !table.partition_keys.is_empty() {
-        lines.push("PARTITIONED BY ( ".to_owned());
-        columns(&table.partition_keys, &mut lines);
+        sql += &format!("PARTITIONED BY ( \n{}", columns(&table.partition_keys));
     }
     let storage = &table.storage;
-    lines.push("ROW FORMAT SERDE ".to_owned());
-    lines.push(format!("  {} ", quoted(storage.serde.as_deref().unwrap_or_default())));
+    sql += &format!("ROW FORMAT SERDE \n  {} \n", text(&storage.serde));
     if !storage.serde_parameters.is_empty() {
-        lines.push("WITH SERDEPROPERTIES ( ".to_owned());
-        pairs(&storage.serde_parameters, &mut lines);
+        sql += &format!("WITH SERDEPROPERTIES ( \n{}", pairs(&storage.serde_parameters));
     }
-    lines.push("STORED AS INPUTFORMAT ".to_owned());
-    lines.push(format!("  {} ", quoted(storage.input_format.as_deref().unwrap_or_default())));
-    lines.push("OUTPUTFORMAT ".to_owned());
-    lines.push(format!("  {}", quoted(storage.output_format.as_deref().unwrap_or_default())));
-    lines.push("LOCATION".to_owned());
-    lines.push(format!("  {}", quoted(storage.location.as_deref().unwrap_or_default())));
+    sql += &format!("STORED AS INPUTFORMAT \n  {} \n", text(&storage.input_format));
+    sql += &format!("OUTPUTFORMAT \n  {}\nLOCATION\n  {}\n", text(&storage.output_format), text(&storage.location));
     if !table.parameters.is_empty() {
-        lines.push("TBLPROPERTIES (".to_owned());
-        pairs(&table.parameters, &mut lines);
+        sql += &format!("TBLPROPERTIES (\n{}", pairs(&table.parameters));
     }
-    lines
+    sql.lines().map(str::to_owned).collect()
 }

@@ -4,7 +4,7 @@ use super::lexer::{Cursor, Name};
 use crate::error::SqlError;
 use crate::sql_type::SqlType;
 use emulator_client::data_catalog::{Column, Storage};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The definition of a new table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -132,43 +132,28 @@ fn delimited(cursor: &mut Cursor<'_>, parameters: &mut BTreeMap<String, String>)
 
 /// `(name type [COMMENT '…'], …)`.
 pub(super) fn columns(cursor: &mut Cursor<'_>) -> Result<Vec<Column>, SqlError> {
-    cursor.expect_sign('(')?;
-    let mut columns: Vec<Column> = Vec::new();
-    if cursor.sign(')') {
-        return Ok(columns);
-    }
-    loop {
+    let columns: Vec<Column> = cursor.list(|cursor| {
         let name = cursor.identifier()?.to_lowercase();
         // A colon between name and type, as in a struct, is accepted.
         cursor.sign(':');
-        let text = cursor.type_text();
-        let kind = SqlType::from_hive(text)
+        let kind = SqlType::from_hive(cursor.type_text())
             .map_err(|error| SqlError::user(format!("FAILED: ParseException: column {name}: {error}")))?;
-        let comment = if cursor.keyword("comment") { Some(cursor.string()?) } else { None };
-        if columns.iter().any(|column| column.name == name) {
-            return Err(SqlError::user(format!(
-                "FAILED: SemanticException [Error 10036]: Duplicate column name: {name}"
-            )));
+        Ok(Column { name, kind: kind.to_hive().unwrap_or_default(), comment: cursor.string_after("comment")? })
+    })?;
+    let mut names = BTreeSet::new();
+    match columns.iter().find(|column| !names.insert(&column.name)) {
+        None => Ok(columns),
+        Some(Column { name, .. }) => {
+            Err(SqlError::user(format!("FAILED: SemanticException [Error 10036]: Duplicate column name: {name}")))
         }
-        columns.push(Column { name, kind: kind.to_hive().unwrap_or_default(), comment });
-        if cursor.sign(')') {
-            return Ok(columns);
-        }
-        cursor.expect_sign(',')?;
     }
 }
 
 /// `('name' = 'value', …)`.
 pub(super) fn pairs(cursor: &mut Cursor<'_>) -> Result<BTreeMap<String, String>, SqlError> {
-    cursor.expect_sign('(')?;
-    let mut pairs = BTreeMap::new();
-    loop {
+    cursor.list(|cursor| {
         let name = cursor.value()?;
         cursor.expect_sign('=')?;
-        pairs.insert(name, cursor.value()?);
-        if cursor.sign(')') {
-            return Ok(pairs);
-        }
-        cursor.expect_sign(',')?;
-    }
+        Ok((name, cursor.value()?))
+    })
 }

@@ -21,13 +21,11 @@ pub(crate) enum Command {
         if_exists: bool,
         cascade: bool,
     },
-    DropTable {
+    /// DROP TABLE or DROP VIEW.
+    Drop {
         table: Name,
         if_exists: bool,
-    },
-    DropView {
-        view: Name,
-        if_exists: bool,
+        view: bool,
     },
     AddPartitions {
         table: Name,
@@ -51,32 +49,18 @@ pub(crate) enum Command {
         table: Name,
         columns: Vec<emulator_client::data_catalog::Column>,
     },
-    Repair {
-        table: Name,
-    },
-    ShowDatabases {
-        pattern: Option<String>,
-    },
+    Repair(Name),
+    ShowDatabases(Option<String>),
+    /// SHOW TABLES or SHOW VIEWS.
     ShowTables {
         database: Option<String>,
         pattern: Option<String>,
+        views: bool,
     },
-    ShowViews {
-        database: Option<String>,
-        pattern: Option<String>,
-    },
-    ShowColumns {
-        table: Name,
-    },
-    ShowPartitions {
-        table: Name,
-    },
-    ShowCreateTable {
-        table: Name,
-    },
-    ShowCreateView {
-        view: Name,
-    },
+    ShowColumns(Name),
+    ShowPartitions(Name),
+    ShowCreateTable(Name),
+    ShowCreateView(Name),
     ShowProperties {
         table: Name,
         property: Option<String>,
@@ -92,18 +76,7 @@ pub(crate) type PartitionSpec = BTreeMap<String, String>;
 
 impl Command {
     pub(super) fn is_read_only(&self) -> bool {
-        matches!(
-            self,
-            Self::ShowDatabases { .. }
-                | Self::ShowTables { .. }
-                | Self::ShowViews { .. }
-                | Self::ShowColumns { .. }
-                | Self::ShowPartitions { .. }
-                | Self::ShowCreateTable { .. }
-                | Self::ShowCreateView { .. }
-                | Self::ShowProperties { .. }
-                | Self::Describe { .. }
-        )
+        self.substatement().starts_with("SHOW") || matches!(self, Self::Describe { .. })
     }
 
     pub(super) fn substatement(&self) -> &'static str {
@@ -111,21 +84,21 @@ impl Command {
             Self::CreateTable(_) => "CREATE_TABLE",
             Self::CreateDatabase { .. } => "CREATE_DATABASE",
             Self::DropDatabase { .. } => "DROP_DATABASE",
-            Self::DropTable { .. } => "DROP_TABLE",
-            Self::DropView { .. } => "DROP_VIEW",
+            Self::Drop { view: false, .. } => "DROP_TABLE",
+            Self::Drop { view: true, .. } => "DROP_VIEW",
             Self::AddPartitions { .. } => "ALTER_TABLE_ADD_PARTITION",
             Self::DropPartitions { .. } => "ALTER_TABLE_DROP_PARTITION",
             Self::SetLocation { .. } => "ALTER_TABLE_SET_LOCATION",
             Self::SetProperties { .. } => "ALTER_TABLE_SET_TBLPROPERTIES",
             Self::AddColumns { .. } => "ALTER_TABLE_ADD_COLUMNS",
-            Self::Repair { .. } => "MSCK_REPAIR_TABLE",
-            Self::ShowDatabases { .. } => "SHOW_DATABASES",
-            Self::ShowTables { .. } => "SHOW_TABLES",
-            Self::ShowViews { .. } => "SHOW_VIEWS",
-            Self::ShowColumns { .. } => "SHOW_COLUMNS",
-            Self::ShowPartitions { .. } => "SHOW_PARTITIONS",
-            Self::ShowCreateTable { .. } => "SHOW_CREATE_TABLE",
-            Self::ShowCreateView { .. } => "SHOW_CREATE_VIEW",
+            Self::Repair(_) => "MSCK_REPAIR_TABLE",
+            Self::ShowDatabases(_) => "SHOW_DATABASES",
+            Self::ShowTables { views: false, .. } => "SHOW_TABLES",
+            Self::ShowTables { views: true, .. } => "SHOW_VIEWS",
+            Self::ShowColumns(_) => "SHOW_COLUMNS",
+            Self::ShowPartitions(_) => "SHOW_PARTITIONS",
+            Self::ShowCreateTable(_) => "SHOW_CREATE_TABLE",
+            Self::ShowCreateView(_) => "SHOW_CREATE_VIEW",
             Self::ShowProperties { .. } => "SHOW_TBLPROPERTIES",
             Self::Describe { .. } => "DESCRIBE_TABLE",
         }
@@ -157,11 +130,11 @@ fn command(cursor: &mut Cursor<'_>) -> Result<Command, SqlError> {
         let if_exists = cursor.keywords(&["if", "exists"]);
         let table = cursor.table()?;
         cursor.keyword("purge");
-        return Ok(Command::DropTable { table, if_exists });
+        return Ok(Command::Drop { table, if_exists, view: false });
     }
     if cursor.keywords(&["drop", "view"]) {
         let if_exists = cursor.keywords(&["if", "exists"]);
-        return Ok(Command::DropView { view: cursor.table()?, if_exists });
+        return Ok(Command::Drop { table: cursor.table()?, if_exists, view: true });
     }
     if cursor.keywords(&["alter", "table"]) {
         return alter(cursor);
@@ -169,7 +142,7 @@ fn command(cursor: &mut Cursor<'_>) -> Result<Command, SqlError> {
     if cursor.keywords(&["msck", "repair", "table"]) {
         let table = cursor.table()?;
         let _ = cursor.keywords(&["add", "partitions"]);
-        return Ok(Command::Repair { table });
+        return Ok(Command::Repair(table));
     }
     if cursor.keyword("describe") || cursor.keyword("desc") {
         let formatted = cursor.keyword("formatted") || cursor.keyword("extended");
@@ -186,8 +159,8 @@ fn command(cursor: &mut Cursor<'_>) -> Result<Command, SqlError> {
 fn create_database(cursor: &mut Cursor<'_>) -> Result<Command, SqlError> {
     let if_not_exists = cursor.keywords(&["if", "not", "exists"]);
     let name = cursor.identifier()?.to_lowercase();
-    let comment = if cursor.keyword("comment") { Some(cursor.string()?) } else { None };
-    let location = if cursor.keyword("location") { Some(cursor.string()?) } else { None };
+    let comment = cursor.string_after("comment")?;
+    let location = cursor.string_after("location")?;
     let with = cursor.keywords(&["with", "dbproperties"]);
     let properties = if with { create::pairs(cursor)? } else { BTreeMap::new() };
     Ok(Command::CreateDatabase { name, if_not_exists, comment, location, properties })
@@ -203,7 +176,7 @@ fn alter(cursor: &mut Cursor<'_>) -> Result<Command, SqlError> {
         let mut partitions = Vec::new();
         while partitions.is_empty() || cursor.peek_keywords(&["partition"]) {
             let spec = partition(cursor)?;
-            let location = if cursor.keyword("location") { Some(cursor.string()?) } else { None };
+            let location = cursor.string_after("location")?;
             partitions.push((spec, location));
             cursor.sign(',');
         }
@@ -228,17 +201,11 @@ fn alter(cursor: &mut Cursor<'_>) -> Result<Command, SqlError> {
 
 fn partition(cursor: &mut Cursor<'_>) -> Result<PartitionSpec, SqlError> {
     cursor.expect("partition")?;
-    cursor.expect_sign('(')?;
-    let mut spec = PartitionSpec::new();
-    loop {
+    cursor.list(|cursor| {
         let name = cursor.identifier()?.to_lowercase();
         cursor.expect_sign('=')?;
-        spec.insert(name, cursor.value()?);
-        if cursor.sign(')') {
-            return Ok(spec);
-        }
-        cursor.expect_sign(',')?;
-    }
+        Ok((name, cursor.value()?))
+    })
 }
 
 fn show(cursor: &mut Cursor<'_>) -> Result<Command, SqlError> {
@@ -247,18 +214,14 @@ fn show(cursor: &mut Cursor<'_>) -> Result<Command, SqlError> {
             cursor.identifier()?;
         }
         cursor.keyword("like");
-        return Ok(Command::ShowDatabases { pattern: cursor.optional_string() });
+        return Ok(Command::ShowDatabases(cursor.string().ok()));
     }
-    let tables = cursor.keyword("tables");
-    if tables || cursor.keyword("views") {
+    let views = cursor.keyword("views");
+    if views || cursor.keyword("tables") {
         let of = cursor.keyword("in") || cursor.keyword("from");
         let database = if of { Some(cursor.table()?.name) } else { None };
         cursor.keyword("like");
-        let pattern = cursor.optional_string();
-        return Ok(match tables {
-            true => Command::ShowTables { database, pattern },
-            false => Command::ShowViews { database, pattern },
-        });
+        return Ok(Command::ShowTables { database, pattern: cursor.string().ok(), views });
     }
     if cursor.keyword("columns") {
         if !cursor.keyword("in") {
@@ -268,16 +231,16 @@ fn show(cursor: &mut Cursor<'_>) -> Result<Command, SqlError> {
         if cursor.keyword("in") || cursor.keyword("from") {
             table.database = Some(cursor.identifier()?.to_lowercase());
         }
-        return Ok(Command::ShowColumns { table });
+        return Ok(Command::ShowColumns(table));
     }
     if cursor.keyword("partitions") {
-        return Ok(Command::ShowPartitions { table: cursor.table()? });
+        return Ok(Command::ShowPartitions(cursor.table()?));
     }
     if cursor.keywords(&["create", "table"]) {
-        return Ok(Command::ShowCreateTable { table: cursor.table()? });
+        return Ok(Command::ShowCreateTable(cursor.table()?));
     }
     if cursor.keywords(&["create", "view"]) {
-        return Ok(Command::ShowCreateView { view: cursor.table()? });
+        return Ok(Command::ShowCreateView(cursor.table()?));
     }
     if cursor.keyword("tblproperties") {
         let table = cursor.table()?;

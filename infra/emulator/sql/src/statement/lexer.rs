@@ -1,28 +1,56 @@
-//! Splits a statement into words and reads them through a cursor. The parser of each grammar interprets the quotes.
+//! Reads the words of a statement through a cursor. The parser of each grammar interprets the quotes.
 
+use super::{Properties, Query};
 use crate::error::SqlError;
-use crate::statement::Properties;
+use datafusion::sql::sqlparser::dialect::Dialect;
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
+use regex::RegexBuilder;
 
-/// A word of a statement.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Word {
-    /// Letters, digits, `_`, `$`.
-    Plain(String),
-    /// In backticks.
-    Backticked(String),
-    /// In double quotes: a string to Hive, an identifier to Trino.
-    DoubleQuoted(String),
-    /// In single quotes.
-    Quoted(String),
-    /// Anything else.
-    Sign(char),
+/// A grammar of Athena, as far as the tokenizer and the parser have options for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Grammar {
+    /// Double quotes are strings, and a backslash escapes a quote.
+    Hive,
+    /// Double quotes are identifiers, and a backslash is a character.
+    Trino,
 }
 
-#[derive(Clone, Debug)]
-struct SpannedWord {
-    word: Word,
-    start: usize,
-    end: usize,
+impl Dialect for Grammar {
+    fn is_delimited_identifier_start(&self, c: char) -> bool {
+        c == '`' || (c == '"' && *self == Self::Trino)
+    }
+
+    fn is_identifier_start(&self, c: char) -> bool {
+        c.is_alphabetic() || c == '_' || (c == '$' && *self == Self::Hive)
+    }
+
+    fn is_identifier_part(&self, c: char) -> bool {
+        c.is_alphanumeric() || c == '_' || (c == '$' && *self == Self::Hive)
+    }
+
+    fn supports_numeric_prefix(&self) -> bool {
+        *self == Self::Hive
+    }
+
+    fn supports_string_literal_backslash_escape(&self) -> bool {
+        *self == Self::Hive
+    }
+
+    fn supports_filter_during_aggregation(&self) -> bool {
+        true
+    }
+
+    fn supports_group_by_expr(&self) -> bool {
+        true
+    }
+
+    fn supports_within_after_array_aggregation(&self) -> bool {
+        true
+    }
+
+    fn supports_lambda_functions(&self) -> bool {
+        true
+    }
 }
 
 /// A table's or a database's name.
@@ -37,51 +65,59 @@ pub(crate) struct Name {
 /// Reads the words of a statement one after the other.
 pub(crate) struct Cursor<'a> {
     sql: &'a str,
-    words: Vec<SpannedWord>,
+    words: Vec<TokenWithSpan>,
     at: usize,
-    after_table: usize,
 }
 
 impl<'a> Cursor<'a> {
     pub(crate) fn new(sql: &'a str) -> Result<Self, SqlError> {
-        Ok(Self { sql, words: words(sql)?, at: 0, after_table: 0 })
+        Ok(Self { sql, words: words(sql)?, at: 0 })
     }
 
-    /// Checks that there is one statement; returns the offset of its end.
-    pub(crate) fn one_statement(&mut self) -> Result<usize, SqlError> {
-        while self.words.last().is_some_and(|last| last.word == Word::Sign(';')) {
+    /// Checks that there is one statement.
+    pub(crate) fn one_statement(&mut self) -> Result<(), SqlError> {
+        while self.words.last().is_some_and(|last| last.token == Token::SemiColon) {
             self.words.pop();
         }
-        let Some(last) = self.words.last() else {
+        if self.words.is_empty() {
             return Err(SqlError::syntax("line 1:1: mismatched input '<EOF>': the statement is empty"));
-        };
-        let end = last.end;
-        if self.words.iter().any(|spanned| spanned.word == Word::Sign(';')) {
+        }
+        if self.words.iter().any(|word| word.token == Token::SemiColon) {
             return Err(SqlError::syntax("Only one sql statement is allowed. Got: ".to_owned() + self.sql));
         }
-        Ok(end)
+        Ok(())
     }
 
-    fn word(&self) -> Option<&Word> {
-        self.words.get(self.at).map(|spanned| &spanned.word)
+    fn word(&self) -> Option<&Token> {
+        self.words.get(self.at).map(|word| &word.token)
     }
 
-    /// The offset of the next word.
-    pub(crate) fn offset(&self) -> usize {
-        self.words.get(self.at).map_or(self.sql.len(), |spanned| spanned.start)
+    /// The text of some words.
+    fn text(&self, from: usize, end: usize) -> &'a str {
+        match self.words.get(from..end) {
+            Some([first, .., last]) => &self.sql[self.offset(first.span.start)..self.offset(last.span.end)],
+            Some([one]) => &self.sql[self.offset(one.span.start)..self.offset(one.span.end)],
+            _ => "",
+        }
     }
 
-    /// The offset of the word after the last table name.
-    pub(crate) fn after_table(&self) -> usize {
-        self.after_table
+    /// The text from the next word on.
+    pub(crate) fn rest(&self) -> &'a str {
+        self.text(self.at, self.words.len())
     }
 
-    fn is(&self, n: usize, keyword: &str) -> bool {
-        matches!(self.words.get(self.at + n).map(|p| &p.word), Some(Word::Plain(w)) if w.eq_ignore_ascii_case(keyword))
+    fn offset(&self, Location { line, column }: Location) -> usize {
+        let number = |n: u64| usize::try_from(n).unwrap_or(usize::MAX).saturating_sub(1);
+        let start = self.sql.split_inclusive('\n').take(number(line)).map(str::len).sum();
+        self.sql[start..].char_indices().nth(number(column)).map_or(self.sql.len(), |(offset, _)| start + offset)
+    }
+
+    fn is(&self, at: usize, keyword: &str) -> bool {
+        self.words.get(at).is_some_and(|word| plain(&word.token).is_some_and(|word| word.eq_ignore_ascii_case(keyword)))
     }
 
     pub(crate) fn peek_keywords(&self, keywords: &[&str]) -> bool {
-        keywords.iter().enumerate().all(|(n, keyword)| self.is(n, keyword))
+        keywords.iter().enumerate().all(|(n, keyword)| self.is(self.at + n, keyword))
     }
 
     pub(crate) fn keywords(&mut self, keywords: &[&str]) -> bool {
@@ -102,7 +138,7 @@ impl<'a> Cursor<'a> {
     }
 
     pub(crate) fn peek_sign(&self, sign: char) -> bool {
-        self.word() == Some(&Word::Sign(sign))
+        self.word().is_some_and(|word| word.to_string() == sign.to_string())
     }
 
     pub(crate) fn sign(&mut self, sign: char) -> bool {
@@ -128,22 +164,24 @@ impl<'a> Cursor<'a> {
 
     /// Whether a query begins here, with or without parentheses.
     pub(crate) fn is_query(&self) -> bool {
-        let first = self.words[self.at.min(self.words.len())..].iter().find(|spanned| spanned.word != Word::Sign('('));
-        matches!(first.map(|spanned| &spanned.word), Some(Word::Plain(word))
-            if ["select", "with", "values", "table"].iter().any(|keyword| word.eq_ignore_ascii_case(keyword)))
+        let parentheses = self.words.iter().skip(self.at).take_while(|word| word.token == Token::LParen).count();
+        ["select", "with", "values", "table"].iter().any(|keyword| self.is(self.at + parentheses, keyword))
     }
 
     /// The syntax error for the next word.
     pub(crate) fn unexpected(&self, expected: &str) -> SqlError {
-        let (line, column) = position(self.sql, self.offset());
-        let found = self.words.get(self.at).map_or("<EOF>", |spanned| &self.sql[spanned.start..spanned.end]);
+        let end = || self.words.last().map_or(Location::new(1, 1), |last| last.span.end);
+        let Location { line, column } = self.words.get(self.at).map_or_else(end, |word| word.span.start);
+        let found = self.text(self.at, self.at + 1);
+        let found = if found.is_empty() { "<EOF>" } else { found };
         SqlError::syntax(format!("line {line}:{column}: mismatched input '{found}'. Expecting: {expected}"))
     }
 
     /// Reads an identifier, in its own case.
     pub(crate) fn identifier(&mut self) -> Result<String, SqlError> {
         let name = match self.word() {
-            Some(Word::Plain(word) | Word::Backticked(word) | Word::DoubleQuoted(word)) => word.clone(),
+            Some(Token::Word(word)) => word.value.clone(),
+            Some(Token::DoubleQuotedString(text) | Token::Number(text, _)) => text.clone(),
             // Athena refuses names in single quotes, too.
             _ => return Err(self.unexpected("an identifier")),
         };
@@ -157,7 +195,6 @@ impl<'a> Cursor<'a> {
         while self.sign('.') {
             parts.push(self.identifier()?.to_lowercase());
         }
-        self.after_table = self.offset();
         // Some clients write `db.table` within one pair of backticks.
         if let [both] = parts.as_slice()
             && let Some((database, name)) = both.split_once('.')
@@ -177,21 +214,22 @@ impl<'a> Cursor<'a> {
     /// Reads a string in single or double quotes.
     pub(crate) fn string(&mut self) -> Result<String, SqlError> {
         let text = match self.word() {
-            Some(Word::Quoted(text) | Word::DoubleQuoted(text)) => text.clone(),
+            Some(Token::SingleQuotedString(text) | Token::DoubleQuotedString(text)) => text.clone(),
+            Some(Token::Word(word)) if word.quote_style == Some('"') => word.value.clone(),
             _ => return Err(self.unexpected("a string")),
         };
         self.at += 1;
         Ok(text)
     }
 
-    /// Reads a string if the next word is one.
-    pub(crate) fn optional_string(&mut self) -> Option<String> {
-        self.string().ok()
+    /// Reads a string after a keyword, if that is the next word.
+    pub(crate) fn string_after(&mut self, keyword: &str) -> Result<Option<String>, SqlError> {
+        self.keyword(keyword).then(|| self.string()).transpose()
     }
 
     /// Reads a string, a word or a number: the value of a partition key or of a property.
     pub(crate) fn value(&mut self) -> Result<String, SqlError> {
-        if let Some(text) = self.optional_string() {
+        if let Ok(text) = self.string() {
             return Ok(text);
         }
         let minus = if self.sign('-') { "-" } else { "" };
@@ -202,50 +240,47 @@ impl<'a> Cursor<'a> {
         Ok(text)
     }
 
-    /// Reads names that commas separate, up to a sign.
-    pub(crate) fn names_until(&mut self, sign: char) -> Result<Vec<String>, SqlError> {
-        let mut names = vec![self.identifier()?.to_lowercase()];
-        while self.sign(',') {
-            names.push(self.identifier()?.to_lowercase());
+    /// Reads `(item, …)`.
+    pub(crate) fn list<T, L: FromIterator<T>>(
+        &mut self,
+        item: impl Fn(&mut Self) -> Result<T, SqlError>,
+    ) -> Result<L, SqlError> {
+        self.expect_sign('(')?;
+        let mut items = vec![item(self)?];
+        while !self.sign(')') {
+            self.expect_sign(',')?;
+            items.push(item(self)?);
         }
-        self.expect_sign(sign)?;
-        Ok(names)
+        Ok(items.into_iter().collect())
     }
 
     /// Reads `(name = value, …)`. A value is a word, a string, a number or `ARRAY[…]`.
     pub(crate) fn properties(&mut self) -> Result<Properties, SqlError> {
-        self.expect_sign('(')?;
-        let mut properties = Properties::new();
-        loop {
-            let name = self.value()?.to_lowercase();
-            self.expect_sign('=')?;
+        self.list(|cursor| {
+            let name = cursor.value()?.to_lowercase();
+            cursor.expect_sign('=')?;
+            if !cursor.keyword("array") {
+                return Ok((name, vec![cursor.value()?]));
+            }
+            cursor.expect_sign('[')?;
             let mut values = Vec::new();
-            if self.keyword("array") {
-                self.expect_sign('[')?;
-                while !self.sign(']') {
-                    values.push(self.value()?);
-                    self.sign(',');
-                }
-            } else {
-                values.push(self.value()?);
+            while !cursor.sign(']') {
+                values.push(cursor.value()?);
+                cursor.sign(',');
             }
-            properties.insert(name, values);
-            if self.sign(')') {
-                return Ok(properties);
-            }
-            self.expect_sign(',')?;
-        }
+            Ok((name, values))
+        })
     }
 
-    /// Skips a pair of parentheses and what they hold; returns the offset of the end.
-    pub(crate) fn skip_parentheses(&mut self) -> Result<usize, SqlError> {
+    /// Skips a pair of parentheses and what they hold.
+    pub(crate) fn skip_parentheses(&mut self) -> Result<(), SqlError> {
         let mut depth = 0_usize;
-        while let Some(spanned) = self.words.get(self.at) {
+        while let Some(word) = self.words.get(self.at) {
             self.at += 1;
-            match spanned.word {
-                Word::Sign('(') => depth += 1,
-                Word::Sign(')') if depth == 1 => return Ok(spanned.end),
-                Word::Sign(')') => depth = depth.saturating_sub(1),
+            match word.token {
+                Token::LParen => depth += 1,
+                Token::RParen if depth == 1 => return Ok(()),
+                Token::RParen => depth = depth.saturating_sub(1),
                 _ => {}
             }
         }
@@ -254,84 +289,98 @@ impl<'a> Cursor<'a> {
 
     /// Reads the type of a column: the text up to a comma, a closing parenthesis or `COMMENT` outside of brackets.
     pub(crate) fn type_text(&mut self) -> &'a str {
-        let (start, mut end, mut depth) = (self.offset(), self.offset(), 0_i32);
-        while let Some(spanned) = self.words.get(self.at) {
-            match &spanned.word {
-                Word::Sign('(' | '<') => depth += 1,
-                Word::Sign(')' | '>') if depth > 0 => depth -= 1,
-                Word::Sign(',' | ')') if depth == 0 => break,
-                Word::Plain(word) if depth == 0 && word.eq_ignore_ascii_case("comment") => break,
+        let (from, mut depth) = (self.at, 0_i32);
+        while let Some(word) = self.word() {
+            match word {
+                Token::LParen | Token::Lt => depth += 1,
+                Token::Comma | Token::RParen if depth == 0 => break,
+                Token::RParen | Token::Gt => depth -= 1,
+                Token::ShiftRight => depth -= 2,
+                _ if depth == 0 && self.is(self.at, "comment") => break,
                 _ => {}
             }
-            end = spanned.end;
+            depth = depth.max(0);
             self.at += 1;
         }
-        &self.sql[start..end]
+        self.text(from, self.at)
     }
 
-    /// Finds the end of a query before an optional `WITH [NO] DATA`; returns its offset and whether to write rows.
-    pub(crate) fn with_data(&self, end: usize) -> (usize, bool) {
-        let words: Vec<_> = self.words.iter().rev().take(3).collect();
-        let is = |n: usize, keyword: &str| matches!(words.get(n).map(|p| &p.word), Some(Word::Plain(word)) if word.eq_ignore_ascii_case(keyword));
-        match () {
-            () if is(0, "data") && is(1, "with") => (words[1].start, true),
-            () if is(0, "data") && is(1, "no") && is(2, "with") => (words[2].start, false),
-            () => (end, true),
+    /// Parses the rest as a query.
+    pub(crate) fn query(&mut self, parameters: &[String]) -> Result<Query, SqlError> {
+        self.query_until(self.words.len(), parameters)
+    }
+
+    /// Parses a query in parentheses.
+    pub(crate) fn query_in_parentheses(&mut self, parameters: &[String]) -> Result<Query, SqlError> {
+        if !self.peek_sign('(') {
+            return Err(self.unexpected("'('"));
         }
+        let from = self.at;
+        self.skip_parentheses()?;
+        let end = std::mem::replace(&mut self.at, from);
+        self.query_until(end, parameters)
+    }
+
+    /// Parses the rest as a query before an optional `WITH [NO] DATA`; returns whether to write rows, too.
+    pub(crate) fn query_with_data(&mut self, parameters: &[String]) -> Result<(Query, bool), SqlError> {
+        let ends = |keywords: &[&str]| {
+            let from = self.words.len().checked_sub(keywords.len())?;
+            keywords.iter().enumerate().all(|(n, keyword)| self.is(from + n, keyword)).then_some(from)
+        };
+        let (end, with_data) = match (ends(&["with", "data"]), ends(&["with", "no", "data"])) {
+            (Some(end), _) => (end, true),
+            (None, Some(end)) => (end, false),
+            (None, None) => (self.words.len(), true),
+        };
+        Ok((self.query_until(end, parameters)?, with_data))
+    }
+
+    fn query_until(&mut self, end: usize, parameters: &[String]) -> Result<Query, SqlError> {
+        let from = std::mem::replace(&mut self.at, end);
+        let words = self.words.get(from..end).unwrap_or_default();
+        Query::parse(self.text(from, end), words.to_vec(), parameters)
     }
 }
 
-/// Line and column of a byte, both counted from 1.
-pub(crate) fn position(sql: &str, offset: usize) -> (usize, usize) {
-    let before = &sql[..offset.min(sql.len())];
-    let line = before.matches('\n').count() + 1;
-    (line, before.rsplit('\n').next().unwrap_or_default().chars().count() + 1)
-}
-
-fn words(sql: &str) -> Result<Vec<SpannedWord>, SqlError> {
-    let (bytes, mut words, mut at) = (sql.as_bytes(), Vec::new(), 0);
-    while let Some(first) = sql[at..].chars().next() {
-        let start = at;
-        let rest = &sql[at..];
-        if first.is_whitespace() {
-            at += first.len_utf8();
-        } else if rest.starts_with("--") {
-            at += rest.find('\n').unwrap_or(rest.len());
-        } else if rest.starts_with("/*") {
-            at += rest.find("*/").map(|end| end + 2).ok_or_else(|| unclosed(sql, start, "/*"))?;
-        } else if matches!(first, '\'' | '"' | '`') {
-            let text;
-            (text, at) = quoted(sql, start, first, is_hive(&words))?;
-            let word = match first {
-                '\'' => Word::Quoted(text),
-                '"' => Word::DoubleQuoted(text),
-                _ => Word::Backticked(text),
-            };
-            words.push(SpannedWord { word, start, end: at });
-        } else if first.is_alphanumeric() || first == '_' || first == '$' {
-            let end = rest.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '$'))).unwrap_or(rest.len());
-            at += end;
-            words.push(SpannedWord { word: Word::Plain(rest[..end].to_owned()), start, end: at });
-        } else {
-            at += first.len_utf8();
-            words.push(SpannedWord { word: Word::Sign(first), start, end: at });
-        }
+/// The text of a word without quotes.
+fn plain(token: &Token) -> Option<&str> {
+    match token {
+        Token::Word(word) if word.quote_style.is_none() => Some(&word.value),
+        _ => None,
     }
-    debug_assert_eq!(at, bytes.len());
-    Ok(words)
 }
 
-fn unclosed(sql: &str, start: usize, sign: &str) -> SqlError {
-    let (line, column) = position(sql, start);
-    SqlError::syntax(format!("line {line}:{column}: mismatched input '{sign}': it is not closed"))
-}
-
-/// Whether `words` begin a statement of Hive's grammar, where a backslash escapes a quote. In Trino's it is a character.
-fn is_hive(words: &[SpannedWord]) -> bool {
-    let plain = |n: usize| match words.get(n).map(|spanned| &spanned.word) {
-        Some(Word::Plain(word)) => word.to_ascii_lowercase(),
-        _ => String::new(),
+/// The words of a statement without spaces and comments.
+pub(super) fn words(sql: &str) -> Result<Vec<TokenWithSpan>, SqlError> {
+    let tokenize = |grammar: Grammar| {
+        let mut words = Vec::new();
+        // The texts of Hive's quotes are read below.
+        let mut tokenizer = Tokenizer::new(&grammar, sql).with_unescape(grammar == Grammar::Trino);
+        let read = tokenizer.tokenize_with_location_into_buf(&mut words);
+        words.retain(|word| !matches!(word.token, Token::Whitespace(_)));
+        (read, words)
     };
+    let (mut read, mut words) = tokenize(Grammar::Trino);
+    if is_hive(&words) {
+        (read, words) = tokenize(Grammar::Hive);
+        for word in &mut words {
+            match &mut word.token {
+                Token::SingleQuotedString(text) => *text = unescaped(text, '\''),
+                Token::DoubleQuotedString(text) => *text = unescaped(text, '"'),
+                Token::Word(word) if word.quote_style == Some('`') => word.value = word.value.replace("``", "`"),
+                _ => {}
+            }
+        }
+    }
+    read.map(|()| words).map_err(|error| {
+        let Location { line, column } = error.location;
+        SqlError::syntax(format!("line {line}:{column}: {}", error.message))
+    })
+}
+
+/// Whether `words` begin a statement of Hive's grammar.
+fn is_hive(words: &[TokenWithSpan]) -> bool {
+    let plain = |n: usize| words.get(n).and_then(|word| plain(&word.token)).unwrap_or_default().to_ascii_lowercase();
     match plain(0).as_str() {
         "alter" | "drop" | "msck" | "show" | "describe" | "desc" => true,
         "create" => !matches!(plain(1).as_str(), "table" | "view" | "or"),
@@ -339,51 +388,28 @@ fn is_hive(words: &[SpannedWord]) -> bool {
     }
 }
 
-/// Reads a quoted text; returns it and the offset of its end. A doubled quote is one quote.
-fn quoted(sql: &str, start: usize, quote: char, backslash: bool) -> Result<(String, usize), SqlError> {
-    let (mut text, mut chars) = (String::new(), sql[start + 1..].char_indices().peekable());
-    while let Some((n, c)) = chars.next() {
-        let next = chars.peek().map(|(_, next)| *next);
-        let quotes = c == quote || (c == '\\' && backslash && quote != '`');
-        if quotes && next == Some(quote) {
-            text.push(quote);
-            chars.next();
-        } else if c == quote {
-            return Ok((text, start + 1 + n + 1));
-        } else {
-            text.push(c);
-        }
+/// The text of a string in Hive's grammar: a doubled quote is one quote, and so is a quote after a backslash. Other
+/// backslashes stay.
+fn unescaped(text: &str, quote: char) -> String {
+    let (mut plain, mut chars) = (String::new(), text.chars().peekable());
+    while let Some(c) = chars.next() {
+        let escape = c == quote || c == '\\';
+        plain.push(chars.next_if(|next| escape && *next == quote).unwrap_or(c));
     }
-    Err(unclosed(sql, start, &quote.to_string()))
+    plain
 }
 
-/// Whether a name matches a pattern of Hive: `*` and `%` match any text, `|` separates alternatives.
+/// Whether a name matches a pattern of Hive: `*`, `%` and `.*` match any text, `.` any character, and `|` separates
+/// alternatives.
 pub(crate) fn like(pattern: &str, name: &str) -> bool {
-    fn matches(pattern: &[char], name: &[char]) -> bool {
-        // Backtracks to the last wildcard only, so the time is at most the product of both lengths.
-        let (mut p, mut n, mut star) = (0, 0, None);
-        while n < name.len() {
-            match pattern.get(p) {
-                Some('*' | '%') => {
-                    star = Some((p, n));
-                    p += 1;
-                }
-                Some(c) if c.eq_ignore_ascii_case(&name[n]) || *c == '.' => {
-                    p += 1;
-                    n += 1;
-                }
-                _ => match star {
-                    Some((at, taken)) => {
-                        star = Some((at, taken + 1));
-                        (p, n) = (at + 1, taken + 1);
-                    }
-                    None => return false,
-                },
-            }
-        }
-        pattern[p..].iter().all(|c| matches!(c, '*' | '%'))
-    }
-    let name: Vec<_> = name.chars().collect();
-    // Hive also accepts the regular expression `.*`.
-    pattern.replace(".*", "*").split('|').any(|one| matches(&one.chars().collect::<Vec<_>>(), &name))
+    let escaped = |c: char| match c {
+        '*' | '%' => ".*".to_owned(),
+        '.' | '|' => c.to_string(),
+        other => regex::escape(&other.to_string()),
+    };
+    let pattern: String = pattern.replace(".*", "*").chars().map(escaped).collect();
+    let regex =
+        RegexBuilder::new(&format!("^(?:{pattern})$")).case_insensitive(true).dot_matches_new_line(true).build();
+    // Only a pattern of hundreds of kilobytes is too large.
+    regex.is_ok_and(|regex| regex.is_match(name))
 }

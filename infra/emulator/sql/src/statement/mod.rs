@@ -43,33 +43,39 @@ pub(crate) fn parse(sql: &str, parameters: &[String]) -> Result<Action, SqlError
         return Err(SqlError::syntax(format!("Query string is too long: {message}")));
     }
     let mut cursor = Cursor::new(sql)?;
-    let end = cursor.one_statement()?;
-    let sql = &sql[..end];
+    cursor.one_statement()?;
+    let cursor = &mut cursor;
     let action = if cursor.keyword("explain") {
-        explain(&mut cursor, sql, parameters)?
+        explain(cursor, parameters)?
     } else if cursor.keywords(&["insert", "into"]) {
         let table = cursor.table()?;
-        let columns = if cursor.sign('(') && !cursor.is_query() { cursor.names_until(')')? } else { Vec::new() };
-        let from = if columns.is_empty() { cursor.after_table() } else { cursor.offset() };
-        Action::Insert { table, columns, query: Query::parse(sql, from, end, parameters)? }
+        let named = cursor.peek_sign('(') && !cursor.is_query();
+        let columns = if named { cursor.list(|cursor| Ok(cursor.identifier()?.to_lowercase()))? } else { Vec::new() };
+        Action::Insert { table, columns, query: cursor.query(parameters)? }
     } else if cursor.keyword("unload") {
-        unload(&mut cursor, sql, parameters)?
-    } else if cursor.peek_keywords(&["create", "table"]) {
-        create_table_as(&mut cursor, sql, parameters)?
+        let query = cursor.query_in_parentheses(parameters)?;
+        cursor.expect("to")?;
+        let location = cursor.string()?;
+        cursor.expect("with")?;
+        let properties = cursor.properties()?;
+        cursor.end()?;
+        Action::Unload { query, properties, location }
+    } else if cursor.keywords(&["create", "table"]) {
+        create_table_as(cursor, parameters)?
     } else if cursor.peek_keywords(&["create", "view"]) || cursor.peek_keywords(&["create", "or", "replace", "view"]) {
         let replace = !cursor.keywords(&["create", "view"]) && cursor.keywords(&["create", "or", "replace", "view"]);
         let view = cursor.table()?;
         cursor.expect("as")?;
-        Action::CreateView { view, replace, query: Query::parse(sql, cursor.offset(), end, parameters)? }
+        Action::CreateView { view, replace, query: cursor.query(parameters)? }
     } else if cursor.is_query() {
-        Action::Select(Query::parse(sql, 0, end, parameters)?)
+        Action::Select(cursor.query(parameters)?)
     } else {
-        Action::Hive(hive::parse(&mut cursor)?)
+        Action::Hive(hive::parse(cursor)?)
     };
     Ok(action)
 }
 
-fn explain(cursor: &mut Cursor<'_>, sql: &str, parameters: &[String]) -> Result<Action, SqlError> {
+fn explain(cursor: &mut Cursor<'_>, parameters: &[String]) -> Result<Action, SqlError> {
     let analyze = cursor.keyword("analyze");
     if cursor.peek_sign('(') && !cursor.is_query() {
         cursor.skip_parentheses()?;
@@ -77,26 +83,10 @@ fn explain(cursor: &mut Cursor<'_>, sql: &str, parameters: &[String]) -> Result<
     if !cursor.is_query() {
         return Err(cursor.unexpected("a query"));
     }
-    Ok(Action::Explain { analyze, query: Query::parse(sql, cursor.offset(), sql.len(), parameters)? })
+    Ok(Action::Explain { analyze, query: cursor.query(parameters)? })
 }
 
-fn unload(cursor: &mut Cursor<'_>, sql: &str, parameters: &[String]) -> Result<Action, SqlError> {
-    let from = cursor.offset();
-    if !cursor.peek_sign('(') {
-        return Err(cursor.unexpected("'('"));
-    }
-    let end = cursor.skip_parentheses()?;
-    let query = Query::parse(sql, from, end, parameters)?;
-    cursor.expect("to")?;
-    let location = cursor.string()?;
-    cursor.expect("with")?;
-    let properties = cursor.properties()?;
-    cursor.end()?;
-    Ok(Action::Unload { query, properties, location })
-}
-
-fn create_table_as(cursor: &mut Cursor<'_>, sql: &str, parameters: &[String]) -> Result<Action, SqlError> {
-    cursor.keywords(&["create", "table"]);
+fn create_table_as(cursor: &mut Cursor<'_>, parameters: &[String]) -> Result<Action, SqlError> {
     let if_not_exists = cursor.keywords(&["if", "not", "exists"]);
     let table = cursor.table()?;
     if cursor.peek_sign('(') {
@@ -104,14 +94,10 @@ fn create_table_as(cursor: &mut Cursor<'_>, sql: &str, parameters: &[String]) ->
                     CREATE TABLE … AS SELECT (Iceberg tables are not supported here)";
         return Err(SqlError::syntax(format!("line 1:1: {message}")));
     }
-    if cursor.keyword("comment") {
-        cursor.string()?;
-    }
+    cursor.string_after("comment")?;
     let properties = if cursor.keyword("with") { cursor.properties()? } else { Properties::new() };
     cursor.expect("as")?;
-    let from = cursor.offset();
-    let (end, with_data) = cursor.with_data(sql.len());
-    let query = Query::parse(sql, from, end, parameters)?;
+    let (query, with_data) = cursor.query_with_data(parameters)?;
     Ok(Action::CreateTableAs { table, if_not_exists, properties, with_data, query })
 }
 

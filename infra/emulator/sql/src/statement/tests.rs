@@ -45,7 +45,7 @@ fn syntax_error_names_line_and_column() {
     assert!(wrong("").contains("empty"));
     assert!(wrong("SELECT `a` FROM b").contains("line 1:8: backquoted identifiers are not supported"));
     assert!(wrong("SELECT 1\nFROM WHERE").starts_with("line 2:"));
-    assert!(wrong("SELECT 'a").contains("not closed"));
+    assert!(wrong("SELECT 'a").contains("Unterminated string literal"));
     assert!(wrong("CREATE EXTERNAL TABLE 'a'.'b' (x int) LOCATION 's3://b/'").contains("mismatched input ''a''"));
     assert!(wrong(&"(".repeat(100_000)).contains("mismatched"));
     assert!(wrong(&format!("SELECT {}", vec!["1"; 5000].join(" + "))).contains("too large"));

@@ -6,13 +6,12 @@ mod types;
 
 pub(crate) use select::UNIQUE;
 
-use super::lexer::position;
+use super::lexer::{Grammar, words};
 use crate::error::SqlError;
 use datafusion::sql::sqlparser::ast::{Statement, VisitMut};
-use datafusion::sql::sqlparser::dialect::Dialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
-use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan};
 use std::collections::HashMap;
 
 /// The deepest nesting of expressions and subqueries.
@@ -37,56 +36,20 @@ pub(crate) struct Query {
     words: HashMap<String, Location>,
 }
 
-/// Trino's dialect, as far as the parser has options for it.
-#[derive(Debug)]
-struct Trino;
-
-impl Dialect for Trino {
-    fn is_delimited_identifier_start(&self, c: char) -> bool {
-        c == '"'
-    }
-
-    fn is_identifier_start(&self, c: char) -> bool {
-        c.is_alphabetic() || c == '_'
-    }
-
-    fn is_identifier_part(&self, c: char) -> bool {
-        c.is_alphanumeric() || c == '_'
-    }
-
-    fn supports_filter_during_aggregation(&self) -> bool {
-        true
-    }
-
-    fn supports_group_by_expr(&self) -> bool {
-        true
-    }
-
-    fn supports_within_after_array_aggregation(&self) -> bool {
-        true
-    }
-
-    fn supports_lambda_functions(&self) -> bool {
-        true
-    }
-
-    fn supports_select_wildcard_exclude(&self) -> bool {
-        true
-    }
-}
-
 impl Query {
-    /// Parses the query in `sql[from..end]`. Errors name lines and columns of the whole `sql`.
-    pub(crate) fn parse(sql: &str, from: usize, end: usize, parameters: &[String]) -> Result<Self, SqlError> {
-        let end = end.max(from);
-        let blank: String = sql[..from].chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect();
-        let tokens = tokens(&(blank + &sql[from..end]))?;
-        let mut tokens = add_row_parentheses(replace_placeholders(tokens, parameters)?);
+    /// Parses a query. `text` is its text, and `words` are its words.
+    pub(super) fn parse(text: &str, words: Vec<TokenWithSpan>, parameters: &[String]) -> Result<Self, SqlError> {
+        let mut tokens = add_row_parentheses(replace_placeholders(words, parameters)?);
         check_depth(&tokens)?;
         check_relations(&tokens)?;
         let (mut written, mut words, mut names_path) = (HashMap::new(), HashMap::new(), false);
         for spanned in &mut tokens {
             if let Token::Word(word) = &mut spanned.token {
+                if word.quote_style == Some('`') {
+                    let Location { line, column } = spanned.span.start;
+                    let message = "backquoted identifiers are not supported; use double quotes to quote identifiers";
+                    return Err(SqlError::syntax(format!("line {line}:{column}: {message}")));
+                }
                 let lower = word.value.to_lowercase();
                 words.entry(lower.clone()).or_insert(spanned.span.start);
                 names_path |= lower == PATH;
@@ -98,7 +61,8 @@ impl Query {
                 }
             }
         }
-        let mut parser = Parser::new(&Trino).with_recursion_limit(DEPTH_MAX).with_tokens_with_locations(tokens);
+        let mut parser =
+            Parser::new(&Grammar::Trino).with_recursion_limit(DEPTH_MAX).with_tokens_with_locations(tokens);
         let parsed = parser.parse_query().map_err(|error| syntax(&error))?;
         let next = parser.peek_token();
         if next.token != Token::EOF {
@@ -114,7 +78,7 @@ impl Query {
         if let Some(error) = rewriting.error {
             return Err(error);
         }
-        Ok(Self { text: sql[from..end].trim().to_owned(), statement, capitals, names_path, words })
+        Ok(Self { text: text.to_owned(), statement, capitals, names_path, words })
     }
 
     /// `line 1:8: ` for the first occurrence of a word; an empty text if the query lacks it.
@@ -126,56 +90,29 @@ impl Query {
     }
 }
 
-fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>, SqlError> {
-    if let Some(at) = backtick(sql) {
-        let (line, column) = position(sql, at);
-        let message = "backquoted identifiers are not supported; use double quotes to quote identifiers";
-        return Err(SqlError::syntax(format!("line {line}:{column}: {message}")));
-    }
-    Tokenizer::new(&Trino, sql).tokenize_with_location().map_err(|error| {
-        let Location { line, column } = error.location;
-        SqlError::syntax(format!("line {line}:{column}: {}", error.message))
-    })
-}
-
 /// Refuses expressions that would overflow the stack of recursive passes. The parser limits parentheses, but it reads
 /// `1 + 1 + …` in a loop.
 fn check_depth(tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
-    let mut levels = vec![0_usize];
+    // The operators in a row, here and before each open parenthesis.
+    let (mut operators, mut outer) = (0_usize, Vec::new());
     for TokenWithSpan { token, span } in tokens {
-        let deeper = match token {
-            Token::LParen | Token::LBracket => {
-                levels.push(0);
-                false
-            }
-            Token::RParen | Token::RBracket => {
-                if levels.len() > 1 {
-                    levels.pop();
-                }
-                false
-            }
-            Token::Comma => {
-                levels.iter_mut().rev().take(1).for_each(|count| *count = 0);
-                false
-            }
-            Token::Plus | Token::Minus | Token::Mul | Token::Div | Token::Mod | Token::StringConcat => true,
+        match token {
+            Token::LParen | Token::LBracket => outer.push(std::mem::take(&mut operators)),
+            Token::RParen | Token::RBracket => operators = outer.pop().unwrap_or(operators),
+            Token::Comma => operators = 0,
+            Token::Plus | Token::Minus | Token::Mul | Token::Div | Token::Mod | Token::StringConcat => operators += 1,
             Token::Word(word) => match word.keyword {
                 Keyword::AND | Keyword::OR | Keyword::NOT | Keyword::UNION | Keyword::EXCEPT | Keyword::INTERSECT => {
-                    true
+                    operators += 1;
                 }
                 Keyword::SELECT | Keyword::FROM | Keyword::WHERE | Keyword::ON | Keyword::HAVING | Keyword::WHEN => {
-                    levels.iter_mut().rev().take(1).for_each(|count| *count = 0);
-                    false
+                    operators = 0;
                 }
-                _ => false,
+                _ => {}
             },
-            _ => false,
-        };
-        let count = levels.last_mut().map(|count| {
-            *count += usize::from(deeper);
-            *count
-        });
-        if count > Some(OPERATORS_MAX) || levels.len() > DEPTH_MAX {
+            _ => {}
+        }
+        if operators > OPERATORS_MAX || outer.len() >= DEPTH_MAX {
             let Location { line, column } = span.start;
             let message = format!(
                 "statement is too large: more than {OPERATORS_MAX} operators in a row, or {DEPTH_MAX} parentheses"
@@ -188,12 +125,11 @@ fn check_depth(tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
 
 /// Refuses a clause after FROM or JOIN. The parser would read its keyword as the name of a table.
 fn check_relations(tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
-    let words = tokens.iter().filter(|spanned| !matches!(spanned.token, Token::Whitespace(_)));
     let plain = |token: &Token| match token {
         Token::Word(word) if word.quote_style.is_none() => word.keyword,
         _ => Keyword::NoKeyword,
     };
-    for (before, after) in words.clone().zip(words.skip(1)) {
+    for (before, after) in tokens.iter().zip(tokens.iter().skip(1)) {
         let is_clause = matches!(
             plain(&after.token),
             Keyword::WHERE
@@ -217,23 +153,6 @@ fn check_relations(tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
         }
     }
     Ok(())
-}
-
-/// The offset of the first backtick outside of strings, quoted names and comments.
-fn backtick(sql: &str) -> Option<usize> {
-    let (mut quote, mut at) = (None, 0);
-    while let Some(c) = sql[at..].chars().next() {
-        match (quote, c) {
-            (None, '`') => return Some(at),
-            (None, '\'' | '"') => quote = Some(c),
-            (None, '-') if sql[at..].starts_with("--") => at += sql[at..].find('\n').unwrap_or(sql.len() - at - 1),
-            (None, '/') if sql[at..].starts_with("/*") => at += sql[at..].find("*/").unwrap_or(0),
-            (Some(open), c) if open == c => quote = None,
-            _ => {}
-        }
-        at += sql[at..].chars().next().map_or(1, char::len_utf8);
-    }
-    None
 }
 
 /// Replaces each `?` by the tokens of its parameter.
@@ -302,9 +221,6 @@ fn add_row_parentheses(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         };
         whole.push(spanned);
         if begins {
-            while let Some(space) = rest.next_if(|spanned| matches!(spanned.token, Token::Whitespace(_))) {
-                whole.push(space);
-            }
             if let Some(first) = rest.peek().filter(|spanned| spanned.token != Token::LParen) {
                 whole.push(TokenWithSpan { token: Token::LParen, span: first.span });
                 if let Some((_, open)) = lists.last_mut() {
@@ -325,20 +241,20 @@ fn parameter(text: &str, placeholder: &TokenWithSpan) -> Result<Vec<TokenWithSpa
         let message = format!("parameter {text:?} is not a literal: expected a number or a text in single quotes");
         SqlError::syntax(format!("INVALID_PARAMETER_USAGE: line {line}:{column}: {message}"))
     };
-    let tokens = tokens(text).map_err(|_| wrong())?;
-    let mut parser = Parser::new(&Trino).with_recursion_limit(DEPTH_MAX).with_tokens_with_locations(tokens.clone());
+    let tokens = words(text).map_err(|_| wrong())?;
+    let mut parser =
+        Parser::new(&Grammar::Trino).with_recursion_limit(DEPTH_MAX).with_tokens_with_locations(tokens.clone());
     let read = parser.parse_expr();
     if read.is_err() || parser.peek_token().token != Token::EOF {
         return Err(wrong());
     }
     let at = |token| TokenWithSpan { token, span: placeholder.span };
-    let meant = tokens.into_iter().map(|spanned| spanned.token).filter(|token| !matches!(token, Token::Whitespace(_)));
-    let meant: Vec<_> = meant.map(at).collect();
+    let tokens: Vec<_> = tokens.into_iter().map(|spanned| at(spanned.token)).collect();
     // LIMIT accepts a literal, but no parentheses.
-    if meant.len() == 1 {
-        return Ok(meant);
+    if tokens.len() == 1 {
+        return Ok(tokens);
     }
-    Ok([vec![at(Token::LParen)], meant, vec![at(Token::RParen)]].concat())
+    Ok([vec![at(Token::LParen)], tokens, vec![at(Token::RParen)]].concat())
 }
 
 /// Translates an error of the parser into Trino's format.

@@ -78,7 +78,10 @@ impl Api {
     }
 
     pub(crate) async fn start(&self, sql: &str) -> String {
-        let request = json!({"QueryString": sql, "QueryExecutionContext": {"Database": "stedi"}});
+        self.start_with(json!({"QueryString": sql, "QueryExecutionContext": {"Database": "stedi"}})).await
+    }
+
+    pub(crate) async fn start_with(&self, request: Value) -> String {
         let answer = self.call("StartQueryExecution", request).await;
         answer["QueryExecutionId"].as_str().unwrap().to_owned()
     }

@@ -106,8 +106,7 @@ async fn executions_are_listed_newest_first_and_read_in_batches() {
 #[tokio::test]
 async fn parameters_replace_placeholders() {
     let api = athena().await;
-    let request = json!({"QueryString": "SELECT ? || 'b'", "ExecutionParameters": ["'a'"]});
-    let id = api.call("StartQueryExecution", request).await["QueryExecutionId"].as_str().unwrap().to_owned();
+    let id = api.start_with(json!({"QueryString": "SELECT ? || 'b'", "ExecutionParameters": ["'a'"]})).await;
     api.end(&id).await;
     assert_eq!(api.page(&id, None, 1000).await.0[1..], ["ab"]);
     api.rows("PREPARE one FROM SELECT ? + 1 AS n").await;

@@ -25,7 +25,7 @@ async fn work_group_sets_location_and_state() {
     let request = json!({
         "QueryString": "SELECT 1", "WorkGroup": "team", "ResultConfiguration": {"OutputLocation": "s3://lake/else/"},
     });
-    let id = api.call("StartQueryExecution", request.clone()).await["QueryExecutionId"].as_str().unwrap().to_owned();
+    let id = api.start_with(request.clone()).await;
     let execution = api.end(&id).await;
     assert_eq!(execution["ResultConfiguration"]["OutputLocation"], format!("s3://lake/team/{id}.csv"));
     assert_eq!(api.call("ListQueryExecutions", json!({})).await["QueryExecutionIds"], json!([]));
@@ -33,9 +33,9 @@ async fn work_group_sets_location_and_state() {
     let (_, message) = api.refused("StartQueryExecution", request).await;
     assert!(message.contains("disabled"), "{message}");
     let arn = "arn:aws:athena:us-east-1:000000000000:workgroup/team";
-    api.call("TagResource", json!({"ResourceARN": arn, "Tags": [{"Key": "a", "Value": "b"}]})).await;
-    let tags = api.call("ListTagsForResource", json!({"ResourceARN": arn})).await;
-    assert_eq!(tags["Tags"], json!([{"Key": "a", "Value": "b"}]));
+    let tag = json!({"ResourceARN": arn, "Tags": [{"Key": "a", "Value": "b"}]});
+    assert_eq!(api.refused("TagResource", tag).await.0, "UnknownOperationException");
+    assert_eq!(api.call("ListTagsForResource", json!({"ResourceARN": arn})).await["Tags"], json!([]));
     api.call("DeleteWorkGroup", json!({"WorkGroup": "team"})).await;
     api.refused("GetWorkGroup", json!({"WorkGroup": "team"})).await;
 }

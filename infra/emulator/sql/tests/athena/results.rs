@@ -109,7 +109,7 @@ async fn results_survive_restart_and_expire_after_day() {
 async fn result_in_custom_location_stays() {
     let api = athena().await;
     let request = json!({"QueryString": "SELECT 7 AS n", "ResultConfiguration": {"OutputLocation": "s3://lake/mine"}});
-    let id = api.call("StartQueryExecution", request).await["QueryExecutionId"].as_str().unwrap().to_owned();
+    let id = api.start_with(request).await;
     api.end(&id).await;
     api.now_ms.store(NEW_YEAR_MS + DAY_MS + 1, Ordering::Relaxed);
     api.restart().recover().await.unwrap();

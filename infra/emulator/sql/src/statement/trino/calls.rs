@@ -8,7 +8,6 @@ use datafusion::sql::sqlparser::ast::{
     FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, LimitClause, ObjectName, OrderByExpr,
     OrderByOptions, Query, TableFactor, TimezoneInfo, TypedString, Value, VisitorMut,
 };
-use datafusion::sql::sqlparser::tokenizer::Span;
 use std::ops::ControlFlow;
 
 /// Functions that DataFusion has under other names.
@@ -18,7 +17,6 @@ const RENAMED: &[(&str, &str)] = &[
     ("arbitrary", "first_value"),
     ("array_average", "array_avg"),
     ("array_join", "array_to_string"),
-    ("array_position", "array_position"),
     ("array_remove", "array_remove_all"),
     ("ceiling", "ceil"),
     ("char_length", "character_length"),
@@ -123,7 +121,7 @@ impl VisitorMut for Rewriting {
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         self.subqueries -= usize::from(is_subquery(expr));
-        let taken = std::mem::replace(expr, Expr::Value(Value::Null.into()));
+        let taken = std::mem::replace(expr, null());
         match rewritten(taken) {
             Ok(new) => {
                 *expr = new;
@@ -170,11 +168,35 @@ fn cast_as(kind: CastKind, expr: Expr, data_type: &DataType) -> Result<Expr, Sql
     );
     // DataFusion truncates, Trino rounds.
     let expr = if is_whole { function("athena_whole", vec![expr]) } else { expr };
-    Ok(Expr::Cast { kind, expr: Box::new(expr), data_type, format: None, array: false })
+    Ok(cast_of(kind, expr, data_type))
+}
+
+/// A cast, or a TRY_CAST.
+pub(super) fn cast_of(kind: CastKind, expr: Expr, data_type: DataType) -> Expr {
+    Expr::Cast { kind, expr: Box::new(expr), data_type, format: None, array: false }
 }
 
 fn cast(expr: Expr, data_type: DataType) -> Expr {
-    Expr::Cast { kind: CastKind::Cast, expr: Box::new(expr), data_type, format: None, array: false }
+    cast_of(CastKind::Cast, expr, data_type)
+}
+
+fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+    let nested = |expr| Box::new(Expr::Nested(Box::new(expr)));
+    Expr::Nested(Box::new(Expr::BinaryOp { left: nested(left), op, right: nested(right) }))
+}
+
+fn case(condition: Expr, result: Expr, else_result: Option<Expr>) -> Expr {
+    Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: vec![CaseWhen { condition, result }],
+        else_result: else_result.map(Box::new),
+    }
+}
+
+fn null() -> Expr {
+    Expr::Value(Value::Null.into())
 }
 
 fn number(n: u64) -> Expr {
@@ -189,17 +211,21 @@ fn argument(expr: Expr) -> FunctionArg {
     FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))
 }
 
+fn list(args: Vec<FunctionArg>, clauses: Vec<FunctionArgumentClause>) -> FunctionArguments {
+    FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses })
+}
+
+fn named(name: &str) -> ObjectName {
+    ObjectName::from(vec![Ident::new(name)])
+}
+
 fn function(name: &str, arguments: Vec<Expr>) -> Expr {
-    let list = FunctionArgumentList {
-        duplicate_treatment: None,
-        args: arguments.into_iter().map(argument).collect(),
-        clauses: Vec::new(),
-    };
+    let args = arguments.into_iter().map(argument).collect();
     Expr::Function(Function {
-        name: ObjectName::from(vec![Ident { value: name.to_owned(), quote_style: None, span: Span::empty() }]),
+        name: named(name),
         uses_odbc_syntax: false,
         parameters: FunctionArguments::None,
-        args: FunctionArguments::List(list),
+        args: list(args, Vec::new()),
         filter: None,
         null_treatment: None,
         over: None,
@@ -233,13 +259,7 @@ fn call(mut call: Function) -> Result<Expr, SqlError> {
         ("now", []) => return Ok(now(Expr::Function(call), &name)),
         ("date", [one]) => return cast_as(CastKind::Cast, one.clone(), &DataType::Date),
         ("try", [Expr::Cast { expr, data_type, .. }]) => {
-            return Ok(Expr::Cast {
-                kind: CastKind::TryCast,
-                expr: expr.clone(),
-                data_type: data_type.clone(),
-                format: None,
-                array: false,
-            });
+            return Ok(cast_of(CastKind::TryCast, expr.as_ref().clone(), data_type.clone()));
         }
         ("try", [one]) => return Ok(one.clone()),
         ("substr" | "substring", _) => return Ok(function("athena_substr", args)),
@@ -249,66 +269,35 @@ fn call(mut call: Function) -> Result<Expr, SqlError> {
         }
         // In Trino, a null argument makes the result null. DataFusion skips nulls.
         ("concat", [first, rest @ ..]) if !rest.is_empty() => {
-            let nested = |expr: &Expr| Box::new(Expr::Nested(Box::new(expr.clone())));
-            let join = |left: Expr, right: &Expr| Expr::BinaryOp {
-                left: Box::new(left),
-                op: BinaryOperator::StringConcat,
-                right: nested(right),
-            };
-            let joined = rest.iter().fold(Expr::Nested(Box::new(first.clone())), join);
-            return Ok(Expr::Nested(Box::new(joined)));
+            let join = |left: Expr, right: &Expr| binary(left, BinaryOperator::StringConcat, right.clone());
+            return Ok(rest.iter().fold(first.clone(), join));
         }
-        ("greatest" | "least", [_, ..]) => {
+        ("greatest" | "least", [first, rest @ ..]) => {
             let is_null = |expr: &Expr| Expr::IsNull(Box::new(Expr::Nested(Box::new(expr.clone()))));
-            let or = |left: Expr, right: Expr| Expr::BinaryOp {
-                left: Box::new(left),
-                op: BinaryOperator::Or,
-                right: Box::new(right),
-            };
-            let Some(condition) = args.iter().map(is_null).reduce(or) else { return Ok(Expr::Function(call)) };
-            let result = Expr::Value(Value::Null.into());
-            return Ok(Expr::Case {
-                case_token: AttachedToken::empty(),
-                end_token: AttachedToken::empty(),
-                operand: None,
-                conditions: vec![CaseWhen { condition, result }],
-                else_result: Some(Box::new(Expr::Function(call))),
-            });
+            let or = |left: Expr, right: &Expr| binary(left, BinaryOperator::Or, is_null(right));
+            let condition = rest.iter().fold(is_null(first), or);
+            return Ok(case(condition, null(), Some(Expr::Function(call))));
         }
         // Trino returns bytes, DataFusion hexadecimal digits.
         ("md5", [one]) => return Ok(function("digest", vec![one.clone(), text("md5")])),
         ("to_hex", [one]) => return Ok(function("upper", vec![function("encode", vec![one.clone(), text("hex")])])),
         ("from_hex", [one]) => return Ok(function("decode", vec![one.clone(), text("hex")])),
-        ("mod", [left, right]) => {
-            let (left, right) = (Box::new(left.clone()), Box::new(right.clone()));
-            return Ok(Expr::Nested(Box::new(Expr::BinaryOp { left, op: BinaryOperator::Modulo, right })));
-        }
-        ("if", [condition, rest @ ..]) if !rest.is_empty() && rest.len() <= 2 => {
-            return Ok(Expr::Case {
-                case_token: AttachedToken::empty(),
-                end_token: AttachedToken::empty(),
-                operand: None,
-                conditions: vec![CaseWhen { condition: condition.clone(), result: rest[0].clone() }],
-                else_result: rest.get(1).cloned().map(Box::new),
-            });
+        ("mod", [left, right]) => return Ok(binary(left.clone(), BinaryOperator::Modulo, right.clone())),
+        ("if", [condition, result]) => return Ok(case(condition.clone(), result.clone(), None)),
+        ("if", [condition, result, other]) => {
+            return Ok(case(condition.clone(), result.clone(), Some(other.clone())));
         }
         ("count_if", [condition]) => {
-            let FunctionArguments::List(list) = &mut call.args else { return Ok(Expr::Function(call)) };
-            let condition = condition.clone();
-            list.args = vec![FunctionArg::Unnamed(FunctionArgExpr::Wildcard)];
-            call.name = ObjectName::from(vec![Ident::new("count")]);
-            call.filter = Some(Box::new(and(call.filter.take().map(|filter| *filter), condition)));
+            call.args = list(vec![FunctionArg::Unnamed(FunctionArgExpr::Wildcard)], Vec::new());
+            call.name = named("count");
+            filter(&mut call, condition.clone());
         }
         ("max_by" | "min_by", [value, by]) => {
-            let (value, by) = (value.clone(), by.clone());
-            let FunctionArguments::List(list) = &mut call.args else { return Ok(Expr::Function(call)) };
             let options = OrderByOptions { asc: Some(name == "min_by"), nulls_first: Some(false) };
-            list.args = vec![argument(value)];
-            list.clauses =
-                vec![FunctionArgumentClause::OrderBy(vec![OrderByExpr { expr: by.clone(), options, with_fill: None }])];
-            call.name = ObjectName::from(vec![Ident::new("first_value")]);
-            let known = Expr::IsNotNull(Box::new(by));
-            call.filter = Some(Box::new(and(call.filter.take().map(|filter| *filter), known)));
+            let order = OrderByExpr { expr: by.clone(), options, with_fill: None };
+            call.args = list(vec![argument(value.clone())], vec![FunctionArgumentClause::OrderBy(vec![order])]);
+            call.name = named("first_value");
+            filter(&mut call, Expr::IsNotNull(Box::new(by.clone())));
         }
         ("listagg", [_, ..]) => {
             let order = std::mem::take(&mut call.within_group);
@@ -319,7 +308,7 @@ fn call(mut call: Function) -> Result<Expr, SqlError> {
             if !order.is_empty() {
                 list.clauses = vec![FunctionArgumentClause::OrderBy(order)];
             }
-            call.name = ObjectName::from(vec![Ident::new("string_agg")]);
+            call.name = named("string_agg");
         }
         ("to_utf8", [one]) => return Ok(cast(one.clone(), DataType::Bytea)),
         ("from_utf8", [one]) => return Ok(function("arrow_cast", vec![one.clone(), text("Utf8")])),
@@ -329,7 +318,7 @@ fn call(mut call: Function) -> Result<Expr, SqlError> {
         ("replace", [_, _]) => return Ok(function("replace", push(args, [text("")]))),
         _ => {
             if let Some((_, other)) = RENAMED.iter().find(|(trino, _)| *trino == name) {
-                call.name = ObjectName::from(vec![Ident::new(*other)]);
+                call.name = named(other);
             }
         }
     }
@@ -342,15 +331,12 @@ fn push<const N: usize>(mut items: Vec<Expr>, more: [Expr; N]) -> Vec<Expr> {
     items
 }
 
-fn and(filter: Option<Expr>, condition: Expr) -> Expr {
-    match filter {
+/// Adds a condition to the filter of an aggregate.
+fn filter(call: &mut Function, condition: Expr) {
+    call.filter = Some(Box::new(match call.filter.take() {
         None => condition,
-        Some(filter) => Expr::BinaryOp {
-            left: Box::new(Expr::Nested(Box::new(filter))),
-            op: BinaryOperator::And,
-            right: Box::new(Expr::Nested(Box::new(condition))),
-        },
-    }
+        Some(filter) => binary(*filter, BinaryOperator::And, condition),
+    }));
 }
 
 /// The time of the query in milliseconds: local without a zone, or with one.

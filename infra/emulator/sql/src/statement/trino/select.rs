@@ -1,5 +1,6 @@
 //! Names the columns of a query's answer as Trino does.
 
+use super::calls::cast_of;
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, ExcludeSelectItem, Expr, Ident, ObjectName, Query, Select, SelectItem, SetExpr, Statement,
     Value, VisitMut, VisitorMut, WildcardAdditionalOptions,
@@ -104,11 +105,5 @@ fn small(expr: Expr) -> Expr {
     if !is_small {
         return expr;
     }
-    Expr::Cast {
-        kind: CastKind::Cast,
-        expr: Box::new(expr),
-        data_type: DataType::Int(None),
-        format: None,
-        array: false,
-    }
+    cast_of(CastKind::Cast, expr, DataType::Int(None))
 }
