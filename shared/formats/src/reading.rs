@@ -240,9 +240,11 @@ impl<R: Reading> ReadingsCollector<R> {
         for row in &mut rows {
             row.key = rank[row.key as usize];
         }
-        rows.sort_unstable_by(|a, b| {
-            (a.time_ms, a.key).cmp(&(b.time_ms, b.key)).then_with(|| R::cmp_values(&a.value, &b.value))
-        });
+        // Few rows share a time, and the sort is fastest without branches: first by time alone, then the rows of each time.
+        rows.sort_unstable_by_key(|row| row.time_ms);
+        for rows in rows.chunk_by_mut(|a, b| a.time_ms == b.time_ms) {
+            rows.sort_unstable_by(|a, b| a.key.cmp(&b.key).then_with(|| R::cmp_values(&a.value, &b.value)));
+        }
         Readings { keys, rows }
     }
 }
