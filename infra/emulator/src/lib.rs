@@ -56,7 +56,7 @@ mod wire;
 pub use clock::Clock;
 pub use cloud::{Cloud, OpenError};
 pub use dispatcher::{DeadLetter, DispatchError, Dispatcher, Handler, Options, Progress, Report, Subscription};
-pub use objects::StoredObject;
+pub use objects::{StoredObject, object_file};
 pub use requests::Requests;
 pub use wire::access::Access;
 pub use wire::json::JsonHandler;

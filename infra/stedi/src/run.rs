@@ -77,7 +77,7 @@ async fn ingest(args: &Run, quiet: bool) -> Result<Report, BoxError> {
     let requests = Requests::from(stack.cloud.requests());
     stop(&stack, dispatcher, delivered.dead_letters).await?;
 
-    let summary = tables::count(&stack.lake, &stack.clients, &Table::DERIVED).await?;
+    let summary = tables::count(&args.write.lake, &stack.lake, &stack.clients, &Table::DERIVED).await?;
     let tables = summary.tables.into_iter().map(|(name, table)| {
         (name, TableCount { rows: table.rows, objects: table.objects, partitions: table.partitions as u64 })
     });

@@ -1,29 +1,27 @@
 //! Counts what is in a lake, for `stedi tables` and for the report of a run.
 
-use crate::args::Tables;
+use crate::args::{LakeArgs, Tables};
 use crate::reader::LakeReader;
 use crate::report::{LandingCount, LandingCounts, grouped, landing_text, text_table};
 use crate::terminal::{print, print_table};
-use emulator_client::{Clients, Object, ObjectLocation, RangeRead};
+use emulator_client::{Clients, Object};
 use engine::Error;
-use formats::Corrupt;
-use formats::columnar::{Tail, rows_by_tail};
 use formats::receipt::Receipt;
-use model::layout::{self, Source};
+use formats::{Corrupt, columnar};
+use model::layout::{self, ObjectLocation, Source};
 use model::table::{Format, Table};
 use model::time::Partition;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
 use store::BoxError;
-use store::Read;
 use store::lake::Lake;
 
 /// A table with more objects is for a query engine to count.
 const OBJECTS_MAX: usize = 10_000_000;
-/// How often a file is read that changes meanwhile.
-const READS_MAX: usize = 8;
-/// How much of a file is read first: the lake's own footers are smaller.
-const TAIL_BYTES: u64 = 16 << 10;
+/// How many files a task reads.
+const FILES_MAX: usize = 256;
 
 /// What is in a lake. Its JSON is part of the command line's contract.
 #[derive(Debug, Serialize)]
@@ -59,7 +57,7 @@ struct PartitionCount {
 /// Runs `stedi tables`.
 pub(crate) async fn show(args: Tables) -> Result<(), BoxError> {
     let LakeReader { lake, clients, .. } = &LakeReader::open(&args.lake, "stedi tables").await?;
-    let summary = count(lake, clients, &Table::ALL).await?;
+    let summary = count(&args.lake, lake, clients, &Table::ALL).await?;
     if args.json {
         return print(&serde_json::to_string(&summary)?);
     }
@@ -68,8 +66,8 @@ pub(crate) async fn show(args: Tables) -> Result<(), BoxError> {
 }
 
 /// Prints the tables of a lake for people.
-pub(crate) async fn print_all(lake: &Lake, clients: &Clients) -> Result<(), BoxError> {
-    print_table(&count(lake, clients, &Table::ALL).await?.to_text())
+pub(crate) async fn print_all(args: &LakeArgs, lake: &Lake, clients: &Clients) -> Result<(), BoxError> {
+    print_table(&count(args, lake, clients, &Table::ALL).await?.to_text())
 }
 
 impl Summary {
@@ -114,8 +112,13 @@ fn size(bytes: u64) -> String {
 }
 
 /// Counts the landing files, and `tables`.
-pub(crate) async fn count(lake: &Lake, clients: &Clients, tables: &[Table]) -> Result<Summary, BoxError> {
-    let landing = count_landing(lake).await?;
+pub(crate) async fn count(
+    args: &LakeArgs,
+    lake: &Lake,
+    clients: &Clients,
+    tables: &[Table],
+) -> Result<Summary, BoxError> {
+    let landing = count_landing(args, lake).await?;
     let mut summaries = BTreeMap::new();
     for &table in tables {
         let objects = objects(lake, clients, table).await?;
@@ -131,8 +134,10 @@ pub(crate) async fn count(lake: &Lake, clients: &Clients, tables: &[Table]) -> R
         match Source::ALL.into_iter().find(|source| source.landing() == table) {
             Some(source) => summary.rows = landing.get(source.name()).map_or(0, |count| count.rows),
             None => {
-                let rows = objects.iter().map(|object| rows(lake, clients, table, object));
-                let rows = store::try_join_bounded(rows).await?;
+                let keys = objects.iter().map(|object| object.key.clone());
+                let rows = read_files(args, keys, move |file| columnar::rows(file, table.name())).await?;
+                // None of an object that was deleted meanwhile.
+                let rows: Vec<u64> = rows.into_iter().map(Option::unwrap_or_default).collect();
                 summary.rows = rows.iter().sum();
                 summary.by_partition = by_partition(lake, table, objects.iter().zip(rows)).await?;
                 summary.partitions = summary.by_partition.len();
@@ -167,53 +172,50 @@ fn zone(table: Table) -> &'static str {
     table.prefix().trim_end_matches('/').rsplit('/').next().unwrap_or_default()
 }
 
-async fn count_landing(lake: &Lake) -> Result<LandingCounts, BoxError> {
+async fn count_landing(args: &LakeArgs, lake: &Lake) -> Result<LandingCounts, BoxError> {
     let mut landing = LandingCounts::new();
     for source in Source::ALL {
         let listed = lake.store.list(lake.bucket(), &layout::receipts(source), true).await?.objects;
         let keys = listed.into_keys().filter(|key| key.ends_with(".json"));
         let sum = landing.entry(source.name()).or_default();
-        for count in store::try_join_bounded(keys.map(|key| receipt(lake, key))).await?.into_iter().flatten() {
+        for count in read_files(args, keys, receipt).await?.into_iter().flatten() {
             *sum += count;
         }
     }
     Ok(landing)
 }
 
-/// Reads the counts of a receipt; none if it was deleted meanwhile.
-async fn receipt(lake: &Lake, key: String) -> Result<Option<LandingCount>, BoxError> {
-    let location = lake.at(key);
-    match lake.store.read(&location, None).await? {
-        Read::Found { body, .. } => {
-            Ok(Some(LandingCount::from(&Receipt::decode(&body).map_err(Error::corrupt(location))?)))
-        }
-        Read::Absent | Read::Unchanged => Ok(None),
-    }
+/// Reads the counts of a receipt.
+fn receipt(mut file: &File) -> Result<LandingCount, Corrupt> {
+    let mut json = Vec::new();
+    file.read_to_end(&mut json).map_err(|error| Corrupt::new("a receipt", error))?;
+    Ok(LandingCount::from(&Receipt::decode(&json.into())?))
 }
 
-/// Reads the rows of an object from the footer of its Parquet file; none if it was deleted meanwhile.
-async fn rows(lake: &Lake, clients: &Clients, table: Table, object: &Object) -> Result<u64, BoxError> {
-    let location = lake.at(object.key.as_str());
-    let at = ObjectLocation { bucket: location.bucket.clone(), key: location.key.clone() };
-    let (mut size, mut etag, mut tail_bytes) = (object.bytes, object.etag.clone(), TAIL_BYTES);
-    for _ in 0..READS_MAX {
-        let range = size.saturating_sub(tail_bytes)..size;
-        match clients.store.read_range(&at, Some(&etag), range).await? {
-            RangeRead::Absent => return Ok(0),
-            RangeRead::Changed => match clients.store.describe(&at).await? {
-                Some(now) => (size, etag) = (now.bytes, now.etag),
-                None => return Ok(0),
-            },
-            RangeRead::Bytes(tail) => {
-                match rows_by_tail(&tail, size, table.name()).map_err(Error::corrupt(location.clone()))? {
-                    Tail::Rows(rows) => return Ok(rows),
-                    Tail::Needs(bytes) => tail_bytes = bytes,
+/// Reads the file of each key with `read`, on all cores; none if the object was deleted meanwhile.
+///
+/// A request for each takes several times as long.
+async fn read_files<T: Send + 'static>(
+    LakeArgs { lake, bucket }: &LakeArgs,
+    keys: impl Iterator<Item = String>,
+    read: impl Fn(&File) -> Result<T, Corrupt> + Copy + Send + 'static,
+) -> Result<Vec<Option<T>>, BoxError> {
+    let keys: Vec<String> = keys.collect();
+    let tasks = keys.chunks(FILES_MAX).map(|keys| {
+        let (lake, bucket, keys) = (lake.clone(), bucket.clone(), keys.to_vec());
+        async move {
+            let count = |key: String| match emulator::object_file(&lake, &bucket, &key)? {
+                Some(file) => {
+                    let location = ObjectLocation { bucket: bucket.clone(), key };
+                    Ok(Some(read(&file).map_err(Error::corrupt(location))?))
                 }
-            }
+                None => Ok(None),
+            };
+            keys.into_iter().map(count).collect::<Result<Vec<_>, BoxError>>()
         }
-    }
-    let cause = "it changes at every read, or its footer has no end";
-    Err(Error::corrupt(location)(Corrupt::new(table.name(), cause)).into())
+    });
+    let read = store::join_bounded(tasks).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+    Ok(read.into_iter().flatten().collect())
 }
 
 /// Lists the objects of a table, without those of other formats below a derived table, and without the empty objects that

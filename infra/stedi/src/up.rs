@@ -71,7 +71,7 @@ pub(crate) async fn up(args: Up, quiet: bool) -> Result<(), BoxError> {
     loop {
         tokio::select! {
             () = interruption.next() => break,
-            _ = show_tables.recv() => report(tables::print_all(&stack.lake, &stack.clients).await),
+            _ = show_tables.recv() => report(tables::print_all(&args.write.lake, &stack.lake, &stack.clients).await),
             // It ends only if it can accept no more connections.
             served = &mut server => return Ok(served??),
             Some(stored) = outcomes.stored.recv() => report(outcomes.add(stored).await),

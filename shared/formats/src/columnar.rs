@@ -14,6 +14,7 @@ use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, ParquetMetaDataReader, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::reader::ChunkReader;
 use parquet::schema::types::ColumnPath;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -158,25 +159,11 @@ impl Decoder {
     }
 }
 
-/// The number of rows as far as the last bytes of a Parquet file hold it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tail {
-    /// The file has this many rows.
-    Rows(u64),
-    /// The bytes do not reach back to the footer's start: it takes this many of the last bytes.
-    Needs(u64),
-}
-
-/// Returns the number of rows of a file of `size` bytes that ends in `tail`. `expected` names the file's kind in errors.
-pub fn rows_by_tail(tail: &Bytes, size: u64, expected: &'static str) -> Result<Tail, Corrupt> {
-    catch_damage(expected, || {
-        let mut reader = ParquetMetaDataReader::new();
-        match reader.try_parse_sized(tail, size) {
-            Ok(()) => Ok(Tail::Rows(reader.finish()?.file_metadata().num_rows().unsigned_abs())),
-            Err(ParquetError::NeedMoreData(needed)) if (needed as u64) <= size => Ok(Tail::Needs(needed as u64)),
-            Err(error) => Err(error),
-        }
-    })
+/// Returns the number of rows of a Parquet file by its footer, which is all that it reads. `expected` names the file's kind in
+/// errors.
+pub fn rows(file: &impl ChunkReader, expected: &'static str) -> Result<u64, Corrupt> {
+    let footer = catch_damage(expected, || ParquetMetaDataReader::new().parse_and_finish(file))?;
+    Ok(footer.file_metadata().num_rows().unsigned_abs())
 }
 
 /// Turns damage that `read` meets into [`Corrupt`]. The parquet crate panics on some damage instead of returning an error.
@@ -225,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_counted_from_the_end_of_a_file() {
+    fn rows_are_counted_by_the_footer_of_a_file() {
         let table = Table::MachineLearningCurated;
         let schema = schema(table);
         let columns = schema.fields().iter().map(|field| -> ArrayRef {
@@ -238,12 +225,8 @@ mod tests {
         });
         let columns = columns.collect();
         let file = encode(table, "sensorreadingtime", [batch(table, columns)], &Metadata::new()).unwrap();
-        let size = file.len() as u64;
-        let tail = |bytes: u64| rows_by_tail(&file.slice((size - bytes) as usize..), size, "a table");
-        assert_eq!(tail(size).unwrap(), Tail::Rows(3));
-        let Tail::Needs(footer) = tail(8).unwrap() else { panic!("8 bytes hold no footer") };
-        assert_eq!(tail(footer).unwrap(), Tail::Rows(3));
-        rows_by_tail(&file.slice(..100), 100, "a table").unwrap_err();
-        rows_by_tail(&Bytes::new(), 0, "a table").unwrap_err();
+        assert_eq!(rows(&file, "a table").unwrap(), 3);
+        rows(&file.slice(..100), "a table").unwrap_err();
+        rows(&Bytes::new(), "a table").unwrap_err();
     }
 }

@@ -44,6 +44,15 @@ pub struct StoredObject {
     pub etag: String,
 }
 
+/// Opens the file of an object below `root`, the directory of a [`Cloud`](crate::Cloud); `None` if the object does not exist.
+/// Its bytes stay those of one version, even if the cloud is open here or in another process and puts another.
+///
+/// # Errors
+/// If the file cannot be opened.
+pub fn object_file(root: &Path, bucket: &str, key: &str) -> io::Result<Option<File>> {
+    Ok(key_file::open(&Location::new(&root.join(bucket), key))?.map(|(file, _)| file))
+}
+
 /// Is called before and after every put becomes visible, so that a killed process loses no event.
 pub(crate) trait Outbox: Send + Sync {
     /// The object is about to be stored. The ticket, if any, is passed to [`Outbox::commit`] or [`Outbox::abort`].
@@ -188,10 +197,9 @@ impl Objects {
         Ok(Some((file, description)))
     }
 
-    /// Opens the file of an object. Its bytes stay those of one version.
+    /// Opens the file of an object.
     pub(crate) fn file(&self, bucket: &str, key: &str) -> io::Result<Option<File>> {
-        let Some(directory) = self.bucket(bucket) else { return Ok(None) };
-        Ok(key_file::open(&Location::new(&directory, key))?.map(|(file, _)| file))
+        object_file(&self.root, bucket, key)
     }
 
     /// Creates a temporary file for a body, and computes a checksum of it if `algorithm` names one.
