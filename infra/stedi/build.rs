@@ -1,4 +1,5 @@
-//! Sets `STEDI_VERSION`: the version with the commit, if this is a checkout, and the features.
+//! Sets `STEDI_VERSION`: the version with the commit, if this is a checkout, and the features. The program closes the
+//! parenthesis after the stored format.
 
 use std::process::Command;
 
@@ -15,7 +16,7 @@ fn main() {
     let features = if std::env::var_os("CARGO_FEATURE_QUERY").is_some() { "query" } else { "none" };
     details.push(format!("features: {features}"));
     let version = std::env::var("CARGO_PKG_VERSION").unwrap_or_default();
-    println!("cargo:rustc-env=STEDI_VERSION={version} ({})", details.join(", "));
+    println!("cargo:rustc-env=STEDI_VERSION={version} ({}", details.join(", "));
 }
 
 /// Runs git in this folder; none without git or outside of a checkout.

@@ -4,6 +4,7 @@ use crate::help;
 use clap::error::ErrorKind;
 use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use clap_mangen::roff::{Roff, roman};
 use model::lake_config::ConsentPolicy;
 use simulation::faults::Faults;
 use std::fmt::Display;
@@ -17,7 +18,7 @@ use store::lake::DATABASE;
 #[command(
     name = "stedi",
     version,
-    long_version = help::VERSION,
+    long_version = help::VERSION.as_str(),
     max_term_width = help::COLUMNS,
     after_long_help = help::STEDI,
     after_help = help::MORE
@@ -294,7 +295,7 @@ impl Man {
     pub(crate) fn page(&self) -> Result<Vec<u8>, BoxError> {
         let mut stedi = Args::command();
         stedi.build();
-        let command = match &self.command {
+        let mut command = match &self.command {
             None => stedi,
             Some(name) => {
                 let names = stedi.get_subcommands().map(clap::Command::get_name).filter(|name| *name != "help");
@@ -303,10 +304,32 @@ impl Man {
                 stedi.find_subcommand(name).cloned().ok_or_else(unknown)?
             }
         };
-        let mut page = Vec::new();
-        clap_mangen::Man::new(command).render(&mut page)?;
-        Ok(page)
+        let title = command.get_display_name().unwrap_or("stedi").to_uppercase();
+        // clap_mangen's own synopsis leaves out the values of options.
+        let usage = command.render_usage().to_string().replace("Usage: ", "");
+        let notes = command.get_after_long_help().or(command.get_after_help()).map(ToString::to_string);
+        let command = command.override_usage(usage).after_help(None::<&str>).after_long_help(None::<&str>);
+        // Without a date, roff takes the next argument for one.
+        let page = clap_mangen::Man::new(command).title(title).date(" ").manual("STEDI Lake");
+        let mut roff = Vec::new();
+        page.source(concat!("stedi ", env!("CARGO_PKG_VERSION"))).render(&mut roff)?;
+        roff.extend(notes_section(&notes.unwrap_or_default()).bytes());
+        Ok(roff)
     }
+}
+
+/// Returns the end of a manual page. Indented lines are examples, which stay as they are.
+fn notes_section(text: &str) -> String {
+    let mut roff = Roff::new();
+    roff.control("SH", ["NOTES"]);
+    for line in text.lines() {
+        match line {
+            "" => roff.control("PP", []),
+            _ if line.starts_with(' ') => roff.control("nf", []).text([roman(line)]).control("fi", []),
+            _ => roff.text([roman(line)]),
+        };
+    }
+    roff.to_roff()
 }
 
 #[cfg(test)]

@@ -1,10 +1,14 @@
 //! The long texts of the command line. Lines have 80 columns at most.
 
+use std::sync::LazyLock;
+use store::lake::FORMAT;
+
 /// Help is wrapped at this width, also on wider terminals.
 pub(crate) const COLUMNS: usize = 80;
 
 /// What `stedi --version` prints behind the name.
-pub(crate) const VERSION: &str = env!("STEDI_VERSION");
+pub(crate) static VERSION: LazyLock<String> =
+    LazyLock::new(|| format!("{}, stored format {FORMAT})", env!("STEDI_VERSION")));
 
 pub(crate) const MORE: &str = "\
 `stedi --help` explains more, and `stedi COMMAND --help` all of a command.";

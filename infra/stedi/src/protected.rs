@@ -1,6 +1,7 @@
 //! The parts of a lake that SQL may read but not change.
 
 use emulator_sql::Protected;
+use formats::receipt;
 use model::layout::{LAKE_CONFIG, LATEST_READINGS, RECEIPTS, Source, quarantined};
 use model::table::Table;
 use store::lake::DATABASE;
@@ -17,7 +18,7 @@ pub(crate) fn protected(bucket: &str) -> Protected {
     });
     Protected {
         database: DATABASE.to_owned(),
-        tables: Table::ALL.map(|table| table.name().to_owned()).to_vec(),
+        tables: Table::ALL.map(Table::name).into_iter().chain([receipt::TABLE]).map(str::to_owned).collect(),
         bucket: bucket.to_owned(),
         prefixes: tables.into_iter().chain(state).collect(),
         advice: ADVICE.to_owned(),
@@ -34,6 +35,8 @@ mod tests {
         for prefix in ["_state/", "lookup/", "receipts/", "quarantine/", "customer/landing/", "step_trainer/curated/"] {
             assert!(protected.prefixes.iter().any(|(found, _)| found == prefix), "{prefix}");
         }
-        assert!(protected.tables.iter().any(|table| table == "customer_trusted"));
+        for name in ["customer_trusted", "receipts"] {
+            assert!(protected.tables.iter().any(|table| table == name), "{name}");
+        }
     }
 }

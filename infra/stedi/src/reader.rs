@@ -1,11 +1,12 @@
 //! A lake for commands that only read it: opened here, or reached over HTTP while a `stedi up` holds it.
 
 use crate::args::LakeArgs;
-use crate::stack::{InUse, Stack};
+use crate::stack::{Stack, StackError};
 use crate::up::access_key;
 use emulator::Cloud;
 use emulator_client::Clients;
 use model::lake_config::LakeConfig;
+use model::layout::LAKE_CONFIG;
 use std::path::PathBuf;
 use store::BoxError;
 use store::lake::{DATABASE, Lake, LakeSettings};
@@ -27,7 +28,8 @@ impl LakeReader {
     /// Opens the lake for `command`, or connects to the `stedi up` that holds it.
     pub(crate) async fn open(args: &LakeArgs, command: &str) -> Result<Self, BoxError> {
         let folder = args.folder();
-        if !folder.is_dir() {
+        // An empty folder, or the bucket of another S3 client, is not a lake yet.
+        if !folder.join(LAKE_CONFIG).is_file() {
             return Err(NoLake(folder).into());
         }
         // Only functions depend on the lake's config, and a reader runs none.
@@ -36,9 +38,11 @@ impl LakeReader {
             Ok(Stack { lake, clients, cloud, .. }) => return Ok(Self { lake, clients, _cloud: Some(cloud) }),
             Err(error) => error,
         };
-        let Some(url) = error.downcast_ref().and_then(|InUse { holder, .. }| holder.url()) else {
-            return Err(error);
+        let url = match error.downcast_ref() {
+            Some(StackError::InUse { holder, .. }) => holder.url(),
+            _ => None,
         };
+        let Some(url) = url else { return Err(error) };
         let settings = LakeSettings { lake_bucket: args.bucket.clone(), config, database: DATABASE.to_owned() };
         let sdk = store::connect::config_at(&url, emulator::REGION, &access_key()).await;
         let (lake, clients) = (store::connect::with(&sdk, &settings), Clients::new(&sdk));

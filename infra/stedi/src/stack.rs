@@ -7,12 +7,14 @@ use customer_curated::CustomerCurated;
 use customer_trusted::CustomerTrusted;
 use emulator::{Cloud, DeadLetter, Dispatcher, Handler, OpenError, Options, Subscription};
 use emulator_client::Clients;
+use emulator_client::data_catalog::{Column, Storage, Table as CatalogTable};
+use formats::receipt;
 use machine_learning_curated::MachineLearningCurated;
 use model::hash::ShardCount;
 use model::lake_config::{ConsentPolicy, LakeConfig};
-use model::layout::{LAKE_CONFIG, ObjectLocation, Source};
+use model::layout::{LAKE_CONFIG, ObjectLocation, RECEIPTS, Source};
+use model::table::Format;
 use runtime::function::{Function, invoke};
-use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,33 +43,22 @@ pub(crate) struct Stack {
     errors: Errors,
 }
 
-/// A folder has one catalog, and a catalog has one set of tables.
+/// Why a lake cannot be opened.
 #[derive(Debug, thiserror::Error)]
-#[error("{} holds the lake of bucket {other}; name that with --bucket, or another folder with --lake", folder.display())]
-struct OtherLake {
-    folder: PathBuf,
-    other: String,
-}
-
-/// A lake keeps its consent policy.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "lake in {} has the consent policy {made}, but --consent says {given}: leave out --consent, or make another lake with \
-     --lake",
-    folder.display()
-)]
-struct OtherPolicy {
-    folder: PathBuf,
-    made: ConsentPolicy,
-    given: ConsentPolicy,
-}
-
-/// Another process holds the lake.
-#[derive(Debug, thiserror::Error)]
-#[error("lake {} is in use by {holder}; stop that, or name another folder with --lake", folder.display())]
-pub(crate) struct InUse {
-    folder: PathBuf,
-    pub holder: Holder,
+pub(crate) enum StackError {
+    /// A folder has one catalog, and a catalog has one set of tables.
+    #[error("{} holds the lake of bucket {other}; name that with --bucket, or another folder with --lake", folder.display())]
+    OtherLake { folder: PathBuf, other: String },
+    /// A lake keeps its consent policy.
+    #[error(
+        "lake in {} has the consent policy {made}, but --consent says {given}: leave out --consent, or make another lake \
+         with --lake",
+        folder.display()
+    )]
+    OtherPolicy { folder: PathBuf, made: ConsentPolicy, given: ConsentPolicy },
+    /// Another process holds the lake.
+    #[error("lake {} is in use by {holder}; stop that, or name another folder with --lake", folder.display())]
+    InUse { folder: PathBuf, holder: Holder },
 }
 
 /// Returns the bucket of another lake in this folder.
@@ -84,7 +75,7 @@ impl Stack {
         if let (Some(made), Some(given)) = (made, args.consent)
             && made != given
         {
-            return Err(OtherPolicy { folder: args.lake.folder(), made, given }.into());
+            return Err(StackError::OtherPolicy { folder: args.lake.folder(), made, given }.into());
         }
         let consent_policy = made.or(args.consent).unwrap_or_default();
         Self::open(&args.lake, LakeConfig { customer_shards: ShardCount::default(), consent_policy }, command)
@@ -94,10 +85,12 @@ impl Stack {
     pub(crate) fn open(args: &LakeArgs, config: LakeConfig, command: &str) -> Result<Self, BoxError> {
         let LakeArgs { lake: folder, bucket } = args;
         if let Some(other) = other_lake(folder, bucket) {
-            return Err(OtherLake { folder: folder.clone(), other }.into());
+            return Err(StackError::OtherLake { folder: folder.clone(), other }.into());
         }
         let cloud = match (Cloud::open(folder), Holder::read(folder)) {
-            (Err(OpenError::InUse(folder)), Ok(Some(holder))) => return Err(InUse { folder, holder }.into()),
+            (Err(OpenError::InUse(folder)), Ok(Some(holder))) => {
+                return Err(StackError::InUse { folder, holder }.into());
+            }
             (cloud, _) => cloud?,
         };
         Holder::this(command).write(folder)?;
@@ -111,7 +104,11 @@ impl Stack {
     pub(crate) async fn make(&self) -> Result<(), BoxError> {
         self.lake.store.create_bucket(self.lake.bucket()).await?;
         self.lake.check().await?;
-        Ok(self.lake.catalog.create_tables().await?)
+        self.lake.catalog.create_tables().await?;
+        match self.clients.catalog.create_table(&receipts(self.lake.bucket())).await {
+            Err(error) if !error.exists() => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 
     /// Starts the five functions, each before those that its outputs trigger.
@@ -154,14 +151,39 @@ impl Stack {
     }
 }
 
+/// Returns the table of receipts, which only queries read. On AWS, Terraform defines the same.
+fn receipts(bucket: &str) -> CatalogTable {
+    let column = |column: &receipt::ReceiptColumn| Column {
+        name: column.name.into(),
+        kind: column.kind.into(),
+        comment: Some(column.comment.into()),
+    };
+    let format = Format::Json.storage();
+    let parameters = format.parameters.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+    CatalogTable {
+        database: DATABASE.into(),
+        name: receipt::TABLE.into(),
+        description: Some(receipt::COMMENT.into()),
+        kind: "EXTERNAL_TABLE".into(),
+        columns: receipt::COLUMNS.iter().map(column).collect(),
+        storage: Storage {
+            location: Some(format!("s3://{bucket}/{RECEIPTS}")),
+            input_format: Some(format.input_format.into()),
+            output_format: Some(format.output_format.into()),
+            serde: Some(format.serialization_library.into()),
+            serde_parameters: parameters.collect(),
+        },
+        parameters: [("EXTERNAL", "TRUE"), ("classification", Format::Json.name())]
+            .map(|(a, b)| (a.into(), b.into()))
+            .into(),
+        ..CatalogTable::default()
+    }
+}
+
 /// Reads the consent policy of a lake. A record that cannot be read is reported when the lake is checked.
 fn consent_policy(args: &LakeArgs) -> Option<ConsentPolicy> {
-    #[derive(Deserialize)]
-    struct Record {
-        consent_policy: ConsentPolicy,
-    }
     let json = std::fs::read(args.folder().join(LAKE_CONFIG)).ok()?;
-    serde_json::from_slice(&json).ok().map(|Record { consent_policy }| consent_policy)
+    serde_json::from_slice::<LakeConfig>(&json).ok().map(|config| config.consent_policy)
 }
 
 async fn handle<F: Function>(function: Arc<F>, errors: Errors, payload: String) -> Result<String, String> {

@@ -8,6 +8,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+const COMMANDS: [&str; 8] = ["run", "up", "query", "tables", "generate", "simulate", "completions", "man"];
+
 /// Runs `stedi` in `folder`; returns its exit status and what it prints, with the command on the first line.
 fn stedi(folder: &Path, line: &str) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stedi"));
@@ -30,11 +32,34 @@ fn help_texts() {
     check("first_steps", folder.path(), &[""]);
     check("help_short", folder.path(), &["-h"]);
     check("help", folder.path(), &["--help"]);
-    for command in ["run", "up", "query", "tables", "generate", "simulate", "completions", "man"] {
+    for command in COMMANDS {
         check(&format!("help_{command}"), folder.path(), &[&format!("{command} --help")]);
     }
-    let texts = ["", "-h", "--help", "query --help"].map(|line| stedi(folder.path(), line)).concat();
-    assert!(texts.lines().all(|line| line.chars().count() <= 80), "{texts}");
+    let commands = COMMANDS.map(|command| format!("{command} --help"));
+    for line in ["", "-h", "--help"].into_iter().chain(commands.iter().map(String::as_str)) {
+        let text = stedi(folder.path(), line);
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    }
+}
+
+/// Returns the titles and the synopsis of a manual page.
+fn head_of_page(folder: &Path, command: &str) -> String {
+    let page = stedi(folder, &format!("man {command}"));
+    let begin = page.find(".TH ").unwrap();
+    let end = page.find(".SH DESCRIPTION").unwrap();
+    page[begin..end].to_owned()
+}
+
+#[test]
+fn manual_pages() {
+    let folder = tempfile::tempdir().unwrap();
+    let version = env!("CARGO_PKG_VERSION");
+    let heads = ["", "run", "query", "generate"].map(|command| head_of_page(folder.path(), command));
+    insta::assert_snapshot!("manual_pages", heads.join("\n").replace(version, "VERSION"));
+    for command in COMMANDS {
+        let title = format!(".TH STEDI-{} 1 ", command.to_uppercase());
+        assert!(head_of_page(folder.path(), command).starts_with(&title), "{command}");
+    }
 }
 
 #[test]
@@ -48,12 +73,19 @@ fn wrong_usage() {
             "generate",
             "run --consent sometimes",
             "run --duplicate 0",
+            "run --duplicate none",
+            "run --shuffle",
             "run --bucket A",
             "tables --json --partitions",
             "query --file a.sql SELECT",
             "query --format xml SELECT",
             "query --output x.txt SELECT",
+            "query --output a.parquet.gz SELECT",
             "simulate --faults rain",
+            "simulate --faults kill,rain",
+            "simulate --runs 0",
+            "simulate --jobs 0",
+            "simulate --trace --json",
             "simulate --replay a.json --seed 1",
             "completions cmd",
             "man walk",
@@ -65,22 +97,31 @@ fn wrong_usage() {
 #[test]
 fn errors() {
     let folder = tempfile::tempdir().unwrap();
-    fs::create_dir(folder.path().join("empty")).unwrap();
-    fs::create_dir_all(folder.path().join("landing/customer/landing")).unwrap();
+    for name in ["empty", "without/customer/landing", "elsewhere/data", "landing/customer/landing", "bare/stedi"] {
+        fs::create_dir_all(folder.path().join(name)).unwrap();
+    }
+    fs::write(folder.path().join("elsewhere/data/customer.json"), "{}").unwrap();
     std::os::unix::fs::symlink("/dev/null", folder.path().join("landing/customer/landing/device.json")).unwrap();
     fs::write(folder.path().join("file"), "{}").unwrap();
+    fs::write(folder.path().join("text"), "no JSON").unwrap();
+    fs::write(folder.path().join("list"), r#"{"scenario": [], "faults": [], "schedule": 1}"#).unwrap();
     check(
         "errors",
         folder.path(),
         &[
             "tables",
+            "tables --lake bare",
             "run nowhere",
             "run file",
             "run empty",
+            "run without",
+            "run elsewhere",
             "run landing",
             "generate landing",
             "simulate --replay nowhere.json",
             "simulate --replay file",
+            "simulate --replay text",
+            "simulate --replay list",
         ],
     );
 }

@@ -58,6 +58,9 @@ const fn column(name: &'static str, kind: &'static str, comment: &'static str) -
     ReceiptColumn { name, kind, comment }
 }
 
+/// The name of the receipts table in the catalog.
+pub const TABLE: &str = "receipts";
+
 /// The comment of the receipts table in the catalog.
 pub const COMMENT: &str = "the row counts of each landing file: rows = kept + excluded + quarantined";
 

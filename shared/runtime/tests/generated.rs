@@ -57,7 +57,7 @@ fn tables() -> Value {
         "columns": receipt::COLUMNS,
         "partition_columns": [],
     });
-    tables.insert("receipts", receipts);
+    tables.insert(receipt::TABLE, receipts);
     let formats: BTreeMap<_, _> =
         [Format::Json, Format::Parquet].map(|format| (format.name(), format.storage())).into();
     json!({"tables": tables, "formats": formats})

@@ -42,7 +42,7 @@ pub struct Lake {
 }
 
 /// The format of stored objects. Functions refuse a lake with another format.
-const FORMAT: u32 = 5;
+pub const FORMAT: u32 = 5;
 
 /// The stored lake config.
 #[derive(Clone, Copy, Serialize, Deserialize)]

@@ -16,12 +16,20 @@ use store::BoxError;
 const PROMPT: &str = "stedi> ";
 const WELCOME: &str = "\
 A statement ends with `;` and may have many lines. Ctrl-C clears it, Ctrl-D ends.
-Try: SHOW TABLES;";
+Try: SHOW TABLES; or help";
+const HELP: &str = "\
+SHOW TABLES;                the tables, DESCRIBE customer_trusted; their columns
+SELECT ... ;                a query, in the dialect of Athena
+EXPLAIN SELECT ... ;        its plan and the objects that it would read
+Ctrl-C                      clears the input, or stops the statement that runs
+Up, Down, Ctrl-R            earlier statements
+exit, quit, Ctrl-D          end the prompt
+help, \\?                    show this text";
 /// Statements that are kept for the next prompt.
 const HISTORY_MAX: usize = 1_000;
 
 /// Reads statements and shows their answers, until Ctrl-D.
-pub(super) async fn run(session: &Session, quiet: bool) -> Result<(), BoxError> {
+pub(super) async fn run(session: &Session) -> Result<(), BoxError> {
     let config = Config::builder().max_history_size(HISTORY_MAX)?.history_ignore_dups(true)?.build();
     let mut editor = Editor::<UntilSemicolon, FileHistory>::with_config(config)?;
     editor.set_helper(Some(UntilSemicolon));
@@ -30,7 +38,7 @@ pub(super) async fn run(session: &Session, quiet: bool) -> Result<(), BoxError> 
         // A missing history is an empty one.
         let _ = editor.load_history(file);
     }
-    if !quiet {
+    if !session.quiet {
         print(WELCOME)?;
     }
     loop {
@@ -41,8 +49,13 @@ pub(super) async fn run(session: &Session, quiet: bool) -> Result<(), BoxError> 
             Err(ReadlineError::Eof) => break,
             Err(error) => return Err(error.into()),
         };
-        if is_exit(&text) {
-            break;
+        match word(&text).as_deref() {
+            Some("exit" | "quit") => break,
+            Some(_) => {
+                print(HELP)?;
+                continue;
+            }
+            None => {}
         }
         if !text.trim().is_empty() {
             editor.add_history_entry(text.trim())?;
@@ -81,8 +94,10 @@ async fn answer(session: &Session, text: &str) -> Reader {
     Reader::Open
 }
 
-fn is_exit(text: &str) -> bool {
-    matches!(text.trim().trim_end_matches(';').to_ascii_lowercase().as_str(), "exit" | "quit")
+/// Returns the input if it is a word for the prompt itself, in lower case and without `;`.
+fn word(text: &str) -> Option<String> {
+    let word = text.trim().trim_end_matches(';').to_ascii_lowercase();
+    matches!(word.as_str(), "exit" | "quit" | "help" | "\\?").then_some(word)
 }
 
 /// Returns the file of the history, as the XDG base directory specification has it.
@@ -106,7 +121,7 @@ impl Validator for UntilSemicolon {
     fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
         let text = context.input();
         Ok(match Statements::split(text).last {
-            Some(_) if !is_exit(text) => ValidationResult::Incomplete,
+            Some(_) if word(text).is_none() => ValidationResult::Incomplete,
             _ => ValidationResult::Valid(None),
         })
     }

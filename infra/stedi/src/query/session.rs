@@ -5,16 +5,16 @@ use super::statements::{Statement, Statements};
 use crate::args::{Query, QueryFormat, usage_error};
 use crate::protected::protected;
 use crate::reader::LakeReader;
-use crate::terminal::{Screen, columns, finished};
+use crate::report::grouped;
+use crate::terminal::{Screen, columns, finished, message};
 use emulator_client::ObjectLocation;
 use emulator_sql::output::{self, Format, OutputError};
 use emulator_sql::{Answer, Context, Engine, Limits};
-use std::fs::{File, Permissions};
+use std::fs::{self, File};
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Read, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use store::BoxError;
-use tempfile::NamedTempFile;
+use tempfile::Builder;
 use uuid::Uuid;
 
 /// Where a CREATE TABLE AS without a location writes its files.
@@ -54,11 +54,11 @@ pub(crate) async fn query(args: Query, quiet: bool) -> Result<(), BoxError> {
         if args.output.is_some() {
             return Err(usage_error("--output needs a statement; a prompt shows its results"));
         }
-        return prompt::run(&Session::open(&args).await?, quiet).await;
+        return prompt::run(&Session::open(&args, quiet).await?).await;
     }
     if let Some(sql) = args.sql.as_deref().filter(|sql| *sql != "-") {
         // Athena takes one statement, and so does an argument.
-        let answered = Session::open(&args).await?.run(sql).await;
+        let answered = Session::open(&args, quiet).await?.run(sql).await;
         return match answered {
             Err(error) if Statements::split(sql).all().len() > 1 => Err(QueryError::Several(error).into()),
             answered => answered.map(|_| ()),
@@ -74,7 +74,7 @@ pub(crate) async fn query(args: Query, quiet: bool) -> Result<(), BoxError> {
         }
         _ => {}
     }
-    Session::open(&args).await?.run_all(&statements).await
+    Session::open(&args, quiet).await?.run_all(&statements).await
 }
 
 /// Reads a file, or standard input; returns its name, too.
@@ -105,11 +105,12 @@ pub(super) struct Session {
     explain: bool,
     format: Format,
     output: Option<PathBuf>,
+    pub(super) quiet: bool,
     reader: LakeReader,
 }
 
 impl Session {
-    async fn open(args: &Query) -> Result<Self, BoxError> {
+    async fn open(args: &Query, quiet: bool) -> Result<Self, BoxError> {
         let reader = LakeReader::open(&args.lake, "stedi query").await?;
         let (catalog, store) = (reader.clients.catalog.clone(), reader.clients.store.clone());
         let format = match args.format()? {
@@ -124,6 +125,7 @@ impl Session {
             explain: args.explain,
             format,
             output: args.output.clone(),
+            quiet,
             reader,
         })
     }
@@ -154,7 +156,15 @@ impl Session {
         let context = Context { catalog: "AwsDataCatalog".into(), database: self.database.clone(), output, id };
         let answer = self.engine.run(statement, &context).await?;
         match &self.output {
-            Some(file) => write_file(answer, self.format, file).await.map(|()| Reader::Open),
+            Some(file) => {
+                let rows = write_file(answer, self.format, file).await?;
+                if !self.quiet {
+                    let unit = if rows == 1 { "row" } else { "rows" };
+                    let format = format!("{:?}", self.format).to_lowercase();
+                    message(&format!("wrote {} {unit} as {format} to {}", grouped(rows), file.display()));
+                }
+                Ok(Reader::Open)
+            }
             None => write_stdout(answer, self.format).await,
         }
     }
@@ -175,20 +185,29 @@ async fn write_stdout(answer: Answer, format: Format) -> Result<Reader, BoxError
     }
 }
 
-/// Replaces the file when the answer is complete: a query that fails or is stopped leaves the file as it was.
-async fn write_file(answer: Answer, format: Format, file: &Path) -> Result<(), BoxError> {
+/// Replaces the file when the answer is complete: a query that fails or is stopped leaves the file as it was. Returns the
+/// number of rows.
+async fn write_file(answer: Answer, format: Format, file: &Path) -> Result<u64, BoxError> {
     let failed = |error| QueryError::Output(file.display().to_string(), error);
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut new = NamedTempFile::new_in(folder).map_err(failed)?;
-    let mut buffered = BufWriter::new(&mut new);
-    match output::write(answer, format, &mut buffered).await {
+    // A device or a pipe, such as /dev/stdout, is written and not replaced.
+    let is_device = fs::metadata(file).is_ok_and(|about| !about.is_file());
+    let mut options = File::options();
+    options.write(true).create_new(!is_device);
+    // Opened and written without `NamedTempFile`, whose errors name the temporary file.
+    let opened = |path: &Path| options.open(path);
+    let new = (!is_device).then(|| Builder::new().make_in(folder, opened)).transpose().map_err(failed)?;
+    let mut buffered = BufWriter::new(match &new {
+        Some(new) => new.as_file().try_clone().map_err(failed)?,
+        None => opened(file).map_err(failed)?,
+    });
+    let rows = match output::write(answer, format, &mut buffered).await {
         Err(OutputError::Io(error)) => return Err(failed(error).into()),
-        result => result?,
+        rows => rows?,
     };
     buffered.flush().map_err(failed)?;
-    drop(buffered);
-    // A temporary file can be read by its owner alone; this one is like any other.
-    new.as_file().set_permissions(Permissions::from_mode(0o644)).map_err(failed)?;
-    new.persist(file).map_err(|error| failed(error.error))?;
-    Ok(())
+    if let Some(new) = new {
+        new.persist(file).map_err(|error| failed(error.error))?;
+    }
+    Ok(rows)
 }
