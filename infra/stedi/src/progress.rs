@@ -1,9 +1,9 @@
 //! How far the work is, on a terminal.
 
 use crate::landing::LandingFile;
-use crate::report::{LandingCount, grouped};
+use crate::report::grouped;
 use crate::stack::Stack;
-use emulator::{Dispatcher, Progress};
+use emulator::{Cloud, Dispatcher};
 use formats::receipt::Receipt;
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use model::layout::RECEIPTS;
@@ -13,8 +13,7 @@ use std::io::{self, IsTerminal, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::sync::watch;
+use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinHandle;
 
 /// How often the bar is drawn while nothing is done, so that its clock does not stop.
@@ -65,7 +64,7 @@ impl RunProgress {
             return Self { bar, follower: None };
         }
         bar.enable_steady_tick(TICK);
-        let (sender, stored) = unbounded_channel();
+        let (sender, mut stored) = unbounded_channel();
         let bucket = stack.lake.bucket().to_owned();
         stack.cloud.on_stored(move |object| {
             if object.bucket == bucket && object.key.starts_with(RECEIPTS) {
@@ -73,10 +72,28 @@ impl RunProgress {
                 let _ = sender.send(object.key.clone());
             }
         });
-        let receipts = files.iter().map(|file| file.receipt(&stack.lake)).collect();
-        let follower = Follower { bar: bar.clone(), rows, receipts, cloud: stack.cloud.clone() };
-        let bucket = stack.lake.bucket().to_owned();
-        Self { bar, follower: Some(tokio::spawn(follower.follow(bucket, stored, dispatcher.progress()))) }
+        let mut missing: BTreeSet<_> = files.iter().map(|file| file.receipt(&stack.lake)).collect();
+        let (shown, cloud, bucket) = (bar.clone(), stack.cloud.clone(), stack.lake.bucket().to_owned());
+        let mut progress = dispatcher.progress();
+        let follower = tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    Some(key) = stored.recv() => if missing.remove(&key) {
+                        shown.inc(1);
+                        rows.fetch_add(rows_of_receipt(&cloud, &bucket, &key), Ordering::Relaxed);
+                    },
+                    Ok(()) = progress.changed() => {
+                        let pending = progress.borrow_and_update().pending;
+                        // Consent, curated tables and training rows follow the last receipt.
+                        if missing.is_empty() && pending > 0 {
+                            shown.set_message(format!(", {pending} events left"));
+                        }
+                    }
+                    else => return,
+                }
+            }
+        });
+        Self { bar, follower: Some(follower) }
     }
 
     /// Counts a file that the lake holds already.
@@ -103,55 +120,14 @@ impl Drop for RunProgress {
     }
 }
 
-struct Follower {
-    bar: ProgressBar,
-    rows: Arc<AtomicU64>,
-    /// The receipts that are still to come.
-    receipts: BTreeSet<String>,
-    cloud: emulator::Cloud,
-}
-
-impl Follower {
-    async fn follow(
-        mut self,
-        bucket: String,
-        mut stored: UnboundedReceiver<String>,
-        mut progress: watch::Receiver<Progress>,
-    ) {
-        loop {
-            tokio::select! {
-                key = stored.recv() => match key {
-                    Some(key) => self.receipt(&bucket, &key),
-                    None => return,
-                },
-                changed = progress.changed() => {
-                    let pending = progress.borrow_and_update().pending;
-                    // Consent, curated tables and training rows follow the last receipt.
-                    if self.receipts.is_empty() && pending > 0 {
-                        self.bar.set_message(format!(", {pending} events left"));
-                    }
-                    if changed.is_err() {
-                        return;
-                    }
-                }
-            }
-        }
-    }
-
-    fn receipt(&mut self, bucket: &str, key: &str) {
-        if !self.receipts.remove(key) {
-            return;
-        }
-        self.bar.inc(1);
-        // Read from its file, so that the report counts no request for it. Without it the rate is too low, no more.
+/// Reads a receipt from its file, so that the report counts no request for it. Without it the rate is too low, no more.
+fn rows_of_receipt(cloud: &Cloud, bucket: &str, key: &str) -> u64 {
+    let read = || {
         let mut json = Vec::new();
-        if let Ok(Some(mut file)) = self.cloud.file(bucket, key)
-            && file.read_to_end(&mut json).is_ok()
-            && let Ok(receipt) = Receipt::decode(&json.into())
-        {
-            self.rows.fetch_add(LandingCount::from(&receipt).rows, Ordering::Relaxed);
-        }
-    }
+        cloud.file(bucket, key).ok()??.read_to_end(&mut json).ok()?;
+        Some(Receipt::decode(&json.into()).ok()?.rows)
+    };
+    read().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::args::LakeArgs;
 use comfy_table::{CellAlignment, LineStyle, Table as TextTable, TableStyle};
 use formats::receipt::Receipt;
+use indicatif::HumanCount;
 use model::table::Table;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -141,25 +142,5 @@ pub(crate) fn text_table<const H: usize>(
 
 /// 40981 → 40,981.
 pub(crate) fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn digits_are_grouped_in_threes() {
-        for (n, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (40_981, "40,981"), (1_234_567, "1,234,567")] {
-            assert_eq!(grouped(n), text);
-        }
-    }
+    HumanCount(n).to_string()
 }

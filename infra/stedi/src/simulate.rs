@@ -2,7 +2,6 @@
 
 mod description;
 mod report;
-mod workers;
 
 use crate::args::Simulate;
 use crate::progress;
@@ -20,11 +19,9 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use store::BoxError;
-use tokio::sync::mpsc;
-use workers::{Workers, in_thread};
+use tokio::task::{JoinSet, spawn_blocking};
 
 /// How many lines of a long trace are shown, from its end.
 const LINES_SHOWN: usize = 60;
@@ -38,8 +35,6 @@ enum SimulateError {
     FileViolates { file: PathBuf, violation: Violation },
     #[error("{what} cannot be run")]
     Unrunnable { what: String, source: BoxError },
-    #[error("a thread ended with a panic")]
-    Panicked,
     #[error("cannot read {}", .0.display())]
     Unreadable(PathBuf, #[source] io::Error),
     #[error("{} is not a case of the simulation: expected a file that `stedi simulate` wrote", .0.display())]
@@ -100,41 +95,37 @@ async fn run_all(
     statistics: &mut Statistics,
 ) -> Result<(u64, Option<(u64, Violation)>), BoxError> {
     let Simulate { seed: first, runs, trace, .. } = *args;
-    let seed_of = move |i: u64| first.wrapping_add(i);
-    let (sender, mut results) = mpsc::unbounded_channel();
-    let (next, faults) = (Arc::new(AtomicU64::new(0)), args.faults.clone());
+    let seed_of = |i: u64| first.wrapping_add(i);
     let jobs = args.jobs.or(std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-    let workers = Workers::start(jobs.min(usize::try_from(runs).unwrap_or(usize::MAX)), move |stop| {
-        while !stop.is_requested() {
-            let i = next.fetch_add(1, Ordering::Relaxed);
-            if i >= runs || sender.send((i, run_seed(seed_of(i), &faults))).is_err() {
-                return;
-            }
-        }
-    })?;
+    // A run that has begun ends, also if this is dropped: an aborted run would leave its folder behind.
+    let mut running = JoinSet::new();
+    let start = |running: &mut JoinSet<_>, i| {
+        let (seed, faults) = (seed_of(i), args.faults.clone());
+        running.spawn_blocking(move || (i, run_seed(seed, &faults)));
+    };
+    let mut waiting = 0..runs;
+    waiting.by_ref().take(jobs).for_each(|i| start(&mut running, i));
     // A progress bar would garble the lines of a trace.
     let bar = (!trace).then(|| progress::bar(runs, "runs", quiet));
-    let mut early = BTreeMap::new();
-    for i in 0..runs {
-        let outcome = loop {
-            if let Some(outcome) = early.remove(&i) {
-                break outcome;
+    let (mut early, mut done) = (BTreeMap::new(), 0);
+    while let Some(ended) = running.join_next().await {
+        let (i, outcome) = ended?;
+        early.insert(i, outcome);
+        waiting.next().into_iter().for_each(|i| start(&mut running, i));
+        while let Some(outcome) = early.remove(&done) {
+            let Outcome { mut violations, trace: lines, statistics: more } = outcome?;
+            statistics.add(&more);
+            if trace {
+                let digest = lines.digest();
+                print(&if runs == 1 { traced(&lines) } else { format!("{} {digest}", seed_of(done)) })?;
             }
-            let (i, outcome) = results.recv().await.ok_or(SimulateError::Panicked)?;
-            early.insert(i, outcome);
-        };
-        let Outcome { mut violations, trace: lines, statistics: more } = outcome?;
-        statistics.add(&more);
-        if trace {
-            let digest = lines.digest();
-            print(&if runs == 1 { traced(&lines) } else { format!("{} {digest}", seed_of(i)) })?;
-        }
-        if !violations.is_empty() {
-            drop(workers);
-            return Ok((i + 1, Some((seed_of(i), violations.swap_remove(0)))));
-        }
-        if let Some(bar) = &bar {
-            bar.inc(1);
+            if !violations.is_empty() {
+                return Ok((done + 1, Some((seed_of(done), violations.swap_remove(0)))));
+            }
+            done += 1;
+            if let Some(bar) = &bar {
+                bar.inc(1);
+            }
         }
     }
     Ok((runs, None))
@@ -145,7 +136,7 @@ fn run_seed(seed: u64, faults: &Faults) -> Result<Outcome, SimulateError> {
 }
 
 fn run(case: &Case, what: impl Fn() -> String) -> Result<Outcome, SimulateError> {
-    // Without this, a panic would end only its thread, unnoticed until all others are done.
+    // The error of a panic names the case.
     let outcome = catch_unwind(AssertUnwindSafe(|| simulation::simulate(case)));
     outcome
         .unwrap_or_else(|_| Err("it panicked".into()))
@@ -155,26 +146,30 @@ fn run(case: &Case, what: impl Fn() -> String) -> Result<Outcome, SimulateError>
 /// Searches for a smaller case that violates the same invariant.
 async fn shrink(case: Case, violation: Violation, quiet: bool) -> Result<Shrunk<Violation>, BoxError> {
     let bar = progress::bar(shrink::RUNS_MAX.into(), "runs to find a smaller case", quiet);
-    let shrunk = in_thread(move |stop| {
+    let wanted = Arc::new(());
+    let search = Arc::downgrade(&wanted);
+    let shrunk = spawn_blocking(move || {
         let invariant = violation.invariant;
         let fails = |case: &Case| shrink::violation_of(case, invariant);
         let go_on = |best: &Shrunk<Violation>| {
             bar.set_position(best.runs.into());
-            if stop.is_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            // An interruption drops this future, and the command ends when this thread has.
+            if search.strong_count() == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let shrunk = shrink::shrink(case, violation, shrink::RUNS_MAX, fails, go_on);
         bar.finish_and_clear();
         shrunk
     });
-    Ok(shrunk.await?.ok_or(SimulateError::Panicked)?)
+    let shrunk = shrunk.await?;
+    drop(wanted);
+    Ok(shrunk)
 }
 
 /// Prints a smaller case and the end of its trace.
 async fn print_smaller(shrunk: &Shrunk<Violation>, found: &SeedViolation, whole: bool) -> Result<(), BoxError> {
     let Shrunk { case, failure, runs } = shrunk;
     let again = case.clone();
-    let outcome = in_thread(move |_| run(&again, || "the smaller case".to_owned()));
-    let trace = outcome.await?.ok_or(SimulateError::Panicked)??.trace;
+    let trace = spawn_blocking(move || run(&again, || "the smaller case".to_owned())).await??.trace;
     let lines = trace.lines();
     let from = if whole { 0 } else { lines.len().saturating_sub(LINES_SHOWN) };
     let omission =
@@ -195,7 +190,7 @@ async fn replay(file: &Path) -> Result<(), BoxError> {
         serde_json::from_slice(&json).map_err(|error| SimulateError::InvalidCase(file.to_owned(), error))?;
     print(&format!("{}\n", description::describe(&case)))?;
     let what = file.display().to_string();
-    let outcome = in_thread(move |_| run(&case, || what.clone())).await?.ok_or(SimulateError::Panicked)??;
+    let outcome = spawn_blocking(move || run(&case, || what.clone())).await??;
     print(&traced(&outcome.trace))?;
     match outcome.violations.into_iter().next() {
         Some(violation) => Err(SimulateError::FileViolates { file: file.to_owned(), violation }.into()),

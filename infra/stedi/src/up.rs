@@ -137,9 +137,9 @@ fn environment(url: &str, stack: &Stack) -> String {
          export GLUE_DATABASE={DATABASE}\n\
          export CONSENT_POLICY={consent_policy}\n\
          export CUSTOMER_SHARDS={}{}",
-        athena::Served::SERVICES,
+        athena::SERVICES,
         customer_shards.get(),
-        athena::Served::ENVIRONMENT,
+        athena::ENVIRONMENT,
     )
 }
 
