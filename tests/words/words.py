@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Finds the words that the glossary of shared/README.md replaces, in every tracked file and in its path.
 
-usage: words.py [--summary] [--only WORD]... [PATH]...
+usage: words.py [--summary] [PATH]...
 
-A PATH (file or folder) restricts the search; new files that git does not ignore count too. --only takes a word of the
-summary. --summary leaves out the single hits. Each hit is a line `path:line: word → use instead`, line 0 for the path;
-hits by word and by folder follow. The exit status is 1 if there is a hit.
+A PATH (file or folder) restricts the search; new files that git does not ignore count too. --summary leaves out the single
+hits. Each hit is a line `path:line: word → use instead`, line 0 for the path; hits by word follow. The exit status is 1 if
+there is a hit.
 
 Identifiers are split: `isWoken`, `woken_at` and `woken-by` all hold the word woken. RULES says what is searched for, and
 what is an exception, with its reason.
@@ -44,32 +44,23 @@ class Rule:
 
     def __init__(self, word, instead, *allowed, forms=None, code=None, files=""):
         """`forms` is a regex over text in lower case whose identifiers are split; `code` one over text as it is written."""
-        forms = forms or word
         self.word, self.instead, self.code = word, instead, code is not None
-        self.pattern = re.compile(code or rf"\b(?:{forms.replace(' ', GAP)})\b")
+        self.pattern = re.compile(code or rf"\b(?:{(forms or word).replace(' ', GAP)})\b")
         self.files = re.compile(files)
-        # What a text must contain to have a hit; looking for it is many times faster than the regex.
-        self.stems = [""] if code else [stem(alternative) for alternative in forms.split("|")]
         self.texts = [re.compile(one.text, re.IGNORECASE | re.MULTILINE) for one in allowed if one.text]
         self.paths = [re.compile(one.path) for one in allowed if one.path]
 
     def hits(self, path, text, split):
         """Yields line and text of each hit; `split` is `text` with its identifiers split."""
-        if not any(stem in split for stem in self.stems) or not self.files.search(path):
+        if not self.files.search(path) or any(allowed.search(path) for allowed in self.paths):
             return
-        if any(allowed.search(path) for allowed in self.paths) or not self.pattern.search(text if self.code else split):
+        if not self.pattern.search(text if self.code else split):
             return
         for allowed in self.texts:
             text = allowed.sub(lambda match: blank(match[0]), text)
         searched = text if self.code else split_identifiers(text)
         for match in self.pattern.finditer(searched):
             yield searched.count("\n", 0, match.start()) + 1, " ".join(match[0].split())
-
-
-def stem(regex):
-    """The letters that any match of a regex contains, as far as it begins with them."""
-    letters = re.match("[a-z]*", regex)[0]
-    return letters[:-1] if regex[len(letters) :].startswith(("?", "*")) else letters
 
 
 def blank(text):
@@ -229,14 +220,14 @@ def git(*arguments):
     return done.stdout
 
 
-def find(path, text, rules=RULES):
+def find(path, text):
     """Yields line, text found and rule of every hit in a file. Line 0 is its path."""
     if path.endswith("README.md"):
         text = GLOSSARY.sub(lambda match: blank(match[0]), text)
     # The path is searched as a line of its own before the text.
     text = f"{path}\n{text}"
     split = split_identifiers(text)
-    for rule in rules:
+    for rule in RULES:
         for line, found in rule.hits(path, text, split):
             yield line - 1, found, rule
 
@@ -244,29 +235,22 @@ def find(path, text, rules=RULES):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--summary", action="store_true", help="only the numbers")
-    parser.add_argument("--only", metavar="WORD", action="append", help="only this word of the summary")
     parser.add_argument("paths", metavar="PATH", nargs="*")
     arguments = parser.parse_args()
-    rules = [rule for rule in RULES if not arguments.only or rule.word in arguments.only]
-    if unknown := set(arguments.only or ()) - {rule.word for rule in rules}:
-        parser.error(f"unknown word {', '.join(sorted(unknown))}: expected one of {', '.join(rule.word for rule in RULES)}")
     root, paths = tracked(arguments.paths)
-    words, folders = Counter(), Counter()
+    words = Counter()
     for path in paths:
         try:
             text = (root / path).read_text()
         except (OSError, UnicodeDecodeError):
             continue
-        for line, found, rule in sorted(find(path, text, rules), key=lambda hit: hit[0]):
+        for line, found, rule in sorted(find(path, text), key=lambda hit: hit[0]):
             words[rule.word] += 1
-            folders["/".join(path.split("/")[:2]) if "/" in path else path] += 1
             if not arguments.summary:
                 print(f"{path}:{line}: {found} → {rule.instead}")
-    for title, counts in (("by word", words), ("by folder", folders)):
-        if counts:
-            print(f"\n{title}")
-            print("\n".join(f"{number:6} {name}" for name, number in counts.most_common()))
-    print(f"\n{words.total()} hits in {len(paths)} files")
+    for name, number in words.most_common():
+        print(f"{number:6} {name}")
+    print(f"{words.total()} hits in {len(paths)} files")
     return 1 if words else 0
 
 
