@@ -1,6 +1,5 @@
 """One emulator and one deployment for all tests that only read the deployment; other tests make their own."""
 
-import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -8,20 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from checkout import binary, generate, missing, reference
 from deployed_lake import DeployedLake, running
 from deployment import Deployment, Terraform, make_package, variables
 from emulator import Emulator
+from lake import TABLES
 
-ROOT = Path(__file__).resolve().parents[2]
-REFERENCE = ROOT.parent / "shared" / "stedi"
+# pytest finds imported fixtures here.
+__all__ = ["binary", "generate", "reference"]
 SECONDS = pytest.StashKey[dict[str, float]]()
-FUNCTIONS = (
-    "customer_trusted",
-    "accelerometer_trusted",
-    "customer_curated",
-    "step_trainer_trusted",
-    "machine_learning_curated",
-)
+# Each table has a function of its name.
+FUNCTIONS = tuple(TABLES)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -34,28 +30,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"{what}: {seconds:.0f} s")
 
 
-def missing(what: str) -> None:
-    """Skips a test because something is missing on this machine; fails it in CI."""
-    if os.environ.get("CI"):
-        pytest.fail(what)
-    pytest.skip(what)
-
-
 @pytest.fixture(scope="session")
-def release() -> Path:
+def release(binary: Path) -> Path:
     """The folder of the release binaries `stedi` and the five functions."""
-    path = Path(os.environ.get("STEDI", ROOT / "target" / "release" / "stedi"))
-    for name in ("stedi", *FUNCTIONS):
-        assert (path.parent / name).exists(), f"{path.parent / name} does not exist: cargo build --workspace --release"
-    return path.parent
-
-
-@pytest.fixture(scope="session")
-def reference() -> Path:
-    """The reference data, which may lie beside the checkout."""
-    if not REFERENCE.is_dir():
-        missing(f"the reference data is not at {REFERENCE}")
-    return REFERENCE
+    for name in FUNCTIONS:
+        assert binary.with_name(name).exists(), f"there is no {name} beside {binary}: cargo build --workspace --release"
+    return binary.parent
 
 
 @pytest.fixture(scope="session")

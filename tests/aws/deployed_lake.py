@@ -22,6 +22,8 @@ PARTITIONS_DELETED_MAX = 25
 class DeployedLake:
     """A deployment whose functions are running."""
 
+    consent = "ever"
+
     def __init__(self, deployment: Deployment, sources: EventSources):
         self.deployment, self.sources = deployment, sources
         self.emulator: Emulator = deployment.emulator
@@ -98,13 +100,10 @@ class DeployedLake:
         """Fills a new schema of `con` with the five tables."""
         con.execute(f"CREATE SCHEMA {schema}")
         for table in TABLES.values():
-            declared = ", ".join(f'"{name}" {kind}' for name, kind in table.columns.items())
-            names = ", ".join(f'"{name}"' for name in table.columns)
-            con.execute(f"CREATE TABLE {schema}.{table.name} ({declared})")
-            if len(rows := self.table(table.name)):
-                con.register("rows_read", rows)
-                con.execute(f"INSERT INTO {schema}.{table.name} SELECT {names} FROM rows_read")
-                con.unregister("rows_read")
+            rows = self.table(table.name)
+            con.register("rows_read", rows)
+            table.create(con, schema, "rows_read" if len(rows) else None)
+            con.unregister("rows_read")
 
 
 @contextmanager

@@ -16,10 +16,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from checkout import ROOT
 from emulator import Emulator
 from event_sources import Mapping
 
-ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "infra" / "terraform"
 TIMEOUT_SECONDS = 300
 # A folder of provider plugins contains this path. With such a folder, Terraform downloads nothing.

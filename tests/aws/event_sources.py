@@ -3,14 +3,14 @@ messages."""
 
 import json
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from emulator import REGION, Credentials, Emulator
 from runtime_api import Instance, Outcome
+from up import until
 
 # SQS's limit for one request.
 RECEIVED_MAX = 10
@@ -206,7 +206,7 @@ class EventSources:
         """Returns the number of messages in each queue, with those that a function is handling."""
         return {name: messages(self.sqs, source.mapping.queue_url) for name, source in self.sources.items()}
 
-    def wait_until_empty(self, timeout_seconds: float = 120) -> None:
+    def wait_until_empty(self) -> None:
         """Waits until no message is left. A message leaves its queue only after its function has returned, and by then
         the events of the function's writes are in other queues. So no message is left if all queues are empty and no
         source was active in between."""
@@ -217,7 +217,7 @@ class EventSources:
             before = self.activity.count
             return not any(self.waiting().values()) and self.activity.count == before
 
-        wait_until(empty, timeout_seconds, lambda: f"messages are left: {self.waiting()}; {self.errors()[-5:]}")
+        until(empty, lambda: f"no message to be left: {self.waiting()}; {self.errors()[-5:]}")
 
     def handled(self) -> list[Handled]:
         return [handled for source in self.sources.values() for handled in source.handled]
@@ -240,14 +240,6 @@ def messages(sqs: Any, queue_url: str) -> int:
     names = [f"ApproximateNumberOfMessages{what}" for what in ("", "NotVisible", "Delayed")]
     attributes = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)["Attributes"]
     return sum(int(attributes[name]) for name in names)
-
-
-def wait_until(condition: Callable[[], bool], timeout_seconds: float, otherwise: Callable[[], str]) -> None:
-    """Waits until a condition holds. Fails with the text of `otherwise` after the time-out."""
-    deadline = time.monotonic() + timeout_seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"after {timeout_seconds} s {otherwise()}"
-        time.sleep(0.05)
 
 
 def event_of(*objects: tuple[str, str]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from conftest import ROOT
+from checkout import ROOT
 from emulator import Emulator
 
 RESULT = re.compile(r"^test (\S+) \.\.\. (\w+)", re.MULTILINE)

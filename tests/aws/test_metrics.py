@@ -1,10 +1,9 @@
 """The functions log well-formed metrics for CloudWatch, and the sums of the metrics equal those of the receipts."""
 
 import json
-import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,14 +43,10 @@ class Measurement:
 
 
 @pytest.fixture(scope="module")
-def measurement(
-    deployment: Deployment, release: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Measurement]:
+def measurement(deployment: Deployment, generate: Callable[..., Path]) -> Iterator[Measurement]:
     """Uploads customers first, motion next and steps last, with one instance of each function. So the rows that a
     file's own event keeps are the kept rows of its final receipt."""
-    landing = tmp_path_factory.mktemp("generated")
-    command = [release / "stedi", "generate", landing, "--customers", "60", "--dirty"]
-    subprocess.run(command, check=True, capture_output=True)
+    landing = generate("--customers", 60, "--dirty")
     began_ms = time.time() * 1000
     with running(deployment) as lake:
         for source in ("customer", "accelerometer", "step_trainer"):

@@ -8,8 +8,9 @@ import pytest
 
 from deployed_lake import DeployedLake, running, take_all
 from deployment import Deployment
-from event_sources import event_of, wait_until
+from event_sources import event_of
 from landing import BEGIN, Landing, customer, motion
+from up import until
 
 GARBAGE = "{not json"
 FUNCTION = "customer_trusted"
@@ -39,7 +40,7 @@ def receive_count_max(lake: DeployedLake) -> int:
 
 def wait_for_dead_letters(lake: DeployedLake, name: str, count: int) -> None:
     lake.sources.wait_until_empty()
-    wait_until(lambda: lake.dead_letters()[name] == count, 30, lambda: f"dead letters: {lake.dead_letters()}")
+    until(lambda: lake.dead_letters()[name] == count, lambda: f"{count} dead letters: {lake.dead_letters()}")
     assert sum(lake.dead_letters().values()) == count
 
 

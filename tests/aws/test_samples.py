@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +15,12 @@ from typing import Any
 
 import pytest
 
-from conftest import FUNCTIONS, ROOT
+from checkout import ROOT
+from conftest import FUNCTIONS
 from deployed_lake import batches
 from deployment import SOURCE
 from emulator import Emulator
-from event_sources import wait_until
+from up import keys_of, until
 
 EVENTS = ROOT / "events"
 BUCKET = "stedi"
@@ -75,7 +76,7 @@ class Watch:
         with ExitStack() as stack:
             watch = ["watch", "--only-lambda-apis", "--invoke-address", "127.0.0.1", "--invoke-port", self.port]
             self._start(stack, "watch", cargo_lambda(*watch), os.environ.copy())
-            wait_until(self._listens, 60, lambda: (folder / "watch.log").read_text())
+            until(self._listens, lambda: f"cargo lambda watch: {(folder / 'watch.log').read_text()}")
             for name in FUNCTIONS:
                 self._start(stack, name, [str(release / name)], self._environment(name))
             self.processes = stack.pop_all()
@@ -147,13 +148,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 
 
 @pytest.fixture(scope="module")
-def s3(stack: Emulator, release: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def s3(stack: Emulator, generate: Callable[..., Path]) -> Any:
     """A client of the bucket, which holds the files of `stedi generate`."""
     s3 = stack.client("s3")
-    folder = tmp_path_factory.mktemp("generated")
-    subprocess.run([release / "stedi", "generate", folder], check=True, capture_output=True)
-    for path in (path for path in folder.rglob("*") if path.is_file()):
-        s3.put_object(Bucket=BUCKET, Key=path.relative_to(folder).as_posix(), Body=path.read_bytes())
+    folder = generate()
+    for key in keys_of(folder):
+        s3.put_object(Bucket=BUCKET, Key=key, Body=(folder / key).read_bytes())
     return s3
 
 

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from conftest import missing
+from checkout import missing
 from deployment import SOURCE, TIMEOUT_SECONDS, Terraform
 
 SKIPPED_WITHOUT_REASON = ("", "No comment provided")

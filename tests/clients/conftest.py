@@ -1,7 +1,6 @@
 """One stack that ingested all files, for tests that only read; tests that ingest files make their own."""
 
 import itertools
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,24 +8,20 @@ import duckdb
 import pytest
 
 import oracle
-from checkout import REFERENCE, binary, reference
+from checkout import REFERENCE, binary, generate, reference
 from lake import TABLES, Lake
 from landing import Village
 from stack import Stack
 
 # pytest finds imported fixtures here.
-__all__ = ["binary", "reference"]
+__all__ = ["binary", "generate", "reference"]
 BUCKETS = itertools.count()
 
 
 @pytest.fixture(scope="session")
-def landing(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def landing(generate: Callable[..., Path]) -> Path:
     """The reference data, or generated data of its size if it is missing."""
-    if REFERENCE.is_dir():
-        return REFERENCE
-    folder = tmp_path_factory.mktemp("generated")
-    subprocess.run([binary, "generate", folder, "--seed", "11"], check=True, capture_output=True)
-    return folder
+    return REFERENCE if REFERENCE.is_dir() else generate("--seed", 11)
 
 
 @pytest.fixture(scope="session")

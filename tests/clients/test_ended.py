@@ -1,13 +1,10 @@
 """`stedi up` ends by Ctrl-C, by a kill during uploads, or because it refuses to start."""
 
-import json
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +14,7 @@ from comparison import assert_equal_lakes
 from lake import Lake
 from landing import Village
 from stack import AWS, MIB, Stack
-from up import SECONDS_MAX, command, keys_of, until
+from up import SECONDS_MAX, keys_of, until
 
 PART = 5 * MIB
 
@@ -112,43 +109,6 @@ def test_running_query_fails_when_the_process_is_killed(start: Callable[..., Sta
     found = status(start(lake=stack.lake).client("athena"))
     assert found["State"] == "FAILED"
     assert found["StateChangeReason"]
-
-
-def refused(arguments: list[str]) -> str:
-    """Runs a command that must fail. Returns its error text."""
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=SECONDS_MAX)
-    assert (done.returncode, done.stdout) == (1, ""), done
-    assert "panicked" not in done.stderr
-    return done.stderr
-
-
-def test_used_port_is_refused(start: Callable[..., Stack], tmp_path: Path) -> None:
-    stack = start()
-    lake = Lake(stack.lake.binary, tmp_path / "other")
-    error = refused(command(lake, "--port", stack.address[1]))
-    assert f"port {stack.address[1]} is taken" in error
-    assert "--port" in error
-    # Its lake is refused, too.
-    error = refused(command(stack.lake, "--port", 0))
-    assert str(stack.lake.folder) in error
-    stack.assert_healthy()
-
-
-def test_lake_of_another_number_of_shards_is_refused(
-    start: Callable[..., Stack], village_lake: Lake, tmp_path: Path
-) -> None:
-    lake = Lake(village_lake.binary, tmp_path / "copy")
-    shutil.copytree(village_lake.folder, lake.folder)
-    stack = start(lake=lake)
-    s3 = stack.client("s3")
-    where = {"Bucket": stack.bucket, "Key": "_state/lake.json"}
-    config = json.loads(s3.get_object(**where)["Body"].read())
-    assert config["customer_shards"] == 16
-    s3.put_object(**where, Body=json.dumps(config | {"customer_shards": 5}).encode())
-    stack.end()
-    error = refused(command(lake, "--port", 0))
-    assert "CUSTOMER_SHARDS=5" in error
-    assert "CUSTOMER_SHARDS=16" in error
 
 
 def test_ctrl_c_with_connections_open(start: Callable[..., Stack], village: Village, village_lake: Lake) -> None:

@@ -16,28 +16,24 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
+from checkout import ROOT, Stedi
 from lake import TABLES, Lake
+from landing import SOURCES
 from stack import Stack
 from terminal import Terminal
 
 SQL = """SELECT "user", "timestamp", x FROM accelerometer_trusted ORDER BY 1, 2, 3 LIMIT 4"""
 
 
-class Command:
-    """`stedi`, on one lake."""
+class Command(Stedi):
+    """`stedi` on one lake, with bytes as input and output."""
 
     def __init__(self, lake: Lake):
+        super().__init__(lake.binary, lake.folder.parent, "--lake", lake.folder)
         self.lake = lake
 
-    def attempt(self, name: str, *arguments: object, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
-        command = [self.lake.binary, name, *arguments, "--lake", self.lake.folder]
-        return subprocess.run([str(part) for part in command], input=stdin, capture_output=True, timeout=120)
-
-    def __call__(self, name: str, *arguments: object, stdin: bytes | None = None) -> bytes:
-        """Runs the command and returns its output."""
-        done = self.attempt(name, *arguments, stdin=stdin)
-        assert done.returncode == 0, done.stderr.decode()
-        return done.stdout
+    def attempt(self, *arguments: object, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+        return super().attempt(*arguments, input=stdin, text=False)
 
     def rows(self, sql: str) -> list[dict[str, object]]:
         return [json.loads(line) for line in self("query", sql, "--format", "json").splitlines()]
@@ -111,13 +107,42 @@ def test_statement_from_standard_input(stedi: Command) -> None:
 def test_csv_has_lf(stedi: Command, tmp_path: Path) -> None:
     sql = "SELECT 1 AS one, 'a' AS two"
     assert stedi("query", sql, "--format", "csv") == b"one,two\n1,a\n"
-    assert stedi("query", sql, "-o", tmp_path / "rows.csv") == b""
-    assert (tmp_path / "rows.csv").read_bytes() == b"one,two\n1,a\n"
+    file = tmp_path / "rows.csv"
+    for options, message in (((), f"stedi: wrote 1 row as csv to {file}\n"), (("--quiet",), "")):
+        done = stedi.attempt("query", sql, "-o", file, *options)
+        assert (done.returncode, done.stdout, done.stderr.decode()) == (0, b"", message)
+        assert file.read_bytes() == b"one,two\n1,a\n"
+        assert file.stat().st_mode == (stedi.lake.folder / ".emulator" / "lock").stat().st_mode
 
 
-def test_output_has_the_format_of_its_name(
-    stedi: Command, expected: list[tuple[object, ...]], tmp_path: Path
-) -> None:
+def test_output_may_be_a_device(stedi: Command) -> None:
+    assert stedi("query", "SELECT 1 AS one", "-o", "/dev/stdout", "--format", "csv") == b"one\n1\n"
+
+
+@pytest.mark.parametrize("name", ["nowhere/x.csv", "folder.csv"])
+def test_error_of_an_output_names_it(stedi: Command, tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder.csv").mkdir()
+    done = stedi.attempt("query", "SELECT 1", "-o", tmp_path / name)
+    reason = "No such file or directory (os error 2)" if "nowhere" in name else "Is a directory (os error 21)"
+    assert (done.returncode, done.stderr.decode()) == (1, f"stedi: cannot write {tmp_path / name}: {reason}\n")
+
+
+QUERIES = sorted((ROOT / "infra" / "terraform" / "queries").glob("*.sql"))
+
+
+@pytest.mark.parametrize("file", QUERIES, ids=lambda file: file.stem)
+def test_saved_queries_run_on_a_local_lake(stedi: Command, file: Path) -> None:
+    rows = [json.loads(line) for line in stedi("query", "-f", file, "--format", "json").splitlines()]
+    assert (file.stem == "consent_check") == (rows == [])
+    if file.stem == "landing_file_row_counts":
+        receipts = [receipt for source in SOURCES for receipt in stedi.lake.receipts(source)]
+        names = ("source", "kept", "quarantined")
+        assert sorted([row["landing_key"], row["row_count"], *(row[name] for name in names)] for row in rows) == sorted(
+            [receipt["landing"]["key"], receipt["rows"], *(receipt[name] for name in names)] for receipt in receipts
+        )
+
+
+def test_output_has_the_format_of_its_name(stedi: Command, expected: list[tuple[object, ...]], tmp_path: Path) -> None:
     for name in ("x.parquet", "x.json", "x", "y.parquet"):
         options = ("--format", "json") if name == "y.parquet" else ()
         stedi("query", SQL, "-o", tmp_path / name, *options)
@@ -195,6 +220,10 @@ def test_prompt_answers_until_ctrl_d(stedi: Command, tmp_path: Path) -> None:
         terminal.read_until("stedi> ")
         terminal.type("SELECT wrong\x03")
         terminal.read_until("stedi> ")
+        for word in ("help", "HELP;", "\\?"):
+            terminal.type(f"{word}\r")
+            assert "end the prompt" in terminal.read_until("show this text")
+            terminal.read_until("stedi> ")
         terminal.type("SELECT 1 AS one; SELECT 2 AS two;\r")
         shown = terminal.read_until("(1 row)") + terminal.read_until("(1 row)")
         assert "one" in shown
@@ -265,6 +294,7 @@ def test_explain_shows_the_objects_to_read(stedi: Command, village_lake: Lake) -
         ("SELEC 1", ("line 1:1", "SELEC")),
         ("SELECT 1; SELECT 2", ("several statements: -f FILE or standard input", "Only one sql statement")),
         ("INSERT INTO customer_trusted SELECT * FROM customer_curated", ("customer_trusted",)),
+        ("DROP TABLE receipts", ("receipts",)),
     ],
 )
 def test_wrong_statement_is_explained(stedi: Command, sql: str, words: tuple[str, ...]) -> None:
@@ -320,9 +350,3 @@ def test_missing_lake_is_an_error(binary: Path, tmp_path: Path) -> None:
         assert done.returncode == 1
         assert b"no lake in" in done.stderr
     assert not stedi.lake.folder.exists()
-
-
-def test_command_without_arguments_shows_first_steps(binary: Path) -> None:
-    done = subprocess.run([binary], capture_output=True, text=True, timeout=60)
-    for command in ("stedi run", "stedi up", "stedi query", "stedi tables"):
-        assert command in done.stdout + done.stderr

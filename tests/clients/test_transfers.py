@@ -1,11 +1,9 @@
 """Large objects: multipart uploads by boto3's transfer manager, downloads of ranges, and the server's memory."""
 
-import base64
 import concurrent.futures
 import hashlib
 import io
 import random
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,6 @@ from boto3.s3.transfer import TransferConfig
 
 from landing import Village
 from stack import MIB, Stack
-from test_objects import refused
 from up import until
 
 LARGE = 100 * MIB
@@ -147,77 +144,6 @@ def test_landing_file_triggers_the_function_once(start: Callable[..., Stack], vi
     assert len(stack.messages()[key]) == 1
     (receipt,) = stack.lake.receipts("customer")
     assert receipt["rows"] == len(lines.splitlines())
-
-
-def test_invalid_parts_are_refused(s3: Any, bucket: str) -> None:
-    where = {"Bucket": bucket, "Key": "parts"}
-    upload = where | {"UploadId": s3.create_multipart_upload(**where)["UploadId"]}
-    parts = [
-        {"PartNumber": number, "ETag": s3.upload_part(**upload, PartNumber=number, Body=body)["ETag"]}
-        for number, body in ((1, b"1" * PART), (2, b"too small"), (3, b"3"))
-    ]
-
-    def complete(*numbers: int, **other: Any) -> tuple[str, int]:
-        chosen = {"Parts": [parts[number - 1] | other for number in numbers]}
-        return refused(s3.complete_multipart_upload, **upload, MultipartUpload=chosen)
-
-    assert complete(1, 2, 3) == ("EntityTooSmall", 400)
-    assert complete(1, ETag='"0123456789abcdef0123456789abcdef"') == ("InvalidPart", 400)
-    assert complete(1, PartNumber=9) == ("InvalidPart", 400)
-    assert complete() == ("MalformedXML", 400)
-    assert refused(s3.upload_part, **upload, PartNumber=10_001, Body=b"")[1] == 400
-    assert refused(s3.upload_part, **upload | {"UploadId": "none"}, PartNumber=1, Body=b"") == ("NoSuchUpload", 404)
-    assert refused(s3.head_object, **where)[1] == 404
-    # A later part of the same number replaces a part. Completion leaves out parts that it does not name.
-    parts[1]["ETag"] = s3.upload_part(**upload, PartNumber=2, Body=b"2" * PART)["ETag"]
-    assert complete(2, 1) == ("InvalidPartOrder", 400)
-    s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts[:2]})
-    assert s3.get_object(**where)["Body"].read() == b"1" * PART + b"2" * PART
-    second = s3.get_object(**where, PartNumber=2)
-    assert (second["PartsCount"], second["Body"].read()) == (2, b"2" * PART)
-
-
-def test_completion_may_be_conditional(s3: Any, bucket: str) -> None:
-    where = {"Bucket": bucket, "Key": "key"}
-
-    def ready() -> dict[str, Any]:
-        upload = where | {"UploadId": s3.create_multipart_upload(**where)["UploadId"]}
-        etag = s3.upload_part(**upload, PartNumber=1, Body=b"part")["ETag"]
-        return upload | {"MultipartUpload": {"Parts": [{"PartNumber": 1, "ETag": etag}]}}
-
-    first, second, third = ready(), ready(), ready()
-    etag = s3.complete_multipart_upload(**first, IfNoneMatch="*")["ETag"]
-    assert refused(s3.complete_multipart_upload, **second, IfNoneMatch="*") == ("PreconditionFailed", 412)
-    assert refused(s3.complete_multipart_upload, **second, IfMatch='"0"') == ("PreconditionFailed", 412)
-    s3.complete_multipart_upload(**third, IfMatch=etag)
-
-
-def test_full_object_checksum_is_verified(s3: Any, bucket: str) -> None:
-    bodies = [b"1" * PART, b"2"]
-
-    def crc32(body: bytes) -> str:
-        return base64.b64encode(zlib.crc32(body).to_bytes(4, "big")).decode()
-
-    for claimed, code in ((b"".join(bodies), None), (b"other", "BadDigest")):
-        where = {"Bucket": bucket, "Key": "whole"}
-        options = {"ChecksumAlgorithm": "CRC32", "ChecksumType": "FULL_OBJECT"}
-        upload = where | {"UploadId": s3.create_multipart_upload(**where, **options)["UploadId"]}
-        parts = []
-        for number, body in enumerate(bodies, 1):
-            part = s3.upload_part(**upload, PartNumber=number, Body=body, ChecksumAlgorithm="CRC32")
-            assert part["ChecksumCRC32"] == crc32(body)
-            parts.append({"PartNumber": number, "ETag": part["ETag"], "ChecksumCRC32": part["ChecksumCRC32"]})
-        end = upload | {
-            "MultipartUpload": {"Parts": parts},
-            "ChecksumType": "FULL_OBJECT",
-            "ChecksumCRC32": crc32(claimed),
-        }
-        if code is None:
-            assert s3.complete_multipart_upload(**end)["ChecksumCRC32"] == crc32(claimed)
-            head = s3.head_object(**where, ChecksumMode="ENABLED")
-            assert (head["ChecksumCRC32"], head["ChecksumType"]) == (crc32(claimed), "FULL_OBJECT")
-        else:
-            assert refused(s3.complete_multipart_upload, **end) == (code, 400)
 
 
 def test_concurrent_reads_and_writes(s3: Any, bucket: str) -> None:

@@ -2,19 +2,18 @@
 
 import itertools
 import shutil
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from checkout import binary, reference
+from checkout import binary, generate, reference, stedi
 from lake import Lake, Run
-from landing import Village
+from landing import Landing, Village
 
 # pytest finds imported fixtures here.
-__all__ = ["binary", "reference"]
+__all__ = ["binary", "generate", "reference", "stedi"]
 POLICIES = ("ever", "at-reading")
 
 
@@ -28,19 +27,6 @@ class Ingestion:
 
 
 @pytest.fixture(scope="session")
-def generate(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Runs `stedi generate` with options into a new folder."""
-
-    def generate(*options: object) -> Path:
-        folder = tmp_path_factory.mktemp("generated")
-        subprocess.run([str(part) for part in (binary, "generate", folder, *options)], check=True, capture_output=True)
-        assert any((folder / "customer" / "landing").iterdir())
-        return folder
-
-    return generate
-
-
-@pytest.fixture(scope="session")
 def generated(generate: Callable[..., Path]) -> Path:
     """Clean generated data of the reference data's size."""
     return generate("--seed", 11)
@@ -50,6 +36,18 @@ def generated(generate: Callable[..., Path]) -> Path:
 def generated_dirty(generate: Callable[..., Path]) -> Path:
     """The rows of `generated`, in dirty files."""
     return generate("--seed", 11, "--dirty")
+
+
+@pytest.fixture
+def lake(binary: Path, tmp_path: Path) -> Lake:
+    """A new lake of the test."""
+    return Lake(binary, tmp_path / "lake")
+
+
+@pytest.fixture
+def landing(tmp_path: Path) -> Landing:
+    """A new landing folder of the test."""
+    return Landing(tmp_path / "landing")
 
 
 @pytest.fixture

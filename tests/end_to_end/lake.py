@@ -38,6 +38,18 @@ class Table:
     def partitioned(self) -> bool:
         return "dt" in self.columns
 
+    @property
+    def names(self) -> str:
+        """The names of its columns in SQL."""
+        return ", ".join(f'"{name}"' for name in self.columns)
+
+    def create(self, con: duckdb.DuckDBPyConnection, schema: str, rows: str | None) -> None:
+        """Creates the table in a schema of `con`, with the rows of a table expression."""
+        declared = ", ".join(f'"{name}" {kind}' for name, kind in self.columns.items())
+        con.execute(f"CREATE TABLE {schema}.{self.name} ({declared})")
+        if rows:
+            con.execute(f"INSERT INTO {schema}.{self.name} SELECT {self.names} FROM {rows}")
+
 
 TABLES = {
     table.name: table
@@ -138,11 +150,8 @@ class Lake:
         """Fills a new schema of `con` with the five tables, read from the files."""
         con.execute(f"CREATE SCHEMA {schema}")
         for table in TABLES.values():
-            declared = ", ".join(f'"{name}" {kind}' for name, kind in table.columns.items())
-            con.execute(f"CREATE TABLE {schema}.{table.name} ({declared})")
-            if files := self.table_files(table):
-                names = ", ".join(f'"{name}"' for name in table.columns)
-                con.execute(f"INSERT INTO {schema}.{table.name} SELECT {names} FROM {scan(files)}")
+            files = self.table_files(table)
+            table.create(con, schema, scan(files) if files else None)
 
     def versions(self, folder: str = "") -> dict[str, Version]:
         """Returns the version of every file below the bucket, or below a folder of it, by key."""

@@ -10,7 +10,7 @@ import termios
 import time
 from pathlib import Path
 
-SECONDS_MAX = 120
+from checkout import SECONDS_MAX
 
 
 class Terminal:

@@ -1,21 +1,19 @@
 """On a terminal: lines that fit, and a progress bar. Elsewhere whole lines, and no bar."""
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from checkout import Stedi
 from terminal import Terminal
-
-SECONDS_MAX = 120
 
 
 @pytest.fixture
-def folder(binary: Path, tmp_path: Path) -> Path:
+def folder(stedi: Stedi) -> Path:
     """A folder with a lake."""
-    subprocess.run([binary, "run"], cwd=tmp_path, capture_output=True, check=True, timeout=SECONDS_MAX)
-    return tmp_path
+    stedi("run")
+    return stedi.folder
 
 
 def test_wide_lines_are_cut_with_a_note(binary: Path, folder: Path) -> None:
@@ -38,12 +36,10 @@ def test_json_is_never_cut(binary: Path, folder: Path) -> None:
         assert "…" not in terminal.read_all()
 
 
-def test_pipe_gets_whole_lines(binary: Path, folder: Path) -> None:
-    done = subprocess.run(
-        [binary, "tables"], cwd=folder, capture_output=True, text=True, timeout=SECONDS_MAX, env={"COLUMNS": "40"}
-    )
-    assert "…" not in done.stdout
-    assert "cut to" not in done.stdout
+def test_pipe_gets_whole_lines(stedi: Stedi, folder: Path) -> None:
+    printed = stedi("tables", env={"COLUMNS": "40"})
+    assert "…" not in printed
+    assert "cut to" not in printed
 
 
 def test_progress_says_files_and_rate(binary: Path, tmp_path: Path) -> None:

@@ -2,20 +2,13 @@
 
 import json
 import re
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 
 from conftest import Ingestion, VillageCopy
 from lake import TABLES, Lake, Run
 from landing import SOURCES
-
-
-@pytest.fixture
-def lake(binary: Path, tmp_path: Path) -> Lake:
-    return Lake(binary, tmp_path / "lake")
 
 
 def assert_refused(run: Run, *words: str) -> None:
@@ -67,39 +60,10 @@ def test_plain_run_lists_the_five_tables(generated: Path, lake: Lake, ingest_onc
     assert_listed(run.stdout, rows)
 
 
-def test_tables_lists_the_tables_of_a_lake(generated: Path, ingest_once: Callable[..., Ingestion], binary: Path) -> None:
-    ingestion = ingest_once(generated)
-    done = subprocess.run(
-        [binary, "tables", "--lake", ingestion.lake.folder], capture_output=True, text=True, timeout=60, check=True
-    )
-    assert_listed(done.stdout, ingestion.run.rows())
-
-
 def test_bucket_has_the_name_that_was_given(generate: Callable[..., Path], lake: Lake) -> None:
     run = lake.run(generate("--customers", 3), "--bucket", "another-lake")
     assert run.rows()["customer_trusted"] == 2
     assert [path.name for path in lake.folder.iterdir() if not path.name.startswith((".", "_"))] == ["another-lake"]
-
-
-def test_missing_folder_is_refused(lake: Lake, tmp_path: Path) -> None:
-    assert_refused(lake.attempt(tmp_path / "nowhere"), "nowhere")
-
-
-def test_file_instead_of_a_folder_is_refused(lake: Lake, tmp_path: Path) -> None:
-    path = tmp_path / "landing.json"
-    path.write_text("{}")
-    assert_refused(lake.attempt(path), "landing.json")
-
-
-@pytest.mark.parametrize("folders", [(), ("customer/landing",), ("elsewhere",)])
-def test_folder_without_landing_files_is_refused(lake: Lake, tmp_path: Path, folders: tuple[str, ...]) -> None:
-    landing = tmp_path / "empty"
-    landing.mkdir()
-    for folder in folders:
-        (landing / folder).mkdir(parents=True)
-    if "elsewhere" in folders:
-        (landing / "elsewhere" / "customer.json").write_text("{}")
-    assert_refused(lake.attempt(landing), "empty")
 
 
 def test_lake_of_another_policy_is_refused(copy_village: Callable[..., VillageCopy]) -> None:
@@ -133,21 +97,3 @@ def test_lake_of_another_format_is_refused(copy_village: Callable[..., VillageCo
     config.write_text(json.dumps(settings))
     copy.village.customers("customers-1.json", copy.village.registered(1))
     assert_refused(copy.lake.attempt(copy.village.folder), "this version of the software", "format 1", "new lake")
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("run", "--consent", "sometimes"),
-        ("run", "--duplicate", "none"),
-        ("run", "--shuffle"),
-        ("walk",),
-        ("generate",),
-    ],
-)
-def test_wrong_usage_is_explained(binary: Path, arguments: tuple[str, ...], tmp_path: Path) -> None:
-    done = subprocess.run([binary, *arguments], capture_output=True, text=True, timeout=60, cwd=tmp_path)
-    assert done.returncode == 2
-    assert "--help" in done.stderr
-    assert not done.stdout
-    assert not any(tmp_path.iterdir())

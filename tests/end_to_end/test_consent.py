@@ -118,11 +118,6 @@ def lake(request: pytest.FixtureRequest, binary: Path, tmp_path: Path) -> Lake:
     return Lake(binary, tmp_path / "lake", request.param)
 
 
-@pytest.fixture
-def landing(tmp_path: Path) -> Landing:
-    return Landing(tmp_path / "landing")
-
-
 def train(landing: Landing, person: int, device: int | None = None) -> None:
     """Writes ten minutes of a person's motion and of a device's steps; by default, of the person's own device."""
     times = [BEGIN + minute * MINUTE for minute in range(10)]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow
 import pytest
 
-from comparison import assert_equal_lakes, assert_tables
+from comparison import assert_adds_up, assert_equal_lakes, assert_tables
 from conftest import POLICIES, Ingestion
 from lake import Lake
 from landing import BEGIN, SOURCES, Landing, customer, email, motion, step
@@ -43,12 +43,10 @@ def test_every_file_has_a_receipt(dirty: Ingestion, source: str) -> None:
 def test_row_counts_add_up(dirty: Ingestion, source: str) -> None:
     total = {"rows": 0, "kept": 0, "excluded": 0, "quarantined": 0}
     for receipt in dirty.lake.receipts(source):
-        excluded = sum(receipt["excluded"].values())
-        assert receipt["rows"] == receipt["kept"] + excluded + receipt["quarantined"], receipt
-        assert receipt["kept"] == sum(output["rows"] for output in receipt["outputs"]), receipt
+        assert_adds_up(receipt)
         for name in ("rows", "kept", "quarantined"):
             total[name] += receipt[name]
-        total["excluded"] += excluded
+        total["excluded"] += sum(receipt["excluded"].values())
     reported = dirty.run.report["landing"][source]
     assert {name: reported[name] for name in total} == total
 
@@ -88,12 +86,10 @@ def test_quarantined_lines_are_lines_of_the_file(dirty: Ingestion, source: str) 
     assert originals > 150
 
 
-def test_line_numbers_count_from_one_and_include_blank_lines(binary: Path, tmp_path: Path) -> None:
-    landing = Landing(tmp_path / "landing")
+def test_line_numbers_count_from_one_and_include_blank_lines(lake: Lake, landing: Landing) -> None:
     valid = json.dumps(motion(1, BEGIN))
     path = landing.motions("phones.json", motion(1, BEGIN))
     path.write_bytes("\r\n".join(["\ufeff" + valid, "", "garbage", valid, '{"user":', "  ", "", valid, "42"]).encode())
-    lake = Lake(binary, tmp_path / "lake")
     lake.run(landing.folder)
     (lines,) = lake.quarantined("accelerometer").values()
     assert [(line["line"], original_bytes(line).strip()) for line in lines] == [
@@ -123,24 +119,20 @@ REJECTED = {
 
 
 @pytest.mark.parametrize("name", REJECTED)
-def test_invalid_reading_is_rejected(binary: Path, tmp_path: Path, name: str) -> None:
+def test_invalid_reading_is_rejected(lake: Lake, landing: Landing, name: str) -> None:
     rejected = REJECTED[name]
-    landing = Landing(tmp_path / "landing")
     landing.customers("customers.json", customer(1, BEGIN, BEGIN))
     path = landing.motions("phones.json", motion(1, BEGIN))
     line = rejected if isinstance(rejected, str) else json.dumps(rejected)
     path.write_text(f"{line}\n{path.read_text()}")
-    lake = Lake(binary, tmp_path / "lake")
     rows = lake.run(landing.folder).rows()
     assert rows["accelerometer_trusted"] == 1
     (lines,) = lake.quarantined("accelerometer").values()
     assert [(line["line"], original_bytes(line).strip()) for line in lines] == [(1, line.encode())]
 
 
-def test_times_in_seconds_and_in_microseconds_have_different_reasons(binary: Path, tmp_path: Path) -> None:
-    landing = Landing(tmp_path / "landing")
+def test_times_in_seconds_and_in_microseconds_have_different_reasons(lake: Lake, landing: Landing) -> None:
     landing.motions("phones.json", motion(1, BEGIN // 1000), motion(1, BEGIN * 1000))
-    lake = Lake(binary, tmp_path / "lake")
     lake.run(landing.folder)
     (lines,) = lake.quarantined("accelerometer").values()
     assert len({line["reason"] for line in lines}) == 2
@@ -157,25 +149,22 @@ ACCEPTED = {
 
 
 @pytest.mark.parametrize("name", ACCEPTED)
-def test_other_spelling_is_accepted(binary: Path, tmp_path: Path, name: str) -> None:
+def test_other_spelling_is_accepted(lake: Lake, tmp_path: Path, name: str) -> None:
     plain, spelled = Landing(tmp_path / "plain"), Landing(tmp_path / "spelled")
     for landing, spell in ((plain, dict), (spelled, ACCEPTED[name])):
         landing.customers("customers.json", spell(customer(1, BEGIN, BEGIN)))
         landing.motions("phones.json", spell(motion(1, BEGIN, -0.1, 2.0, 1e-7)), spell(motion(2, BEGIN)))
         landing.steps("devices.json", spell(step(1, BEGIN)))
-    lake = Lake(binary, tmp_path / "lake")
     rows = lake.run(spelled.folder).rows()
     assert set(rows.values()) == {1}
     assert_tables(lake, plain.folder)
 
 
-def test_undecodable_file_is_quarantined_as_one_line(binary: Path, tmp_path: Path) -> None:
-    landing = Landing(tmp_path / "landing")
+def test_undecodable_file_is_quarantined_as_one_line(lake: Lake, landing: Landing) -> None:
     landing.customers("customers.json", customer(1, BEGIN, BEGIN))
     landing.motions("phones-0.json", motion(1, BEGIN))
     path = landing.motions("phones-1.json", *(motion(1, BEGIN + minute) for minute in range(5000)))
     path.write_bytes(gzip.compress(path.read_bytes())[:-20])
-    lake = Lake(binary, tmp_path / "lake")
     assert lake.run(landing.folder).rows()["accelerometer_trusted"] == 1
     receipt = next(r for r in lake.receipts("accelerometer") if r["landing"]["key"].endswith("phones-1.json"))
     assert (receipt["rows"], receipt["kept"], receipt["quarantined"]) == (1, 0, 1)
@@ -184,12 +173,10 @@ def test_undecodable_file_is_quarantined_as_one_line(binary: Path, tmp_path: Pat
     assert line["line"] == 0
 
 
-def test_customer_without_serial_number_is_trusted(binary: Path, tmp_path: Path) -> None:
-    landing = Landing(tmp_path / "landing")
+def test_customer_without_serial_number_is_trusted(lake: Lake, landing: Landing) -> None:
     landing.customers("customers.json", {"email": email(1), "shareWithResearchAsOfDate": BEGIN})
     landing.motions("phones.json", motion(1, BEGIN))
     landing.steps("devices.json", step(1, BEGIN), step(1, BEGIN) | {"serialNumber": ""})
-    lake = Lake(binary, tmp_path / "lake")
     rows = lake.run(landing.folder).rows()
     assert (rows["customer_trusted"], rows["customer_curated"], rows["step_trainer_trusted"]) == (1, 1, 0)
     assert_tables(lake, landing.folder)

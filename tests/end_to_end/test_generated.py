@@ -88,8 +88,7 @@ def test_same_seed_generates_the_same_files(generate: Callable[..., Path]) -> No
     assert files(*options, 1) != files(*options, 2)
 
 
-def test_run_without_landing_folder_generates_its_own(binary: Path, tmp_path: Path) -> None:
-    lake = Lake(binary, tmp_path / "lake")
+def test_run_without_landing_folder_generates_its_own(lake: Lake) -> None:
     run = lake.attempt("--json")
     assert run.returncode == 0, run.stderr
     assert run.report["landing"]["customer"]["rows"] == 956

@@ -18,7 +18,7 @@ MEMORY_BYTES_MAX = 2 << 30
 
 @pytest.mark.parametrize("packing", [None, "zstd"])
 def test_large_file_needs_bounded_memory(
-    generate: Callable[..., Path], binary: Path, tmp_path: Path, packing: str | None
+    generate: Callable[..., Path], lake: Lake, tmp_path: Path, packing: str | None
 ) -> None:
     """One accelerometer file holds the motion of 956 customers on 25 days."""
     landing = generate("--seed", 5)
@@ -35,7 +35,6 @@ def test_large_file_needs_bounded_memory(
         for day in range(DAYS):
             later = day * 24 * HOUR
             file.write("".join(f"{before}{moment + later}{after}" for before, moment, after in rows).encode())
-    lake = Lake(binary, tmp_path / "lake")
     with (tmp_path / "stdout").open("wb") as stdout:
         process = subprocess.Popen(lake.command(landing, "--json"), stdout=stdout)
         # Unlike `wait`, wait4 returns the memory of this one process.

@@ -88,20 +88,15 @@ def test_no_hash_of_a_personal_value(generate: Callable[..., Path], ingest: Call
                 assert digest.hex().encode() not in content.lower(), (name, value)
 
 
-def test_landing_files_named_after_people_leave_no_name(binary: Path, tmp_path: Path) -> None:
-    landing = Landing(tmp_path / "landing")
+def test_landing_files_named_after_people_leave_no_name(lake: Lake, landing: Landing) -> None:
     landing.customers(f"{email(1)}.json", customer(1, BEGIN, BEGIN))
     landing.motions(f"{email(1)}/phone of {email(1)}.json", motion(1, BEGIN))
     landing.steps(f"{serial_number(1)}.json", step(1, BEGIN))
-    lake = Lake(binary, tmp_path / "lake")
     assert lake.run(landing.folder).rows()["machine_learning_curated"] == 1
     assert_no_identifiers(lake, {email(1), serial_number(1), "person.001"})
 
 
-def test_nothing_personal_is_printed_or_logged(
-    generated: Path, generated_dirty: Path, binary: Path, tmp_path: Path
-) -> None:
-    lake = Lake(binary, tmp_path / "lake")
+def test_nothing_personal_is_printed_or_logged(generated: Path, generated_dirty: Path, lake: Lake) -> None:
     run = lake.attempt(generated_dirty, env=os.environ | {"RUST_LOG": "info"})
     assert run.returncode == 0, run.stderr[-2000:]
     printed = run.stdout + run.stderr

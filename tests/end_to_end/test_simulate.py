@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from checkout import Stedi
 from lake import Run
 
 Simulate = Callable[..., Run]
@@ -41,24 +42,15 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def simulate(binary: Path, folder: Path) -> Simulate:
+    stedi = Stedi(binary, folder / "here")
+
     def simulate(*arguments: object) -> Run:
-        done = subprocess.run(
-            command(binary, *arguments),
-            capture_output=True,
-            text=True,
-            timeout=300,
-            cwd=folder / "here",
-            env=environment(folder),
-        )
+        done = stedi.attempt("simulate", *arguments, timeout=300, env=environment(folder))
         assert "panicked" not in done.stderr
         assert not any((folder / "temporary").iterdir())
         return Run(done.returncode, done.stdout, done.stderr)
 
     return simulate
-
-
-def command(binary: Path, *arguments: object) -> list[str]:
-    return [str(part) for part in (binary, "simulate", *arguments)]
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -122,37 +114,6 @@ def test_report_as_text_lists_all_faults_and_invariants(simulate: Simulate) -> N
         assert word in run.stdout, word
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("--faults", "bad-luck"),
-        ("--faults", "kill,bad-luck"),
-        ("--runs", 0),
-        ("--jobs", 0),
-        ("--trace", "--json"),
-        ("--replay", "case.json", "--seed", 3),
-    ],
-)
-def test_wrong_usage_is_explained(simulate: Simulate, arguments: tuple[object, ...]) -> None:
-    run = simulate(*arguments)
-    assert run.returncode == 2
-    assert "--help" in run.stderr
-    assert not run.stdout
-    if "--faults" in arguments:
-        assert all(kind in run.stderr for kind in KINDS)
-
-
-@pytest.mark.parametrize("content", [None, "", "not json", "{}", '{"scenario": [], "faults": [], "schedule": 1}'])
-def test_invalid_case_is_refused(simulate: Simulate, folder: Path, content: str | None) -> None:
-    if content is not None:
-        (folder / "here" / "case.json").write_text(content)
-    run = simulate("--replay", "case.json")
-    assert run.returncode == 1
-    assert not run.stdout
-    assert "case.json" in run.stderr
-    assert ("cannot read" if content is None else "not a case") in run.stderr
-
-
 CASE = {
     "scenario": {
         "policy": "ever",
@@ -193,7 +154,7 @@ def test_impossible_scenario_is_refused(simulate: Simulate, folder: Path) -> Non
 @pytest.mark.parametrize("seconds", [0.05, 0.5, 2])
 def test_interruption_leaves_nothing_behind(binary: Path, folder: Path, seconds: float) -> None:
     with subprocess.Popen(
-        command(binary, "--runs", 100_000),
+        [binary, "simulate", "--runs", "100000"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

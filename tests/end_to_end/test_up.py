@@ -18,11 +18,6 @@ from landing import Village
 from up import Up, command, keys_of, until
 
 
-@pytest.fixture
-def lake(binary: Path, tmp_path: Path) -> Lake:
-    return Lake(binary, tmp_path / "lake")
-
-
 def refused(arguments: list[str]) -> str:
     """Runs a command that must fail. Returns its error text."""
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
@@ -85,7 +80,7 @@ def test_broken_lines_and_repeated_files_are_reported(first_village: Village, la
     messages = up.messages()
     counts = "0 kept + 0 excluded + 2 quarantined (not_an_object 1, not_json 1)"
     assert counts in messages["customer/landing/broken.json"][0]
-    assert messages[key][1].endswith("nothing to do")
+    assert messages[key][1:] == ["ingested before, nothing to do"]
     assert len(messages) == 2
 
 

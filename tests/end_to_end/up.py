@@ -12,17 +12,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+from checkout import SECONDS_MAX
 from lake import Lake
 
-SECONDS_MAX = 120
 READY = "Ctrl-C ends this"
 
 
-def until(condition: Callable[[], bool], what: str) -> None:
-    """Waits until a condition holds, for a bounded time."""
+def until(condition: Callable[[], bool], what: str | Callable[[], str]) -> None:
+    """Waits until a condition holds, for a bounded time. `what` says what it waits for."""
     deadline = time.monotonic() + SECONDS_MAX
     while not condition():
-        assert time.monotonic() < deadline, f"waited {SECONDS_MAX} s for: {what}"
+        assert time.monotonic() < deadline, f"waited {SECONDS_MAX} s for: {what if isinstance(what, str) else what()}"
         time.sleep(0.01)
 
 
