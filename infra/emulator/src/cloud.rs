@@ -4,18 +4,16 @@ use crate::clock::Clock;
 use crate::glue::Glue;
 use crate::objects::{Objects, StoredObject};
 use crate::requests::{Counters, Requests};
-use crate::s3;
 use crate::wire::access::Access;
 use crate::wire::in_process::InProcess;
 use crate::wire::json::{Handlers, JsonHandler};
 use crate::wire::{Endpoint, server};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use s3s::service::S3ServiceBuilder;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 use tokio::net::TcpListener;
 
@@ -95,14 +93,9 @@ impl Cloud {
         let objects = Arc::new(objects);
         let counters = Arc::new(Counters::default());
         let handlers = Arc::new(Handlers::default());
-        let endpoint = Arc::new(Endpoint {
-            s3: S3ServiceBuilder::new(s3::Service { objects: Arc::clone(&objects), clock: Arc::clone(&clock) }).build(),
-            glue: Glue::new(state.join("glue"), Arc::clone(&clock)),
-            handlers: Arc::downgrade(&handlers),
-            counters: Arc::clone(&counters),
-            answered: AtomicU64::new(0),
-            clock: Arc::clone(&clock),
-        });
+        let glue = Glue::new(state.join("glue"), Arc::clone(&clock));
+        let endpoint = Endpoint::new(objects.clone(), glue, &handlers, counters.clone(), clock.clone());
+        let endpoint = Arc::new(endpoint);
         let has_dispatcher = AtomicBool::new(false);
         Ok(Self { inner: Arc::new(Inner { objects, endpoint, handlers, counters, clock, state, has_dispatcher }) })
     }
@@ -125,7 +118,7 @@ impl Cloud {
         access: Access,
         shutdown: impl Future<Output = ()>,
     ) -> io::Result<()> {
-        server::serve(Arc::clone(&self.inner.endpoint), listener, access, shutdown).await
+        server::serve(self.inner.endpoint.with_access(access), listener, shutdown).await
     }
 
     /// Registers `handler` for the calls whose `X-Amz-Target` is `SERVICE.Operation`, in process and over HTTP, until the

@@ -20,12 +20,8 @@
 //! The emulator refuses what it does not implement: an operation, a parameter or a header whose effect is missing is
 //! answered with an error that names it. It knows nothing of its host program, which registers functions as handlers.
 //!
-//! # On disk
-//!
-//! `DIR/BUCKET/KEY` is an object, readable by other tools. A file that a user copies there is an object, too, but causes
-//! no event. `DIR/.emulator/` is not a bucket. It contains `lock`, `tmp/` (bodies during their upload), `uploads/`
-//! (multipart uploads), `events` (the journal of undelivered events) and `glue/`. A kill at any moment loses nothing that
-//! was answered. A power failure may, because nothing is flushed to the disk.
+//! `DIR/BUCKET/KEY` is an object. `DIR/.emulator/` contains `lock`, `tmp/` (bodies during their upload), `uploads/`
+//! (multipart uploads), `events` (the journal of undelivered events) and `glue/`.
 //!
 //! # Modules
 //!

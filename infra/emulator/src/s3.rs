@@ -121,17 +121,6 @@ impl S3 for Service {
         Ok(S3Response::new(read::get(input, file, description)?))
     }
 
-    async fn get_object_attributes(
-        &self,
-        req: S3Request<GetObjectAttributesInput>,
-    ) -> S3Result<S3Response<GetObjectAttributesOutput>> {
-        let input = req.input;
-        refuse("GetObjectAttributes with a customer key", input.sse_customer_key.is_some())?;
-        refuse_version(input.version_id.as_deref())?;
-        let (_, description) = self.open(&input.bucket, &input.key)?;
-        Ok(S3Response::new(read::attributes(&input, description)?))
-    }
-
     async fn put_object(&self, req: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
         Ok(S3Response::new(write::put(&self.objects, req).await?))
     }

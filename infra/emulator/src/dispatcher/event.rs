@@ -4,7 +4,7 @@ use super::queue::Message;
 use crate::REGION;
 use crate::clock::{iso8601, milliseconds};
 use crate::objects::StoredObject;
-use crate::objects::attributes::hex;
+use hex::encode as hex;
 use md5::{Digest, Md5};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
@@ -36,7 +36,7 @@ fn sqs_record(function: &str, message: &Message, now: SystemTime) -> Value {
     json!({
         "messageId": id,
         "receiptHandle": format!("{id}/{}", message.receives),
-        "md5OfBody": hex(&Md5::digest(&body)),
+        "md5OfBody": hex(Md5::digest(&body)),
         "body": body,
         "attributes": {
             "ApproximateReceiveCount": message.receives.to_string(),

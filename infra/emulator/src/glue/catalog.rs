@@ -102,11 +102,15 @@ impl Catalog {
         self.put_database(database, value)
     }
 
-    /// Removes a database and its tables. Its file goes first, so that after a kill the database does not exist.
+    /// Removes a database and its tables.
     pub(super) fn delete_database(&mut self, database: &str) -> Result<(), Refusal> {
-        let directory = self.database_directory(database);
-        fs::remove_file(directory.join(DATABASE))?;
-        self.clear(&directory)
+        self.delete(&self.database_directory(database), DATABASE)
+    }
+
+    /// Removes a directory. Its file `what` goes first, so that after a kill the database or table does not exist.
+    fn delete(&mut self, directory: &Path, what: &str) -> Result<(), Refusal> {
+        fs::remove_file(directory.join(what))?;
+        self.clear(directory)
     }
 
     fn clear(&mut self, directory: &Path) -> Result<(), Refusal> {
@@ -132,11 +136,9 @@ impl Catalog {
         self.put_table(database, table, value)
     }
 
-    /// Removes a table and its partitions. Its file goes first, so that after a kill the table does not exist.
+    /// Removes a table and its partitions.
     pub(super) fn delete_table(&mut self, database: &str, table: &str) -> Result<(), Refusal> {
-        let directory = self.table_directory(database, table);
-        fs::remove_file(directory.join(TABLE))?;
-        self.clear(&directory)
+        self.delete(&self.table_directory(database, table), TABLE)
     }
 
     /// The names of a database's tables, in order.

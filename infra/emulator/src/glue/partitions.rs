@@ -31,9 +31,9 @@ pub(super) fn get_all(catalog: &mut Catalog, input: &Input<'_>) -> Answer {
     };
     let (page, segment, without_columns) = (input.results_max()?, segment(input)?, input.flag("ExcludeColumnSchema")?);
     let keys = keys(catalog, &database, &table)?;
-    let filter = input.optional("Expression").map(|expression| Filter::parse(expression, &keys)).transpose()?.flatten();
+    let filter = input.optional("Expression").map(|expression| Filter::parse(expression, keys)).transpose()?.flatten();
     let matches = |values: &[String]| {
-        filter.as_ref().is_none_or(|filter| filter.matches(&keys, values))
+        filter.as_ref().is_none_or(|filter| filter.matches(values))
             && segment.is_none_or(|(number, total)| hash(values) % total == number)
     };
     let rest = catalog.partitions(&database, &table)?.range((after, Bound::Unbounded));

@@ -5,6 +5,7 @@
 //! that a user edited no longer matches: for both the ETag is computed again.
 
 use super::checksum::Checksum;
+use hex::encode as hex;
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -140,14 +141,15 @@ struct Rest {
 
 impl Attribute {
     fn new(file: &Metadata, etag: &str, mut properties: Properties) -> Self {
-        let md5 = unhex(etag);
+        let mut md5 = [0; 16];
+        let is_md5 = hex::decode_to_slice(etag, &mut md5).is_ok() && hex(md5) == etag;
         let is_octets = properties.headers.content_type.as_deref() == Some(OCTETS);
         if is_octets {
             properties.headers.content_type = None;
         }
         let modified = (file.mtime(), file.mtime_nsec());
-        let stamp = Stamp { md5: md5.unwrap_or_default(), size: file.len(), modified, is_octets };
-        Self { stamp, rest: Rest { etag: md5.is_none().then(|| etag.to_owned()), properties } }
+        let stamp = Stamp { md5, size: file.len(), modified, is_octets };
+        Self { stamp, rest: Rest { etag: (!is_md5).then(|| etag.to_owned()), properties } }
     }
 
     fn encode(&self) -> io::Result<Vec<u8>> {
@@ -174,7 +176,7 @@ impl Attribute {
         if is_octets {
             properties.headers.content_type = Some(OCTETS.into());
         }
-        Ok(Description { etag: etag.unwrap_or_else(|| hex(&md5)), size, modified: file.modified()?, properties })
+        Ok(Description { etag: etag.unwrap_or_else(|| hex(md5)), size, modified: file.modified()?, properties })
     }
 }
 
@@ -225,22 +227,10 @@ fn hash(mut file: &File) -> io::Result<String> {
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
         match file.read(&mut buffer)? {
-            0 => return Ok(hex(&md5.finalize())),
+            0 => return Ok(hex(md5.finalize())),
             n => md5.update(&buffer[..n]),
         }
     }
-}
-
-/// The reverse of [`hex`]; `None` unless `digits` are those of 16 bytes.
-fn unhex(digits: &str) -> Option<[u8; 16]> {
-    let bytes = u128::from_str_radix(digits, 16).ok()?.to_be_bytes();
-    (hex(&bytes) == digits).then_some(bytes)
-}
-
-/// Lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes.iter().flat_map(|b| [b >> 4, b & 15]).map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }
 
 #[cfg(test)]

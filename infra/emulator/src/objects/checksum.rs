@@ -62,6 +62,11 @@ impl Algorithm {
         }
     }
 
+    /// The algorithm of a header or trailer.
+    pub(crate) fn of_header(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.header().eq_ignore_ascii_case(name))
+    }
+
     /// The parameters for [`combine`]; `None` for a hash, which cannot be computed from those of the parts.
     const fn crc(self) -> Option<CrcAlgorithm> {
         match self {
@@ -79,11 +84,11 @@ impl Algorithm {
 
     pub(crate) fn hasher(self) -> Hasher {
         match self {
-            Self::Crc32 => Hasher::Crc32(Crc32::new()),
-            Self::Crc32c => Hasher::Crc32c(Crc32c::new()),
-            Self::Crc64Nvme => Hasher::Crc64Nvme(Crc64Nvme::new()),
-            Self::Sha1 => Hasher::Sha1(Sha1::new()),
-            Self::Sha256 => Hasher::Sha256(Sha256::new()),
+            Self::Crc32 => Box::new(Crc32::new()),
+            Self::Crc32c => Box::new(Crc32c::new()),
+            Self::Crc64Nvme => Box::new(Crc64Nvme::new()),
+            Self::Sha1 => Box::new(Sha1::new()),
+            Self::Sha256 => Box::new(Sha256::new()),
         }
     }
 
@@ -95,33 +100,21 @@ impl Algorithm {
 }
 
 /// The state of a checksum computation.
-pub(crate) enum Hasher {
-    Crc32(Crc32),
-    Crc32c(Crc32c),
-    Crc64Nvme(Crc64Nvme),
-    Sha1(Sha1),
-    Sha256(Sha256),
+pub(crate) type Hasher = Box<dyn Hash>;
+
+/// A hash function of any algorithm.
+pub(crate) trait Hash: Send + Sync {
+    fn update(&mut self, bytes: &[u8]);
+    fn finish(self: Box<Self>) -> Vec<u8>;
 }
 
-impl Hasher {
-    pub(crate) fn update(&mut self, bytes: &[u8]) {
-        match self {
-            Self::Crc32(hasher) => hasher.update(bytes),
-            Self::Crc32c(hasher) => hasher.update(bytes),
-            Self::Crc64Nvme(hasher) => hasher.update(bytes),
-            Self::Sha1(hasher) => hasher.update(bytes),
-            Self::Sha256(hasher) => hasher.update(bytes),
-        }
+impl<C: s3s::crypto::Checksum + Send + Sync> Hash for C {
+    fn update(&mut self, bytes: &[u8]) {
+        s3s::crypto::Checksum::update(self, bytes);
     }
 
-    pub(crate) fn finish(self) -> Vec<u8> {
-        match self {
-            Self::Crc32(hasher) => hasher.finalize().to_vec(),
-            Self::Crc32c(hasher) => hasher.finalize().to_vec(),
-            Self::Crc64Nvme(hasher) => hasher.finalize().to_vec(),
-            Self::Sha1(hasher) => hasher.finalize().to_vec(),
-            Self::Sha256(hasher) => hasher.finalize().to_vec(),
-        }
+    fn finish(self: Box<Self>) -> Vec<u8> {
+        (*self).finalize().as_ref().to_vec()
     }
 }
 

@@ -32,9 +32,9 @@ pub(crate) fn store(body: &mut CompleteFile, bucket: &Path, location: &Location)
     for _ in 0..ATTEMPTS_MAX {
         // An object at its second name stays there: with files at both names, one would be an old version.
         let target = if location.beside.is_file() { &location.beside } else { &location.plain };
-        match body.rename_to(target) {
+        match body.temporary.rename_to(target) {
             Ok(()) => return Ok(()),
-            Err(error) if error.kind() == ErrorKind::IsADirectory => match body.rename_to(&location.beside) {
+            Err(error) if error.kind() == ErrorKind::IsADirectory => match body.temporary.rename_to(&location.beside) {
                 Ok(()) => return Ok(()),
                 Err(error) => last = Some(error),
             },
@@ -91,7 +91,8 @@ fn make_directories(bucket: &Path, target: &Path) -> io::Result<()> {
         match fs::create_dir(&directory) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 if directory.is_file() {
-                    move_aside(&directory)?;
+                    // To its second name. This needs no lock of that file's key: a writer of it checks both names.
+                    ignore_race(fs::rename(&directory, names::beside(&directory)))?;
                     ignore_race(fs::create_dir(&directory))?;
                 }
             }
@@ -99,11 +100,6 @@ fn make_directories(bucket: &Path, target: &Path) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Moves a file to its second name. This needs no lock of that file's key: a writer of it checks both names.
-fn move_aside(file: &Path) -> io::Result<()> {
-    ignore_race(fs::rename(file, names::beside(file)))
 }
 
 fn ignore_race(result: io::Result<()>) -> io::Result<()> {

@@ -45,9 +45,8 @@ pub(crate) fn list(bucket: &Path, query: &Query<'_>) -> io::Result<(Vec<Entry>, 
             return Ok((entries, true));
         }
         if let Some(common) = rolled {
-            let common = common.to_owned();
-            walk.skip(&common);
-            entries.push(Entry::CommonPrefix(common));
+            walk.skipped = Some(common.to_owned());
+            entries.push(Entry::CommonPrefix(common.to_owned()));
         } else {
             match attributes::describe_path(&path) {
                 Ok(description) => entries.push(Entry::Object(key, description)),
@@ -89,10 +88,6 @@ impl Walk {
         }
         let root = Node { key: above.to_owned(), path, directory: true };
         Ok(Self { pending: children(&root)?.into(), skipped: query.rolled_up.map(str::to_owned) })
-    }
-
-    fn skip(&mut self, prefix: &str) {
-        self.skipped = Some(prefix.to_owned());
     }
 
     /// Returns the key and path of the next object.
@@ -164,7 +159,8 @@ fn collect(
         let component = format!("{joined}{text}");
         // A user's file whose name unescapes by chance is not an object: a get of that key reads another path.
         let ordinary = pieces.is_empty() && !plain.contains('%') && plain.len() < 254;
-        if !ordinary && !names::escape(&component).iter().map(String::as_str).eq(chain(pieces, plain)) {
+        let written = pieces.iter().map(String::as_str).chain([plain]);
+        if !ordinary && !names::escape(&component).iter().map(String::as_str).eq(written) {
             continue;
         }
         if kind.is_dir() {
@@ -174,8 +170,4 @@ fn collect(
         }
     }
     Ok(())
-}
-
-fn chain<'a>(pieces: &'a [String], last: &'a str) -> impl Iterator<Item = &'a str> {
-    pieces.iter().map(String::as_str).chain([last])
 }

@@ -295,7 +295,7 @@ impl Objects {
     pub(crate) fn complete(&self, body: &[u8], headers: attributes::Headers) -> io::Result<CompleteFile> {
         let mut temporary = self.temporary(None)?;
         temporary.write(body)?;
-        let etag = attributes::hex(&temporary.digests().md5);
+        let etag = hex::encode(temporary.digests().md5);
         temporary.complete(etag, attributes::Properties { headers, ..Default::default() })
     }
 }

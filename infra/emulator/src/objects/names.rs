@@ -49,28 +49,16 @@ pub(crate) fn escape(component: &str) -> Vec<String> {
     if component.is_empty() {
         return vec!["%".into()];
     }
-    let mut names = vec![String::new()];
-    let whole: String = component.chars().map(escape_char).collect();
-    if whole.len() <= NAME_BYTES_MAX {
-        names = vec![whole];
-    } else {
-        for char in component.chars().map(escape_char) {
-            if names.last().is_some_and(|name| name.len() + char.len() > NAME_BYTES_MAX - CONTINUES.len()) {
-                if let Some(full) = names.last_mut() {
-                    full.push_str(CONTINUES);
-                }
-                names.push(String::new());
-            }
-            if let Some(name) = names.last_mut() {
-                name.push_str(&char);
-            }
+    let length: usize = component.chars().map(|char| escape_char(char).len()).sum();
+    let bytes_max = NAME_BYTES_MAX - if length > NAME_BYTES_MAX { CONTINUES.len() } else { 0 };
+    let (mut names, mut name) = (Vec::new(), String::new());
+    for char in component.chars().map(escape_char) {
+        if name.len() + char.len() > bytes_max {
+            names.push(std::mem::take(&mut name) + CONTINUES);
         }
+        name.push_str(&char);
     }
-    if let Some(last) = names.last_mut()
-        && (last == "." || last == "..")
-    {
-        *last = last.replace('.', "%2E");
-    }
+    names.push(if name == "." || name == ".." { name.replace('.', "%2E") } else { name });
     names
 }
 

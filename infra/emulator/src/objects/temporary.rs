@@ -28,7 +28,7 @@ pub(crate) struct Digests {
 
 /// A complete body, ready to be renamed.
 pub(crate) struct CompleteFile {
-    temporary: TemporaryFile,
+    pub(crate) temporary: TemporaryFile,
     pub(crate) etag: String,
     /// Bytes.
     pub(crate) size: u64,
@@ -78,18 +78,11 @@ impl TemporaryFile {
         Ok(CompleteFile { etag, size: self.size, modified, temporary: self })
     }
 
-    /// Renames the file, replacing a file at `target`.
+    /// Renames the file, replacing a file at `target`. After a failure the caller may try again.
     pub(crate) fn rename_to(&mut self, target: &Path) -> io::Result<()> {
         fs::rename(&self.path, target)?;
         self.renamed = true;
         Ok(())
-    }
-}
-
-impl CompleteFile {
-    /// Renames the file, replacing a file at `target`. After a failure the caller may try again.
-    pub(crate) fn rename_to(&mut self, target: &Path) -> io::Result<()> {
-        self.temporary.rename_to(target)
     }
 }
 

@@ -134,27 +134,6 @@ fn deleting_the_last_object_removes_its_directories_but_not_the_bucket() {
 }
 
 #[test]
-fn one_of_many_conditional_puts_wins() {
-    let (_directory, objects) = open();
-    put(&objects, "key", "0");
-    for round in 1..20 {
-        let (_, old) = objects.read(&objects.bucket("bucket").unwrap(), "key").unwrap().unwrap();
-        let winners: usize = thread::scope(|scope| {
-            let writer = |number: u32| {
-                let (objects, etag) = (&objects, old.etag.clone());
-                move || {
-                    let body = objects.complete(format!("{round} {number}").as_bytes(), Headers::default()).unwrap();
-                    usize::from(objects.put("bucket", "key", body, &Condition::Version(etag)).is_ok())
-                }
-            };
-            let threads: Vec<_> = (0..8).map(|number| scope.spawn(writer(number))).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
-        });
-        assert_eq!(winners, 1);
-    }
-}
-
-#[test]
 fn puts_and_deletes_of_nested_keys_never_fail_or_lose_a_version() {
     let (_directory, objects) = open();
     let churn = |key: &'static str| {

@@ -4,10 +4,11 @@
 //! so one rename makes a part visible. Requests do not see an upload whose directory has another name: `ID.new` while it
 //! is created, `ID.completing` while its parts are concatenated, so that no part can change meanwhile.
 
-use super::attributes::{Headers, hex};
+use super::attributes::Headers;
 use super::checksum::Algorithm;
 use super::key_file::is_absence;
 use super::temporary::{Digests, TemporaryFile};
+use hex::encode as hex;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
@@ -124,7 +125,7 @@ impl Uploads {
     pub(crate) fn store(&self, id: &str, number: u16, mut body: TemporaryFile, digests: &Digests) -> io::Result<bool> {
         let Some(directory) = self.directory(id).filter(|directory| directory.is_dir()) else { return Ok(false) };
         let directory = directory.join(number.to_string());
-        let mut name = hex(&digests.md5);
+        let mut name = hex(digests.md5);
         if let Some((_, checksum)) = &digests.checksum {
             name = format!("{name}.{}", hex(checksum));
         }
@@ -236,7 +237,7 @@ fn parts(directory: &Path) -> io::Result<Vec<Part>> {
         let mut newest: Option<Part> = None;
         for file in fs::read_dir(entry.path()).into_iter().flatten().flatten() {
             let (name, Ok(metadata)) = (file.file_name(), file.metadata()) else { continue };
-            let mut digests = name.to_str().unwrap_or_default().split('.').map(bytes_of);
+            let mut digests = name.to_str().unwrap_or_default().split('.').map(|digits| hex::decode(digits).ok());
             let Some(Ok(md5)) = digests.next().flatten().map(<[u8; 16]>::try_from) else { continue };
             let (checksum, modified) = (digests.next().flatten(), metadata.modified()?);
             if newest.as_ref().is_none_or(|part| part.modified < modified) {
@@ -247,9 +248,4 @@ fn parts(directory: &Path) -> io::Result<Vec<Part>> {
     }
     parts.sort_by_key(|part| part.number);
     Ok(parts)
-}
-
-/// The reverse of [`hex`].
-fn bytes_of(digits: &str) -> Option<Vec<u8>> {
-    (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok()).collect()
 }

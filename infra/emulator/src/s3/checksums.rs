@@ -87,8 +87,7 @@ pub(super) fn body_claim(
         Some((algorithm, value)) => (Some(algorithm), Some(value)),
         None => {
             let trailer = headers.get(TRAILER).and_then(|value| value.to_str().ok()).unwrap_or_default().trim();
-            let named = |algorithm: &Algorithm| algorithm.header().eq_ignore_ascii_case(trailer);
-            (Algorithm::ALL.into_iter().find(named), None)
+            (Algorithm::of_header(trailer), None)
         }
     };
     if let Some(value) = &value

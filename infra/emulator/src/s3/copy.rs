@@ -4,9 +4,10 @@ use super::body::{self, BODY_BYTES_MAX, FileBody};
 use super::checksums::{self, BodyClaim};
 use super::conditions::ReadConditions;
 use super::properties::{self, headers, refuse_special};
-use super::{Service, conditions, read};
+use super::{Service, conditions};
 use crate::objects::Condition;
-use crate::objects::attributes::{Description, Headers, Properties, hex};
+use crate::objects::attributes::{Description, Headers, Properties};
+use hex::encode as hex;
 use s3s::dto::*;
 use s3s::{S3Error, S3Request, S3Result, s3_error};
 use std::fs::File;
@@ -36,8 +37,10 @@ pub(super) fn source(
     };
     super::refuse_version(version_id.as_deref())?;
     let (file, object) = service.open(bucket, key)?;
-    read::check_source(conditions, &object)?;
-    Ok((file, object))
+    match conditions.evaluate(&object) {
+        Ok(()) => Ok((file, object)),
+        Err(_) => Err(s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold")),
+    }
 }
 
 pub(super) async fn copy_object(service: &Service, req: S3Request<CopyObjectInput>) -> S3Result<CopyObjectOutput> {
@@ -88,7 +91,7 @@ pub(super) async fn copy_object(service: &Service, req: S3Request<CopyObjectInpu
     let (temporary, digests) = body::receive(objects, Some(body), &BodyClaim::default(), algorithm).await?;
     let checksum = checksums::checksum_of(&digests);
     let stored = Properties { checksum: checksum.clone(), ..known };
-    let complete = temporary.complete(hex(&digests.md5), stored).map_err(S3Error::internal_error)?;
+    let complete = temporary.complete(hex(digests.md5), stored).map_err(S3Error::internal_error)?;
     let (etag, modified) = (complete.etag.clone(), complete.modified);
     objects
         .put(&input.bucket, &input.key, complete, &condition)

@@ -5,10 +5,11 @@ use super::copy::{self, source_conditions};
 use super::properties::{self, headers, refuse_special};
 use super::{Service, body, conditions};
 use crate::objects::Objects;
-use crate::objects::attributes::{Properties, Upload, hex};
+use crate::objects::attributes::{Properties, Upload};
 use crate::objects::checksum::{self, Algorithm, Checksum};
 use crate::objects::temporary::{Digests, TemporaryFile};
 use crate::objects::uploads::{Part, UploadHeader};
+use hex::encode as hex;
 use md5::{Digest, Md5};
 use s3s::dto::*;
 use s3s::{S3Error, S3Request, S3Result, s3_error};
@@ -53,30 +54,24 @@ pub(super) fn create(
 
 /// Whether the object's checksum is a checksum of the parts' checksums. For hashes it must be; for CRC64NVME it must not.
 fn composite(algorithm: Option<Algorithm>, asked: Option<&ChecksumType>) -> S3Result<bool> {
-    let composite = match (algorithm, asked.map(ChecksumType::as_str)) {
-        (None, None) => return Ok(false),
-        (None, Some(_)) => {
-            return Err(s3_error!(InvalidRequest, "a checksum type is given without a checksum algorithm"));
-        }
-        (Some(algorithm), None) => algorithm != Algorithm::Crc64Nvme,
-        (Some(_), Some(ChecksumType::COMPOSITE)) => true,
-        (Some(_), Some(ChecksumType::FULL_OBJECT)) => false,
-        (_, Some(other)) => return Err(s3_error!(InvalidRequest, "there is no checksum type {other:?}")),
+    let asked = asked.map(ChecksumType::as_str);
+    let Some(algorithm) = algorithm else {
+        let without = || s3_error!(InvalidRequest, "a checksum type is given without a checksum algorithm");
+        return asked.map_or(Ok(false), |_| Err(without()));
     };
-    let possible = algorithm.is_none_or(|algorithm| match composite {
-        true => algorithm != Algorithm::Crc64Nvme,
-        false => algorithm.combines(),
-    });
-    match (possible, algorithm) {
-        (false, Some(algorithm)) => {
-            let kind = if composite { ChecksumType::COMPOSITE } else { ChecksumType::FULL_OBJECT };
+    let composes = algorithm != Algorithm::Crc64Nvme;
+    match asked {
+        None => Ok(composes),
+        Some(ChecksumType::COMPOSITE) if composes => Ok(true),
+        Some(ChecksumType::FULL_OBJECT) if algorithm.combines() => Ok(false),
+        Some(kind @ (ChecksumType::COMPOSITE | ChecksumType::FULL_OBJECT)) => {
             let name = algorithm.name();
             Err(s3_error!(
                 InvalidRequest,
                 "The {kind} checksum type cannot be used with the {name} checksum algorithm."
             ))
         }
-        _ => Ok(composite),
+        Some(other) => Err(s3_error!(InvalidRequest, "there is no checksum type {other:?}")),
     }
 }
 
@@ -123,7 +118,7 @@ pub(super) async fn upload_part(service: &Service, req: S3Request<UploadPartInpu
     let algorithm = about.algorithm.or(claim.algorithm);
     let (temporary, digests) = body::receive(objects, input.body.take(), &claim, algorithm).await?;
     store(objects, &input.upload_id, number, temporary, &digests, &about)?;
-    let mut output = UploadPartOutput { e_tag: Some(ETag::Strong(hex(&digests.md5))), ..Default::default() };
+    let mut output = UploadPartOutput { e_tag: Some(ETag::Strong(hex(digests.md5))), ..Default::default() };
     checksums::show!(output, checksums::checksum_of(&digests).as_ref(), part);
     Ok(output)
 }
@@ -173,7 +168,7 @@ pub(super) async fn upload_part_copy(
     let (temporary, digests) = body::receive(objects, Some(body), &claim, about.algorithm).await?;
     store(objects, &input.upload_id, number, temporary, &digests, &about)?;
     let mut result = CopyPartResult {
-        e_tag: Some(ETag::Strong(hex(&digests.md5))),
+        e_tag: Some(ETag::Strong(hex(digests.md5))),
         last_modified: Some((service.clock)().into()),
         ..Default::default()
     };
@@ -290,10 +285,7 @@ fn complete_output(
 }
 
 fn md5_of(part: &CompletedPart) -> Option<[u8; 16]> {
-    let digits = part.e_tag.as_ref()?.value();
-    let bytes: Option<Vec<u8>> =
-        (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok()).collect();
-    bytes?.try_into().ok()
+    hex::decode(part.e_tag.as_ref()?.value()).ok()?.try_into().ok()
 }
 
 /// The ETag of a multipart object: the MD5 of the parts' MD5s, and their number.
@@ -303,7 +295,7 @@ fn etag_of(parts: impl IntoIterator<Item = Option<[u8; 16]>>) -> Option<String> 
         md5.update(part?);
         count += 1;
     }
-    Some(format!("{}-{count}", hex(&md5.finalize())))
+    Some(format!("{}-{count}", hex(md5.finalize())))
 }
 
 /// Returns the stored parts that a client lists; fails unless their ETags and checksums are equal.

@@ -1,6 +1,6 @@
 //! What a write stores with an object besides its bytes, and the refusal of what is not implemented.
 
-use crate::objects::attributes::{Headers, Properties};
+use crate::objects::attributes::Headers;
 use percent_encoding::percent_decode_str;
 use s3s::dto::{Metadata, StorageClass, Timestamp, TimestampFormat};
 use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
@@ -168,9 +168,4 @@ pub(super) fn checked_tags(pairs: Vec<(String, String)>) -> S3Result<BTreeMap<St
         }
     }
     Ok(tags)
-}
-
-/// Properties without checksum and upload.
-pub(super) fn properties(headers: Headers, tags: BTreeMap<String, String>) -> Properties {
-    Properties { headers, tags, ..Default::default() }
 }

@@ -2,17 +2,13 @@
 
 use super::body::FileBody;
 use super::checksums;
-use super::conditions::ReadConditions;
-use super::properties::{class_shown, show_headers};
+use super::properties::show_headers;
 use crate::objects::attributes::{Description, Upload};
 use http::HeaderValue;
 use s3s::dto::*;
 use s3s::{S3Error, S3Result, s3_error};
 use std::fs::File;
 use std::ops;
-
-/// The maximum number of parts in a response.
-const PARTS_MAX: i32 = 1000;
 
 /// Takes the conditions out of a read request.
 macro_rules! read_conditions {
@@ -100,45 +96,39 @@ fn length(bytes: &ops::Range<u64>) -> S3Result<i64> {
     i64::try_from(bytes.end - bytes.start).map_err(S3Error::internal_error)
 }
 
+/// Describes the bytes that a get or a head reads, in its response; returns their range.
+macro_rules! describe {
+    ($output:expr, $input:expr, $object:expr) => {{
+        let read = read_range(&$object, $input.range.as_ref(), $input.part_number)?;
+        // The checksum is that of the whole object, and a client would compare it with a range.
+        if is_enabled($input.checksum_mode.as_ref()) && read.content_range.is_none() {
+            checksums::show!($output, $object.properties.checksum.as_ref());
+        }
+        $output.accept_ranges = Some("bytes".into());
+        $output.content_length = Some(length(&read.bytes)?);
+        $output.content_range = read.content_range;
+        $output.e_tag = Some(ETag::Strong($object.etag));
+        $output.last_modified = Some($object.modified.into());
+        $output.parts_count = read.parts;
+        show_headers!($output, $object.properties.headers);
+        read.bytes
+    }};
+}
+
 /// The response to a get.
 pub(super) fn get(input: GetObjectInput, file: File, object: Description) -> S3Result<GetObjectOutput> {
-    let ReadRange { bytes, content_range, parts } = read_range(&object, input.range.as_ref(), input.part_number)?;
     let tags = object.properties.tags.len();
-    let mut output = GetObjectOutput {
-        accept_ranges: Some("bytes".into()),
-        body: Some(FileBody::new(file, &bytes).into_response_body().map_err(S3Error::internal_error)?),
-        content_length: Some(length(&bytes)?),
-        e_tag: Some(ETag::Strong(object.etag)),
-        last_modified: Some(object.modified.into()),
-        parts_count: parts,
-        tag_count: (tags > 0).then(|| i32::try_from(tags)).transpose().map_err(S3Error::internal_error)?,
-        ..Default::default()
-    };
-    // The checksum is that of the whole object, and a client would compare it with a range.
-    if is_enabled(input.checksum_mode.as_ref()) && content_range.is_none() {
-        checksums::show!(output, object.properties.checksum.as_ref());
-    }
-    output.content_range = content_range;
-    show_headers!(output, object.properties.headers);
+    let tag_count = (tags > 0).then(|| i32::try_from(tags)).transpose().map_err(S3Error::internal_error)?;
+    let mut output = GetObjectOutput { tag_count, ..Default::default() };
+    let bytes = describe!(output, input, object);
+    output.body = Some(FileBody::new(file, &bytes).into_response_body().map_err(S3Error::internal_error)?);
     Ok(output)
 }
 
 /// The response to a head.
 pub(super) fn head(input: HeadObjectInput, object: Description) -> S3Result<HeadObjectOutput> {
-    let ReadRange { bytes, content_range, parts } = read_range(&object, input.range.as_ref(), input.part_number)?;
-    let mut output = HeadObjectOutput {
-        accept_ranges: Some("bytes".into()),
-        content_length: Some(length(&bytes)?),
-        e_tag: Some(ETag::Strong(object.etag)),
-        last_modified: Some(object.modified.into()),
-        parts_count: parts,
-        ..Default::default()
-    };
-    if is_enabled(input.checksum_mode.as_ref()) && content_range.is_none() {
-        checksums::show!(output, object.properties.checksum.as_ref());
-    }
-    output.content_range = content_range;
-    show_headers!(output, object.properties.headers);
+    let mut output = HeadObjectOutput::default();
+    describe!(output, input, object);
     // As in the response to a get.
     output.cache_control = input.response_cache_control.or(output.cache_control);
     output.content_disposition = input.response_content_disposition.or(output.content_disposition);
@@ -151,57 +141,4 @@ pub(super) fn head(input: HeadObjectInput, object: Description) -> S3Result<Head
 
 fn is_enabled(mode: Option<&ChecksumMode>) -> bool {
     mode.is_some_and(|mode| mode.as_str().eq_ignore_ascii_case(ChecksumMode::ENABLED))
-}
-
-/// The response to GetObjectAttributes.
-pub(super) fn attributes(input: &GetObjectAttributesInput, object: Description) -> S3Result<GetObjectAttributesOutput> {
-    let mut output = GetObjectAttributesOutput { last_modified: Some(object.modified.into()), ..Default::default() };
-    for attribute in &input.object_attributes {
-        match attribute.as_str() {
-            ObjectAttributes::ETAG => output.e_tag = Some(ETag::Strong(object.etag.clone())),
-            ObjectAttributes::CHECKSUM => {
-                output.checksum = object.properties.checksum.as_ref().map(|checksum| checksums::fields(Some(checksum)));
-            }
-            ObjectAttributes::OBJECT_PARTS => {
-                output.object_parts =
-                    object.properties.upload.as_ref().map(|upload| parts(input, upload)).transpose()?;
-            }
-            ObjectAttributes::OBJECT_SIZE => {
-                output.object_size = Some(i64::try_from(object.size).map_err(S3Error::internal_error)?);
-            }
-            ObjectAttributes::STORAGE_CLASS => {
-                output.storage_class = Some(class_shown(&object.properties.headers).into());
-            }
-            other => return Err(s3_error!(InvalidArgument, "there is no object attribute {other:?}")),
-        }
-    }
-    Ok(output)
-}
-
-fn parts(input: &GetObjectAttributesInput, upload: &Upload) -> S3Result<GetObjectAttributesParts> {
-    let total = i32::try_from(upload.parts).map_err(S3Error::internal_error)?;
-    let (marker, max) = (input.part_number_marker.unwrap_or(0), input.max_parts.unwrap_or(PARTS_MAX).min(PARTS_MAX));
-    let mut listed = Vec::new();
-    for (number, range) in (1..).zip(upload.part_ranges().into_iter().flatten()) {
-        if number > marker && i32::try_from(listed.len()).is_ok_and(|count| count < max) {
-            let size = Some(length(&range)?);
-            listed.push(ObjectPart { part_number: Some(number), size, ..Default::default() });
-        }
-    }
-    let last = listed.last().and_then(|part| part.part_number).unwrap_or(marker);
-    Ok(GetObjectAttributesParts {
-        is_truncated: Some(last < total && upload.sizes.is_some()),
-        max_parts: Some(max),
-        next_part_number_marker: Some(last),
-        part_number_marker: Some(marker),
-        parts: Some(listed),
-        total_parts_count: Some(total),
-    })
-}
-
-/// Fails with 412 unless the conditions on the source of a copy hold.
-pub(super) fn check_source(conditions: &ReadConditions, object: &Description) -> S3Result<()> {
-    conditions
-        .evaluate(object)
-        .map_err(|_| s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold"))
 }

@@ -17,7 +17,7 @@ pub(super) fn list_parts(service: &Service, input: ListPartsInput) -> S3Result<L
     for part in parts.by_ref().take(parts_max) {
         let mut shown = Part {
             part_number: Some(i32::from(part.number)),
-            e_tag: Some(ETag::Strong(crate::objects::attributes::hex(&part.md5))),
+            e_tag: Some(ETag::Strong(hex::encode(part.md5))),
             size: Some(i64::try_from(part.size).map_err(S3Error::internal_error)?),
             last_modified: Some(part.modified.into()),
             ..Default::default()
@@ -51,11 +51,11 @@ pub(super) fn list_uploads(
     input: ListMultipartUploadsInput,
 ) -> S3Result<ListMultipartUploadsOutput> {
     service.bucket(&input.bucket)?;
+    super::refuse("ListMultipartUploads with a delimiter", input.delimiter.is_some_and(|given| !given.is_empty()))?;
     let (max_uploads, uploads_max) = listing::entries_max(input.max_uploads)?;
     let encoding = Encoding::from_request(input.encoding_type.as_ref())?;
     let prefix = input.prefix.unwrap_or_default();
     let (marker, id_marker) = (input.key_marker.unwrap_or_default(), input.upload_id_marker.unwrap_or_default());
-    let delimiter = input.delimiter.filter(|delimiter| !delimiter.is_empty());
     let in_progress = service.objects.uploads().list().map_err(S3Error::internal_error)?;
     let mine = in_progress.into_iter().filter(|(_, about, _)| about.bucket == input.bucket);
     let mut mine: Vec<_> = mine.filter(|(_, about, _)| about.key.starts_with(&prefix)).collect();
@@ -65,53 +65,29 @@ pub(super) fn list_uploads(
         let from = after.map_or_else(|| mine.partition_point(|(_, about, _)| *about.key <= *marker), |at| at + 1);
         mine.drain(..from);
     }
-
-    let (mut uploads, mut common_prefixes) = (Vec::new(), Vec::<String>::new());
-    let (mut last, mut truncated) = (None, false);
-    for (id, about, begun) in mine {
-        let rolled = delimiter.as_deref().and_then(|delimiter| {
-            let end = about.key[prefix.len()..].find(delimiter)? + prefix.len() + delimiter.len();
-            Some(about.key[..end].to_owned())
-        });
-        if rolled.is_some() && (rolled.as_ref() == common_prefixes.last() || rolled.as_ref() == Some(&marker)) {
-            continue;
-        }
-        if uploads.len() + common_prefixes.len() == uploads_max {
-            truncated = true;
-            break;
-        }
-        if let Some(common) = rolled {
-            last = Some((common.clone(), String::new()));
-            common_prefixes.push(common);
-            continue;
-        }
-        last = Some((about.key.clone(), id.clone()));
-        uploads.push(MultipartUpload {
-            key: Some(encoding.encode(about.key)),
-            upload_id: Some(id),
-            initiated: Some(begun.into()),
-            checksum_algorithm: about.algorithm.map(|algorithm| ChecksumAlgorithm::from_static(algorithm.name())),
-            checksum_type: about.algorithm.map(|_| checksums::kind_of(about.composite)),
-            storage_class: Some(class_shown(&about.headers).into()),
-            ..Default::default()
-        });
-    }
-    let (next_key, next_id) = last.filter(|_| truncated).unzip();
-    let common_prefixes = common_prefixes.into_iter();
+    let truncated = mine.len() > uploads_max;
+    mine.truncate(uploads_max);
+    let last = mine.last().filter(|_| truncated).map(|(id, about, _)| (encoding.encode(about.key.clone()), id.clone()));
+    let (next_key_marker, next_upload_id_marker) = last.unzip();
+    let uploads = mine.into_iter().map(|(id, about, begun)| MultipartUpload {
+        key: Some(encoding.encode(about.key)),
+        upload_id: Some(id),
+        initiated: Some(begun.into()),
+        checksum_algorithm: about.algorithm.map(|algorithm| ChecksumAlgorithm::from_static(algorithm.name())),
+        checksum_type: about.algorithm.map(|_| checksums::kind_of(about.composite)),
+        storage_class: Some(class_shown(&about.headers).into()),
+        ..Default::default()
+    });
     Ok(ListMultipartUploadsOutput {
         bucket: Some(input.bucket),
         prefix: Some(encoding.encode(prefix)),
-        delimiter: delimiter.map(|delimiter| encoding.encode(delimiter)),
         key_marker: Some(encoding.encode(marker)),
         upload_id_marker: Some(id_marker),
-        next_key_marker: next_key.map(|key| encoding.encode(key)),
-        next_upload_id_marker: next_id,
+        next_key_marker,
+        next_upload_id_marker,
         max_uploads: Some(max_uploads),
         is_truncated: Some(truncated),
-        uploads: Some(uploads),
-        common_prefixes: Some(
-            common_prefixes.map(|prefix| CommonPrefix { prefix: Some(encoding.encode(prefix)) }).collect(),
-        ),
+        uploads: Some(uploads.collect()),
         encoding_type: input.encoding_type,
         ..Default::default()
     })

@@ -1,10 +1,11 @@
 //! Puts and deletes.
 
-use super::properties::{self, headers, properties, refuse_special};
+use super::properties::{self, headers, refuse_special};
 use super::{body, checksums, conditions};
-use crate::objects::attributes::{Properties, hex};
+use crate::objects::attributes::Properties;
 use crate::objects::checksum::Checksum;
 use crate::objects::{Condition, Objects, WriteError};
+use hex::encode as hex;
 use s3s::dto::*;
 use s3s::{S3Request, S3Result, s3_error};
 
@@ -21,13 +22,13 @@ pub(super) async fn put(objects: &Objects, req: S3Request<PutObjectInput>) -> S3
         return Err(super::no_such_bucket(&input.bucket));
     }
     let tags = properties::tags(input.tagging.as_deref())?;
-    let known = properties(headers!(input)?, tags);
+    let headers = headers!(input)?;
     let given = checksums::checksum_fields!(input);
     let claim = checksums::body_claim(given, &req.headers, input.content_md5.take(), input.content_length)?;
     let (temporary, digests) = body::receive(objects, input.body.take(), &claim, claim.algorithm).await?;
     let checksum: Option<Checksum> = checksums::checksum_of(&digests);
-    let stored = Properties { checksum: checksum.clone(), ..known };
-    let etag = hex(&digests.md5);
+    let stored = Properties { headers, tags, checksum: checksum.clone(), upload: None };
+    let etag = hex(digests.md5);
     let body = temporary.complete(etag.clone(), stored).map_err(super::io_error)?;
     objects
         .put(&input.bucket, &input.key, body, &condition)

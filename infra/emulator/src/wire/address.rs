@@ -5,12 +5,14 @@
 
 use http::header::HOST;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Request, Uri};
+use http::{HeaderValue, Request, Uri};
+use regex::Regex;
 use s3s::Body;
+use std::sync::LazyLock;
 
 /// Moves the bucket from the host name to the path.
 pub(super) fn with_bucket_in_path(mut request: Request<Body>) -> Request<Body> {
-    let Some(bucket) = bucket_of(request.headers()) else {
+    let Some(bucket) = request.headers().get(HOST).and_then(|host| bucket(host.to_str().ok()?)) else {
         return request;
     };
     let path = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
@@ -23,45 +25,20 @@ pub(super) fn with_bucket_in_path(mut request: Request<Body>) -> Request<Body> {
     request
 }
 
-/// Returns the bucket in the header `Host`.
-pub(super) fn bucket_of(headers: &HeaderMap) -> Option<String> {
-    headers.get(HOST).and_then(|host| host.to_str().ok()).and_then(bucket)
-}
-
 /// Returns the bucket in a host name with or without a port.
 fn bucket(host: &str) -> Option<String> {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let name = name.to_ascii_lowercase();
-    let name = name.strip_suffix('.').unwrap_or(&name);
-    let rest = name.strip_suffix("localhost").or_else(|| before_region(name.strip_suffix("amazonaws.com")?))?;
-    let bucket = rest.strip_suffix('.')?;
+    #[expect(clippy::expect_used, reason = "the pattern is constant")]
+    static HOST_NAME: LazyLock<Regex> = LazyLock::new(|| {
+        // The service S3 is followed by at most two labels: `dualstack` and the region. Invalid names of buckets are refused
+        // later, but must not change the path.
+        Regex::new(r"^([a-z0-9][a-z0-9._-]*)\.(localhost|s3(-[^.]+)?(\.[^.]+){0,2}\.amazonaws\.com)\.?(:[0-9]*)?$")
+            .expect("a valid pattern")
+    });
+    let host = host.to_ascii_lowercase();
+    let bucket = HOST_NAME.captures(&host)?.get(1)?.as_str();
     let bucket = bucket.strip_suffix(".s3").unwrap_or(bucket);
-    // `s3.localhost` is an endpoint; a bucket name has at least three letters. Other invalid bucket names are refused later,
-    // but must not change the path.
-    let is_name = bucket.starts_with(|first: char| first.is_ascii_alphanumeric())
-        && bucket.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
-    (is_name && bucket != "s3").then(|| bucket.to_owned())
-}
-
-/// Returns the text before the service S3 in a host name without AWS's domain: `bucket.` of `bucket.s3.eu-west-1.`. It is
-/// empty for an endpoint without a bucket, and `None` for another service.
-fn before_region(name: &str) -> Option<&str> {
-    let name = name.strip_suffix('.')?;
-    let is_service = |label: &str| label == "s3" || label.starts_with("s3-");
-    // The service is followed by at most two labels: `dualstack` and the region.
-    let mut start = name.len();
-    for _ in 0..3 {
-        let rest = name[..start].trim_end_matches('.');
-        let label_start = rest.rfind('.').map_or(0, |dot| dot + 1);
-        if is_service(&rest[label_start..]) {
-            return Some(&name[..label_start]);
-        }
-        start = label_start;
-    }
-    None
+    // `s3.localhost` is an endpoint; a bucket name has at least three letters.
+    (bucket != "s3").then(|| bucket.to_owned())
 }
 
 #[cfg(test)]

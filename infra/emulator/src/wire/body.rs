@@ -2,13 +2,13 @@
 //!
 //! Memory holds one piece of a body at a time.
 
-use super::checksum::TrailerChecksum;
 use super::chunked;
 use super::fault::Fault;
 use super::signature::{CONTENT_SHA256, Payload};
-use crate::objects::attributes::hex;
+use crate::objects::checksum::Algorithm;
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, stream};
+use hex::encode as hex;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use s3s::Body;
@@ -45,9 +45,11 @@ impl Faults {
 /// Returns the request with its decoded body, which is checked while it is read.
 pub(super) fn receive(mut request: Request<Body>, payload: Payload, faults: &Faults) -> Result<Request<Body>, Fault> {
     let headers = request.headers_mut();
-    headers.remove(CONTENT_SHA256);
+    if !matches!(payload, Payload::Version2) {
+        headers.remove(CONTENT_SHA256);
+    }
     match payload {
-        Payload::Unsigned => Ok(request),
+        Payload::Unsigned | Payload::Version2 => Ok(request),
         Payload::Hash(hash) => {
             let faults = faults.clone();
             Ok(request.map(|body| check_hash(body, hash, faults)))
@@ -58,11 +60,11 @@ pub(super) fn receive(mut request: Request<Body>, payload: Payload, faults: &Fau
             // Content-Length is that of the chunked body; the decoded length is in another header.
             let length = headers.remove(DECODED_LENGTH).ok_or(Fault::NoLength)?;
             headers.insert(CONTENT_LENGTH, length);
-            let trailer = headers.get(TRAILER).map(|name| String::from_utf8_lossy(name.as_bytes()).trim().to_owned());
-            let checksum = trailer
-                .as_deref()
-                .map(|name| TrailerChecksum::new(name).ok_or_else(|| Fault::UnknownTrailer(name.to_owned())));
-            let trailer = trailer.clone().zip(checksum.transpose()?);
+            let trailer = headers.get(TRAILER).map(|name| {
+                let name = String::from_utf8_lossy(name.as_bytes());
+                Algorithm::of_header(name.trim()).ok_or_else(|| Fault::UnknownTrailer(name.trim().to_owned()))
+            });
+            let trailer = trailer.transpose()?;
             let faults = faults.clone();
             Ok(request.map(|body| chunked::decode(body, signing, trailer, faults)))
         }
@@ -92,7 +94,7 @@ fn check_hash(body: Body, expected: String, faults: Faults) -> Body {
                 hash.update(&chunk);
                 Ok(Some((chunk, (body, hash, expected, faults))))
             }
-            None if hex(&hash.finalize()) == expected => Ok(None),
+            None if hex(hash.finalize()) == expected => Ok(None),
             None => Err(faults.record(Fault::OtherPayload)),
         }
     });

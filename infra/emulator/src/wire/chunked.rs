@@ -1,12 +1,11 @@
 //! The `aws-chunked` framing of upload bodies: `SIZE[;chunk-signature=…]`, bytes, …, a chunk of size 0, trailers.
 
 use super::body::Faults;
-use super::checksum::TrailerChecksum;
 use super::fault::Fault;
 use super::signature::ChunkSigner;
+use crate::objects::checksum::{self, Algorithm, Hasher};
 use bytes::{Buf, Bytes, BytesMut};
 use futures::{Stream, StreamExt, stream};
-use http::{HeaderMap, HeaderName, HeaderValue};
 use s3s::Body;
 use s3s::dto::StreamingBlob;
 use std::io;
@@ -18,13 +17,9 @@ const TRAILERS_MAX: usize = 16;
 
 /// Decodes a body chunk by chunk. With `signing` it verifies the signature of every chunk. The checksum in `trailer` must
 /// follow the body and be right.
-pub(super) fn decode(
-    framed: Body,
-    signing: Option<ChunkSigner>,
-    trailer: Option<(String, TrailerChecksum)>,
-    faults: Faults,
-) -> Body {
+pub(super) fn decode(framed: Body, signing: Option<ChunkSigner>, trailer: Option<Algorithm>, faults: Faults) -> Body {
     let (buffer, left, signature) = (BytesMut::new(), Left::Line, String::new());
+    let trailer = trailer.map(|algorithm| (algorithm, algorithm.hasher()));
     let decoder = Decoder { framed, buffer, left, signing, signature, trailer, faults };
     Body::from(StreamingBlob::wrap(decoder.into_stream()))
 }
@@ -46,8 +41,8 @@ struct Decoder {
     signing: Option<ChunkSigner>,
     /// The signature of the current chunk, from its first line.
     signature: String,
-    /// The name of the trailer that must follow, and its checksum so far.
-    trailer: Option<(String, TrailerChecksum)>,
+    /// The checksum so far that the trailer must have.
+    trailer: Option<(Algorithm, Hasher)>,
     faults: Faults,
 }
 
@@ -115,7 +110,7 @@ impl Decoder {
     }
 
     async fn read_trailers(&mut self) -> io::Result<()> {
-        let (mut headers, mut signed, mut signature) = (HeaderMap::new(), String::new(), None);
+        let (mut trailers, mut signature) = (Vec::new(), None);
         // Without trailers an empty line follows, or nothing.
         while !self.buffer.is_empty() || self.fill().await? {
             let line = self.line().await?;
@@ -123,7 +118,7 @@ impl Decoder {
                 break;
             }
             let parts = line.split_once(':').map(|(name, value)| (name.trim().to_ascii_lowercase(), value.trim()));
-            let Some((name, value)) = parts.filter(|_| headers.len() < TRAILERS_MAX) else {
+            let Some((name, value)) = parts.filter(|_| trailers.len() < TRAILERS_MAX) else {
                 return Err(
                     self.frame_error(format!("{line:?} is not a trailer, or the body has more than {TRAILERS_MAX}"))
                 );
@@ -132,26 +127,23 @@ impl Decoder {
                 signature = Some(value.to_owned());
                 continue;
             }
-            signed.push_str(&format!("{name}:{value}\n"));
-            match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
-                (Ok(name), Ok(value)) => headers.append(name, value),
-                _ => return Err(self.frame_error(format!("{line:?} is not a trailer"))),
-            };
+            trailers.push((name, value.to_owned()));
         }
         if let Some(signing) = &mut self.signing
-            && !headers.is_empty()
-            && !signature.is_some_and(|signature| signing.is_trailer(&signed, &signature))
+            && !trailers.is_empty()
+            && !signature.is_some_and(|signature| signing.is_trailer(&trailers, &signature))
         {
             return Err(self.faults.record(Fault::Mismatch));
         }
-        if let Some((name, checksum)) = self.trailer.take() {
-            let Some(given) = headers.get(&name) else {
+        if let Some((algorithm, checksum)) = self.trailer.take() {
+            let name = algorithm.header();
+            let Some((_, given)) = trailers.iter().find(|(given, _)| given == name) else {
                 return Err(self
                     .faults
                     .record(Fault::Trailer(format!("the trailer {name} is missing after the body"))));
             };
-            let found = checksum.finish().unwrap_or_default();
-            if given.as_bytes() != found.as_bytes() {
+            let found = checksum::base64(&checksum.finish());
+            if *given != found {
                 let text = format!("the trailer {name} is {given:?}, the body's is {found:?}");
                 return Err(self.faults.record(Fault::Checksum(text)));
             }

@@ -1,7 +1,6 @@
 //! An HTTP client for the SDK without a network: it passes requests to the endpoint.
 
 use super::Endpoint;
-use super::access::Access;
 use super::body::Faults;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
@@ -36,7 +35,7 @@ impl HttpConnector for InProcess {
         let endpoint = Arc::clone(&self.0);
         HttpConnectorFuture::new(async move {
             let request = incoming(request).map_err(ConnectorError::user)?;
-            let answer = endpoint.answer(request, &Access::Anyone, Faults::default()).await;
+            let answer = endpoint.answer(request, Faults::default()).await;
             outgoing(answer).map_err(|error| ConnectorError::other(error, None))
         })
     }

@@ -32,11 +32,6 @@ impl Handlers {
     }
 }
 
-/// Splits a target into service and operation. A target without a dot has no service.
-pub(super) fn parts(target: &str) -> (&str, &str) {
-    target.rsplit_once('.').unwrap_or(("", target))
-}
-
 /// Returns the name that requests to a service are signed for: `athena` for `AmazonAthena`. It is right for services whose
 /// target has no date.
 pub(super) fn signing_name(service: &str) -> String {

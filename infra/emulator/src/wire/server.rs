@@ -1,7 +1,6 @@
 //! The endpoint on a TCP listener, over HTTP/1.1 and HTTP/2.
 
 use super::Endpoint;
-use super::access::Access;
 use super::body::Faults;
 use super::fault::Fault;
 use futures::{StreamExt, stream};
@@ -31,16 +30,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Accepts connections until `shutdown` completes, then finishes the requests in progress.
 pub(crate) async fn serve(
-    endpoint: Arc<Endpoint>,
+    endpoint: Endpoint,
     listener: TcpListener,
-    access: Access,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(HEAD_SECONDS_MAX));
     builder.http2().timer(TokioTimer::new());
     let connections = GracefulShutdown::new();
-    let access = Arc::new(access);
+    let endpoint = Arc::new(endpoint);
     let free = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     tokio::pin!(shutdown);
     loop {
@@ -52,13 +50,13 @@ pub(crate) async fn serve(
         };
         // Small responses must not wait for an acknowledgment. A socket without this option is only slower.
         let _ = stream.set_nodelay(true);
-        let (endpoint, access) = (Arc::clone(&endpoint), Arc::clone(&access));
+        let endpoint = Arc::clone(&endpoint);
         let service = service_fn(move |request: hyper::Request<Incoming>| {
-            let (endpoint, access) = (Arc::clone(&endpoint), Arc::clone(&access));
+            let endpoint = Arc::clone(&endpoint);
             async move {
                 let faults = Faults::default();
                 let request = request.map(|body| with_timeout(body, faults.clone()));
-                Ok::<_, Infallible>(endpoint.answer(request, &access, faults).await)
+                Ok::<_, Infallible>(endpoint.answer(request, faults).await)
             }
         });
         let connection = connections.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned());

@@ -1,39 +1,35 @@
 //! Removes the signature of a verified request: `s3s` refuses signed requests unless it verifies them itself.
 
-use super::signature;
 use http::header::AUTHORIZATION;
 use http::{Request, Uri};
 use s3s::Body;
 
+/// The parameters of a presigned address that belong to its signature.
+const PARAMETERS: [&str; 10] = [
+    "AWSAccessKeyId",
+    "Expires",
+    "Signature",
+    "X-Amz-Algorithm",
+    "X-Amz-Credential",
+    "X-Amz-Date",
+    "X-Amz-Expires",
+    "X-Amz-Security-Token",
+    "X-Amz-SignedHeaders",
+    "X-Amz-Signature",
+];
+
 /// Returns the request without its signature.
 pub(super) fn without_signature(mut request: Request<Body>) -> Request<Body> {
-    if let Some(uri) = without_presignature(request.uri()) {
-        *request.uri_mut() = uri;
+    if let Some(query) = request.uri().query().filter(|query| query.contains("Signature=")) {
+        let kept = query.split('&').filter(|part| !PARAMETERS.contains(&part.split('=').next().unwrap_or_default()));
+        let mut parts = request.uri().clone().into_parts();
+        parts.path_and_query = format!("{}?{}", request.uri().path(), kept.collect::<Vec<_>>().join("&")).parse().ok();
+        if let Ok(uri) = Uri::from_parts(parts) {
+            *request.uri_mut() = uri;
+        }
     }
     request.headers_mut().remove(AUTHORIZATION);
     request
-}
-
-/// Returns the address of a presigned request without the signature, or `None` for others.
-fn without_presignature(uri: &Uri) -> Option<Uri> {
-    const PARAMETERS: [&str; 10] = [
-        signature::KEY_ID,
-        signature::EXPIRES,
-        signature::SIGNATURE,
-        "X-Amz-Algorithm",
-        "X-Amz-Credential",
-        "X-Amz-Date",
-        "X-Amz-Expires",
-        "X-Amz-Security-Token",
-        "X-Amz-SignedHeaders",
-        "X-Amz-Signature",
-    ];
-    let query = uri.query().filter(|query| query.contains("Signature="))?;
-    let kept = query.split('&').filter(|part| !PARAMETERS.contains(&part.split('=').next().unwrap_or_default()));
-    let kept: Vec<_> = kept.collect();
-    let mut parts = uri.clone().into_parts();
-    parts.path_and_query = format!("{}?{}", uri.path(), kept.join("&")).parse().ok();
-    Uri::from_parts(parts).ok()
 }
 
 #[cfg(test)]

@@ -1,12 +1,11 @@
 //! Opening, locking, counting, serving.
 
-use crate::support::{create_bucket, put, send};
-use emulator::{Cloud, OpenError, Requests};
+use crate::support::{Server, cloud_with_bucket, put, send};
+use emulator::{Access, Cloud, OpenError, Requests};
 use futures::FutureExt;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::net::TcpStream;
 
 #[tokio::test]
 async fn a_directory_is_open_once() {
@@ -33,9 +32,7 @@ async fn an_unusable_directory_is_an_error_with_a_cause() {
 
 #[tokio::test]
 async fn objects_and_catalog_survive_reopening() {
-    let directory = tempfile::tempdir().unwrap();
-    let cloud = Cloud::open(directory.path()).unwrap();
-    create_bucket(&cloud).await;
+    let (directory, cloud) = cloud_with_bucket().await;
     send(&cloud, "PUT", "bucket/k", &[("content-type", "text/plain"), ("x-amz-meta-a", "b")], "hello").await;
     let glue = async |cloud: &Cloud, operation: &str, body: &str| {
         send(cloud, "POST", "", &[("x-amz-target", &format!("AWSGlue.{operation}"))], body).await
@@ -73,9 +70,7 @@ async fn objects_and_catalog_survive_reopening() {
 
 #[tokio::test]
 async fn requests_are_counted_by_kind_including_refused_ones() {
-    let directory = tempfile::tempdir().unwrap();
-    let cloud = Cloud::open(directory.path()).unwrap();
-    create_bucket(&cloud).await;
+    let (_directory, cloud) = cloud_with_bucket().await;
     put(&cloud, "a/b", "").await;
     assert_eq!(send(&cloud, "PUT", "bucket/a/b", &[("if-none-match", "*")], "").await.0, 412);
     assert_eq!(send(&cloud, "GET", "bucket/none", &[], "").await.0, 404);
@@ -89,9 +84,7 @@ async fn requests_are_counted_by_kind_including_refused_ones() {
 
 #[tokio::test]
 async fn listeners_are_called_for_every_stored_object() {
-    let directory = tempfile::tempdir().unwrap();
-    let cloud = Cloud::open(directory.path()).unwrap();
-    create_bucket(&cloud).await;
+    let (_directory, cloud) = cloud_with_bucket().await;
     let stored = Arc::new(Mutex::new(Vec::new()));
     let record = Arc::clone(&stored);
     cloud.on_stored(move |object| record.lock().unwrap().push(object.clone()));
@@ -115,55 +108,33 @@ async fn bucket_names_are_checked() {
 
 #[tokio::test]
 async fn a_server_finishes_the_requests_in_progress_and_stops() {
-    let directory = tempfile::tempdir().unwrap();
-    let cloud = Cloud::open(directory.path()).unwrap();
-    create_bucket(&cloud).await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (stop, stopped) = oneshot::channel::<()>();
-    let server = tokio::spawn({
-        let cloud = cloud.clone();
-        async move { cloud.serve(listener, emulator::Access::Anyone, async { drop(stopped.await) }).await }
-    });
-    let mut slow = TcpStream::connect(address).await.unwrap();
+    let (_directory, cloud) = cloud_with_bucket().await;
+    let server = Server::start(&cloud, Access::Anyone).await;
+    let mut slow = TcpStream::connect(server.address).await.unwrap();
     let head = "PUT /bucket/slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n";
     slow.write_all(head.as_bytes()).await.unwrap();
     // The response to `Expect` shows that the request is in progress.
     let mut buffer = vec![0; 1024];
     let read = slow.read(&mut buffer).await.unwrap();
     assert!(buffer[..read].starts_with(b"HTTP/1.1 100"));
-    stop.send(()).unwrap();
+    let stopped = server.stop();
     slow.write_all(b"0123456789").await.unwrap();
     let mut answer = String::new();
     slow.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    server.await.unwrap().unwrap();
+    stopped.await.unwrap().unwrap();
     assert_eq!(send(&cloud, "GET", "bucket/slow", &[], "").await, (200, "0123456789".into()));
 }
 
 /// A client that disconnects during a body leaves no object and no temporary file.
 #[tokio::test]
 async fn an_incomplete_body_is_not_stored() {
-    let directory = tempfile::tempdir().unwrap();
-    let cloud = Cloud::open(directory.path()).unwrap();
-    create_bucket(&cloud).await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (stop, stopped) = oneshot::channel::<()>();
-    let server = tokio::spawn({
-        let cloud = cloud.clone();
-        async move { cloud.serve(listener, emulator::Access::Anyone, async { drop(stopped.await) }).await }
-    });
-    let mut client = TcpStream::connect(address).await.unwrap();
-    let head = "PUT /bucket/half HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n01234";
-    client.write_all(head.as_bytes()).await.unwrap();
-    client.shutdown().await.unwrap();
-    let mut answer = Vec::new();
+    let (directory, cloud) = cloud_with_bucket().await;
+    let server = Server::start(&cloud, Access::Anyone).await;
+    let half = "PUT /bucket/half HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n01234";
     // The connection ends, with an error answer or without.
-    let _ = client.read_to_end(&mut answer).await;
-    assert!(!answer.starts_with(b"HTTP/1.1 200"));
-    stop.send(()).unwrap();
-    server.await.unwrap().unwrap();
+    assert!(!server.ask(half.as_bytes(), true).await.starts_with("HTTP/1.1 200"));
+    server.stop().await.unwrap().unwrap();
     assert_eq!(send(&cloud, "GET", "bucket/half", &[], "").await.0, 404);
     assert_eq!(std::fs::read_dir(directory.path().join(".emulator/tmp")).unwrap().count(), 0);
 }

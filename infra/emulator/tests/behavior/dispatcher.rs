@@ -1,13 +1,12 @@
 //! Stored objects trigger functions at least once, through all failures.
 
-use crate::support::{Batch, Calls, cloud_with_bucket, create_bucket, failures, gated, key, one, put, records, send};
+use crate::support::{Batch, Calls, Gated, cloud_with_bucket, create_bucket, failures, key, one, put, records, send};
 use emulator::{Cloud, DispatchError, Dispatcher, Handler, Options, Progress, Subscription};
 use futures::FutureExt;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
-use tokio::sync::Semaphore;
 
 #[tokio::test]
 async fn an_event_has_the_form_of_aws() {
@@ -73,10 +72,8 @@ async fn an_object_triggers_each_function_with_its_prefix_once() {
 #[tokio::test]
 async fn messages_of_a_busy_function_gather_into_a_batch() {
     let (_directory, cloud) = cloud_with_bucket().await;
-    let (calls, gate, started) = (Calls::default(), Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
-    let mut subscriptions = one("in/", gated(calls.succeeding(), &gate, &started));
-    subscriptions[0].concurrency = 1;
-    subscriptions[0].batch_size = 4;
+    let calls = Calls::default();
+    let Gated { subscriptions, gate, started } = Gated::new(calls.succeeding(), 4);
     let dispatcher = Dispatcher::start(&cloud, subscriptions, Options::default()).unwrap();
     put(&cloud, "in/0", "").await;
     started.acquire().await.unwrap().forget();
@@ -127,15 +124,14 @@ async fn objects_of_one_function_trigger_the_next() {
 #[tokio::test]
 async fn only_failed_messages_are_delivered_again() {
     let (_directory, cloud) = cloud_with_bucket().await;
-    let (calls, gate, started) = (Calls::default(), Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let calls = Calls::default();
     let attempts = AtomicUsize::new(0);
     let fails_twice = calls.answering(move |batch| {
         let bad = batch.iter().filter(|(_, record)| key(record) == "in/bad").map(|(id, _)| id);
         let bad: Vec<_> = bad.filter(|_| attempts.fetch_add(1, Ordering::SeqCst) < 2).collect();
         Ok(failures(bad))
     });
-    let mut subscriptions = one("in/", gated(fails_twice, &gate, &started));
-    subscriptions[0].concurrency = 1;
+    let Gated { subscriptions, gate, started } = Gated::new(fails_twice, 100);
     let dispatcher = Dispatcher::start(&cloud, subscriptions, Options::default()).unwrap();
     put(&cloud, "in/first", "").await;
     started.acquire().await.unwrap().forget();
@@ -204,10 +200,8 @@ async fn duplicate_delivers_every_event_several_times() {
 async fn the_seed_decides_a_shuffled_order() {
     let order = async |seed: Option<u64>| {
         let (_directory, cloud) = cloud_with_bucket().await;
-        let (calls, gate, started) = (Calls::default(), Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
-        let mut subscriptions = one("in/", gated(calls.succeeding(), &gate, &started));
-        subscriptions[0].concurrency = 1;
-        subscriptions[0].batch_size = 3;
+        let calls = Calls::default();
+        let Gated { subscriptions, gate, started } = Gated::new(calls.succeeding(), 3);
         let dispatcher =
             Dispatcher::start(&cloud, subscriptions, Options { shuffle: seed, ..Options::default() }).unwrap();
         put(&cloud, "in/first", "").await;

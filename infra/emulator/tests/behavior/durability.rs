@@ -1,11 +1,10 @@
 //! An event stays in the journal until all functions have acknowledged it.
 
-use crate::support::{Calls, cloud_with_bucket, create_bucket, failures, gated, key, one, put, send};
+use crate::support::{Calls, Gated, cloud_with_bucket, create_bucket, failures, key, one, put, send};
 use emulator::{Cloud, Dispatcher, Handler, Options};
 use futures::FutureExt;
 use std::path::Path;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
 
 fn journal(directory: &Path) -> String {
     std::fs::read_to_string(directory.join(".emulator/events")).unwrap_or_default()
@@ -21,9 +20,7 @@ fn the_next_start_delivers_unacknowledged_events() {
     killed.block_on(async {
         let cloud = Cloud::open(directory.path()).unwrap();
         create_bucket(&cloud).await;
-        let (gate, started) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
-        let mut subscriptions = one("in/", gated(calls.succeeding(), &gate, &started));
-        subscriptions[0].concurrency = 1;
+        let Gated { subscriptions, gate, started } = Gated::new(calls.succeeding(), 100);
         let dispatcher = Dispatcher::start(&cloud, subscriptions, Options::default()).unwrap();
         put(&cloud, "in/done", "").await;
         gate.add_permits(1);
@@ -89,9 +86,8 @@ async fn events_of_unfinished_puts_are_harmless() {
 #[tokio::test]
 async fn stop_finishes_the_call_in_progress_and_keeps_the_rest() {
     let (directory, cloud) = cloud_with_bucket().await;
-    let (calls, gate, started) = (Calls::default(), Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
-    let mut subscriptions = one("in/", gated(calls.succeeding(), &gate, &started));
-    subscriptions[0].concurrency = 1;
+    let calls = Calls::default();
+    let Gated { subscriptions, gate, started } = Gated::new(calls.succeeding(), 100);
     let dispatcher = Dispatcher::start(&cloud, subscriptions, Options::default()).unwrap();
     put(&cloud, "in/1", "").await;
     started.acquire().await.unwrap().forget();

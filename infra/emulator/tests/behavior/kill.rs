@@ -1,13 +1,11 @@
 //! Kills a process during its puts: every answered put is stored completely, and its event is delivered at the next start.
 
-use crate::support::{Calls, create_bucket, gated, one, put, send};
+use crate::support::{Calls, Gated, create_bucket, one, put, send};
 use emulator::{Cloud, Dispatcher, Options};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
-use tokio::sync::Semaphore;
 
 /// Passes the directory to the process that is to be killed.
 const DIRECTORY: &str = "EMULATOR_TEST_KILLED_DIRECTORY";
@@ -25,9 +23,9 @@ async fn victim() {
     let Ok(directory) = std::env::var(DIRECTORY) else { return };
     let cloud = Cloud::open(Path::new(&directory)).unwrap();
     create_bucket(&cloud).await;
-    let never = Arc::new(Semaphore::new(0));
-    let handler = gated(Calls::default().succeeding(), &never, &Arc::new(Semaphore::new(0)));
-    let _dispatcher = Dispatcher::start(&cloud, one("in/", handler), Options::default()).unwrap();
+    // Its calls get no permit.
+    let Gated { subscriptions, .. } = Gated::new(Calls::default().succeeding(), 100);
+    let _dispatcher = Dispatcher::start(&cloud, subscriptions, Options::default()).unwrap();
     for number in 0.. {
         put(&cloud, &format!("in/{}", number % KEYS), &body(number)).await;
         // Directly to the pipe, because the test harness captures the output of println.

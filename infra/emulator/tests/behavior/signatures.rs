@@ -2,59 +2,39 @@
 //!
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html> and the pages after it.
 
-use crate::support::send;
+use crate::support::{Server, send};
 use emulator::{Access, Cloud};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::AbortHandle;
 
 /// The examples were signed on 24 May 2013 at midnight.
 const SIGNED_AT: u64 = 1_369_353_600;
 const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 /// A server with the bucket of the examples, whose clock shows the examples' time plus some seconds.
-struct Server {
+struct Examples {
     cloud: Cloud,
-    address: SocketAddr,
-    server: AbortHandle,
+    server: Server,
     _directory: tempfile::TempDir,
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.server.abort();
-    }
-}
-
-async fn serve(seconds_later: i64) -> Server {
+async fn serve(seconds_later: i64) -> Examples {
     let directory = tempfile::tempdir().unwrap();
     let now = UNIX_EPOCH + Duration::from_secs(SIGNED_AT.checked_add_signed(seconds_later).unwrap());
     let cloud = Cloud::open_with_clock(directory.path(), Arc::new(move || now)).unwrap();
     assert_eq!(send(&cloud, "PUT", "examplebucket", &[], "").await.0, 200);
     assert_eq!(send(&cloud, "PUT", "examplebucket/test.txt", &[], "Welcome to Amazon S3.").await.0, 200);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
     let access =
         Access::Signed { id: "AKIAIOSFODNN7EXAMPLE".into(), secret: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".into() };
-    let served = cloud.clone();
-    let server = tokio::spawn(async move { served.serve(listener, access, std::future::pending()).await });
-    Server { cloud, address, server: server.abort_handle(), _directory: directory }
+    let server = Server::start(&cloud, access).await;
+    Examples { cloud, server, _directory: directory }
 }
 
-impl Server {
+impl Examples {
     /// Sends a request; returns the whole response.
     async fn ask(&self, head: &[&str], body: &[u8]) -> String {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
         let head = format!("{}\r\nconnection: close\r\n\r\n", head.join("\r\n"));
-        stream.write_all(head.as_bytes()).await.unwrap();
-        // The server may refuse and close before all of the body is sent.
-        let _ = stream.write_all(body).await;
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer).await;
-        String::from_utf8_lossy(&answer).into_owned()
+        self.server.ask(&[head.as_bytes(), body].concat(), false).await
     }
 
     async fn ask_code(&self, head: &[&str], body: &[u8]) -> (u16, String) {
@@ -130,20 +110,6 @@ async fn a_signed_put_with_another_body_is_refused() {
     assert_eq!(stored, (200, "Welcome to Amazon S3.".into()));
 }
 
-#[tokio::test]
-async fn a_signed_list_is_answered() {
-    let head = [
-        "GET /?max-keys=2&prefix=J HTTP/1.1",
-        "host: examplebucket.s3.amazonaws.com",
-        "x-amz-date: 20130524T000000Z",
-        &format!("x-amz-content-sha256: {EMPTY}"),
-        &s3("host;x-amz-content-sha256;x-amz-date", "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7"),
-    ];
-    let (status, code) = serve(0).await.ask_code(&head, b"").await;
-    // The signature is right, even if this kind of listing is not implemented.
-    assert!(status == 200 || (status, code.as_str()) == (501, "NotImplemented"), "{status} {code}");
-}
-
 /// The documentation's presigned address for one day.
 const PRESIGNED: &str = "GET /test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256\
     &X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20130524T000000Z\
@@ -168,6 +134,28 @@ async fn a_presigned_address_works_until_it_expires() {
     assert_eq!(refused, (403, "SignatureDoesNotMatch".into()));
     let with_header = serve(0).await.ask_code(&[PRESIGNED, host, "x-amz-meta-a: b"], b"").await;
     assert_eq!(with_header, (403, "AccessDenied".into()));
+}
+
+/// Signature Version 2, which expires by the clock of the machine: in the year 2100.
+#[tokio::test]
+async fn an_address_of_version_2_is_for_one_key_and_method() {
+    let (served, host) = (serve(0).await, "host: localhost");
+    let signed = "GET /examplebucket/test.txt?AWSAccessKeyId=AKIAIOSFODNN7EXAMPLE\
+                  &Signature=YVP2aYWML6vuD39GxaWkPuPrqac%3D&Expires=4102444800 HTTP/1.1";
+    let answer = served.ask(&[signed, host], b"").await;
+    assert!(answer.ends_with("\r\n\r\nWelcome to Amazon S3."), "{answer}");
+    for (from, to, expected) in [
+        ("test.txt", "other.txt", "SignatureDoesNotMatch"),
+        ("GET", "DELETE", "SignatureDoesNotMatch"),
+        ("7EXAMPLE", "7EXAMPLF", "InvalidAccessKeyId"),
+        ("4102444800", "1175139620", "AccessDenied"),
+        ("&Signature=YVP2aYWML6vuD39GxaWkPuPrqac%3D", "", "AccessDenied"),
+    ] {
+        assert_eq!(served.ask_code(&[&signed.replace(from, to), host], b"").await, (403, expected.into()), "{to}");
+    }
+    let (form, length) = ("content-type: multipart/form-data; boundary=x", "content-length: 5");
+    let post = signed.replace("GET /examplebucket/test.txt", "POST /examplebucket");
+    assert_eq!(served.ask_code(&[&post, host, form, length], b"--x--").await, (403, "AccessDenied".into()));
 }
 
 /// The documentation's upload in two chunks and a last one, each with its signature.

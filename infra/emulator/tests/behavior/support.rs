@@ -3,11 +3,15 @@
 use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector};
 use aws_smithy_runtime_api::http::Request;
 use aws_smithy_types::body::SdkBody;
-use emulator::{Cloud, Handler, Subscription};
+use emulator::{Access, Cloud, Handler, Subscription};
 use futures::FutureExt;
 use serde_json::Value;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use tokio::sync::Semaphore;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::JoinHandle;
 
 /// Sends a request in process; returns status and body.
 pub(crate) async fn send(
@@ -34,6 +38,44 @@ fn connector(cloud: &Cloud) -> SharedHttpConnector {
     use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
     let components = RuntimeComponentsBuilder::for_tests().build().unwrap();
     cloud.http_client().http_connector(&HttpConnectorSettings::builder().build(), &components)
+}
+
+/// A server of a cloud on a port of its own, which stops on demand or when it is dropped.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    stopped: JoinHandle<std::io::Result<()>>,
+}
+
+impl Server {
+    pub(crate) async fn start(cloud: &Cloud, access: Access) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopping) = oneshot::channel();
+        let cloud = cloud.clone();
+        let stopped = tokio::spawn(async move { cloud.serve(listener, access, async { drop(stopping.await) }).await });
+        Self { address, stop, stopped }
+    }
+
+    /// Ends the server; returns its task.
+    pub(crate) fn stop(self) -> JoinHandle<std::io::Result<()>> {
+        self.stop.send(()).unwrap();
+        self.stopped
+    }
+
+    /// Sends bytes; returns the whole response, which is empty if the server only closed the connection. An incomplete
+    /// request must end the connection.
+    pub(crate) async fn ask(&self, bytes: &[u8], and_no_more: bool) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        // The server may refuse, and close, before it has read everything.
+        let _ = stream.write_all(bytes).await;
+        if and_no_more {
+            let _ = stream.shutdown().await;
+        }
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8_lossy(&answer).into_owned()
+    }
 }
 
 /// Stores an object in the bucket `bucket`.
@@ -125,16 +167,29 @@ pub(crate) fn one(prefix: &str, handler: Handler) -> Vec<Subscription> {
     vec![Subscription::new("function", "bucket", [prefix], handler)]
 }
 
-/// Returns a function that waits for a permit of `gate` before it calls `inner`.
-pub(crate) fn gated(inner: Handler, gate: &Arc<Semaphore>, started: &Arc<Semaphore>) -> Handler {
-    let (gate, started) = (Arc::clone(gate), Arc::clone(started));
-    Arc::new(move |event| {
-        let (inner, gate, started) = (Arc::clone(&inner), Arc::clone(&gate), Arc::clone(&started));
-        async move {
-            started.add_permits(1);
-            gate.acquire().await.unwrap().forget();
-            inner(event).await
-        }
-        .boxed()
-    })
+/// A function with the prefix `in/` and one call at a time, which waits for permits.
+pub(crate) struct Gated {
+    pub(crate) subscriptions: Vec<Subscription>,
+    /// Gives permits to calls.
+    pub(crate) gate: Arc<Semaphore>,
+    /// Has a permit for each call that has begun.
+    pub(crate) started: Arc<Semaphore>,
+}
+
+impl Gated {
+    pub(crate) fn new(inner: Handler, batch_size: usize) -> Self {
+        let (gate, started) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+        let (permits, calls) = (Arc::clone(&gate), Arc::clone(&started));
+        let handler: Handler = Arc::new(move |event| {
+            let (inner, permits, calls) = (Arc::clone(&inner), Arc::clone(&permits), Arc::clone(&calls));
+            async move {
+                calls.add_permits(1);
+                permits.acquire().await.unwrap().forget();
+                inner(event).await
+            }
+            .boxed()
+        });
+        let subscription = Subscription::new("function", "bucket", ["in/"], handler);
+        Self { subscriptions: vec![Subscription { concurrency: 1, batch_size, ..subscription }], gate, started }
+    }
 }

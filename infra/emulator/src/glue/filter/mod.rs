@@ -1,12 +1,13 @@
 //! The expressions of GetPartitions: `dt >= '2022-06-18' AND hour IN ('14', '15')`.
 //!
 //! They have comparisons, BETWEEN, IN, LIKE, IS NULL, NOT, AND, OR and parentheses over the partition keys. Comparing a
-//! text key with a number, or a numeric key with text that is not a number, is refused.
-
-mod parser;
-mod tokens;
+//! text key with a number, or a numeric key with text that is not a number, is refused. So is all other SQL.
 
 use super::error::Refusal;
+use sqlparser::ast::{BinaryOperator, DataType, Expr, TypedString, UnaryOperator, Value};
+use sqlparser::dialect::GenericDialect;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::Token;
 use std::cmp::Ordering;
 
 /// The longest expression, as on AWS.
@@ -19,38 +20,6 @@ const NULL: &str = "__HIVE_DEFAULT_PARTITION__";
 pub(super) struct Key {
     pub(super) name: String,
     pub(super) kind: String,
-}
-
-/// A parsed expression.
-#[derive(Debug)]
-pub(super) struct Filter(Node);
-
-#[derive(Debug)]
-enum Node {
-    And(Box<Node>, Box<Node>),
-    Or(Box<Node>, Box<Node>),
-    Not(Box<Node>),
-    /// A test of the key at this position.
-    Key(usize, Test),
-}
-
-#[derive(Debug)]
-enum Test {
-    Compare(Comparison, Literal),
-    Between(Literal, Literal),
-    In(Vec<Literal>),
-    Like(Vec<char>),
-    IsNull,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Comparison {
-    Equal,
-    NotEqual,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
 }
 
 /// A value of the type of its key.
@@ -74,6 +43,26 @@ impl Key {
             false => Some(Literal::Text(text.to_owned())),
         }
     }
+
+    /// The value of a literal in an expression.
+    fn parse(&self, literal: &Expr) -> Result<Literal, String> {
+        let value = match literal {
+            Expr::Value(value) => match &value.value {
+                Value::SingleQuotedString(text) => self.literal(text),
+                Value::Number(text, false) if self.is_number() => number(text),
+                _ => None,
+            },
+            Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr } if self.is_number() => {
+                matches!(&**expr, Expr::Value(_)).then(|| number(&literal.to_string())).flatten()
+            }
+            // `date '2022-06-18'`, `timestamp '…'`
+            Expr::TypedString(TypedString { data_type: DataType::Date | DataType::Timestamp(..), value, .. }) => {
+                value.clone().into_string().and_then(|text| self.literal(&text))
+            }
+            _ => None,
+        };
+        value.ok_or_else(|| format!("{literal} is not a value of partition key {} of type {}", self.name, self.kind))
+    }
 }
 
 fn number(text: &str) -> Option<Literal> {
@@ -82,9 +71,16 @@ fn number(text: &str) -> Option<Literal> {
     integer.or_else(|_| text.parse().map(Literal::Real)).ok()
 }
 
+/// A parsed expression over the keys of a table.
+#[derive(Debug)]
+pub(super) struct Filter {
+    expression: Expr,
+    keys: Vec<Key>,
+}
+
 impl Filter {
     /// Parses an expression over `keys`; `None` if it is empty.
-    pub(super) fn parse(expression: &str, keys: &[Key]) -> Result<Option<Self>, Refusal> {
+    pub(super) fn parse(expression: &str, keys: Vec<Key>) -> Result<Option<Self>, Refusal> {
         if expression.len() > EXPRESSION_BYTES_MAX {
             let length = expression.len();
             return Err(Refusal::invalid(format!(
@@ -94,64 +90,104 @@ impl Filter {
         if expression.trim().is_empty() {
             return Ok(None);
         }
-        parser::parse(expression, keys)
-            .map(|node| Some(Self(node)))
-            .map_err(|why| Refusal::invalid(format!("Expression {expression:?} is invalid: {why}")))
+        let invalid = |why: String| Refusal::invalid(format!("Expression {expression:?} is invalid: {why}"));
+        let parse = || -> Result<Expr, ParserError> {
+            let mut parser = Parser::new(&GenericDialect).try_with_sql(expression)?;
+            let parsed = parser.parse_expr()?;
+            parser.expect_token(&Token::EOF)?;
+            Ok(parsed)
+        };
+        let filter = Self { expression: parse().map_err(|error| invalid(error.to_string()))?, keys };
+        // Every part of an expression is evaluated, so this finds what is not implemented.
+        filter.holds(&filter.expression, &[]).map_err(invalid)?;
+        Ok(Some(filter))
     }
 
     /// Whether the partition with these values matches.
-    pub(super) fn matches(&self, keys: &[Key], values: &[String]) -> bool {
-        holds(&self.0, keys, values) == Some(true)
+    pub(super) fn matches(&self, values: &[String]) -> bool {
+        self.holds(&self.expression, values) == Ok(Some(true))
     }
-}
 
-/// Evaluates a node as SQL does: `None` means unknown, because a value is null.
-fn holds(node: &Node, keys: &[Key], values: &[String]) -> Option<bool> {
-    match node {
-        Node::And(a, b) => match (holds(a, keys, values), holds(b, keys, values)) {
-            (Some(false), _) | (_, Some(false)) => Some(false),
-            (Some(true), Some(true)) => Some(true),
-            _ => None,
-        },
-        Node::Or(a, b) => match (holds(a, keys, values), holds(b, keys, values)) {
-            (Some(true), _) | (_, Some(true)) => Some(true),
-            (Some(false), Some(false)) => Some(false),
-            _ => None,
-        },
-        Node::Not(node) => holds(node, keys, values).map(|held| !held),
-        Node::Key(number, test) => {
-            let value = values.get(*number).filter(|value| *value != NULL);
-            if matches!(test, Test::IsNull) {
-                return Some(value.is_none());
+    /// Evaluates an expression as SQL does: `None` means unknown, because a value is null.
+    fn holds(&self, expression: &Expr, values: &[String]) -> Result<Option<bool>, String> {
+        let holds = |part| self.holds(part, values);
+        let order = |key, literal| self.order(key, literal, values);
+        Ok(match expression {
+            Expr::Nested(inner) => holds(inner)?,
+            Expr::UnaryOp { op: UnaryOperator::Not, expr } => holds(expr)?.map(|held| !held),
+            Expr::BinaryOp { left, op: BinaryOperator::And, right } => both(holds(left)?, holds(right)?),
+            Expr::BinaryOp { left, op: BinaryOperator::Or, right } => {
+                let not = |held: Option<bool>| held.map(|held| !held);
+                not(both(not(holds(left)?), not(holds(right)?)))
             }
-            // In a numeric column a value that is not a number is null, as for SQL engines.
-            let value = keys.get(*number)?.literal(value?)?;
-            evaluate(test, &value)
-        }
+            Expr::BinaryOp { left, op, right } => {
+                let is: fn(Ordering) -> bool = match op {
+                    BinaryOperator::Eq => Ordering::is_eq,
+                    BinaryOperator::NotEq => Ordering::is_ne,
+                    BinaryOperator::Lt => Ordering::is_lt,
+                    BinaryOperator::LtEq => Ordering::is_le,
+                    BinaryOperator::Gt => Ordering::is_gt,
+                    BinaryOperator::GtEq => Ordering::is_ge,
+                    _ => return Err(format!("the operator {op} is not implemented")),
+                };
+                let found = match &**left {
+                    // `'2022-06-18' <= dt`
+                    Expr::Value(_) | Expr::UnaryOp { .. } | Expr::TypedString(_) => {
+                        order(right, left)?.map(Ordering::reverse)
+                    }
+                    key => order(key, right)?,
+                };
+                found.map(is)
+            }
+            Expr::Between { expr, negated, low, high } => {
+                let (least, most) = (order(expr, low)?, order(expr, high)?);
+                least.zip(most).map(|(least, most)| (least.is_ge() && most.is_le()) != *negated)
+            }
+            Expr::InList { expr, list, negated } => {
+                let orders: Result<Option<Vec<_>>, _> = list.iter().map(|literal| order(expr, literal)).collect();
+                orders?.map(|orders| orders.contains(&Ordering::Equal) != *negated)
+            }
+            Expr::Like { negated, any: false, expr, pattern, escape_char: None } => {
+                let (key, value) = self.value(expr, values)?;
+                match key.parse(pattern)? {
+                    Literal::Text(pattern) => value.map(|text| like(text, &pattern) != *negated),
+                    _ => return Err(format!("partition key {} is not text", key.name)),
+                }
+            }
+            Expr::IsNull(key) => Some(self.value(key, values)?.1.is_none()),
+            Expr::IsNotNull(key) => Some(self.value(key, values)?.1.is_some()),
+            other => return Err(format!("{other} is not a comparison of a partition key")),
+        })
+    }
+
+    /// A partition key, and its value in `values`; none if it is null.
+    fn value<'a>(&self, name: &Expr, values: &'a [String]) -> Result<(&Key, Option<&'a str>), String> {
+        let text = match name {
+            Expr::Identifier(name) => name.value.clone(),
+            // Some names are keywords of SQL.
+            other => other.to_string(),
+        };
+        let position = self.keys.iter().position(|key| key.name.eq_ignore_ascii_case(&text)).ok_or_else(|| {
+            let names: Vec<_> = self.keys.iter().map(|key| key.name.as_str()).collect();
+            format!("{text} is not a partition key of the table, expected one of {names:?}")
+        })?;
+        Ok((&self.keys[position], values.get(position).map(String::as_str).filter(|value| *value != NULL)))
+    }
+
+    /// Compares the value of a key with a literal.
+    fn order(&self, key: &Expr, literal: &Expr, values: &[String]) -> Result<Option<Ordering>, String> {
+        let (key, value) = self.value(key, values)?;
+        let other = key.parse(literal)?;
+        // In a numeric column a value that is not a number is null, as for SQL engines.
+        Ok(value.and_then(|value| compare(&key.literal(value)?, &other)))
     }
 }
 
-fn evaluate(test: &Test, value: &Literal) -> Option<bool> {
-    let compared = |other: &Literal| compare(value, other);
-    match test {
-        Test::Compare(comparison, other) => {
-            let found = compared(other)?;
-            Some(match comparison {
-                Comparison::Equal => found.is_eq(),
-                Comparison::NotEqual => found.is_ne(),
-                Comparison::Less => found.is_lt(),
-                Comparison::LessOrEqual => found.is_le(),
-                Comparison::Greater => found.is_gt(),
-                Comparison::GreaterOrEqual => found.is_ge(),
-            })
-        }
-        Test::Between(least, most) => Some(compared(least)?.is_ge() && compared(most)?.is_le()),
-        Test::In(others) => Some(others.iter().any(|other| compared(other) == Some(Ordering::Equal))),
-        Test::Like(pattern) => match value {
-            Literal::Text(text) => Some(like(&text.chars().collect::<Vec<_>>(), pattern)),
-            Literal::Integer(_) | Literal::Real(_) => None,
-        },
-        Test::IsNull => Some(false),
+fn both(a: Option<bool>, b: Option<bool>) -> Option<bool> {
+    match (a, b) {
+        (Some(false), _) | (_, Some(false)) => Some(false),
+        (Some(true), Some(true)) => Some(true),
+        _ => None,
     }
 }
 
@@ -170,27 +206,22 @@ fn compare(a: &Literal, b: &Literal) -> Option<Ordering> {
 
 /// Matches a LIKE pattern: `%` is any text, `_` any character. It backtracks to the last `%` only, so the time is limited
 /// by the product of the lengths.
-fn like(text: &[char], pattern: &[char]) -> bool {
+fn like(text: &str, pattern: &str) -> bool {
+    let [text, pattern] = [text, pattern].map(|text| text.chars().collect::<Vec<_>>());
     let (mut t, mut p) = (0, 0);
     let mut last: Option<(usize, usize)> = None;
     while t < text.len() {
-        match pattern.get(p) {
-            Some('%') => {
+        match (pattern.get(p), last) {
+            (Some('%'), _) => {
                 last = Some((t, p));
                 p += 1;
             }
-            Some(c) if *c == '_' || *c == text[t] => {
-                t += 1;
-                p += 1;
+            (Some(c), _) if *c == '_' || *c == text[t] => (t, p) = (t + 1, p + 1),
+            (_, Some((start, percent))) => {
+                last = Some((start + 1, percent));
+                (t, p) = (start + 1, percent + 1);
             }
-            _ => match last {
-                Some((start, percent)) => {
-                    last = Some((start + 1, percent));
-                    t = start + 1;
-                    p = percent + 1;
-                }
-                None => return false,
-            },
+            (_, None) => return false,
         }
     }
     pattern[p..].iter().all(|c| *c == '%')

@@ -1,7 +1,7 @@
 //! The signatures of a body that is signed chunk by chunk. Each signature covers the one before it.
 
-use super::{Key, unhex};
-use crate::objects::attributes::hex;
+use super::Key;
+use hex::encode as hex;
 use sha2::{Digest, Sha256};
 
 /// Verifies the chunk signatures of one body.
@@ -27,21 +27,22 @@ impl ChunkSigner {
 
     /// Ends the current chunk; returns whether this is its signature.
     pub(in crate::wire) fn is_chunk(&mut self, signature: &str) -> bool {
-        let nothing = hex(&Sha256::digest(b""));
-        let hash = hex(&std::mem::take(&mut self.hash).finalize());
+        let nothing = hex(Sha256::digest(b""));
+        let hash = hex(std::mem::take(&mut self.hash).finalize());
         self.is_next("AWS4-HMAC-SHA256-PAYLOAD", &format!("{nothing}\n{hash}"), signature)
     }
 
-    /// Whether this is the signature of the trailers, each a line `name:value`.
-    pub(in crate::wire) fn is_trailer(&mut self, lines: &str, signature: &str) -> bool {
-        let hash = hex(&Sha256::digest(lines));
+    /// Whether this is the signature of the trailers: names and values.
+    pub(in crate::wire) fn is_trailer(&mut self, trailers: &[(String, String)], signature: &str) -> bool {
+        let lines: String = trailers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+        let hash = hex(Sha256::digest(lines));
         self.is_next("AWS4-HMAC-SHA256-TRAILER", &hash, signature)
     }
 
     fn is_next(&mut self, algorithm: &str, rest: &str, signature: &str) -> bool {
         let Self { stamp, scope, previous, .. } = self;
         let text = format!("{algorithm}\n{stamp}\n{scope}\n{previous}\n{rest}");
-        let is_signature = unhex(signature).is_some_and(|bytes| self.key.is_signature(&text, &bytes));
+        let is_signature = self.key.is_signature(&text, signature);
         self.previous = signature.to_owned();
         is_signature
     }

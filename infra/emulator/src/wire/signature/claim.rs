@@ -1,11 +1,10 @@
 //! The signature of a request, from the header `Authorization` or from the address.
 
 use super::super::fault::Fault;
-use super::version2::KEY_ID;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use http::HeaderMap;
-use http::header::{AUTHORIZATION, DATE};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::request::Parts;
 use percent_encoding::percent_decode_str;
 
@@ -49,17 +48,18 @@ pub(super) fn read(parts: &Parts) -> Result<Option<Claim>, Fault> {
              be specified"
                 .into(),
         )),
-        (false, None) if is_version2(parts) => Err(unsupported(KEY_ID)),
         (false, None) => Ok(None),
     }
 }
 
-/// Whether the address is signed by Signature Version 2.
-pub(super) fn is_version2(parts: &Parts) -> bool {
+/// Returns the id of the key if the address is signed by Signature Version 2, the default of some clients: boto3 and the AWS
+/// command line use it for presigned addresses. It is accepted nowhere else.
+pub(super) fn version2_key_id(parts: &Parts) -> Option<String> {
     let query = parts.uri.query().unwrap_or_default();
-    !parts.headers.contains_key(AUTHORIZATION)
-        && parameter(query, KEY_ID).is_some()
-        && parameter(query, "X-Amz-Signature").is_none()
+    let is_version4 = parts.headers.contains_key(AUTHORIZATION) || parameter(query, "X-Amz-Signature").is_some();
+    // The signature of a form is in the form.
+    let kind = parts.headers.get(CONTENT_TYPE).map(|kind| kind.as_bytes().to_ascii_lowercase()).unwrap_or_default();
+    parameter(query, "AWSAccessKeyId").filter(|_| !is_version4 && !kind.starts_with(b"multipart/"))
 }
 
 fn from_header(value: &str, headers: &HeaderMap) -> Result<Claim, Fault> {
@@ -67,45 +67,37 @@ fn from_header(value: &str, headers: &HeaderMap) -> Result<Claim, Fault> {
     if algorithm != ALGORITHM {
         return Err(unsupported(algorithm));
     }
-    let field = |name: &str| {
-        let mut fields = rest.split(',').filter_map(|field| field.trim().split_once('='));
-        let found = fields.find(|(given, _)| *given == name).map(|(_, value)| value.to_owned());
-        found.ok_or_else(|| malformed(format!("the header Authorization has no {name}")))
+    let field = |name: &str| match name {
+        "Date" => Some(headers.get("x-amz-date")?.to_str().ok()?.to_owned()),
+        _ => rest.split(',').find_map(|field| Some(field.trim().strip_prefix(name)?.strip_prefix('=')?.to_owned())),
     };
-    let (stamp, seconds) = stamp(headers)?;
-    claim(field("Credential")?, field("SignedHeaders")?, field("Signature")?, stamp, seconds, None)
-        .map(|claim| Claim { has_token: headers.contains_key("x-amz-security-token"), ..claim })
+    claim(field, "the header Authorization, or x-amz-date,", None, headers.contains_key("x-amz-security-token"))
 }
 
 fn from_address(query: &str) -> Result<Claim, Fault> {
-    let field = |name: &str| {
-        parameter(query, name)
-            .ok_or_else(|| malformed(format!("the address has no {name}, which a presigned one needs")))
-    };
-    let algorithm = field("X-Amz-Algorithm")?;
+    let field = |name: &str| parameter(query, &format!("X-Amz-{name}"));
+    let algorithm = field("Algorithm").unwrap_or_default();
     if algorithm != ALGORITHM {
         return Err(unsupported(&algorithm));
     }
-    let stamp = field("X-Amz-Date")?;
-    let seconds = seconds(&stamp).ok_or_else(|| malformed(format!("X-Amz-Date is {stamp:?}, not a time")))?;
-    let expires = field("X-Amz-Expires")?;
-    let expires = expires.parse().ok().filter(|seconds| (0..=EXPIRES_SECONDS_MAX).contains(seconds));
+    let expires = field("Expires").and_then(|text| text.parse().ok());
+    let expires = expires.filter(|seconds| (0..=EXPIRES_SECONDS_MAX).contains(seconds));
     let expires = expires
         .ok_or_else(|| malformed(format!("X-Amz-Expires must be a number of at most {EXPIRES_SECONDS_MAX} seconds")))?;
-    let [credential, headers, signature] =
-        [field("X-Amz-Credential")?, field("X-Amz-SignedHeaders")?, field("X-Amz-Signature")?];
-    claim(credential, headers, signature, stamp, seconds, Some(expires))
-        .map(|claim| Claim { has_token: parameter(query, "X-Amz-Security-Token").is_some(), ..claim })
+    claim(field, "the presigned address", Some(expires), field("Security-Token").is_some())
 }
 
+/// Parses the fields of a signature; `within` names their source.
 fn claim(
-    credential: String,
-    signed_headers: String,
-    signature: String,
-    stamp: String,
-    seconds: i64,
+    field: impl Fn(&str) -> Option<String>,
+    within: &str,
     expires: Option<i64>,
+    has_token: bool,
 ) -> Result<Claim, Fault> {
+    let field = |name: &str| field(name).ok_or_else(|| malformed(format!("{within} has no {name}")));
+    let (credential, stamp) = (field("Credential")?, field("Date")?);
+    let seconds =
+        seconds(&stamp).ok_or_else(|| malformed(format!("the time is {stamp:?}, expected YYYYMMDDTHHMMSSZ")))?;
     // From the end, because the key id may contain slashes.
     let mut fields = credential.rsplitn(5, '/');
     let (Some("aws4_request"), Some(service), Some(region), Some(day), Some(key_id)) =
@@ -118,34 +110,19 @@ fn claim(
     if !stamp.starts_with(day) || day.len() != 8 {
         return Err(malformed(format!("the credential has the day {day:?}, the request {stamp}")));
     }
-    let names: Vec<_> = signed_headers.split(';').map(str::to_ascii_lowercase).collect();
     Ok(Claim {
         key_id: key_id.to_owned(),
         scope: format!("{day}/{region}/{service}/aws4_request"),
         day: day.to_owned(),
         region: region.to_owned(),
         service: service.to_owned(),
-        signed_headers: names,
-        signature,
+        signed_headers: field("SignedHeaders")?.split(';').map(str::to_ascii_lowercase).collect(),
+        signature: field("Signature")?,
         stamp,
         seconds,
         expires,
-        has_token: false,
+        has_token,
     })
-}
-
-/// Returns the time of a request with a signature in a header.
-fn stamp(headers: &HeaderMap) -> Result<(String, i64), Fault> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    if let Some(stamp) = text("x-amz-date") {
-        let seconds = seconds(stamp).ok_or_else(|| malformed(format!("x-amz-date is {stamp:?}, not a time")))?;
-        return Ok((stamp.to_owned(), seconds));
-    }
-    let date = text(DATE.as_str()).ok_or_else(|| malformed("the request has neither x-amz-date nor Date"))?;
-    let time = DateTime::from_str(date, Format::HttpDate)
-        .map_err(|_| malformed(format!("the header Date is {date:?}, not a time")))?;
-    let stamp = time.fmt(Format::DateTime).unwrap_or_default().replace(['-', ':'], "");
-    Ok((stamp, time.secs()))
 }
 
 /// Parses a time such as `20220618T140000Z` into seconds since 1970.
@@ -166,13 +143,13 @@ fn seconds(stamp: &str) -> Option<i64> {
 }
 
 /// Returns a decoded parameter of a query.
-pub(super) fn parameter(query: &str, name: &str) -> Option<String> {
+fn parameter(query: &str, name: &str) -> Option<String> {
     let mut parameters = query.split('&').filter_map(|part| part.split_once('='));
     let (_, value) = parameters.find(|(given, _)| *given == name)?;
     Some(percent_decode_str(value).decode_utf8_lossy().into_owned())
 }
 
-pub(super) fn malformed(why: impl Into<String>) -> Fault {
+fn malformed(why: impl Into<String>) -> Fault {
     Fault::Malformed(why.into())
 }
 

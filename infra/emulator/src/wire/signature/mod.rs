@@ -3,16 +3,14 @@
 mod canonical_request;
 mod chunks;
 mod claim;
-mod version2;
 
 pub(super) use chunks::ChunkSigner;
-pub(super) use version2::{EXPIRES, KEY_ID, SIGNATURE};
 
 use super::access::Access;
 use super::fault::{Fault, Protocol};
 use crate::REGION;
-use crate::objects::attributes::hex;
 use claim::Claim;
+use hex::encode as hex;
 use hmac::{Hmac, KeyInit, Mac};
 use http::HeaderName;
 use http::request::Parts;
@@ -28,6 +26,8 @@ const SKEW_SECONDS_MAX: i64 = 15 * 60;
 pub(super) enum Payload {
     /// Not at all.
     Unsigned,
+    /// Not at all. The address is signed by Signature Version 2, which `s3s` verifies.
+    Version2,
     /// By its SHA-256, in hexadecimal digits.
     Hash(String),
     /// The body is chunked; with a signer each chunk is signed.
@@ -44,15 +44,15 @@ pub(super) fn verify_s3(parts: &Parts, access: &Access, now: SystemTime) -> Resu
             _ => Payload::Unsigned,
         });
     };
-    if claim::is_version2(parts) {
-        return version2::verify(parts, (id, secret), now).map(|()| Payload::Unsigned);
+    if let Some(key_id) = claim::version2_key_id(parts) {
+        return if key_id == *id { Ok(Payload::Version2) } else { Err(Fault::UnknownKey) };
     }
     let claim = claim::read(parts)?.ok_or(Fault::Unsigned)?;
     let payload = match (given, claim.expires) {
         (Some(given), _) => given,
         (None, Some(_)) => UNSIGNED.to_owned(),
         (None, None) => {
-            return Err(Fault::Payload("Missing required header for this request: x-amz-content-sha256".into()));
+            return Err(Fault::Unsupported("Missing required header for this request: x-amz-content-sha256".into()));
         }
     };
     let key = verify(parts, &claim, (id, secret), "s3", &payload, Protocol::S3, now)?;
@@ -66,7 +66,7 @@ pub(super) fn verify_s3(parts: &Parts, access: &Access, now: SystemTime) -> Resu
         hash if hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
             Ok(Payload::Hash(hash.to_ascii_lowercase()))
         }
-        other => Err(Fault::Payload(format!(
+        other => Err(Fault::Unsupported(format!(
             "x-amz-content-sha256 is {other:?}, expected {UNSIGNED}, STREAMING-UNSIGNED-PAYLOAD-TRAILER, \
              STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a SHA-256 in hexadecimal \
              digits"
@@ -88,7 +88,7 @@ pub(super) fn verify_call(
     };
     let claim = claim::read(parts)?.ok_or(Fault::Unsigned)?;
     // The hash is that of the received body, not of a header.
-    let hash = hex(&Sha256::digest(body));
+    let hash = hex(Sha256::digest(body));
     verify(parts, &claim, (id, secret), service, &hash, protocol, now).map(drop)
 }
 
@@ -108,22 +108,18 @@ fn verify(
     if claim.key_id != id {
         return Err(Fault::UnknownKey);
     }
-    if claim.region != REGION {
-        return Err(Fault::Region(claim.region.clone()));
-    }
-    if claim.service != service {
-        return Err(Fault::Service(format!(
-            "the request is signed for the service {:?}, expected {service:?}",
-            claim.service
+    if (claim.region.as_str(), claim.service.as_str()) != (REGION, service) {
+        return Err(Fault::Scope(format!(
+            "the request is signed for the region {:?} and the service {:?}, expected {REGION:?} and {service:?}",
+            claim.region, claim.service
         )));
     }
     check_time(claim, now)?;
     check_signed_headers(parts, claim, protocol)?;
     let key = Key::new(secret, claim);
-    let signature = unhex(&claim.signature).ok_or(Fault::Mismatch)?;
     let is_signed = canonical_request::candidates(parts, claim, payload).any(|request| {
-        let hash = hex(&Sha256::digest(request));
-        key.is_signature(&format!("AWS4-HMAC-SHA256\n{}\n{}\n{hash}", claim.stamp, claim.scope), &signature)
+        let hash = hex(Sha256::digest(request));
+        key.is_signature(&format!("AWS4-HMAC-SHA256\n{}\n{}\n{hash}", claim.stamp, claim.scope), &claim.signature)
     });
     if is_signed { Ok(key) } else { Err(Fault::Mismatch) }
 }
@@ -171,8 +167,8 @@ impl Key {
     }
 
     /// Compares in constant time.
-    fn is_signature(&self, text: &str, signature: &[u8]) -> bool {
-        mac(&self.0, text).verify_slice(signature).is_ok()
+    fn is_signature(&self, text: &str, signature: &str) -> bool {
+        hex::decode(signature).is_ok_and(|signature| mac(&self.0, text).verify_slice(&signature).is_ok())
     }
 }
 
@@ -181,13 +177,4 @@ fn mac(key: &[u8], text: &str) -> Hmac<Sha256> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key of any length");
     mac.update(text.as_bytes());
     mac
-}
-
-/// Parses the hexadecimal digits of a signature.
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes();
-    if digits.len() != 64 || !digits.iter().all(u8::is_ascii_hexdigit) {
-        return None;
-    }
-    (0..32).map(|at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()).collect()
 }
