@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 use store::BoxError;
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::{JoinHandle, JoinSet};
 
 /// How many lines of a long trace are shown, from its end.
 const LINES_SHOWN: usize = 60;
@@ -135,6 +135,15 @@ fn run_seed(seed: u64, faults: &Faults) -> Result<Outcome, SimulateError> {
     run(&Case::of(seed, faults), || format!("seed {seed}"))
 }
 
+/// Does `work` in a thread of its own.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "each simulated run has a runtime with one thread; these threads only hold it"
+)]
+fn in_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    tokio::task::spawn_blocking(work)
+}
+
 fn run(case: &Case, what: impl Fn() -> String) -> Result<Outcome, SimulateError> {
     // The error of a panic names the case.
     let outcome = catch_unwind(AssertUnwindSafe(|| simulation::simulate(case)));
@@ -148,7 +157,7 @@ async fn shrink(case: Case, violation: Violation, quiet: bool) -> Result<Shrunk<
     let bar = progress::bar(shrink::RUNS_MAX.into(), "runs to find a smaller case", quiet);
     let wanted = Arc::new(());
     let search = Arc::downgrade(&wanted);
-    let shrunk = spawn_blocking(move || {
+    let shrunk = in_thread(move || {
         let invariant = violation.invariant;
         let fails = |case: &Case| shrink::violation_of(case, invariant);
         let go_on = |best: &Shrunk<Violation>| {
@@ -169,7 +178,7 @@ async fn shrink(case: Case, violation: Violation, quiet: bool) -> Result<Shrunk<
 async fn print_smaller(shrunk: &Shrunk<Violation>, found: &SeedViolation, whole: bool) -> Result<(), BoxError> {
     let Shrunk { case, failure, runs } = shrunk;
     let again = case.clone();
-    let trace = spawn_blocking(move || run(&again, || "the smaller case".to_owned())).await??.trace;
+    let trace = in_thread(move || run(&again, || "the smaller case".to_owned())).await??.trace;
     let lines = trace.lines();
     let from = if whole { 0 } else { lines.len().saturating_sub(LINES_SHOWN) };
     let omission =
@@ -190,7 +199,7 @@ async fn replay(file: &Path) -> Result<(), BoxError> {
         serde_json::from_slice(&json).map_err(|error| SimulateError::InvalidCase(file.to_owned(), error))?;
     print(&format!("{}\n", description::describe(&case)))?;
     let what = file.display().to_string();
-    let outcome = spawn_blocking(move || run(&case, || what.clone())).await??;
+    let outcome = in_thread(move || run(&case, || what.clone())).await??;
     print(&traced(&outcome.trace))?;
     match outcome.violations.into_iter().next() {
         Some(violation) => Err(SimulateError::FileViolates { file: file.to_owned(), violation }.into()),

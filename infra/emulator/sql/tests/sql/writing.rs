@@ -77,7 +77,7 @@ async fn answer_is_written_in_each_format() {
 
 #[tokio::test]
 async fn query_beyond_memory_and_disk_fails() {
-    let limits = Limits { memory_bytes_max: 1 << 20, spill_bytes_max: 1 << 20, parallelism: 1, ..Limits::default() };
+    let limits = Limits { memory_bytes_max: 1 << 20, spill_bytes_max: 1 << 20, parallelism: 1 };
     let lake = lake_with(limits).await;
     let sql = "SELECT x, count(*) FROM UNNEST(sequence(1, 1000000)) AS t (x) GROUP BY x ORDER BY 2, 1";
     lake.check_error(sql, "EXHAUSTED_RESOURCES: Query exhausted resources at this scale factor").await;
