@@ -220,12 +220,10 @@ fn add_row_parentheses(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
             _ => false,
         };
         whole.push(spanned);
-        if begins {
-            if let Some(first) = rest.peek().filter(|spanned| spanned.token != Token::LParen) {
-                whole.push(TokenWithSpan { token: Token::LParen, span: first.span });
-                if let Some((_, open)) = lists.last_mut() {
-                    *open = true;
-                }
+        if begins && let Some(first) = rest.peek().filter(|spanned| spanned.token != Token::LParen) {
+            whole.push(TokenWithSpan { token: Token::LParen, span: first.span });
+            if let Some((_, open)) = lists.last_mut() {
+                *open = true;
             }
         }
     }
