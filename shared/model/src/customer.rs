@@ -1,10 +1,10 @@
-//! Customer records, and the order that decides which record of a customer is the latest.
+//! Customer records, and which of two grants counts.
 
 use crate::hash::{ContentDigest, KeyHash};
 use serde::Serialize;
 use std::cmp::Ordering;
 
-/// A customer record. Its fields are in alphabetical order, so that its JSON is canonical.
+/// A customer record that is valid in every field. Its fields are in alphabetical order, so that its JSON is canonical.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Customer {
     /// Date of birth, as text.
@@ -13,7 +13,7 @@ pub struct Customer {
     /// Full name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub customername: Option<String>,
-    /// The customer's identity.
+    /// The email, as the record spells it. It identifies the customer.
     pub email: String,
     /// The time of the last update.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,9 +39,14 @@ pub struct Customer {
 }
 
 impl Customer {
-    /// Returns the hash of the email.
+    /// Returns the hash of the customer's identity.
     pub fn key(&self) -> KeyHash {
-        KeyHash::of(&self.email)
+        KeyHash::of_email(&self.email)
+    }
+
+    /// Returns the hash of the identity of the customer's device.
+    pub fn device(&self) -> Option<KeyHash> {
+        KeyHash::of_serial_number(self.serialnumber.as_deref()?)
     }
 
     /// Returns the record's time: its last update, else the registration, else 0.
@@ -65,15 +70,12 @@ impl Customer {
         ContentDigest::of(&self.canonical_json())
     }
 
-    /// Compares two records of one customer; the greater one counts.
+    /// Compares two grants of one customer; the greater one counts.
     ///
-    /// The later record is greater. With equal times, the record without consent is greater. With equal consent, the one with
-    /// the smaller canonical JSON is greater. The order in which the records arrive never decides.
-    pub fn cmp_latest(&self, other: &Self) -> Ordering {
-        self.date_ms()
-            .cmp(&other.date_ms())
-            .then_with(|| self.since_ms().is_none().cmp(&other.since_ms().is_none()))
-            .then_with(|| other.canonical_json().cmp(&self.canonical_json()))
+    /// The later grant is greater, and of one time the one with the smaller canonical JSON. The order in which the records
+    /// arrive never decides.
+    pub fn cmp_grants(&self, other: &Self) -> Ordering {
+        self.date_ms().cmp(&other.date_ms()).then_with(|| other.canonical_json().cmp(&self.canonical_json()))
     }
 }
 
@@ -91,8 +93,10 @@ pub fn consent_since(date_ms: Option<i64>) -> Option<i64> {
 pub mod excluded {
     /// The record has no consent to research.
     pub const NO_CONSENT: &str = "no_consent";
-    /// The record has a consent, but the customer's latest record does not.
+    /// The record has a consent, but the customer withdrew it.
     pub const CONSENT_WITHDRAWN: &str = "consent_withdrawn";
+    /// The record has a consent, but a record whose consent cannot be read suspends the customer.
+    pub const SUSPENDED: &str = "suspended";
     /// A later record of the customer counts instead.
     pub const SUPERSEDED: &str = "superseded";
     /// Another file has the same record, and it counts there.
@@ -120,18 +124,23 @@ mod tests {
     }
 
     #[test]
-    fn later_beats_earlier_then_no_consent_beats_consent_then_smaller_json() {
-        let earlier = customer("a", 1, None);
-        let yes = customer("a", 2, Some(2));
-        let no = customer("a", 2, None);
-        let zero = customer("a", 2, Some(0));
-        let mut other = yes.clone();
+    fn the_later_grant_counts_and_then_the_one_with_the_smaller_json() {
+        let earlier = customer("a", 1, Some(1));
+        let later = customer("a", 2, Some(2));
+        let mut other = later.clone();
         other.phone = Some("1".into());
-        assert!(yes.cmp_latest(&earlier).is_gt());
-        assert!(no.cmp_latest(&yes).is_gt());
-        assert!(zero.cmp_latest(&yes).is_gt());
-        assert!(yes.canonical_json() > other.canonical_json() && other.cmp_latest(&yes).is_gt());
-        assert!(yes.cmp_latest(&yes).is_eq());
+        assert!(later.cmp_grants(&earlier).is_gt());
+        assert!(later.canonical_json() > other.canonical_json() && other.cmp_grants(&later).is_gt());
+        assert!(later.cmp_grants(&later).is_eq());
+    }
+
+    #[test]
+    fn one_identity_has_one_key() {
+        assert_eq!(customer(" Ann@Example.com", 1, None).key(), customer("ann@example.com", 2, None).key());
+        let device = |serial: &str| Customer { serialnumber: Some(serial.into()), ..customer("a", 1, None) }.device();
+        assert_eq!(device(" s-1 "), device("s-1"));
+        assert_ne!(device("S-1"), device("s-1"));
+        assert_eq!(device(" "), None);
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Key hashes and shards.
 
+use crate::identity;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::str::FromStr;
 
-/// The hash of an email or a serial number: the first 128 bits of its SHA-256.
+/// The hash of a customer's or a device's identity: the first 128 bits of its SHA-256.
 ///
 /// State that must not hold personal data holds this hash instead: the key index, the latest-reading index, and the records of
 /// customers without consent.
@@ -13,9 +14,19 @@ use std::str::FromStr;
 pub struct KeyHash([u8; 16]);
 
 impl KeyHash {
-    /// Returns the hash of `key`: an email or a serial number, exactly as written in the record.
-    pub fn of(key: &str) -> Self {
-        Self(first_of_sha_256(key.as_bytes()))
+    /// Returns the hash of an [identity](crate::identity).
+    pub fn of(identity: &str) -> Self {
+        Self(first_of_sha_256(identity.as_bytes()))
+    }
+
+    /// Returns the hash of the customer with this email.
+    pub fn of_email(email: &str) -> Self {
+        Self::of(&identity::of_email(email))
+    }
+
+    /// Returns the hash of the device with this serial number; `None` if it is blank.
+    pub fn of_serial_number(serial_number: &str) -> Option<Self> {
+        Some(identity::of_serial_number(serial_number)).filter(|identity| !identity.is_empty()).map(Self::of)
     }
 
     /// Returns the shard of a customer with this hash.
@@ -154,9 +165,9 @@ fn first_of_sha_256<const N: usize>(bytes: &[u8]) -> [u8; N] {
     std::array::from_fn(|i| digest[i])
 }
 
-/// A digest of a text: the first 64 bits of its SHA-256.
+/// A digest of a text: the first 128 bits of its SHA-256.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct ContentDigest([u8; 8]);
+pub struct ContentDigest([u8; 16]);
 
 impl ContentDigest {
     /// Returns the digest of `text`.

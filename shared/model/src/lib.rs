@@ -8,11 +8,15 @@
 //! | [`layout`] | every object key: functions that write it, and functions that parse it |
 //! | [`hash`] | key hashes, content digests and customer shards |
 //! | [`time`] | partitions, and the range of legal times |
-//! | [`customer`] | the customer record, and which record of a customer is the latest |
+//! | [`customer`] | the customer record, and which of two grants counts |
+//! | [`identity`] | which spellings are one customer, or one device |
+//! | [`consent`] | what a record says about the consent, and what holds after many records |
 //! | [`lake_config`] | what is fixed when a lake is made |
 
+pub mod consent;
 pub mod customer;
 pub mod hash;
+pub mod identity;
 pub mod lake_config;
 pub mod layout;
 pub mod table;

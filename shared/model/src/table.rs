@@ -62,7 +62,7 @@ const CUSTOMER: &[Column] = &[
     optional("birthday", Text, "date of birth as text, since years before 1677 occur"),
     optional("serialnumber", Text, "serial number of the customer's step trainer"),
     optional("registrationdate", BigInt, "ms since 1970 UTC"),
-    optional("lastupdatedate", BigInt, "ms since 1970 UTC; the latest record of an email counts"),
+    optional("lastupdatedate", BigInt, "ms since 1970 UTC; the latest grant of a customer counts"),
     optional("sharewithresearchasofdate", BigInt, "ms since 1970 UTC; absent or 0: no consent to research"),
     optional("sharewithpublicasofdate", BigInt, "ms since 1970 UTC"),
     optional("sharewithfriendsasofdate", BigInt, "ms since 1970 UTC"),
@@ -86,7 +86,7 @@ const STEP_TRAINER_TRUSTED: &[Column] = &[
     STEP_TRAINER_LANDING[0],
     STEP_TRAINER_LANDING[1],
     STEP_TRAINER_LANDING[2],
-    column("user", Text, "email of the device's owner: of several, the one with the latest record"),
+    column("user", Text, "email of the device's owner: the customer with the latest record"),
 ];
 
 const MACHINE_LEARNING: &[Column] = &[
@@ -178,7 +178,7 @@ pub enum Table {
     AccelerometerLanding,
     /// Step trainer readings as they arrive.
     StepTrainerLanding,
-    /// The customers whose latest record has a research consent.
+    /// The customers with a grant in force.
     CustomerTrusted,
     /// The accelerometer readings of consenting customers.
     AccelerometerTrusted,
@@ -273,7 +273,7 @@ impl Table {
             Self::CustomerLanding => "customer records as they came",
             Self::AccelerometerLanding => "accelerometer readings as they came",
             Self::StepTrainerLanding => "step trainer readings as they came",
-            Self::CustomerTrusted => "customers whose latest record has a research consent",
+            Self::CustomerTrusted => "customers with a consent to research in force",
             Self::AccelerometerTrusted => "accelerometer readings of trusted customers",
             Self::CustomerCurated => "trusted customers with at least one trusted accelerometer reading",
             Self::StepTrainerTrusted => "step trainer readings of curated customers",
