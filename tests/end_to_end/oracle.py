@@ -32,7 +32,8 @@ RECORD_TIME = "coalesce(lastupdatedate, registrationdate, 0)"
 
 PARTITION = "strftime(epoch_ms({time}), '%Y-%m-%d') AS dt, strftime(epoch_ms({time}), '%H') AS hour"
 
-# Of records of the same time, one without consent wins. The SQL does not order records that differ in other fields.
+# Of records of the same time, one without consent wins. The SQL does not order records that differ in other fields, and it
+# does not know the withdrawals of replaced files.
 CUSTOMER_TRUSTED = f"""
     SELECT customername, email, phone, birthday, serialnumber, registrationdate, lastupdatedate,
            sharewithresearchasofdate, sharewithpublicasofdate, sharewithfriendsasofdate
@@ -50,14 +51,19 @@ ACCELEROMETER_TRUSTED = """
 CUSTOMER_CURATED = """
     SELECT * FROM customer_trusted WHERE email IN (SELECT "user" FROM accelerometer_trusted)"""
 
+# The owner of a device is the customer, consenting or not, whose latest record names it.
 STEP_TRAINER_TRUSTED = """
-    WITH owner AS (
-        SELECT serialnumber, email, sharewithresearchasofdate
-        FROM customer_curated
-        WHERE serialnumber IS NOT NULL
-        QUALIFY row_number() OVER (PARTITION BY serialnumber ORDER BY {record_time} DESC) = 1)
-    SELECT s.sensorreadingtime, s.serialnumber, s.distancefromobject, owner.email AS "user", {partition}
-    FROM step_trainer_landing s JOIN owner ON s.serialnumber = owner.serialnumber
+    WITH latest AS (
+        SELECT email, serialnumber, {record_time} AS time, coalesce(sharewithresearchasofdate, 0) <> 0 AS consents
+        FROM customer_landing
+        QUALIFY row_number() OVER (PARTITION BY email ORDER BY time DESC, consents) = 1),
+    owner AS (
+        SELECT * FROM latest WHERE serialnumber IS NOT NULL
+        QUALIFY row_number() OVER (PARTITION BY serialnumber ORDER BY time DESC, consents) = 1)
+    SELECT s.sensorreadingtime, s.serialnumber, s.distancefromobject, c.email AS "user", {partition}
+    FROM step_trainer_landing s
+    JOIN owner ON s.serialnumber = owner.serialnumber
+    JOIN customer_curated c ON c.email = owner.email
     WHERE {counts}"""
 
 MACHINE_LEARNING_CURATED = """
@@ -78,7 +84,7 @@ def load(con: duckdb.DuckDBPyConnection, schema: str, landing: Path, consent: st
     for source, columns in LANDING.items():
         create_landing(con, source, columns, landing / source / "landing")
     motion_counts = COUNTS[consent].format(time='a."timestamp"', consent="c.sharewithresearchasofdate")
-    step_counts = COUNTS[consent].format(time="s.sensorreadingtime", consent="owner.sharewithresearchasofdate")
+    step_counts = COUNTS[consent].format(time="s.sensorreadingtime", consent="c.sharewithresearchasofdate")
     for name, statement in {
         "customer_trusted": CUSTOMER_TRUSTED,
         "accelerometer_trusted": ACCELEROMETER_TRUSTED.format(

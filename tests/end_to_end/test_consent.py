@@ -218,11 +218,12 @@ def test_device_belongs_to_the_customer_with_the_latest_record(lake: Lake, landi
         assert_tables(lake, landing.folder)
 
 
-def test_customer_without_motion_does_not_own_a_device(lake: Lake, landing: Landing) -> None:
+def test_readings_of_a_device_whose_owner_has_no_motion_are_not_admitted(lake: Lake, landing: Landing) -> None:
     train(landing, 1)
     landing.customers("customers-0.json", customer(1, LATER, BEGIN))
-    landing.customers("customers-1.json", customer(2, LATER + 1, BEGIN, serialNumber=serial_number(1)))
     assert lake.run(landing.folder).rows()["step_trainer_trusted"] == 10
+    landing.customers("customers-1.json", customer(2, LATER + 1, BEGIN, serialNumber=serial_number(1)))
+    assert lake.run(landing.folder).rows()["step_trainer_trusted"] == 0
     assert_tables(lake, landing.folder)
     # Then this customer's phone uploads a reading.
     landing.motions("phone-2.json", motion(2, BEGIN + 30 * MINUTE))

@@ -174,7 +174,8 @@ def test_undecodable_file_is_quarantined_as_one_line(lake: Lake, landing: Landin
 
 
 def test_customer_without_serial_number_is_trusted(lake: Lake, landing: Landing) -> None:
-    landing.customers("customers.json", {"email": email(1), "shareWithResearchAsOfDate": BEGIN})
+    record = {"email": email(1), "lastUpdateDate": BEGIN, "shareWithResearchAsOfDate": BEGIN}
+    landing.customers("customers.json", record)
     landing.motions("phones.json", motion(1, BEGIN))
     landing.steps("devices.json", step(1, BEGIN), step(1, BEGIN) | {"serialNumber": ""})
     rows = lake.run(landing.folder).rows()

@@ -112,7 +112,7 @@ class TestCustomers:
 
     def test_customers_removed_from_the_latest_file_get_their_older_record(self, copy: VillageCopy) -> None:
         village = copy.village
-        people = (0, 1, 30, 31)
+        people = (1, 31, 0, 30)
         village.customers(
             "customers-1.json", *(customer(person, LATER, BEGIN if person % 2 else None) for person in people)
         )
@@ -127,9 +127,19 @@ class TestCustomers:
                 return row
             if "shareWithResearchAsOfDate" in row:
                 return {name: value for name, value in row.items() if name != "shareWithResearchAsOfDate"}
-            return row | {"shareWithResearchAsOfDate": BEGIN}
+            # Later than the withdrawal of the former version, which counts for ever.
+            return row | {"shareWithResearchAsOfDate": BEGIN, "lastUpdateDate": row["lastUpdateDate"] + 1}
 
         rewrite_customers(copy, "customers-0.json", lambda rows: [with_other_consent(row) for row in rows])
+
+    def test_withdrawal_removed_from_a_file_stays(self, copy: VillageCopy) -> None:
+        village = copy.village
+        people = [person for person in range(8) if "shareWithResearchAsOfDate" in village.registered(person)]
+        village.customers("customers-1.json", *(customer(person, LATER) for person in people))
+        after = copy.ingest().rows()
+        assert_tables(copy.lake, village.folder)
+        village.customers("customers-1.json")
+        assert copy.ingest().rows() == after
 
     def test_all_customers_removed(self, copy: VillageCopy) -> None:
         rewrite_customers(copy, "customers-0.json", lambda _: [])

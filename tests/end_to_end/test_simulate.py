@@ -123,7 +123,7 @@ CASE = {
                 {
                     "at_ms": 5,
                     "key": "accelerometer/landing/motions.json",
-                    "content": {"lines": [{"motion": {"name": "ann", "time": 1000, "number": 1}}]},
+                    "content": {"lines": [{"motion": {"name": "ann", "spelling": 0, "time": 1000, "number": 1}}]},
                 },
                 {"at_ms": 3, "key": "customer/landing/customers.json", "content": "damaged"},
             ]

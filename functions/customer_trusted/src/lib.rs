@@ -1,18 +1,20 @@
-//! `customer_trusted`: the customers whose latest record has a research consent.
+//! `customer_trusted`: the customers with a grant in force.
 //!
 //! ```sql
-//! SELECT *
-//! FROM (SELECT * FROM customer_landing
-//!       QUALIFY row_number() OVER (PARTITION BY email
-//!                                  ORDER BY coalesce(lastupdatedate, registrationdate, 0) DESC,
-//!                                           coalesce(sharewithresearchasofdate, 0) <> 0, -- without consent first
-//!                                           canonical_json) = 1                          -- the record as sorted JSON
-//!      )
-//! WHERE sharewithresearchasofdate IS NOT NULL AND sharewithresearchasofdate <> 0
+//! SELECT g.*
+//! FROM (SELECT * FROM customer_landing              -- grants: valid in every field, with a consent and a date
+//!       WHERE sharewithresearchasofdate <> 0
+//!       QUALIFY row_number() OVER (PARTITION BY nfc(lower(trim(email)))
+//!                                  ORDER BY coalesce(lastupdatedate, registrationdate) DESC,
+//!                                           canonical_json) = 1   -- the record as sorted JSON
+//!      ) g
+//! LEFT JOIN consent_history h USING (identity)      -- of all records that were ever processed
+//! WHERE coalesce(lastupdatedate, registrationdate) > coalesce(h.withdrawn_at, 0)
+//!   AND (h.suspended_at IS NULL OR h.valid_seen_at > h.suspended_at)
 //! ```
 //!
-//! [`model::customer::Customer::cmp_latest`] is that order (`shared/model/src/customer.rs`). The rest of the rule is in
-//! `shared/formats/src/customer_shard/trusted.rs`.
+//! [`model::consent`] states what a record says of the consent, and what holds after many records
+//! (`shared/model/src/consent.rs`). [`formats::customer_file`] reads records, malformed ones included.
 //!
 //! Customers are sharded by the hash of their email. A landing file takes three steps: its manifest names the shards that it
 //! may touch, the shards of a batch of files are committed together, and then the receipts of all files whose row counts
@@ -109,7 +111,7 @@ impl Function for CustomerTrusted {
                         Err(error) => drop(failures.insert(location, Arc::new(error))),
                     }
                 }
-                if files.iter().map(|file| file.content.records.rows()).sum::<u64>() > ROWS_MAX {
+                if files.iter().map(|file| file.content.records.held()).sum::<u64>() > ROWS_MAX {
                     self.materialize_batch(std::mem::take(&mut files), &mut failures).await;
                 }
             }

@@ -187,6 +187,8 @@ impl DueReceipt<'_> {
         receipt.undecodable = content.undecodable.as_ref().map(ToString::to_string);
         content.records.excluded().iter().for_each(|(reason, rows)| receipt.exclude(reason, *rows));
         receipt.superseded_within = content.records.excluded().clone();
+        receipt.withdrew = content.records.withdrew();
+        receipt.suspended = content.records.suspended();
         receipt
     }
 }

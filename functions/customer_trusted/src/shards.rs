@@ -2,10 +2,9 @@
 
 use engine::landing_file::{self, LandingFile};
 use engine::{Error, Inputs, Materialize, Materialized, Stored};
-use formats::customer_file::Customers;
+use formats::customer_file::{Customers, FileCustomer};
 use formats::customer_shard::trusted::{CustomerShard, Update};
 use formats::manifest::CustomerFileManifest;
-use model::customer::Customer;
 use model::hash::Shard;
 use model::layout::{self, FileName, ObjectLocation, Source};
 use model::table::Table;
@@ -21,26 +20,26 @@ pub(crate) struct File {
     pub(crate) content: LandingFile<Customers>,
     /// The shards in which any version of the file has customers.
     pub(crate) shards: BTreeSet<Shard>,
-    /// The shard of each customer, in the order of the records.
+    /// The shard of each customer, in the order of the customers.
     shard_of_each: Vec<Shard>,
 }
 
 impl File {
-    fn customers_of(&self, shard: Shard) -> impl Iterator<Item = &Customer> + Clone {
-        let of_shard = self.content.records.latest().zip(&self.shard_of_each).filter(move |(_, of)| **of == shard);
+    fn customers_of(&self, shard: Shard) -> impl Iterator<Item = &FileCustomer> + Clone {
+        let of_shard = self.content.records.customers().zip(&self.shard_of_each).filter(move |(_, of)| **of == shard);
         of_shard.map(|(customer, _)| customer)
     }
 
     /// Reads the file at `location`, and writes the shards that it may touch into its manifest. If this function is killed,
     /// the next one finds them there, even if the file was replaced. None if the file is deleted.
     pub(crate) async fn read(lake: &Lake, location: &ObjectLocation) -> Result<Option<Self>, Error> {
-        let Some(content) = landing_file::read::<Customers>(&lake.store, location).await? else {
+        let Some(content) = landing_file::read(&lake.store, location, Customers::stored_at).await? else {
             tracing::info!(object = %location, "landing file is deleted: nothing to do");
             return Ok(None);
         };
         let name = FileName::of(location);
         let count = lake.config().customer_shards;
-        let shard_of_each: Vec<Shard> = content.records.latest().map(|customer| customer.key().shard(count)).collect();
+        let shard_of_each: Vec<Shard> = content.records.customers().map(|customer| customer.key.shard(count)).collect();
         let at = lake.at(layout::manifest(Source::Customer, &name));
         let (_, shards) = compare_and_swap(&lake.store, &at, None, |stored| {
             let corrupt = || Error::corrupt(at.clone());
@@ -88,12 +87,12 @@ impl Materialize for Shards<'_> {
         let mut updates: Vec<Update> = store::join_bounded(updates).await.into_iter().collect::<Result<_, _>>()?;
         let missing: BTreeSet<ObjectLocation> = updates.iter().flat_map(Update::wanted).collect();
         for location in missing {
-            let Some(content) = landing_file::read::<Customers>(&self.lake.store, &location).await? else {
-                tracing::warn!(object = %location, "landing file of the latest record is deleted: customer not eligible");
+            let Some(content) = landing_file::read(&self.lake.store, &location, Customers::stored_at).await? else {
+                tracing::warn!(object = %location, "landing file of the grant that counts is deleted: customer not eligible");
                 continue;
             };
             inputs.record(&location, Version::Etag(content.etag));
-            updates.iter_mut().for_each(|update| update.supply(content.records.latest()));
+            updates.iter_mut().for_each(|update| update.supply(content.records.customers()));
         }
         let bodies = updates.into_iter().map(|update| async move {
             let shard = update.settle()?;
@@ -110,7 +109,19 @@ fn update(shard: Shard, files: &[File], stored: Stored) -> Result<Update, Error>
     let before = stored.body.map(CustomerShard::decode).transpose();
     let mut update = before.map_err(Error::corrupt(stored.location))?.unwrap_or_default().update();
     for file in files.iter().filter(|file| file.shards.contains(&shard)) {
-        update.ingest(&file.name, &file.location, file.customers_of(shard));
+        let stored_ms = file.content.records.stored_ms();
+        #[cfg(feature = "broken")]
+        if engine::broken::is(engine::broken::Broken::WithdrawalNeedsValidRecord) {
+            let mut customers: Vec<FileCustomer> = file.customers_of(shard).cloned().collect();
+            for customer in &mut customers {
+                if customer.withdrawal.take_if(|withdrawal| !withdrawal.is_valid).is_some() {
+                    customer.history.withdrawn_at_ms = None;
+                }
+            }
+            update.ingest((&file.name, &file.location, stored_ms), customers.iter());
+            continue;
+        }
+        update.ingest((&file.name, &file.location, stored_ms), file.customers_of(shard));
     }
     Ok(update)
 }

@@ -1,14 +1,14 @@
 //! `step_trainer_trusted`: the step trainer readings of the customers in `customer_curated`.
 //!
 //! ```sql
-//! SELECT s.sensorreadingtime, s.serialnumber, s.distancefromobject, c.email AS user
+//! SELECT s.sensorreadingtime, trim(s.serialnumber) AS serialnumber, s.distancefromobject, c.email AS user
 //! FROM step_trainer_landing s
-//! JOIN (SELECT * FROM customer_curated -- if several customers name one device, the one with the latest record owns it
-//!       QUALIFY row_number() OVER (PARTITION BY serialnumber
-//!                                  ORDER BY coalesce(lastupdatedate, registrationdate, 0) DESC,
-//!                                           canonical_json) = 1 -- the record as sorted JSON
-//!      ) c
-//!   ON s.serialnumber = c.serialnumber
+//! JOIN (SELECT * FROM latest_record          -- the latest record of each customer, consenting or not
+//!       QUALIFY row_number() OVER (PARTITION BY trim(serialnumber)
+//!                                  ORDER BY date DESC, is_eligible, customer_hash) = 1
+//!      ) owner
+//!   ON trim(s.serialnumber) = trim(owner.serialnumber)
+//! JOIN customer_curated c ON c.email = owner.email -- else no reading of the device is admitted
 //! WHERE consent_policy = 'ever' OR s.sensorreadingtime >= c.sharewithresearchasofdate
 //! ```
 //!

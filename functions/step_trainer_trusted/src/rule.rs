@@ -1,4 +1,4 @@
-//! The rule: `s.serialnumber = c.serialnumber`, and of several customers the one with the latest record. The policy's
+//! The rule: `s.serialnumber = c.serialnumber`, and of all customers, consenting or not, the one with the latest record. The policy's
 //! condition on `c.sharewithresearchasofdate` is the same for both tables of readings, and is in `ingest`.
 
 use bytes::Bytes;
@@ -43,15 +43,20 @@ impl Rule for OfCuratedCustomers {
         customers: &'a Customers<Owners>,
         serial_number: &'a Key,
     ) -> Result<Option<Owner<'a>>, (Shard, Corrupt)> {
-        let mut latest: Option<Candidate<'a>> = None;
+        let mut latest: Option<(Shard, Candidate<'a>)> = None;
         for (shard, owners) in customers.shards() {
-            let damaged = |corrupt| (shard, corrupt);
-            let Some(candidate) = owners.of(serial_number.hash).map_err(damaged)? else { continue };
-            match latest {
-                Some(latest) if candidate.cmp_latest(latest).map_err(damaged)?.is_lt() => {}
-                _ => latest = Some(candidate),
+            let Some(candidate) = owners.of(serial_number.hash) else { continue };
+            #[cfg(feature = "broken")]
+            if engine::broken::is(engine::broken::Broken::OwnersAmongEligibleOnly)
+                && matches!(candidate.owner(), Ok(None))
+            {
+                continue;
+            }
+            if latest.is_none_or(|(_, latest)| candidate.rank() > latest.rank()) {
+                latest = Some((shard, candidate));
             }
         }
-        Ok(latest.and_then(Candidate::owner))
+        let Some((shard, owner)) = latest else { return Ok(None) };
+        owner.owner().map_err(|corrupt| (shard, corrupt))
     }
 }

@@ -36,11 +36,15 @@ pub enum Broken {
     StaleCache,
     /// A search in the index reads only compacted segments.
     ReadsOnlyCompacted,
+    /// A withdrawal counts only if its record is valid in every field.
+    WithdrawalNeedsValidRecord,
+    /// The owner of a device is chosen among the curated customers.
+    OwnersAmongEligibleOnly,
 }
 
 impl Broken {
     /// All broken engines.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Unconditional,
         Self::InputsFirst,
         Self::NoRecheck,
@@ -54,6 +58,8 @@ impl Broken {
         Self::NeverRecounts,
         Self::StaleCache,
         Self::ReadsOnlyCompacted,
+        Self::WithdrawalNeedsValidRecord,
+        Self::OwnersAmongEligibleOnly,
     ];
 }
 

@@ -17,13 +17,16 @@ pub struct LandingFile<C> {
     pub undecodable: Option<Undecodable>,
 }
 
-/// Reads the file at `location`; none if there is no object or it is archived.
-pub async fn read<C: Collect + Default>(
+/// Reads the file at `location`; none if there is no object or it is archived. Makes the collector of its records from the
+/// time at which S3 stored the file.
+pub async fn read<C: Collect>(
     store: &Store,
     location: &ObjectLocation,
+    collector: impl Fn(i64) -> C,
 ) -> Result<Option<LandingFile<C>>, StoreError> {
-    let Some((etag, mut body)) = store.open(location).await? else { return Ok(None) };
-    let mut reader = Ok(LandingReader::new(C::default()));
+    let Some(mut body) = store.open(location).await? else { return Ok(None) };
+    let stored_ms = body.stored_ms;
+    let mut reader = Ok(LandingReader::new(collector(stored_ms)));
     let mut head = Vec::new();
     let mut bytes = 0;
     while let Some(chunk) = body.chunk().await? {
@@ -35,11 +38,12 @@ pub async fn read<C: Collect + Default>(
             reader = Err(undecodable);
         }
     }
+    let etag = body.etag;
     let file = match reader.and_then(LandingReader::finish) {
         Ok((records, quarantine)) => LandingFile { etag, records, quarantine, undecodable: None },
         Err(undecodable) => LandingFile {
             etag,
-            records: C::default(),
+            records: collector(stored_ms),
             quarantine: Quarantine::whole_file(undecodable.name(), undecodable.to_string(), location, &head, bytes),
             undecodable: Some(undecodable),
         },

@@ -5,9 +5,11 @@ use crate::landing::fields::{Fields, Rejection};
 use crate::landing::{Collect, LayoutFields};
 use arrow_array::{ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray};
 use model::hash::KeyHash;
+use model::identity;
 use model::layout::Source;
 use model::table::Table;
 use model::time::{Partition, check_time};
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -28,6 +30,9 @@ pub trait Reading: 'static + Send + Sync {
     /// The position of the time among the fields.
     const TIME: usize;
 
+    /// Returns the identity of a key: of the customer, or of the device.
+    fn identity(key: &str) -> Cow<'_, str>;
+
     /// Reads the value of a record.
     fn value(fields: &Fields<'_>) -> Result<Self::Value, Rejection>;
 
@@ -47,9 +52,9 @@ pub trait Reading: 'static + Send + Sync {
 /// A reading of a customer who is eligible: a row of [`Reading::TRUSTED`].
 #[derive(Clone, Copy, Debug)]
 pub struct EligibleReading<'a, V> {
-    /// The email or serial number in the record.
+    /// The identity of the customer or the device in the record.
     pub key: &'a str,
-    /// The email of the customer to whom the reading belongs.
+    /// The email of the customer to whom the reading belongs, as the customer's record spells it.
     pub owner: &'a str,
     /// The time of the reading.
     pub time_ms: i64,
@@ -69,6 +74,10 @@ impl Reading for Accelerometer {
     const KEY: usize = 0;
     const TIME: usize = 1;
 
+    fn identity(user: &str) -> Cow<'_, str> {
+        identity::of_email(user)
+    }
+
     fn value(fields: &Fields<'_>) -> Result<[f64; 3], Rejection> {
         Ok([fields.required_number(2)?, fields.required_number(3)?, fields.required_number(4)?])
     }
@@ -84,7 +93,7 @@ impl Reading for Accelerometer {
     fn columns(rows: &[EligibleReading<'_, [f64; 3]>]) -> Vec<ArrayRef> {
         let axis = |i: usize| -> ArrayRef { Arc::new(Float64Array::from_iter_values(rows.iter().map(|r| r.value[i]))) };
         vec![
-            Arc::new(StringArray::from_iter_values(rows.iter().map(|r| r.key))),
+            Arc::new(StringArray::from_iter_values(rows.iter().map(|r| r.owner))),
             Arc::new(Int64Array::from_iter_values(rows.iter().map(|r| r.time_ms))),
             axis(0),
             axis(1),
@@ -110,6 +119,10 @@ impl Reading for StepTrainer {
     const FIELDS: &'static [&'static str] = &["sensorReadingTime", "serialNumber", "distanceFromObject"];
     const KEY: usize = 1;
     const TIME: usize = 0;
+
+    fn identity(serial_number: &str) -> Cow<'_, str> {
+        Cow::Borrowed(identity::of_serial_number(serial_number))
+    }
 
     fn value(fields: &Fields<'_>) -> Result<i32, Rejection> {
         fields.required_int(2)
@@ -145,10 +158,10 @@ pub struct Readings<R: Reading> {
     rows: Vec<Row<R::Value>>,
 }
 
-/// An email or serial number that occurs in a file.
+/// A customer or device that occurs in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
-    /// The text of the records.
+    /// Its identity.
     pub text: String,
     /// Its hash.
     pub hash: KeyHash,
@@ -229,13 +242,17 @@ impl<R: Reading> ReadingsCollector<R> {
 
     /// Sorts the collected keys and readings.
     pub fn finish(self) -> Readings<R> {
-        let mut keys: Vec<(String, u32)> = self.positions.into_iter().collect();
-        keys.sort_unstable();
-        let mut rank = vec![0; keys.len()];
-        for (new, (_, old)) in keys.iter().enumerate() {
-            rank[*old as usize] = new as u32;
+        let identity = |(text, old): (String, u32)| (R::identity(&text).into_owned(), old);
+        let mut spellings: Vec<(String, u32)> = self.positions.into_iter().map(identity).collect();
+        spellings.sort_unstable();
+        let mut rank = vec![0; spellings.len()];
+        let mut keys: Vec<Key> = Vec::new();
+        for (text, old) in spellings {
+            if keys.last().is_none_or(|last| last.text != text) {
+                keys.push(Key { hash: KeyHash::of(&text), text });
+            }
+            rank[old as usize] = keys.len() as u32 - 1;
         }
-        let keys = keys.into_iter().map(|(text, _)| Key { hash: KeyHash::of(&text), text }).collect();
         let mut rows = self.rows;
         for row in &mut rows {
             row.key = rank[row.key as usize];

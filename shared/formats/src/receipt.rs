@@ -29,6 +29,12 @@ pub struct Receipt {
     /// How many of the excluded records another record of the same file excludes. Only customer files have them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub superseded_within: BTreeMap<String, u64>,
+    /// How many records withdraw a consent, rejected ones included. Only customer files have them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub withdrew: u64,
+    /// How many records suspend a customer, because their consent cannot be read. Only customer files have them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub suspended: u64,
     /// How many pieces are in quarantine.
     pub quarantined: u64,
     /// How many pieces are in quarantine, by reason.
@@ -36,7 +42,7 @@ pub struct Receipt {
     /// Every object that has, or ever had, rows of the file.
     pub outputs: Vec<OutputRows>,
     /// The generation of the file's manifest. Only files of readings have it.
-    #[serde(default, skip_serializing_if = "is_none")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub generation: u64,
     /// The versions of the customer shards that decided which rows are eligible.
     pub derived_from: ShardVersions,
@@ -82,6 +88,8 @@ pub const COLUMNS: &[ReceiptColumn] = &[
         "map<string,bigint>",
         "how many of the excluded another record of the same file excludes",
     ),
+    column("withdrew", "bigint", "how many records withdraw a consent, rejected ones included"),
+    column("suspended", "bigint", "how many records suspend a customer, because their consent cannot be read"),
     column("quarantined", "bigint", "how many pieces are in quarantine"),
     column("rejected", "map<string,bigint>", "how many pieces are in quarantine, by reason"),
     column("outputs", "array<struct<key:string,rows:bigint>>", "every object that has, or ever had, rows of the file"),
@@ -93,8 +101,8 @@ pub const COLUMNS: &[ReceiptColumn] = &[
     ),
 ];
 
-fn is_none(version: &u64) -> bool {
-    *version == 0
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A landing object in one version.
@@ -128,6 +136,8 @@ impl Receipt {
             kept: 0,
             excluded: BTreeMap::new(),
             superseded_within: BTreeMap::new(),
+            withdrew: 0,
+            suspended: 0,
             quarantined: quarantine.count(),
             rejected: quarantine.reasons().clone(),
             outputs: Vec::new(),
@@ -196,7 +206,7 @@ mod tests {
         // Fields that are left out if they are empty.
         receipt.undecodable = Some("damaged".into());
         receipt.superseded_within.insert("duplicate".into(), 1);
-        receipt.generation = 1;
+        (receipt.withdrew, receipt.suspended, receipt.generation) = (1, 1, 1);
         let line = receipt.encode().unwrap();
         // A parsed object does not keep the order in which the fields are written.
         let text = String::from_utf8(line.to_vec()).unwrap();

@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
+use formats::customer_file::{FileCustomer, Withdrawal};
 use formats::customer_shard::row_counts::{FileRowCounts, RowCounts};
-use formats::customer_shard::trusted::{CustomerShard, TrustedShard};
+use formats::customer_shard::trusted::CustomerShard;
+use model::consent::ConsentHistory;
 use model::customer::{Customer, excluded};
 use model::layout::{FileName, ObjectLocation};
 use proptest::collection::{btree_map, vec};
@@ -12,8 +14,18 @@ use std::collections::BTreeMap;
 
 const FILES: usize = 5;
 
+/// A customer in a file: a grant and a withdrawal, each if there is one. The withdrawal may be malformed.
+#[derive(Clone, Debug)]
+struct Records {
+    grant: Option<Customer>,
+    withdrawal: Option<(i64, bool)>,
+}
+
+/// The date of a grant, the date of its consent, and a phone number.
+type Grant = (i64, i64, Option<String>);
+
 /// The current files by number, each with its customers by email.
-type Files = BTreeMap<usize, BTreeMap<String, Customer>>;
+type Files = BTreeMap<usize, BTreeMap<String, Records>>;
 
 fn location(file: usize) -> ObjectLocation {
     ObjectLocation { bucket: "b".into(), key: format!("customer/landing/{file}.json") }
@@ -21,11 +33,12 @@ fn location(file: usize) -> ObjectLocation {
 
 /// Generates few customers with few different records, so that records often collide: in several files, with one date, with and
 /// without consent.
-fn customers() -> impl Strategy<Value = BTreeMap<String, Customer>> {
-    let record = (0..3_i64, prop::option::of(0..3_i64), prop::option::of("[pq]"));
-    btree_map("[a-d]", record, 0..4).prop_map(|records| {
-        let customer = |(email, (date_ms, since_ms, phone)): (String, (i64, Option<i64>, Option<String>))| {
-            let customer = Customer {
+fn customers() -> impl Strategy<Value = BTreeMap<String, Records>> {
+    let grant = prop::option::of((1..4_i64, 1..3_i64, prop::option::of("[pq]")));
+    let withdrawal = prop::option::weighted(0.3, (0..4_i64, any::<bool>()));
+    btree_map("[a-d]", (grant, withdrawal), 0..4).prop_map(|records| {
+        let customer = |(email, (grant, withdrawal)): (String, (Option<Grant>, _))| {
+            let grant = grant.map(|(date_ms, since_ms, phone): Grant| Customer {
                 birthday: None,
                 customername: None,
                 email: email.clone(),
@@ -35,87 +48,107 @@ fn customers() -> impl Strategy<Value = BTreeMap<String, Customer>> {
                 serialnumber: None,
                 sharewithfriendsasofdate: None,
                 sharewithpublicasofdate: None,
-                sharewithresearchasofdate: since_ms,
-            };
-            (email, customer)
+                sharewithresearchasofdate: Some(since_ms),
+            });
+            (email, Records { grant, withdrawal })
         };
         records.into_iter().map(customer).collect()
     })
 }
 
-/// Returns the record of each customer that counts.
-fn latest(files: &Files) -> BTreeMap<&str, &Customer> {
-    let mut latest: BTreeMap<&str, &Customer> = BTreeMap::new();
-    for customer in files.values().flat_map(BTreeMap::values) {
-        let counts = latest.entry(&customer.email).or_insert(customer);
-        if customer.cmp_latest(counts).is_gt() {
-            *counts = customer;
+fn says(customers: &BTreeMap<String, Records>) -> Vec<FileCustomer> {
+    let says = |(email, Records { grant, withdrawal }): (&String, &Records)| FileCustomer {
+        key: model::hash::KeyHash::of_email(email),
+        grant: grant.clone(),
+        withdrawal: withdrawal.map(|(date_ms, is_valid)| Withdrawal { date_ms, is_valid, device: None }),
+        history: ConsentHistory { withdrawn_at_ms: withdrawal.map(|(date_ms, _)| date_ms), ..Default::default() },
+    };
+    customers.iter().map(says).collect()
+}
+
+/// Returns the grant of each customer that counts, given the dates of all withdrawals.
+fn counting<'a>(files: &'a Files, withdrawn: &BTreeMap<String, i64>) -> BTreeMap<&'a str, &'a Customer> {
+    let mut counting: BTreeMap<&str, &Customer> = BTreeMap::new();
+    let grants = files.values().flat_map(BTreeMap::values).filter_map(|records| records.grant.as_ref());
+    for grant in grants.filter(|grant| withdrawn.get(&grant.email).is_none_or(|date_ms| grant.date_ms() > *date_ms)) {
+        let counts = counting.entry(&grant.email).or_insert(grant);
+        if grant.cmp_grants(counts).is_gt() {
+            *counts = grant;
         }
     }
-    latest
+    counting
 }
 
 /// Returns the row counts of one of the files.
-fn row_counts(files: &Files, file: usize) -> RowCounts {
-    let latest = latest(files);
+fn row_counts(files: &Files, file: usize, withdrawn: &BTreeMap<String, i64>) -> RowCounts {
+    let counting = counting(files, withdrawn);
     let mut row_counts = RowCounts::default();
-    for (email, customer) in &files[&file] {
-        let counts = latest[email.as_str()];
-        let before = || files.range(..file).any(|(_, customers)| customers.get(email) == Some(customer));
-        let reason = match customer.since_ms() {
-            None => excluded::NO_CONSENT,
-            Some(_) if before() => excluded::DUPLICATE,
-            Some(_) if counts.since_ms().is_none() => excluded::CONSENT_WITHDRAWN,
-            Some(_) if counts == customer => {
-                row_counts.kept += 1;
-                continue;
-            }
-            Some(_) => excluded::SUPERSEDED,
+    let mut exclude = |reason: &str| *row_counts.excluded.entry(reason.into()).or_default() += 1;
+    for (email, Records { grant, withdrawal }) in &files[&file] {
+        if let Some((_, true)) = withdrawal {
+            exclude(excluded::NO_CONSENT);
+        }
+        let Some(grant) = grant else { continue };
+        let holds = |customers: &BTreeMap<String, Records>| {
+            customers.get(email).is_some_and(|records| records.grant.as_ref() == Some(grant))
         };
-        *row_counts.excluded.entry(reason.into()).or_default() += 1;
+        if files.range(..file).any(|(_, customers)| holds(customers)) {
+            exclude(excluded::DUPLICATE);
+        } else if counting.get(email.as_str()) == Some(&grant) {
+            row_counts.kept += 1;
+        } else if withdrawn.get(email).is_some_and(|date_ms| grant.date_ms() <= *date_ms) {
+            exclude(excluded::CONSENT_WITHDRAWN);
+        } else {
+            exclude(excluded::SUPERSEDED);
+        }
     }
     row_counts
 }
 
 proptest! {
-    /// Files arrive and are replaced in any batches. The rows and the row counts are those of the current files, and the
-    /// version of a file's row counts changes exactly when they change.
+    /// Files arrive and are replaced in any batches. The rows and the row counts are those of the current files, given every
+    /// withdrawal, also of versions that were replaced. The version of a file's row counts changes exactly when they change.
     #[test]
     fn row_counts_are_those_of_the_current_files(
         batches in vec(vec((0..FILES, customers()), 1..4), 1..8),
     ) {
         let mut files = Files::new();
+        let mut withdrawn: BTreeMap<String, i64> = BTreeMap::new();
         let mut shard = CustomerShard::default();
         let mut changed: BTreeMap<usize, (RowCounts, u64)> = BTreeMap::new();
         for batch in batches {
             let mut update = shard.clone().update();
             for (file, customers) in batch {
-                update.ingest(&FileName::of(&location(file)), &location(file), customers.values());
+                update.ingest((&FileName::of(&location(file)), &location(file), 1), says(&customers).iter());
+                for (email, records) in &customers {
+                    if let Some((date_ms, _)) = records.withdrawal {
+                        let latest_ms = withdrawn.entry(email.clone()).or_insert(date_ms);
+                        *latest_ms = date_ms.max(*latest_ms);
+                    }
+                }
                 files.insert(file, customers);
             }
             for location in update.wanted() {
                 let held = files.iter().find(|(file, _)| self::location(**file) == location);
-                update.supply(held.unwrap().1.values());
+                update.supply(says(held.unwrap().1).iter());
             }
             prop_assert!(update.wanted().is_empty());
             shard = match update.settle().unwrap() {
                 None => shard,
                 Some(shard) => CustomerShard::decode(shard.encode().unwrap()).unwrap(),
             };
-            let object = shard.encode().unwrap();
-            let stored = FileRowCounts::decode(object.clone()).unwrap();
+            let stored = FileRowCounts::decode(shard.encode().unwrap()).unwrap();
             for file in files.keys() {
                 let (counts_before, version_before) = changed.get(file).cloned().unwrap_or_default();
-                let row_counts = row_counts(&files, *file);
+                let row_counts = row_counts(&files, *file, &withdrawn);
                 let version = if row_counts == counts_before { version_before } else { stored.version() };
                 let found = stored.of(&FileName::of(&location(*file)));
                 let found = found.map(|(row_counts, version)| (row_counts.clone(), version)).unwrap_or_default();
                 prop_assert_eq!(found, (row_counts.clone(), version));
                 changed.insert(*file, (row_counts, version));
             }
-            let trusted = TrustedShard::decode(object).unwrap();
-            let consenting = latest(&files).into_values().filter(|customer| customer.since_ms().is_some()).cloned();
-            prop_assert_eq!(trusted.customers().collect::<Vec<_>>(), consenting.collect::<Vec<_>>());
+            let rows: Vec<Customer> = shard.customers().collect();
+            prop_assert_eq!(rows, counting(&files, &withdrawn).into_values().cloned().collect::<Vec<_>>());
         }
     }
 }

@@ -21,7 +21,7 @@ pub struct ReadingFile<R: Reading> {
 
 /// Reads the file at `location`; none if it is deleted or archived.
 pub async fn read<R: Reading>(store: &Store, location: &ObjectLocation) -> Result<Option<ReadingFile<R>>, StoreError> {
-    let file = landing_file::read::<ReadingsCollector<R>>(store, location).await?;
+    let file = landing_file::read(store, location, |_| ReadingsCollector::<R>::default()).await?;
     Ok(file.map(|LandingFile { etag, records, quarantine, undecodable }| ReadingFile {
         etag,
         readings: records.finish(),

@@ -6,7 +6,7 @@ use crate::{answer_of, kind_of, with_causes};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -146,20 +146,20 @@ impl Store {
     ) -> BoxFuture<'a, Result<Read, StoreError>> {
         Box::pin(async move {
             let Some(object) = self.get(location, known, range).await? else { return Ok(Read::Absent) };
-            let Some((etag, body)) = object else { return Ok(Read::Unchanged) };
-            let body = body.collect().await.map_err(|error| failed("read", location, &error))?;
+            let Some(StoredObject { etag, stream, .. }) = object else { return Ok(Read::Unchanged) };
+            let body = stream.collect().await.map_err(|error| failed("read", location, &error))?;
             Ok(Read::Found { etag, body: body.into_bytes() })
         })
     }
 
-    /// Opens an object to read it in chunks. Returns its ETag and its body; none if there is no object or it is archived.
-    pub fn open<'a>(
-        &'a self,
-        location: &'a ObjectLocation,
-    ) -> BoxFuture<'a, Result<Option<(String, Body)>, StoreError>> {
+    /// Opens an object to read it in chunks; none if there is no object or it is archived.
+    pub fn open<'a>(&'a self, location: &'a ObjectLocation) -> BoxFuture<'a, Result<Option<Body>, StoreError>> {
         Box::pin(async move {
-            let object = self.get(location, None, None).await?.flatten();
-            Ok(object.map(|(etag, stream)| (etag, Body { stream, location: location.clone() })))
+            let Some(Some(object)) = self.get(location, None, None).await? else { return Ok(None) };
+            let StoredObject { etag, modified, stream } = object;
+            let modified = modified.and_then(|modified| modified.to_millis().ok());
+            let stored_ms = modified.ok_or_else(|| failed("get", location, &NoLastModified))?;
+            Ok(Some(Body { etag, stored_ms, stream, location: location.clone() }))
         })
     }
 
@@ -169,10 +169,12 @@ impl Store {
         location: &ObjectLocation,
         known: Option<&str>,
         range: Option<String>,
-    ) -> Result<Option<Option<(String, ByteStream)>>, StoreError> {
+    ) -> Result<Option<Option<StoredObject>>, StoreError> {
         let call = self.client.get_object().bucket(&location.bucket).key(&location.key).set_range(range);
         match call.set_if_none_match(known.map(str::to_owned)).send().await {
-            Ok(GetObjectOutput { e_tag: Some(etag), body, .. }) => Ok(Some(Some((etag, body)))),
+            Ok(GetObjectOutput { e_tag: Some(etag), body: stream, last_modified: modified, .. }) => {
+                Ok(Some(Some(StoredObject { etag, modified, stream })))
+            }
             Ok(_) => Err(failed("get", location, &NoEtag)),
             Err(error) if status(&error) == Some(304) => Ok(Some(None)),
             Err(error) if error.code() == Some("NoSuchBucket") => Err(refused("get", location, &error)),
@@ -286,8 +288,19 @@ impl Store {
     }
 }
 
+/// An object as S3 answers it.
+struct StoredObject {
+    etag: String,
+    modified: Option<DateTime>,
+    stream: ByteStream,
+}
+
 /// The body of an object, in chunks.
 pub struct Body {
+    /// The object's ETag.
+    pub etag: String,
+    /// When S3 stored the object.
+    pub stored_ms: i64,
     stream: ByteStream,
     location: ObjectLocation,
 }
@@ -302,6 +315,10 @@ impl Body {
 #[derive(Debug, thiserror::Error)]
 #[error("the answer names no ETag")]
 struct NoEtag;
+
+#[derive(Debug, thiserror::Error)]
+#[error("the answer names no Last-Modified")]
+struct NoLastModified;
 
 fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
     error.raw_response().map(|response| response.status().as_u16())

@@ -16,6 +16,9 @@ use model::lake_config::ConsentPolicy;
 use model::layout::{FileName, ObjectLocation};
 use model::table::Table;
 
+/// When S3 stored the sample files.
+const STORED_MS: i64 = 1_735_689_600_000;
+
 /// A landing file of each kind, of the size of the reference data, and the data that is made of it.
 pub struct Sample {
     customers: Vec<u8>,
@@ -121,9 +124,9 @@ impl Sample {
         let (customers, accelerometer, step_trainer) =
             (file("customer/")?, file("accelerometer/")?, file("step_trainer/")?);
         let trusted = Consents::decode(shard(&customers)?)?;
-        let motions = read::<ReadingsCollector<Accelerometer>>(&accelerometer)?.finish();
+        let motions = readings::<Accelerometer>(&accelerometer)?;
         let motions_stored = reading_rows::encode::<Accelerometer>(&as_admitted(&motions), &Provenance::default())?;
-        let steps = read::<ReadingsCollector<StepTrainer>>(&step_trainer)?.finish();
+        let steps = readings::<StepTrainer>(&step_trainer)?;
         let steps_stored = reading_rows::encode::<StepTrainer>(&as_admitted(&steps), &Provenance::default())?;
         let steps_decoded = Output::decode(Table::StepTrainerTrusted, steps_stored)?.batches()?;
         let motions_decoded = Output::decode(Table::AccelerometerTrusted, motions_stored.clone())?.batches()?;
@@ -147,11 +150,11 @@ impl Sample {
         let bytes = |of: &[u8]| of.len() as u64;
         Ok(match work {
             Work::ParseCustomers => {
-                let read = read::<Customers>(&self.customers)?;
+                let read = customers(&self.customers)?;
                 Amount { rows: read.rows(), bytes: bytes(&self.customers) }
             }
             Work::ParseAccelerometer => {
-                let read = read::<ReadingsCollector<Accelerometer>>(&self.accelerometer)?.finish();
+                let read = readings::<Accelerometer>(&self.accelerometer)?;
                 Amount { rows: read.rows().len() as u64, bytes: bytes(&self.accelerometer) }
             }
             Work::ParseCompletely => {
@@ -160,7 +163,7 @@ impl Sample {
                 Amount { rows: read.rows().len() as u64, bytes: bytes(&self.accelerometer) }
             }
             Work::ParseStepTrainer => {
-                let read = read::<ReadingsCollector<StepTrainer>>(&self.step_trainer)?.finish();
+                let read = readings::<StepTrainer>(&self.step_trainer)?;
                 Amount { rows: read.rows().len() as u64, bytes: bytes(&self.step_trainer) }
             }
             Work::Filter => {
@@ -207,8 +210,12 @@ impl Sample {
     }
 }
 
-fn read<C: Collect + Default>(file: &[u8]) -> Result<C, Undecodable> {
-    finish(LandingReader::new(C::default()), file)
+fn readings<R: Reading>(file: &[u8]) -> Result<Readings<R>, Undecodable> {
+    Ok(finish(LandingReader::new(ReadingsCollector::default()), file)?.finish())
+}
+
+fn customers(file: &[u8]) -> Result<Customers, Undecodable> {
+    finish(LandingReader::new(Customers::stored_at(STORED_MS)), file)
 }
 
 fn finish<C: Collect>(mut reader: LandingReader<C>, file: &[u8]) -> Result<C, Undecodable> {
@@ -226,11 +233,10 @@ fn as_admitted<R: Reading>(readings: &Readings<R>) -> Vec<EligibleReading<'_, R:
 }
 
 fn shard(file: &[u8]) -> Result<Bytes, BadSample> {
-    let customers = read::<Customers>(file)?;
+    let customers = customers(file)?;
     let location = ObjectLocation { bucket: "lake".into(), key: "customer/landing/sample.json".into() };
-    let latest: Vec<_> = customers.latest().collect();
     let mut update = CustomerShard::default().update();
-    update.ingest(&FileName::of(&location), &location, latest.iter().copied());
+    update.ingest((&FileName::of(&location), &location, STORED_MS), customers.customers());
     let shard = update.settle()?.ok_or_else(|| BadSample("no customers".into()))?;
     Ok(shard.encode()?)
 }

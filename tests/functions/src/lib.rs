@@ -21,6 +21,7 @@ use simulation::events::triggered_by;
 use simulation::functions::AnyFunction;
 use simulation::tables::rows_of;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, SystemTime};
 use store::lake::Lake;
 use store::lake::{DATABASE, LakeSettings};
 use store::{Read, Version};
@@ -122,6 +123,13 @@ impl World {
     /// Puts an object over any version.
     pub async fn put(&self, key: &str, body: impl AsRef<[u8]>) {
         self.put_at(&self.lake.at(key), body).await;
+    }
+
+    /// Sets when an object of the lake was stored: its Last-Modified.
+    pub fn set_stored(&self, key: &str, time_ms: u64) {
+        let path = self.folder.path().join(self.lake.bucket()).join(key);
+        let file = std::fs::File::options().write(true).open(path).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_millis(time_ms)).unwrap();
     }
 
     /// Puts an object in any bucket.

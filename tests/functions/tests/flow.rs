@@ -150,13 +150,15 @@ async fn deleted_file_can_lose_rows_but_not_regain_them() {
 }
 
 #[tokio::test]
-async fn replacing_a_withdrawal_restores_the_earlier_record() {
+async fn replacing_a_withdrawal_does_not_undo_it() {
     let world = World::new(Ever).await;
     world.ingest(CUSTOMERS, &customer("ann", 0, Some(0))).await;
     world.ingest(MOTIONS, &motion("ann", 5)).await;
     world.ingest("customer/landing/later.json", &customer("ann", 1, None)).await;
     assert_eq!(world.counts().await, [0; 5]);
     world.ingest("customer/landing/later.json", "").await;
+    assert_eq!(world.counts().await, [0; 5]);
+    world.ingest("customer/landing/later.json", &customer("ann", 2, Some(0))).await;
     assert_eq!(world.counts().await, [1, 1, 1, 0, 0]);
 }
 

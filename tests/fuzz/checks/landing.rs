@@ -3,7 +3,7 @@
 
 #![allow(clippy::expect_used, reason = "a check fails by a panic")]
 
-use formats::customer_file::Customers;
+use formats::customer_file::{Customers, Withdrawal};
 use formats::landing::fields::{Fields, Rejection};
 use formats::landing::{Collect, LandingReader, LayoutFields, Undecodable};
 use formats::quarantine::Quarantine;
@@ -45,10 +45,11 @@ fn check_as<K: Kind>(file: &[u8]) -> Option<u64> {
 }
 
 /// A kind of landing file.
-pub(crate) trait Kind: Collect + Default {
+pub(crate) trait Kind: Collect {
     const SOURCE: Source;
     type Rows: Debug;
 
+    fn new() -> Self;
     fn rows(self) -> Self::Rows;
     fn same(one: &Self::Rows, other: &Self::Rows) -> bool;
     /// Adds the rows to a receipt, as if no other file excluded any.
@@ -59,16 +60,24 @@ impl Kind for Customers {
     const SOURCE: Source = Source::Customer;
     type Rows = Self;
 
+    fn new() -> Self {
+        Self::stored_at(1_700_000_000_000)
+    }
+
     fn rows(self) -> Self {
         self
     }
 
     fn same(one: &Self, other: &Self) -> bool {
-        one.latest().eq(other.latest()) && one.rows() == other.rows() && one.excluded() == other.excluded()
+        one == other
     }
 
     fn add_to(rows: &Self, receipt: &mut Receipt) {
-        receipt.keep("the latest record of each".into(), rows.latest().count() as u64);
+        let valid = |withdrawal: &Withdrawal| withdrawal.is_valid;
+        let records = rows.customers().map(|customer| {
+            usize::from(customer.grant.is_some()) + usize::from(customer.withdrawal.as_ref().is_some_and(valid))
+        });
+        receipt.keep("what counts of each".into(), records.sum::<usize>() as u64);
         rows.excluded().iter().for_each(|(reason, rows)| receipt.exclude(reason, *rows));
         assert_eq!(receipt.rows - receipt.quarantined, rows.rows(), "rows of customers");
     }
@@ -77,6 +86,10 @@ impl Kind for Customers {
 impl<R: Reading + Debug> Kind for ReadingsCollector<R> {
     const SOURCE: Source = R::SOURCE;
     type Rows = Readings<R>;
+
+    fn new() -> Self {
+        Self::default()
+    }
 
     fn rows(self) -> Readings<R> {
         self.finish()
@@ -108,12 +121,12 @@ pub(crate) struct Read<K: Kind> {
 
 /// Reads a file chunk by chunk.
 pub(crate) fn read<'a, K: Kind>(chunks: impl Iterator<Item = &'a [u8]>) -> Result<Read<K>, Undecodable> {
-    read_with(LandingReader::new(Counter::default()), chunks)
+    read_with(LandingReader::new(Counter::new()), chunks)
 }
 
 /// Reads a file with the complete parser alone, which does not use the layouts of records.
 fn read_completely<K: Kind>(file: &[u8]) -> Result<Read<K>, Undecodable> {
-    read_with(LandingReader::without_layouts(Counter::default()), std::iter::once(file))
+    read_with(LandingReader::without_layouts(Counter::new()), std::iter::once(file))
 }
 
 fn read_with<'a, K: Kind>(
@@ -154,11 +167,16 @@ fn description<K: Kind>(read: &Result<Read<K>, Undecodable>) -> String {
 }
 
 /// A collector that counts the records of another one.
-#[derive(Default)]
 struct Counter<K> {
     kind: K,
     kept: u64,
     rejected: u64,
+}
+
+impl<K: Kind> Counter<K> {
+    fn new() -> Self {
+        Self { kind: K::new(), kept: 0, rejected: 0 }
+    }
 }
 
 impl<K: Kind> Collect for Counter<K> {
@@ -168,6 +186,10 @@ impl<K: Kind> Collect for Counter<K> {
         let collected = self.kind.collect(fields);
         *(if collected.is_ok() { &mut self.kept } else { &mut self.rejected }) += 1;
         collected
+    }
+
+    fn inspect_rejected(&mut self, fields: &Fields<'_>) {
+        self.kind.inspect_rejected(fields);
     }
 
     fn collect_by_layout(&mut self, laid: &LayoutFields<'_>) -> bool {

@@ -4,9 +4,13 @@ use super::header::Header;
 use super::{Owner, Versions};
 use crate::Corrupt;
 use crate::key_map::KeyMap;
+use crate::packed::{packed, unpacked};
 use crate::reading::Key;
 use bytes::Bytes;
+use model::hash::KeyHash;
+use model::identity;
 use model::table::Table;
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 const TABLE: Table = Table::CustomerTrusted;
@@ -18,6 +22,7 @@ const TABLE: Table = Table::CustomerTrusted;
 #[derive(Debug, Default)]
 pub struct Consents {
     since_ms: KeyMap,
+    spellings: Spellings,
     header: Header,
     versions: OnceLock<Versions>,
 }
@@ -34,14 +39,14 @@ impl Consents {
     /// Reads a shard's object, or its first [`needed`](Self::needed) bytes.
     pub fn decode(bytes: Bytes) -> Result<Self, Corrupt> {
         let header = Header::of(TABLE, &bytes)?;
-        let since_ms = KeyMap::decode(header.lookups.clone(), TABLE.name())?;
-        Ok(Self { since_ms, header, versions: OnceLock::new() })
+        let since_ms = KeyMap::decode(header.consents.clone(), TABLE.name())?;
+        Ok(Self { since_ms, spellings: Spellings::decode(&header)?, header, versions: OnceLock::new() })
     }
 
-    /// Returns the customer with this email, if the customer consents.
-    pub fn owner<'a>(&self, email: &'a Key) -> Option<Owner<'a>> {
-        let since_ms = self.since_ms.get(email.hash)?.cast_signed();
-        Some(Owner { email: &email.text, since_ms })
+    /// Returns the customer with this identity, if a grant of the customer is in force.
+    pub fn owner<'a>(&'a self, customer: &'a Key) -> Option<Owner<'a>> {
+        let since_ms = self.since_ms.get(customer.hash)?.cast_signed();
+        Some(Owner { email: self.spellings.of(customer), since_ms })
     }
 
     /// Returns the version of the shard.
@@ -64,27 +69,55 @@ impl Consents {
     }
 }
 
+/// The emails of eligible customers that are not spelled like the customer's identity. There are few.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Spellings(BTreeMap<KeyHash, String>);
+
+impl Spellings {
+    pub(super) fn decode(header: &Header) -> Result<Self, Corrupt> {
+        match header.spellings.is_empty() {
+            true => Ok(Self::default()),
+            false => unpacked(TABLE.name(), &header.spellings).map(Self),
+        }
+    }
+
+    pub(super) fn encode(&self) -> Result<Bytes, Corrupt> {
+        if self.0.is_empty() { Ok(Bytes::new()) } else { packed(TABLE.name(), &self.0) }
+    }
+
+    /// Sets the email of a customer; none if the customer is not eligible.
+    pub(super) fn set(&mut self, customer: KeyHash, email: Option<&str>) {
+        match email.filter(|email| identity::of_email(email) != *email) {
+            Some(email) => drop(self.0.insert(customer, email.to_owned())),
+            None => drop(self.0.remove(&customer)),
+        }
+    }
+
+    fn of<'a>(&'a self, customer: &'a Key) -> &'a str {
+        self.0.get(&customer.hash).unwrap_or(&customer.text)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::customer_shard::test_customer::customer;
-    use crate::customer_shard::trusted::{CustomerShard, TrustedShard};
-    use model::hash::KeyHash;
+    use crate::customer_shard::test_customer::{customer, says};
+    use crate::customer_shard::trusted::CustomerShard;
     use model::layout::{FileName, ObjectLocation};
-    use std::collections::BTreeMap;
 
     #[test]
     fn consents_agree_with_the_rows_of_the_shard() {
-        let people: Vec<_> = (0..500).map(|n| customer(&format!("c{n}"), n, (n % 3 > 0).then_some(n))).collect();
+        let email = |n: i64| if n % 7 == 1 { format!(" C{n}") } else { format!("c{n}") };
+        let people: Vec<_> = (0..500).map(|n| customer(&email(n), n, (n % 3 > 0).then_some(n))).collect();
         let location = ObjectLocation { bucket: "b".into(), key: "customer/landing/f".into() };
         let mut update = CustomerShard::default().update();
-        update.ingest(&FileName::of(&location), &location, people.iter());
+        update.ingest((&FileName::of(&location), &location, 1), says(&people).iter());
         let bytes = update.settle().unwrap().unwrap().encode().unwrap();
         let start = bytes.slice(..Consents::needed(&bytes));
         assert!(Consents::decode(bytes.slice(..start.len() - 1)).is_err());
-        let (shard, consents) = (TrustedShard::decode(bytes).unwrap(), Consents::decode(start).unwrap());
+        let (shard, consents) = (CustomerShard::decode(bytes).unwrap(), Consents::decode(start).unwrap());
         let owner = |email: &str| {
-            let key = Key { text: email.to_owned(), hash: KeyHash::of(email) };
+            let key = Key { text: identity::of_email(email).into_owned(), hash: KeyHash::of_email(email) };
             consents.owner(&key).map(|owner| (owner.email.to_owned(), Some(owner.since_ms)))
         };
         assert_eq!(consents.versions().unwrap(), shard.versions());
@@ -93,6 +126,7 @@ mod tests {
         for person in &people {
             let expected = trusted.get(&person.email).map(|since_ms| (person.email.clone(), *since_ms));
             assert_eq!(owner(&person.email), expected);
+            assert_eq!(owner(&person.email.trim().to_uppercase()), expected);
         }
         assert_eq!(owner("unknown"), None);
         assert_eq!(owner(""), None);

@@ -9,28 +9,39 @@ use model::table::Table;
 
 const MAGIC: &[u8] = b"PAR1";
 /// The version of the shard and the length of each section, little-endian.
-const NUMBERS: usize = 5;
+const NUMBERS: usize = 1 + SECTIONS;
+const SECTIONS: usize = 6;
 const NUMBER_BYTES: usize = 8;
 const SECTIONS_AT: usize = MAGIC.len() + NUMBERS * NUMBER_BYTES;
 
-/// The version of a shard, and four sections of bytes.
+/// The version of a shard, and its sections of bytes. A shard leaves the sections empty that it does not need.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Header {
     pub(super) version: u64,
-    /// The lookup table: a number for the hash of each key.
-    pub(super) lookups: Bytes,
+    /// The date of the consent of each customer, by the hash of the customer.
+    pub(super) consents: Bytes,
+    /// The emails that are not spelled like the customer's identity.
+    pub(super) spellings: Bytes,
     /// The version in which each key last changed, by the hash of the key.
     pub(super) changed: Bytes,
     /// The row counts of each landing file.
     pub(super) row_counts: Bytes,
+    /// Which customers name which devices.
+    pub(super) claims: Bytes,
     /// The state of every customer record of the shard.
     pub(super) records: Bytes,
 }
 
 impl Header {
+    /// Returns the sections in the order in which they are stored.
+    fn sections(&self) -> [&Bytes; SECTIONS] {
+        let Self { version: _, consents, spellings, changed, row_counts, claims, records } = self;
+        [consents, spellings, changed, row_counts, claims, records]
+    }
+
     /// Returns the bytes that follow the magic bytes.
     pub(super) fn encode(&self) -> Vec<u8> {
-        let sections = [&self.lookups, &self.changed, &self.row_counts, &self.records];
+        let sections = self.sections();
         let lengths = sections.map(|section| section.len() as u64);
         let mut bytes = Vec::with_capacity(SECTIONS_AT + lengths.iter().sum::<u64>() as usize);
         [self.version].iter().chain(&lengths).for_each(|number| bytes.extend(number.to_le_bytes()));
@@ -43,36 +54,38 @@ impl Header {
     pub(super) fn of(table: Table, object: &Bytes) -> Result<Self, Corrupt> {
         let corrupt = |why| Corrupt::new(table.name(), why);
         let (version, ends) = numbers(object).ok_or_else(|| corrupt("it does not start like a shard's object"))?;
-        let [lookups, changed, row_counts, records] = ends;
-        if changed > object.len() {
+        if ends[CHANGED] > object.len() {
             return Err(corrupt("it ends within its header"));
         }
-        let rest = |range| object.get(range).map(|section| object.slice_ref(section)).unwrap_or_default();
-        Ok(Self {
-            version,
-            lookups: object.slice(SECTIONS_AT..lookups),
-            changed: object.slice(lookups..changed),
-            row_counts: rest(changed..row_counts),
-            records: rest(row_counts..records),
-        })
+        let mut start = SECTIONS_AT;
+        let [consents, spellings, changed, row_counts, claims, records] = ends.map(|end| {
+            let section = object.get(start..end).map(|section| object.slice_ref(section));
+            start = end;
+            section.unwrap_or_default()
+        });
+        Ok(Self { version, consents, spellings, changed, row_counts, claims, records })
     }
 
     /// Returns where the section `changed` ends; `None` if the bytes do not start a shard's object.
     pub(super) fn up_to_changed(start: &[u8]) -> Option<usize> {
-        numbers(start).map(|(_, [_, changed, ..])| changed)
+        numbers(start).map(|(_, ends)| ends[CHANGED])
     }
 
     /// Returns where the section `row_counts` ends; `None` if the bytes do not start a shard's object.
     pub(super) fn up_to_row_counts(start: &[u8]) -> Option<usize> {
-        numbers(start).map(|(_, [.., row_counts, _])| row_counts)
+        numbers(start).map(|(_, ends)| ends[ROW_COUNTS])
     }
 }
 
+/// The positions of two sections that functions read up to.
+const CHANGED: usize = 2;
+const ROW_COUNTS: usize = 3;
+
 /// Returns the version, and where each section ends.
-fn numbers(object: &[u8]) -> Option<(u64, [usize; NUMBERS - 1])> {
+fn numbers(object: &[u8]) -> Option<(u64, [usize; SECTIONS])> {
     let (numbers, _) = object.strip_prefix(MAGIC)?.as_chunks::<NUMBER_BYTES>();
     let mut numbers = numbers.iter().map(|number| u64::from_le_bytes(*number));
-    let (version, mut end, mut ends) = (numbers.next()?, SECTIONS_AT, [0; NUMBERS - 1]);
+    let (version, mut end, mut ends) = (numbers.next()?, SECTIONS_AT, [0; SECTIONS]);
     for section_end in &mut ends {
         end = end.checked_add(usize::try_from(numbers.next()?).ok()?)?;
         *section_end = end;
@@ -85,22 +98,19 @@ mod tests {
     use super::*;
 
     const TABLE: Table = Table::CustomerTrusted;
+    const NAMES: [&str; SECTIONS] = ["consents", "spellings", "changed", "row_counts", "claims", "records"];
 
     fn object() -> Bytes {
-        let [lookups, changed, row_counts, records] =
-            ["lookups", "changed", "row_counts", "records"].map(|text| Bytes::from_static(text.as_bytes()));
-        let header = Header { version: 7, lookups, changed, row_counts, records };
+        let [consents, spellings, changed, row_counts, claims, records] =
+            NAMES.map(|text| Bytes::from_static(text.as_bytes()));
+        let header = Header { version: 7, consents, spellings, changed, row_counts, claims, records };
         [MAGIC, &header.encode(), b"rows"].concat().into()
-    }
-
-    fn sections(header: &Header) -> [&[u8]; NUMBERS - 1] {
-        [&header.lookups, &header.changed, &header.row_counts, &header.records].map(|section| &section[..])
     }
 
     #[test]
     fn sections_are_found_again() {
         let header = Header::of(TABLE, &object()).unwrap();
-        assert_eq!((header.version, sections(&header)), (7, [&b"lookups"[..], b"changed", b"row_counts", b"records"]));
+        assert_eq!((header.version, header.sections().map(|section| &section[..])), (7, NAMES.map(str::as_bytes)));
     }
 
     #[test]
@@ -108,11 +118,11 @@ mod tests {
         let object = object();
         let of = |bytes| Header::of(TABLE, &object.slice(..bytes));
         let changed = Header::up_to_changed(&object[..SECTIONS_AT]).unwrap();
-        assert_eq!(sections(&of(changed).unwrap()), [&b"lookups"[..], b"changed", b"", b""]);
+        assert_eq!(of(changed).unwrap().sections().map(|s| s.len()), [8, 9, 7, 0, 0, 0]);
         assert!((0..changed).all(|bytes| of(bytes).is_err()));
         let row_counts = Header::up_to_row_counts(&object[..SECTIONS_AT]).unwrap();
-        assert_eq!(sections(&of(row_counts).unwrap()), [&b"lookups"[..], b"changed", b"row_counts", b""]);
-        assert_eq!(sections(&of(row_counts - 1).unwrap())[2], b"");
+        assert_eq!(of(row_counts).unwrap().row_counts, "row_counts");
+        assert_eq!(of(row_counts - 1).unwrap().row_counts, "");
         assert!((0..SECTIONS_AT).all(|bytes| Header::up_to_changed(&object[..bytes]).is_none()));
     }
 

@@ -11,11 +11,15 @@
 //! | [`row_counts`] | the part of it that receipts of customer files need |
 //! | [`curated`] | a shard of `customer_curated`, by serial number |
 //! | [`owners`] | the part of it that decides which step trainer readings are eligible |
-//! | [`records`] | the state of every customer record, by landing file |
+//! | [`records`] | the state of every customer record, by landing file, and the history of each consent |
+//! | `outcomes` | what becomes of each record, for the receipts |
+//! | `claims` | which customer's latest record names a device |
 
+mod claims;
 pub mod consents;
 pub mod curated;
 mod header;
+mod outcomes;
 pub mod owners;
 pub mod records;
 pub mod row_counts;

@@ -26,9 +26,18 @@ pub struct FileRowCounts {
 pub(super) struct LandingFile {
     pub(super) file: FileName,
     pub(super) landing: ObjectLocation,
+    /// When S3 stored it.
+    pub(super) stored_ms: i64,
     pub(super) row_counts: RowCounts,
     /// The shard's version in which the row counts last changed.
     pub(super) changed: u64,
+}
+
+impl LandingFile {
+    pub(super) fn new(file: &FileName, landing: &ObjectLocation, stored_ms: i64) -> Self {
+        let (file, landing) = (file.clone(), landing.clone());
+        Self { file, landing, stored_ms, row_counts: RowCounts::default(), changed: 0 }
+    }
 }
 
 /// The row counts of one file within one shard.

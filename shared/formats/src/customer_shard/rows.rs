@@ -18,9 +18,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub(super) const EMAIL: usize = 1;
-pub(super) const SERIAL_NUMBER: usize = 4;
-pub(super) const REGISTERED: usize = 5;
-pub(super) const UPDATED: usize = 6;
 pub(super) const SINCE: usize = 7;
 
 /// The rows of a shard, sorted by email, one for each customer.
@@ -96,11 +93,6 @@ impl Rows {
         text_at(&self.columns, EMAIL, row).unwrap_or_default()
     }
 
-    /// Returns the serial number of the customer's device.
-    pub(super) fn serial_number(&self, row: usize) -> Option<&str> {
-        text_at(&self.columns, SERIAL_NUMBER, row)
-    }
-
     /// Returns the date of the customer's consent to research.
     pub(super) fn since_ms(&self, row: usize) -> Option<i64> {
         consent_since(bigint_at(&self.columns, SINCE, row))
@@ -170,7 +162,7 @@ impl Rows {
 }
 
 /// Returns the customer's record from a batch that has all columns.
-pub(super) fn customer_at(rows: &RecordBatch, row: usize) -> Customer {
+fn customer_at(rows: &RecordBatch, row: usize) -> Customer {
     let text = |i| text_at(rows, i, row).map(str::to_owned);
     let time = |i| bigint_at(rows, i, row);
     Customer {
@@ -178,9 +170,9 @@ pub(super) fn customer_at(rows: &RecordBatch, row: usize) -> Customer {
         email: text(EMAIL).unwrap_or_default(),
         phone: text(2),
         birthday: text(3),
-        serialnumber: text(SERIAL_NUMBER),
-        registrationdate: time(REGISTERED),
-        lastupdatedate: time(UPDATED),
+        serialnumber: text(4),
+        registrationdate: time(5),
+        lastupdatedate: time(6),
         sharewithresearchasofdate: time(SINCE),
         sharewithpublicasofdate: time(8),
         sharewithfriendsasofdate: time(9),

@@ -1,5 +1,7 @@
-//! A customer record for the tests of this module.
+//! Customer records for the tests of this module.
 
+use crate::customer_file::{FileCustomer, Withdrawal};
+use model::consent::ConsentHistory;
 use model::customer::Customer;
 
 /// Returns a record with these fields and a serial number.
@@ -16,4 +18,15 @@ pub(crate) fn customer(email: &str, date_ms: i64, since_ms: Option<i64>) -> Cust
         sharewithpublicasofdate: None,
         sharewithresearchasofdate: since_ms,
     }
+}
+
+/// Returns what a file with these records says of each customer, one record for each.
+pub(crate) fn says(records: &[Customer]) -> Vec<FileCustomer> {
+    let says = |record: &Customer| {
+        let (key, date_ms, device) = (record.key(), record.date_ms(), record.device());
+        let withdrawal = record.since_ms().is_none().then_some(Withdrawal { date_ms, is_valid: true, device });
+        let history = ConsentHistory { withdrawn_at_ms: withdrawal.map(|w| w.date_ms), ..ConsentHistory::default() };
+        FileCustomer { key, grant: record.since_ms().map(|_| record.clone()), withdrawal, history }
+    };
+    records.iter().map(says).collect()
 }

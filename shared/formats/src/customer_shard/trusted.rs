@@ -1,12 +1,18 @@
-//! A shard of `customer_trusted`: the customers whose latest record has a consent to research.
+//! A shard of `customer_trusted`: the customers with a grant in force.
 
 use super::Versions;
+use super::claims::Claim;
+use super::consents::Spellings;
 use super::header::Header;
-use super::records::{IncomingRecord, Records, RowCountChanges, RowCountMismatch};
+use super::outcomes::{RowCountChanges, RowCountMismatch};
+use super::records::{IncomingCustomer, Records};
 use super::rows::Rows;
 use crate::Corrupt;
+use crate::customer_file::FileCustomer;
 use crate::key_map::KeyMap;
+use crate::packed::{packed, unpacked};
 use bytes::Bytes;
+use model::consent::ConsentHistory;
 use model::customer::Customer;
 use model::hash::{ContentDigest, KeyHash};
 use model::layout::{FileName, ObjectLocation};
@@ -17,142 +23,188 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 const TABLE: Table = Table::CustomerTrusted;
 
-/// The consenting customers of one shard.
+/// What `customer_curated` needs of a shard: the eligible customers, and the claims of all customers.
 #[derive(Clone, Debug)]
 pub struct TrustedShard {
-    rows: Rows,
-    versions: Versions,
+    pub(super) rows: Rows,
+    pub(super) claims: Vec<Claim>,
 }
 
 impl Default for TrustedShard {
     fn default() -> Self {
-        Self { rows: Rows::none(TABLE), versions: Versions::default() }
+        Self { rows: Rows::none(TABLE), claims: Vec::new() }
     }
 }
 
 impl TrustedShard {
     /// Reads a shard's object without its records.
     pub fn decode(bytes: Bytes) -> Result<Self, Corrupt> {
-        let versions = Versions::of(TABLE, &Header::of(TABLE, &bytes)?)?;
-        Ok(Self { rows: Rows::decode(TABLE, bytes)?, versions })
-    }
-
-    /// Returns the consenting customers, by email.
-    pub fn customers(&self) -> impl Iterator<Item = Customer> {
-        (0..self.rows.len()).map(|row| self.rows.customer(row))
-    }
-
-    pub(super) fn rows(&self) -> &Rows {
-        &self.rows
-    }
-
-    /// Returns the shard's versions, by the hash of the email.
-    #[cfg(test)]
-    pub(super) fn versions(&self) -> &Versions {
-        &self.versions
+        let claims = unpacked(TABLE.name(), &Header::of(TABLE, &bytes)?.claims)?;
+        Ok(Self { rows: Rows::decode(TABLE, bytes)?, claims })
     }
 }
 
 /// A shard of `customer_trusted` with its records. The function `customer_trusted` works on it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct CustomerShard {
-    shard: TrustedShard,
+    rows: Rows,
+    versions: Versions,
+    since_ms: KeyMap,
+    spellings: Spellings,
     records: Records,
+}
+
+impl Default for CustomerShard {
+    fn default() -> Self {
+        Self {
+            rows: Rows::none(TABLE),
+            versions: Versions::default(),
+            since_ms: KeyMap::default(),
+            spellings: Spellings::default(),
+            records: Records::default(),
+        }
+    }
 }
 
 impl CustomerShard {
     /// Reads a shard's object.
     pub fn decode(bytes: Bytes) -> Result<Self, Corrupt> {
-        let records = Records::decode(&Header::of(TABLE, &bytes)?)?;
-        Ok(Self { shard: TrustedShard::decode(bytes)?, records })
+        let header = Header::of(TABLE, &bytes)?;
+        Ok(Self {
+            rows: Rows::decode(TABLE, bytes)?,
+            versions: Versions::of(TABLE, &header)?,
+            since_ms: KeyMap::decode(header.consents.clone(), TABLE.name())?,
+            spellings: Spellings::decode(&header)?,
+            records: Records::decode(&header)?,
+        })
     }
 
     /// Writes the shard's object.
     pub fn encode(&self) -> Result<Bytes, Corrupt> {
-        let TrustedShard { rows, versions } = &self.shard;
-        let since = (0..rows.len()).filter_map(|row| Some((KeyHash::of(rows.email(row)), rows.since_ms(row)?)));
-        let consents: BTreeMap<_, _> = since.map(|(key, since_ms)| (key, Some(since_ms.cast_unsigned()))).collect();
-        let lookups = KeyMap::default().with(&consents).encode();
+        let Self { rows, versions, since_ms, spellings, records } = self;
+        let by_key = OnceCell::new();
+        let claims = records.keys().filter_map(|key| records.claim(key, self.counting(key, &by_key)));
+        let claims: Vec<Claim> = claims.collect();
+        let (consents, spellings) = (since_ms.encode(), spellings.encode()?);
+        let claims = packed(TABLE.name(), &claims)?;
         let Header { version, changed, .. } = versions.header();
-        rows.encode(&Header { version, lookups, changed, ..self.records.header()? }, &[])
+        rows.encode(&Header { version, consents, spellings, changed, claims, ..records.header()? }, &[])
+    }
+
+    /// Returns the digest of the customer's grant that counts. `by_key` is filled when it is first needed.
+    fn counting(&self, key: KeyHash, by_key: &OnceCell<HashMap<KeyHash, usize>>) -> Option<ContentDigest> {
+        self.since_ms.get(key)?;
+        let mut candidates = self.records.candidates(key).into_keys();
+        match (candidates.next(), candidates.next()) {
+            (Some(only), None) => Some(only),
+            // Several grants of one date: the row tells which one counts.
+            _ => {
+                let row = by_key.get_or_init(|| rows_by_key(&self.rows)).get(&key)?;
+                Some(self.rows.customer(*row).digest())
+            }
+        }
+    }
+
+    /// Returns the eligible customers, by email.
+    pub fn customers(&self) -> impl Iterator<Item = Customer> {
+        (0..self.rows.len()).map(|row| self.rows.customer(row))
+    }
+
+    /// Returns what all records of each customer have said about the consent.
+    pub fn histories(&self) -> impl Iterator<Item = (KeyHash, ConsentHistory)> {
+        self.records.keys().map(|key| (key, self.records.history(key)))
+    }
+
+    /// Returns the shard's versions, by the hash of the customer.
+    #[cfg(test)]
+    pub(super) fn versions(&self) -> &Versions {
+        &self.versions
     }
 
     /// Begins an update.
     pub fn update(self) -> Update {
-        let before = Before { shard: self.shard, rows: OnceCell::new() };
-        let changes = RowCountChanges::default();
+        let Self { rows, versions, since_ms, spellings, records } = self;
+        let before = Before { rows, since_ms, by_key: OnceCell::new() };
         let (touched, contents) = (BTreeMap::new(), HashMap::new());
-        Update { before, records: self.records, touched, changes, contents }
+        let changes = RowCountChanges::default();
+        Update { before, versions, spellings, records, touched, changes, contents, is_stored_later: false }
     }
 }
 
 /// An update of a shard.
 ///
-/// The caller passes the records of each file to [`ingest`](Self::ingest), reads the files that are [`wanted`](Self::wanted),
-/// passes their records to [`supply`](Self::supply), and calls [`settle`](Self::settle).
+/// The caller passes what each file says to [`ingest`](Self::ingest), reads the files that are [`wanted`](Self::wanted),
+/// passes their grants to [`supply`](Self::supply), and calls [`settle`](Self::settle).
 pub struct Update {
     before: Before,
+    versions: Versions,
+    spellings: Spellings,
     records: Records,
-    /// The customers whose records changed, each with the row that counted before.
+    /// The customers for whom something changed, each with the row before.
     touched: BTreeMap<KeyHash, Option<usize>>,
     changes: RowCountChanges,
-    /// The records whose content is known, by digest.
+    /// The grants whose content is known, by digest.
     contents: HashMap<ContentDigest, Customer>,
+    /// Whether a file of the shard's customers was stored later than known.
+    is_stored_later: bool,
 }
 
-/// The shard before an update.
+/// The rows before an update.
 struct Before {
-    shard: TrustedShard,
-    rows: OnceCell<HashMap<KeyHash, usize>>,
+    rows: Rows,
+    since_ms: KeyMap,
+    by_key: OnceCell<HashMap<KeyHash, usize>>,
 }
 
 impl Before {
-    /// Finds the row of a customer whose email is not known.
-    fn row(&self, key: KeyHash) -> Option<usize> {
-        let rows = &self.shard.rows;
-        let by_key = || (0..rows.len()).map(|row| (KeyHash::of(rows.email(row)), row)).collect();
-        self.rows.get_or_init(by_key).get(&key).copied()
+    /// Finds the row of a customer, first under this email. The spelling of the row may differ.
+    fn row(&self, key: KeyHash, email: Option<&str>) -> Option<usize> {
+        self.since_ms.get(key)?;
+        let found = email.and_then(|email| self.rows.find(email));
+        found.or_else(|| self.by_key.get_or_init(|| rows_by_key(&self.rows)).get(&key).copied())
     }
 }
 
+/// Finds the row of each customer.
+fn rows_by_key(rows: &Rows) -> HashMap<KeyHash, usize> {
+    (0..rows.len()).map(|row| (KeyHash::of_email(rows.email(row)), row)).collect()
+}
+
 impl Update {
-    /// Replaces the records that `file` has of this shard's customers by `customers`.
+    /// Replaces what `file`, at `landing` and stored at this time, says of this shard's customers.
     pub fn ingest<'a>(
         &mut self,
-        file: &FileName,
-        landing: &ObjectLocation,
-        customers: impl Iterator<Item = &'a Customer>,
+        (file, landing, stored_ms): (&FileName, &ObjectLocation, i64),
+        customers: impl Iterator<Item = &'a FileCustomer>,
     ) {
-        let Self { before, records, touched, changes, contents } = self;
-        let customers: BTreeMap<KeyHash, IncomingRecord<'a>> = customers.map(IncomingRecord::of).collect();
+        let Self { before, records, touched, changes, contents, .. } = self;
+        let customers: BTreeMap<KeyHash, IncomingCustomer<'a>> =
+            customers.map(|customer| (customer.key, IncomingCustomer::of(customer))).collect();
+        let grant = |key: &KeyHash| customers.get(key).and_then(|incoming| incoming.customer.grant.as_ref());
         let mut touch = |records: &Records, key| {
             let Entry::Vacant(vacant) = touched.entry(key) else { return };
-            let rows = &before.shard.rows;
-            let row = match customers.get(&key) {
-                Some(IncomingRecord { customer, .. }) => rows.find(&customer.email),
-                None => before.row(key),
-            };
-            let was = vacant.insert(row).map(|row| rows.customer(row));
+            let row = before.row(key, grant(&key).map(|grant| grant.email.as_str()));
+            let was = vacant.insert(row).map(|row| before.rows.customer(row));
             let was = was.map(|was| (was.digest(), was));
             changes.subtract(records, key, was.as_ref().map(|(digest, _)| *digest));
             contents.extend(was);
         };
-        let mut changed = records.replace(file, landing, &customers, &mut touch);
-        // A record may have begun to count while its landing file was gone. Its content is known again now.
-        let back = customers.iter().filter(|(key, IncomingRecord { customer, digest })| {
+        let replaced = records.replace((file, landing, stored_ms), &customers, &mut touch);
+        self.is_stored_later |= replaced.is_stored_later && !customers.is_empty();
+        let mut changed = replaced.changed;
+        // A grant may have come into force while its landing file was gone. Its content is known again now.
+        let back = customers.iter().filter(|(key, IncomingCustomer { digest, .. })| {
             let counts = |digest| records.candidates(**key).contains_key(digest);
-            !changed.contains(*key)
-                && before.shard.rows.find(&customer.email).is_none()
-                && digest.as_ref().is_some_and(counts)
+            !changed.contains(*key) && before.since_ms.get(**key).is_none() && digest.as_ref().is_some_and(counts)
         });
         let back: Vec<KeyHash> = back.map(|(key, _)| *key).collect();
         back.iter().for_each(|key| touch(records, *key));
         changed.extend(back);
         let known = customers.into_iter().filter(|(key, _)| changed.contains(key));
-        contents.extend(known.filter_map(|(_, record)| Some((record.digest?, record.customer.clone()))));
+        contents.extend(known.filter_map(|(_, incoming)| Some((incoming.digest?, incoming.customer.grant.clone()?))));
     }
 
-    /// Returns the landing files that must be read again, because one of their records begins to count.
+    /// Returns the landing files that must be read again, because one of their grants begins to count.
     pub fn wanted(&self) -> BTreeSet<ObjectLocation> {
         let candidates = self.touched.keys().flat_map(|key| self.records.candidates(*key));
         candidates
@@ -161,46 +213,48 @@ impl Update {
             .collect()
     }
 
-    /// Takes the records of a landing file that was read again.
-    pub fn supply<'a>(&mut self, customers: impl Iterator<Item = &'a Customer>) {
-        let consenting = customers.filter(|customer| customer.since_ms().is_some());
-        self.contents.extend(consenting.map(|customer| (customer.digest(), customer.clone())));
+    /// Takes the grants of a landing file that was read again.
+    pub fn supply<'a>(&mut self, customers: impl Iterator<Item = &'a FileCustomer>) {
+        let grants = customers.filter_map(|customer| customer.grant.as_ref());
+        self.contents.extend(grants.map(|grant| (grant.digest(), grant.clone())));
     }
 
     /// Returns the new version of the shard; `None` if nothing changed.
     ///
-    /// If a record is still wanted, its landing file is gone. Then the shard leaves the customer out until the file arrives
+    /// If a grant is still wanted, its landing file is gone. Then the shard leaves the customer out until the file arrives
     /// again: it never guesses a consent.
     pub fn settle(self) -> Result<Option<CustomerShard>, Corrupt> {
-        if self.touched.is_empty() {
+        if self.touched.is_empty() && !self.is_stored_later {
             return Ok(None);
         }
-        let Self { before: Before { shard: before, .. }, mut records, touched, mut changes, contents } = self;
-        let (mut removed, mut added, mut consent_changed) = (BTreeSet::new(), Vec::new(), Vec::new());
+        let Self { before, versions, mut spellings, mut records, touched, mut changes, contents, .. } = self;
+        let Before { rows, since_ms, .. } = before;
+        let (mut removed, mut added) = (BTreeSet::new(), Vec::new());
+        let (mut consents, mut changed) = (BTreeMap::new(), Vec::new());
         for (key, was) in touched {
             let candidates = records.candidates(key).into_keys();
             let candidates = candidates.filter_map(|digest| Some((digest, contents.get(&digest)?)));
-            let latest = candidates.max_by(|(_, a), (_, b)| a.cmp_latest(b));
-            changes.add(&records, key, latest.map(|(digest, _)| digest));
-            let latest = latest.map(|(_, latest)| latest);
-            if was.and_then(|row| before.rows.since_ms(row)) != latest.and_then(Customer::since_ms) {
-                consent_changed.push(key);
+            let counting = candidates.max_by(|(_, a), (_, b)| a.cmp_grants(b));
+            changes.add(&records, key, counting.map(|(digest, _)| digest));
+            let grant = counting.map(|(_, grant)| grant);
+            let was_shown = was.map(|row| (rows.since_ms(row), rows.email(row)));
+            if was_shown != grant.map(|grant| (grant.since_ms(), grant.email.as_str())) {
+                changed.push(key);
             }
+            consents.insert(key, grant.and_then(Customer::since_ms).map(i64::cast_unsigned));
+            spellings.set(key, grant.map(|grant| grant.email.as_str()));
             removed.extend(was);
-            added.extend(latest.cloned());
+            added.extend(grant.cloned());
         }
         added.sort_by(|a, b| a.email.cmp(&b.email));
-        let after = TrustedShard {
-            rows: before.rows.changed(&removed, &added)?,
-            versions: before.versions.next(consent_changed),
-        };
-        let version = after.versions.version;
-        if let Err(RowCountMismatch) = records.apply(&changes, version) {
-            let counting = after.customers().map(|customer| (customer.key(), customer.digest())).collect();
+        let (rows, versions) = (rows.changed(&removed, &added)?, versions.next(changed));
+        if let Err(RowCountMismatch) = records.apply(&changes, versions.version) {
+            let customers = (0..rows.len()).map(|row| rows.customer(row));
+            let counting = customers.map(|customer| (customer.key(), customer.digest())).collect();
             let unsound = |RowCountMismatch| Corrupt::new(TABLE.name(), "its records cannot be counted");
-            records.recount(&counting, version).map_err(unsound)?;
+            records.recount(&counting, versions.version).map_err(unsound)?;
         }
-        Ok(Some(CustomerShard { shard: after, records }))
+        Ok(Some(CustomerShard { rows, versions, since_ms: since_ms.with(&consents), spellings, records }))
     }
 }
 
@@ -208,7 +262,7 @@ impl Update {
 mod tests {
     use super::*;
     use crate::customer_shard::row_counts::FileRowCounts;
-    use crate::customer_shard::test_customer::customer;
+    use crate::customer_shard::test_customer::{customer, says};
     use model::customer::excluded;
 
     fn location(name: &str) -> ObjectLocation {
@@ -217,13 +271,13 @@ mod tests {
 
     fn ingest(shard: CustomerShard, name: &str, customers: &[Customer]) -> Option<CustomerShard> {
         let mut update = shard.update();
-        update.ingest(&FileName::of(&location(name)), &location(name), customers.iter());
+        update.ingest((&FileName::of(&location(name)), &location(name), 1), says(customers).iter());
         assert!(update.wanted().is_empty());
         update.settle().unwrap()
     }
 
     fn emails(shard: &CustomerShard) -> Vec<String> {
-        shard.shard.customers().map(|customer| customer.email).collect()
+        shard.customers().map(|customer| customer.email).collect()
     }
 
     #[test]
@@ -234,7 +288,7 @@ mod tests {
             for i in order {
                 shard = ingest(shard, &i.to_string(), &records[i..=i]).unwrap();
             }
-            assert_eq!(shard.shard.customers().collect::<Vec<_>>(), records[2..], "{order:?}");
+            assert_eq!(shard.customers().collect::<Vec<_>>(), records[2..], "{order:?}");
         }
     }
 
@@ -252,12 +306,8 @@ mod tests {
                 .unwrap();
         let bytes = shard.encode().unwrap();
         let again = CustomerShard::decode(bytes.clone()).unwrap();
-        assert_eq!(
-            (again.shard.rows.clone(), again.records.clone()),
-            (shard.shard.rows.clone(), shard.records.clone())
-        );
-        assert_eq!(again.encode().unwrap(), bytes);
-        assert_eq!(TrustedShard::decode(bytes).unwrap().versions(), &shard.shard.versions);
+        assert_eq!((&again.rows, &again.records), (&shard.rows, &shard.records));
+        assert_eq!((again.encode().unwrap(), &again.versions), (bytes, &shard.versions));
         assert!(!serde_json::to_string(&shard.records).unwrap().contains("refusing"));
     }
 
@@ -281,30 +331,65 @@ mod tests {
             ingest(CustomerShard::default(), "f", &[customer("a", 1, Some(1)), customer("b", 1, Some(1))]).unwrap();
         let shard = ingest(shard, "g", &[customer("a", 2, Some(1)), customer("b", 2, Some(2)), customer("c", 1, None)])
             .unwrap();
-        let changed: Vec<_> = shard.shard.versions.changed_since(1).collect();
+        let changed: Vec<_> = shard.versions.changed_since(1).collect();
         assert_eq!(changed, [KeyHash::of("b")]);
     }
 
     #[test]
-    fn a_replaced_withdrawal_reads_the_earlier_record_again() {
-        let consent = [customer("a", 1, Some(1))];
-        let shard = ingest(CustomerShard::default(), "f", &consent).unwrap();
+    fn a_replaced_withdrawal_stays() {
+        let shard = ingest(CustomerShard::default(), "f", &[customer("a", 1, Some(1))]).unwrap();
         let shard = ingest(shard, "g", &[customer("a", 2, None)]).unwrap();
+        let shard = ingest(shard, "g", &[]).unwrap();
         assert!(emails(&shard).is_empty());
+        let shard = ingest(shard, "f", &[customer("a", 2, Some(1))]).unwrap();
+        assert!(emails(&shard).is_empty(), "a grant of the same date");
+        let shard = ingest(shard, "f", &[customer("A ", 3, Some(1))]).unwrap();
+        assert_eq!(emails(&shard), ["A "]);
+    }
+
+    #[test]
+    fn a_suspension_holds_until_a_valid_record_is_stored_later() {
+        let at = |shard: CustomerShard, name: &str, stored_ms, says: &[FileCustomer]| {
+            let mut update = shard.update();
+            update.ingest((&FileName::of(&location(name)), &location(name), stored_ms), says.iter());
+            update.settle().unwrap()
+        };
+        let grant = says(&[customer("a", 1, Some(1))]);
+        let history = ConsentHistory { suspended_at_ms: Some(5), ..ConsentHistory::default() };
+        let unreadable = [FileCustomer { key: grant[0].key, grant: None, withdrawal: None, history }];
+        let shard = at(CustomerShard::default(), "f", 5, &grant).unwrap();
+        let shard = at(shard, "g", 5, &unreadable).unwrap();
+        assert!(emails(&shard).is_empty());
+        assert!(at(shard.clone(), "g", 6, &[]).is_none(), "replacing the file of the suspension does not end it");
+        let lifted = at(shard.clone(), "f", 7, &grant).unwrap();
+        assert_eq!(emails(&lifted), ["a"], "the same records, stored later");
+        assert!(at(lifted.clone(), "f", 7, &grant).is_none());
+        let other = at(shard, "h", 7, &grant).unwrap();
+        assert_eq!(emails(&other), ["a"]);
+        let left = at(other, "h", 8, &[]).unwrap();
+        assert_eq!(emails(&left), ["a"], "the valid record was seen");
+    }
+
+    #[test]
+    fn without_the_latest_grant_the_earlier_one_is_read_again() {
+        let earlier = [customer("a", 1, Some(1))];
+        let shard = ingest(CustomerShard::default(), "f", &earlier).unwrap();
+        let shard = ingest(shard, "g", &[customer("a", 2, Some(2))]).unwrap();
         let mut update = shard.clone().update();
-        update.ingest(&FileName::of(&location("g")), &location("g"), [].iter());
+        update.ingest((&FileName::of(&location("g")), &location("g"), 1), [].iter());
         assert_eq!(update.wanted(), BTreeSet::from([location("f")]));
-        update.supply(consent.iter());
+        update.supply(says(&earlier).iter());
         assert!(update.wanted().is_empty());
-        assert_eq!(emails(&update.settle().unwrap().unwrap()), ["a"]);
+        let settled = update.settle().unwrap().unwrap();
+        assert_eq!(settled.customers().collect::<Vec<_>>(), earlier);
 
         let mut gone = shard.update();
-        gone.ingest(&FileName::of(&location("g")), &location("g"), [].iter());
+        gone.ingest((&FileName::of(&location("g")), &location("g"), 1), [].iter());
         let gone = gone.settle().unwrap().unwrap();
-        assert!(emails(&gone).is_empty(), "a record that cannot be read again does not count");
-        let back = ingest(gone, "f", &consent).unwrap();
+        assert!(emails(&gone).is_empty(), "a grant that cannot be read again does not count");
+        let back = ingest(gone, "f", &earlier).unwrap();
         assert_eq!(emails(&back), ["a"], "until its file arrives again");
-        assert!(ingest(back, "f", &consent).is_none());
+        assert!(ingest(back, "f", &earlier).is_none());
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub enum Reason {
     TimeInSeconds,
     /// A time is outside the years 2000 to 2099.
     TimeOutOfRange,
+    /// A date is more than a day later than the time at which the file was stored.
+    TimeAhead,
 }
 
 impl Reason {
@@ -53,6 +55,7 @@ impl Reason {
             Self::NotANumber => "not_a_number",
             Self::TimeInSeconds => "time_in_seconds",
             Self::TimeOutOfRange => "time_out_of_range",
+            Self::TimeAhead => "time_ahead",
         }
     }
 }
@@ -72,7 +75,7 @@ impl Rejection {
         Self { reason, field: None }
     }
 
-    fn at(reason: Reason, field: &'static str) -> Self {
+    pub(crate) fn at(reason: Reason, field: &'static str) -> Self {
         Self { reason, field: Some(field) }
     }
 }
@@ -83,7 +86,8 @@ pub struct Fields<'a> {
     names: &'static [&'static str],
     /// The JSON text of each field's value; `None` if the field is absent or null.
     values: [Option<&'a str>; FIELDS_MAX],
-    flaw: Option<Rejection>,
+    /// Which fields occur more than once.
+    duplicates: [bool; FIELDS_MAX],
     object: bool,
 }
 
@@ -99,12 +103,12 @@ impl<'a> Fields<'a> {
     }
 
     fn not_an_object(names: &'static [&'static str]) -> Self {
-        Self { names, values: [None; FIELDS_MAX], flaw: Some(Rejection::of(Reason::NotAnObject)), object: false }
+        Self { names, values: [None; FIELDS_MAX], duplicates: [false; FIELDS_MAX], object: false }
     }
 
     /// Returns the fields of an object from the JSON text of each value; `None` for an absent field.
     pub(super) fn of_object(names: &'static [&'static str], values: [Option<&'a str>; FIELDS_MAX]) -> Self {
-        Self { names, values, flaw: None, object: true }
+        Self { names, values, duplicates: [false; FIELDS_MAX], object: true }
     }
 
     /// Returns the JSON text of each field that is present and not null.
@@ -119,16 +123,34 @@ impl<'a> Fields<'a> {
 
     /// Returns what is wrong with the record as a whole.
     pub(super) fn flaw(&self) -> Option<Rejection> {
-        self.flaw.clone()
+        if !self.object {
+            return Some(Rejection::of(Reason::NotAnObject));
+        }
+        self.duplicates.iter().position(|is_duplicate| *is_duplicate).map(|i| self.rejection(Reason::DuplicateField, i))
+    }
+
+    /// Returns the JSON text of field `i`; `None` if it is absent or null.
+    fn value(&self, i: usize) -> Result<Option<&'a str>, Rejection> {
+        if self.duplicates[i] { Err(self.rejection(Reason::DuplicateField, i)) } else { Ok(self.values[i]) }
+    }
+
+    /// Returns the rejection of field `i`.
+    pub(crate) fn rejection(&self, reason: Reason, i: usize) -> Rejection {
+        Rejection::at(reason, self.names[i])
+    }
+
+    /// Whether field `i` is the JSON value `false`.
+    pub fn is_false(&self, i: usize) -> bool {
+        self.value(i).is_ok_and(|json| json == Some("false"))
     }
 
     /// Reads the text of field `i`; `None` if it is absent or null. A number is taken as its digits.
     pub fn text(&self, i: usize) -> Result<Option<Cow<'a, str>>, Rejection> {
-        let Some(json) = self.values[i] else { return Ok(None) };
+        let Some(json) = self.value(i)? else { return Ok(None) };
         let text = match json.as_bytes().first() {
-            Some(b'"') => unquoted(json).ok_or_else(|| Rejection::at(Reason::NotText, self.names[i]))?,
+            Some(b'"') => unquoted(json).ok_or_else(|| self.rejection(Reason::NotText, i))?,
             Some(b'-' | b'0'..=b'9') => Cow::Borrowed(json),
-            _ => return Err(Rejection::at(Reason::NotText, self.names[i])),
+            _ => return Err(self.rejection(Reason::NotText, i)),
         };
         Ok(Some(text))
     }
@@ -142,7 +164,7 @@ impl<'a> Fields<'a> {
     pub fn required_number(&self, i: usize) -> Result<f64, Rejection> {
         let digits = self.digits(i, Reason::NotANumber)?.ok_or_else(|| self.missing(i))?;
         let number = digits.parse().ok().filter(|number: &f64| number.is_finite());
-        number.ok_or_else(|| Rejection::at(Reason::NotANumber, self.names[i]))
+        number.ok_or_else(|| self.rejection(Reason::NotANumber, i))
     }
 
     /// Reads the integer of field `i`; `None` if it is absent, null or an empty string. It may be in a string or end in `.0`.
@@ -154,13 +176,13 @@ impl<'a> Fields<'a> {
             return Ok(Some(integer));
         }
         let whole = digits.parse().ok().filter(|n: &f64| n.fract() == 0.0 && n.abs() < FLOAT_INTEGER_END);
-        whole.map(|n| Some(n as i64)).ok_or_else(|| Rejection::at(Reason::NotAnInteger, self.names[i]))
+        whole.map(|n| Some(n as i64)).ok_or_else(|| self.rejection(Reason::NotAnInteger, i))
     }
 
     /// Reads the integer of field `i`, which must be present and fit into 32 bits.
     pub fn required_int(&self, i: usize) -> Result<i32, Rejection> {
         let integer = self.integer(i)?.ok_or_else(|| self.missing(i))?;
-        integer.try_into().map_err(|_| Rejection::at(Reason::NotAnInteger, self.names[i]))
+        integer.try_into().map_err(|_| self.rejection(Reason::NotAnInteger, i))
     }
 
     /// Reads the time of field `i`, which must be present: milliseconds since 1970, in the years 2000 to 2099.
@@ -179,11 +201,12 @@ impl<'a> Fields<'a> {
 
     /// Returns the characters of a number, without the quotes if it is in a string.
     fn digits(&self, i: usize, otherwise: Reason) -> Result<Option<Cow<'a, str>>, Rejection> {
-        if let Some([b'-' | b'0'..=b'9', ..]) = self.values[i].map(str::as_bytes) {
+        let json = self.value(i)?;
+        if let Some([b'-' | b'0'..=b'9', ..]) = json.map(str::as_bytes) {
             // A JSON number has no other characters.
-            return Ok(self.values[i].map(Cow::Borrowed));
+            return Ok(json.map(Cow::Borrowed));
         }
-        let bad = || Rejection::at(otherwise, self.names[i]);
+        let bad = || self.rejection(otherwise, i);
         let Some(text) = self.text(i).map_err(|_| bad())? else { return Ok(None) };
         let text = match text {
             Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
@@ -198,7 +221,7 @@ impl<'a> Fields<'a> {
     }
 
     fn missing(&self, i: usize) -> Rejection {
-        Rejection::at(Reason::MissingField, self.names[i])
+        self.rejection(Reason::MissingField, i)
     }
 
     fn bad_time(&self, i: usize, bad: BadTime) -> Rejection {
@@ -206,7 +229,7 @@ impl<'a> Fields<'a> {
             BadTime::InSeconds => Reason::TimeInSeconds,
             BadTime::OutOfRange => Reason::TimeOutOfRange,
         };
-        Rejection::at(reason, self.names[i])
+        self.rejection(reason, i)
     }
 }
 
@@ -250,7 +273,7 @@ impl<'de> Visitor<'de> for FieldsVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
-        let mut fields = Fields { names: self.names, values: [None; FIELDS_MAX], flaw: None, object: true };
+        let mut fields = Fields::of_object(self.names, [None; FIELDS_MAX]);
         let mut seen = [false; FIELDS_MAX];
         // Records mostly have their fields in the order of the names, so the next name is tried first.
         let mut guess = 0;
@@ -261,9 +284,7 @@ impl<'de> Visitor<'de> for FieldsVisitor {
             };
             guess = i + 1;
             let json = map.next_value::<&RawValue>()?.get();
-            if std::mem::replace(&mut seen[i], true) {
-                fields.flaw = Some(Rejection::at(Reason::DuplicateField, self.names[i]));
-            }
+            fields.duplicates[i] |= std::mem::replace(&mut seen[i], true);
             fields.values[i] = Some(json).filter(|json| *json != "null");
         }
         Ok(fields)

@@ -10,6 +10,7 @@ use super::fields::{Fields, Reason, Rejection};
 use super::layouts::Layouts;
 use super::{Collect, RECORD_BYTES_MAX};
 use crate::quarantine::Quarantine;
+use std::borrow::Cow;
 
 /// The most nested levels of objects and arrays that a record may have.
 const LEVELS_MAX: usize = 64;
@@ -101,7 +102,7 @@ impl Framer {
                         self.in_array = true;
                         at += 1;
                     }
-                    Some(false) => match self.broken(&text[at..], last, quarantine) {
+                    Some(false) => match self.broken(&text[at..], last, to, quarantine) {
                         Step::Consumed(bytes) => at += bytes,
                         Step::More => return at,
                     },
@@ -140,7 +141,7 @@ impl Framer {
             }
         }
         if nested_too_deep(window) {
-            return self.broken(text, last, quarantine);
+            return self.broken(text, last, to, quarantine);
         }
         let (parsed, bytes) = Fields::parse::<C>(window);
         match parsed {
@@ -149,7 +150,14 @@ impl Framer {
             Ok(fields) if open && bytes == window.len() && !fields.is_object() => Step::More,
             Ok(fields) => {
                 self.layouts.learn(&window[..bytes], &fields);
-                if let Err(rejection) = fields.flaw().map_or_else(|| to.collect(&fields), Err) {
+                let collected = match fields.flaw() {
+                    None => to.collect(&fields),
+                    Some(flaw) => {
+                        to.inspect_rejected(&fields);
+                        Err(flaw)
+                    }
+                };
+                if let Err(rejection) = collected {
                     quarantine.reject(self.line, &rejection, &window[..bytes]);
                 }
                 self.line += window[..bytes].iter().filter(|b| **b == b'\n').count() as u64;
@@ -160,17 +168,18 @@ impl Framer {
             Err(error) if open && (error.is_eof() || window.last().is_some_and(|end| b"+-.eE".contains(end))) => {
                 Step::More
             }
-            Err(_) => self.broken(text, last, quarantine),
+            Err(_) => self.broken(text, last, to, quarantine),
         }
     }
 
     /// Rejects a piece of text that is not JSON.
-    fn broken(&mut self, text: &[u8], last: bool, quarantine: &mut Quarantine) -> Step {
+    fn broken<C: Collect>(&mut self, text: &[u8], last: bool, to: &mut C, quarantine: &mut Quarantine) -> Step {
         let window = &text[..text.len().min(RECORD_BYTES_MAX + 1)];
         let end = BrokenEnd::default().find(window);
         match end.or((last && window.len() == text.len()).then_some(window.len())) {
             Some(end) => {
                 let original = window[..end].strip_suffix(b"\r").unwrap_or(&window[..end]);
+                inspect_undecodable(original, to);
                 quarantine.reject(self.line, &Rejection::of(Reason::NotJson), original);
                 Step::Consumed(end)
             }
@@ -195,6 +204,16 @@ impl Framer {
         if let Some(LongRecord { start, omitted_bytes, .. }) = self.long.take() {
             quarantine.reject_cut(self.line, &Rejection::of(Reason::RecordTooLong), &start, omitted_bytes);
         }
+    }
+}
+
+/// Passes a piece that is not UTF-8, but otherwise JSON, to the collector.
+fn inspect_undecodable<C: Collect>(piece: &[u8], to: &mut C) {
+    if let Cow::Owned(text) = String::from_utf8_lossy(piece)
+        && !nested_too_deep(text.as_bytes())
+        && let (Ok(fields), _) = Fields::parse::<C>(text.as_bytes())
+    {
+        to.inspect_rejected(&fields);
     }
 }
 

@@ -31,6 +31,10 @@ pub trait Collect {
     /// Takes one record, or returns why it is rejected.
     fn collect(&mut self, fields: &Fields<'_>) -> Result<(), Rejection>;
 
+    /// Looks at a record that is rejected as a whole: a field occurs twice, or its text is not UTF-8. Characters that cannot
+    /// be decoded are U+FFFD.
+    fn inspect_rejected(&mut self, _: &Fields<'_>) {}
+
     /// Takes one record of a known layout. Returns `false` to have it passed to [`collect`](Self::collect) instead.
     ///
     /// It must take exactly what [`collect`](Self::collect) would take.

@@ -159,7 +159,8 @@ pub(super) fn tampered_line(source: Source, record: &Record<'_>) -> String {
     text
 }
 
-/// Returns the record's fields with a changed reading, or with a later update that inverts the consent.
+/// Returns the record's fields with a changed reading, or as a later grant: of a customer without consent, or of a stranger.
+/// It is never a withdrawal, because a malformed withdrawal counts.
 fn tampered(source: Source, record: &Record<'_>) -> Vec<(String, String)> {
     let mut fields: Vec<(String, String)> =
         record.0.iter().filter_map(|(name, value)| Some((quoted(name), value.json()?))).collect();
@@ -172,10 +173,11 @@ fn tampered(source: Source, record: &Record<'_>) -> Vec<(String, String)> {
         Source::Customer => {
             let research = quoted("shareWithResearchAsOfDate");
             let consented = record.0.iter().any(|(name, value)| quoted(name) == research && *value != Value::Absent);
-            fields.retain(|(name, _)| *name != research);
-            if !consented {
-                fields.push((research, "1711000000000".to_owned()));
+            let email = fields.iter_mut().find(|(name, _)| *name == quoted("email"));
+            if let Some((_, email)) = email.filter(|_| consented) {
+                *email = email.replacen('"', "\"stranger.", 1);
             }
+            set(&mut fields, "shareWithResearchAsOfDate", "1711000000000");
             set(&mut fields, "lastUpdateDate", "1711000000000");
         }
     }

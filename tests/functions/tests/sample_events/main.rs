@@ -23,6 +23,8 @@ use std::collections::BTreeSet;
 const CUSTOMERS: &str = "customer/landing/customer-1709971680000-seed1-customers956.json";
 const MOTIONS: &str = "accelerometer/landing/accelerometer-1709972680003-seed1-customers956.json";
 const STEPS: &str = "step_trainer/landing/step_trainer-1709973680006-seed1-customers956.json";
+/// The time of the events.
+const STORED_MS: u64 = 1_709_973_000_000;
 const MOTIONS_TRUSTED: &str = "accelerometer/trusted/dt=2024-03-09/hour=06/accelerometer-1709972680003-seed1-customers956-e9a755bd65997351.parquet";
 const STEPS_TRUSTED: &str =
     "step_trainer/trusted/dt=2024-03-09/hour=07/step_trainer-1709973680006-seed1-customers956-a6f052582632415c.parquet";
@@ -33,6 +35,8 @@ async fn lake_with_landing_files() -> World {
     world.lake.check().await.unwrap();
     for file in sample_data::generate(&sample_data::Options::default()) {
         world.put(&file.path, file.bytes).await;
+        // A customer shard has the time at which each landing file was stored.
+        world.set_stored(&file.path, STORED_MS);
     }
     world
 }
