@@ -53,6 +53,11 @@ impl Operation {
         }
     }
 
+    /// The key of the object that it reads.
+    pub(crate) fn read_key(&self) -> Option<&str> {
+        self.key().filter(|_| !self.is_put())
+    }
+
     pub(crate) fn is_put(&self) -> bool {
         matches!(self, Self::Put { .. })
     }

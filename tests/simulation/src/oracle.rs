@@ -2,9 +2,16 @@
 //!
 //! It takes the lines of the landing files, not their bytes, and all files at once, as a nightly batch would.
 
-use crate::scenario::{Content, Files, Line, MIDNIGHT_MS, Motion, Record, Research, Step, email, serial};
+mod consent;
+
+pub use consent::{Histories, Statement, current_histories, greatest, key_of};
+
+use crate::scenario::{Content, Files, Line, MIDNIGHT_MS, Motion, Record, Step, Version, serial};
+use consent::{LatestRecord, columns, since};
+use model::hash::KeyHash;
 use model::lake_config::ConsentPolicy;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the lake must contain.
@@ -22,8 +29,8 @@ pub struct Expected {
     pub machine_learning_curated: Vec<String>,
     /// Landing file → its row counts.
     pub row_counts: BTreeMap<String, RowCounts>,
-    /// The customers whose latest record lacks consent: no row of theirs may remain.
-    pub not_consenting: BTreeSet<String>,
+    /// The names of the customers with a grant in force. No row of another customer may remain.
+    pub eligible: BTreeSet<String>,
 }
 
 /// The row counts of one landing file.
@@ -36,56 +43,6 @@ pub struct RowCounts {
     /// Rows in the file's outputs. None for customer files: if several hold the same record, any one of them may count
     /// it, so the definitions fix only their sum.
     pub kept: Option<u64>,
-}
-
-fn since(record: &Record) -> Option<i64> {
-    match record.research {
-        Research::Since(ms) => Some(MIDNIGHT_MS + ms),
-        Research::Absent | Research::Null | Research::Zero => None,
-    }
-}
-
-fn date(record: &Record) -> i64 {
-    match (record.updated, record.registered) {
-        (Some(ms), _) | (None, Some(ms)) => MIDNIGHT_MS + ms,
-        (None, None) => 0,
-    }
-}
-
-/// The columns that a record has, by name.
-fn columns(record: &Record) -> Map<String, Value> {
-    let mut columns = Map::new();
-    columns.insert("customername".into(), json!(record.full_name()));
-    columns.insert("email".into(), json!(record.email()));
-    columns.insert("phone".into(), json!(record.phone()));
-    columns.insert("birthday".into(), json!(record.birthday()));
-    if let Some(device) = record.device {
-        columns.insert("serialnumber".into(), json!(serial(device)));
-    }
-    if let Some(ms) = record.registered {
-        columns.insert("registrationdate".into(), json!(MIDNIGHT_MS + ms));
-    }
-    if let Some(ms) = record.updated {
-        columns.insert("lastupdatedate".into(), json!(MIDNIGHT_MS + ms));
-    }
-    match record.research {
-        Research::Since(ms) => drop(columns.insert("sharewithresearchasofdate".into(), json!(MIDNIGHT_MS + ms))),
-        Research::Zero => drop(columns.insert("sharewithresearchasofdate".into(), json!(0))),
-        Research::Absent | Research::Null => {}
-    }
-    columns
-}
-
-/// Whether `a` wins over `b`: the later one; at equal times the one without consent; then the smaller JSON.
-fn beats(a: &Record, b: &Record) -> bool {
-    if date(a) != date(b) {
-        return date(a) > date(b);
-    }
-    if since(a).is_none() != since(b).is_none() {
-        return since(a).is_none();
-    }
-    let [a, b] = [a, b].map(|record| Value::from(columns(record)).to_string());
-    a < b
 }
 
 fn row(record: &Record) -> String {
@@ -116,68 +73,63 @@ fn partition(time: i64) -> String {
     format!("dt=2022-06-{}/hour={:02}", 18 + hours / 24, hours % 24)
 }
 
-/// The tables over these landing files.
-pub fn tables(files: &Files<'_>, policy: ConsentPolicy) -> Expected {
+/// The tables over these landing files. `histories` has the times of all records that were processed, those of replaced
+/// files included.
+pub fn tables(files: &Files<'_>, policy: ConsentPolicy, histories: &Histories) -> Expected {
     let mut expected = Expected::default();
 
-    // customer_trusted: the customers whose latest record has a research consent.
-    let mut latest: BTreeMap<&str, &Record> = BTreeMap::new();
-    for line in files.values().flat_map(|content| content.lines()) {
-        if let Line::Customer(record) = line {
-            let before = latest.get(record.name.as_str());
-            if before.is_none_or(|before| beats(record, before)) {
-                latest.insert(&record.name, record);
-            }
-        }
+    // customer_trusted: the customers with a grant in force.
+    let customers = consent::customers(files);
+    let mut trusted: BTreeMap<&str, &Record> = BTreeMap::new();
+    for (name, customer) in &customers {
+        let processed = histories.get(&key_of(name)).copied().unwrap_or_default();
+        trusted.extend(customer.grant_in_force(processed).map(|grant| (*name, grant)));
     }
-    let trusted: BTreeMap<&str, &Record> =
-        latest.iter().filter(|(_, record)| since(record).is_some()).map(|(name, record)| (*name, *record)).collect();
-    expected.customer_trusted = trusted.values().map(|record| row(record)).collect();
-    expected.not_consenting =
-        latest.keys().filter(|name| !trusted.contains_key(*name)).map(|name| (*name).to_owned()).collect();
+    expected.customer_trusted = trusted.values().map(|grant| row(grant)).collect();
+    expected.eligible = trusted.keys().map(|name| (*name).to_owned()).collect();
 
     // accelerometer_trusted: their readings; under at-reading only those at or after the consent.
     let counts = |owner: &Record, time: i64| match policy {
         ConsentPolicy::Ever => true,
         ConsentPolicy::AtReading => since(owner).is_some_and(|since| MIDNIGHT_MS + time >= since),
     };
-    let mut motions: Vec<&Motion> = Vec::new();
-    for (key, content) in files {
-        let kept = content.lines().iter().filter_map(|line| match line {
-            Line::Motion(motion) => {
-                trusted.get(motion.name.as_str()).is_some_and(|owner| counts(owner, motion.time)).then_some(motion)
-            }
-            _ => None,
-        });
+    let mut motions: Vec<(&Motion, &Record)> = Vec::new();
+    for (key, version) in files {
         let before = motions.len();
-        motions.extend(kept);
-        expected.row_counts.insert((*key).to_owned(), row_counts(content, (motions.len() - before) as u64));
+        for line in version.content.lines() {
+            let Line::Motion(motion) = line else { continue };
+            let owner = trusted.get(motion.name.as_str()).filter(|owner| counts(owner, motion.time));
+            motions.extend(owner.map(|owner| (motion, *owner)));
+        }
+        expected.row_counts.insert((*key).to_owned(), row_counts(version, (motions.len() - before) as u64));
     }
-    expected.accelerometer_trusted = motions.iter().map(|motion| motion_row(motion)).collect();
+    expected.accelerometer_trusted = motions.iter().map(|(motion, owner)| motion_row(motion, owner)).collect();
 
     // customer_curated: customers of customer_trusted with at least one row in accelerometer_trusted.
     let curated: BTreeMap<&str, &Record> = trusted
         .iter()
-        .filter(|(name, _)| motions.iter().any(|motion| motion.name == **name))
+        .filter(|(name, _)| motions.iter().any(|(motion, _)| motion.name == **name))
         .map(|(name, record)| (*name, *record))
         .collect();
     expected.customer_curated = curated.values().map(|record| row(record)).collect();
 
-    // step_trainer_trusted: readings of devices of curated customers; the owner with the latest record counts.
+    // step_trainer_trusted: readings of devices whose owner is a curated customer.
+    let owner_of = |device: u8| {
+        let device = KeyHash::of(&serial(device));
+        // Of one date the customer without a grant in force, then the smaller hash.
+        let order = |(name, latest): &(&str, &LatestRecord)| {
+            (latest.date_ms, Reverse(trusted.contains_key(*name)), Reverse(key_of(name)))
+        };
+        let claims = customers.iter().filter_map(|(name, customer)| Some((*name, customer.latest()?)));
+        claims.filter(|(_, latest)| latest.device() == Some(device)).max_by_key(order).map(|(name, _)| name)
+    };
     let mut steps: Vec<(&Step, &Record)> = Vec::new();
-    for (key, content) in files {
+    for (key, version) in files {
         let before = steps.len();
-        for line in content.lines() {
+        for line in version.content.lines() {
             let Line::Step(step) = line else { continue };
-            let mut owner: Option<&Record> = None;
-            for record in curated.values().copied().filter(|record| record.device == Some(step.device)) {
-                if owner.is_none_or(|owner| beats(record, owner)) {
-                    owner = Some(record);
-                }
-            }
-            if let Some(owner) = owner.filter(|owner| counts(owner, step.time)) {
-                steps.push((step, owner));
-            }
+            let owner = owner_of(step.device).and_then(|owner| curated.get(owner));
+            steps.extend(owner.filter(|owner| counts(owner, step.time)).map(|owner| (step, *owner)));
         }
         if let Some(RowCounts { kept: Some(kept), .. }) = expected.row_counts.get_mut(*key) {
             *kept += (steps.len() - before) as u64;
@@ -188,8 +140,8 @@ pub fn tables(files: &Files<'_>, policy: ConsentPolicy) -> Expected {
     // machine_learning_curated: distinct pairs of one instant, without the personal columns.
     let mut pairs = BTreeMap::new();
     for (step, owner) in &steps {
-        for motion in motions.iter().filter(|motion| motion.time == step.time) {
-            pairs.insert((step_row(step, owner), motion_row(motion)), training_row(step, owner, motion));
+        for (motion, user) in motions.iter().filter(|(motion, _)| motion.time == step.time) {
+            pairs.insert((step_row(step, owner), motion_row(motion, user)), training_row(step, owner, motion));
         }
     }
     expected.machine_learning_curated = pairs.into_values().collect();
@@ -200,13 +152,13 @@ pub fn tables(files: &Files<'_>, policy: ConsentPolicy) -> Expected {
     expected
 }
 
-fn motion_row(motion: &Motion) -> String {
-    let Motion { name, time, number } = motion;
-    format!("{} {} {} {number} -0.5 0.25", partition(*time), email(name), MIDNIGHT_MS + time)
+fn motion_row(motion: &Motion, owner: &Record) -> String {
+    let Motion { time, number, .. } = motion;
+    format!("{} {} {} {number} -0.5 0.25", partition(*time), owner.email(), MIDNIGHT_MS + time)
 }
 
 fn step_row(step: &Step, owner: &Record) -> String {
-    let Step { device, time, number } = step;
+    let Step { device, time, number, .. } = step;
     format!("{} {} {} {number} {}", partition(*time), MIDNIGHT_MS + time, serial(*device), owner.email())
 }
 
@@ -216,16 +168,18 @@ fn training_row(step: &Step, owner: &Record, motion: &Motion) -> String {
     format!("{} {} {} {} -0.5 0.25 {same}", partition(time), MIDNIGHT_MS + time, step.number, motion.number)
 }
 
-fn row_counts(content: &Content, kept: u64) -> RowCounts {
-    let lines = content.lines();
-    let broken = lines.iter().filter(|line| matches!(line, Line::Broken(_))).count() as u64;
+fn row_counts(version: &Version<'_>, kept: u64) -> RowCounts {
+    let Version { content: Content::Lines(lines), stored_ms } = version else {
+        return RowCounts { rows: 1, quarantined: 1, kept: Some(0) };
+    };
+    let is_rejected = |line: &&Line| match line {
+        Line::Broken(_) => true,
+        Line::Customer(record) => !Statement::of(record, *stored_ms).is_valid(),
+        Line::Motion(_) | Line::Step(_) => false,
+    };
+    let quarantined = lines.iter().filter(is_rejected).count() as u64;
     let is_customers = lines.iter().any(|line| matches!(line, Line::Customer(_)));
-    match content {
-        Content::Damaged => RowCounts { rows: 1, quarantined: 1, kept: Some(0) },
-        Content::Lines(_) => {
-            RowCounts { rows: lines.len() as u64, quarantined: broken, kept: (!is_customers).then_some(kept) }
-        }
-    }
+    RowCounts { rows: lines.len() as u64, quarantined, kept: (!is_customers).then_some(kept) }
 }
 
 impl Expected {

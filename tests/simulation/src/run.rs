@@ -4,6 +4,7 @@ use crate::checks::watch::Watch;
 use crate::checks::{Invariant, Violation};
 use crate::faults::{FaultProfile, Kind, Statistics};
 use crate::operation::Operation;
+use crate::scenario::{MIDNIGHT_MS, START_MS};
 use crate::trace::Trace;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use bytes::Bytes;
@@ -36,6 +37,8 @@ pub(crate) struct State {
     pub(crate) stored: Vec<String>,
     /// The last version of each object; versions are numbered across all objects.
     pub(crate) versions: BTreeMap<String, u64>,
+    /// When the last version of each object was stored.
+    stored_ms: BTreeMap<String, i64>,
     next_version: u64,
     /// How many of the next uploads happen at once, so that objects change while a function stalls.
     pub(crate) early_uploads: u32,
@@ -106,6 +109,7 @@ impl Run {
             violations: Vec::new(),
             stored: Vec::new(),
             versions: BTreeMap::new(),
+            stored_ms: BTreeMap::new(),
             next_version: 0,
             early_uploads: 0,
         };
@@ -121,6 +125,17 @@ impl Run {
     pub(crate) fn now_ms(&self) -> u64 {
         // A run takes days, not millions of years.
         (Instant::now() - self.began).as_millis() as u64
+    }
+
+    /// The Last-Modified of an object that is stored now, in milliseconds since 1970. S3 rounds it to seconds.
+    pub(crate) fn last_modified_ms(&self) -> i64 {
+        // A run takes days, not millions of years.
+        MIDNIGHT_MS + START_MS + (self.now_ms() / 1000 * 1000) as i64
+    }
+
+    /// The Last-Modified of an object by the simulated clock. The emulator's is the time of its file.
+    pub(crate) fn last_modified_of(&self, key: &str) -> Option<i64> {
+        self.state().stored_ms.get(key).copied()
     }
 
     pub(crate) fn trace(&self, actor: &str, what: impl fmt::Display) {
@@ -261,10 +276,12 @@ impl Run {
 
     /// Records and checks an object that a function or an upload stored.
     pub(crate) fn record_object(&self, key: &str, body: &Bytes) {
+        let stored_ms = self.last_modified_ms();
         let mut state = self.state();
         state.next_version += 1;
         let version = state.next_version;
         state.versions.insert(key.to_owned(), version);
+        state.stored_ms.insert(key.to_owned(), stored_ms);
         state.stored.push(key.to_owned());
         let mut violations = state.watch.check_object(key, body);
         state.violations.append(&mut violations);

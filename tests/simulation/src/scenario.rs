@@ -3,15 +3,21 @@
 //! A scenario is plain data that is drawn once from a seed. So it can be printed, stored in a file and made smaller.
 
 mod draw;
+mod record;
 
 use model::lake_config::ConsentPolicy;
 use model::layout::Source;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
+
+pub use record::{AHEAD_MS, Record, Research, SPELLINGS, Spoiled, email, serial, spelled_email, spelled_serial};
 
 /// 2022-06-18T00:00:00Z; all readings are of that month.
 pub const MIDNIGHT_MS: i64 = 1_655_510_400_000;
+
+/// When a run begins, in milliseconds after [`MIDNIGHT_MS`]: after all readings and most dates of records.
+pub const START_MS: i64 = 30 * 3_600_000;
 
 /// The uploads of one run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -62,42 +68,13 @@ pub enum Line {
     Broken(String),
 }
 
-/// A customer record. Times are milliseconds since [`MIDNIGHT_MS`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Record {
-    /// The customer; all personal values are made from this name.
-    pub name: String,
-    /// A part of the phone number, to distinguish records.
-    pub phone: u8,
-    /// The number of the device, if the record names one.
-    pub device: Option<u8>,
-    /// `registrationDate`
-    pub registered: Option<i64>,
-    /// `lastUpdateDate`
-    pub updated: Option<i64>,
-    /// `shareWithResearchAsOfDate`
-    pub research: Research,
-}
-
-/// `shareWithResearchAsOfDate` of a record.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Research {
-    /// The field is absent.
-    Absent,
-    /// `null`
-    Null,
-    /// 0
-    Zero,
-    /// Consent since this time, in milliseconds after [`MIDNIGHT_MS`].
-    Since(i64),
-}
-
 /// An accelerometer reading.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Motion {
     /// The customer.
     pub name: String,
+    /// How the reading spells the email, below [`SPELLINGS`].
+    pub spelling: u8,
     /// Milliseconds since [`MIDNIGHT_MS`].
     pub time: i64,
     /// Identifies the reading, and so its customer, even in the training table.
@@ -109,47 +86,12 @@ pub struct Motion {
 pub struct Step {
     /// The number of the device.
     pub device: u8,
+    /// How the reading spells the serial number, below [`SPELLINGS`].
+    pub spelling: u8,
     /// Milliseconds since [`MIDNIGHT_MS`].
     pub time: i64,
     /// Identifies the reading.
     pub number: i32,
-}
-
-impl Record {
-    /// `email`
-    pub fn email(&self) -> String {
-        email(&self.name)
-    }
-
-    /// `customerName`
-    pub fn full_name(&self) -> String {
-        format!("Dr. {} Surname", self.name)
-    }
-
-    /// `phone`
-    pub fn phone(&self) -> String {
-        format!("555-{}-{}", self.name, self.phone)
-    }
-
-    /// `birthDay`; a year before 1677, as in the reference data.
-    pub fn birthday(&self) -> String {
-        format!("1399-{}", self.name)
-    }
-
-    /// `serialNumber`
-    pub fn serial(&self) -> Option<String> {
-        self.device.map(serial)
-    }
-}
-
-/// The email of a customer.
-pub fn email(name: &str) -> String {
-    format!("{name}@example.com")
-}
-
-/// The serial number of a device.
-pub fn serial(device: u8) -> String {
-    format!("serial-number-{device}")
 }
 
 impl Scenario {
@@ -178,7 +120,7 @@ impl Content {
     /// The file's bytes.
     pub fn bytes(&self) -> Vec<u8> {
         match self {
-            Self::Lines(lines) => lines.iter().map(|line| line.text() + "\n").collect::<String>().into_bytes(),
+            Self::Lines(lines) => lines.iter().flat_map(|line| [line.bytes(), b"\n".to_vec()].concat()).collect(),
             Self::Damaged => b"\x1f\x8b\x08 cut short".to_vec(),
         }
     }
@@ -186,16 +128,23 @@ impl Content {
 
 impl Line {
     /// The line as it is in the file.
+    pub fn bytes(&self) -> Vec<u8> {
+        let text = self.text();
+        let pieces: Vec<&[u8]> = text.split(record::NOT_UTF_8).map(str::as_bytes).collect();
+        pieces.join(&0xff)
+    }
+
+    /// The line as text. U+FFFD stands for a byte that is not UTF-8.
     pub fn text(&self) -> String {
         match self {
-            Self::Customer(record) => Value::from(record.json()).to_string(),
+            Self::Customer(record) => record.json(),
             Self::Motion(motion) => json!({
-                "user": email(&motion.name), "timestamp": MIDNIGHT_MS + motion.time,
+                "user": spelled_email(&motion.name, motion.spelling), "timestamp": MIDNIGHT_MS + motion.time,
                 "x": f64::from(motion.number), "y": -0.5, "z": 0.25,
             })
             .to_string(),
             Self::Step(step) => json!({
-                "sensorReadingTime": MIDNIGHT_MS + step.time, "serialNumber": serial(step.device),
+                "sensorReadingTime": MIDNIGHT_MS + step.time, "serialNumber": spelled_serial(step.device, step.spelling),
                 "distanceFromObject": step.number,
             })
             .to_string(),
@@ -204,28 +153,14 @@ impl Line {
     }
 }
 
-impl Record {
-    fn json(&self) -> Map<String, Value> {
-        let date = |ms: Option<i64>| ms.map(|ms| json!(MIDNIGHT_MS + ms));
-        let research = match self.research {
-            Research::Absent => None,
-            Research::Null => Some(Value::Null),
-            Research::Zero => Some(json!(0)),
-            Research::Since(ms) => date(Some(ms)),
-        };
-        let fields = [
-            ("customerName", Some(json!(self.full_name()))),
-            ("email", Some(json!(self.email()))),
-            ("phone", Some(json!(self.phone()))),
-            ("birthDay", Some(json!(self.birthday()))),
-            ("serialNumber", self.serial().map(|serial| json!(serial))),
-            ("registrationDate", date(self.registered)),
-            ("lastUpdateDate", date(self.updated)),
-            ("shareWithResearchAsOfDate", research),
-        ];
-        fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
-    }
+/// A version of a landing file.
+#[derive(Clone, Copy, Debug)]
+pub struct Version<'a> {
+    /// Its content.
+    pub content: &'a Content,
+    /// When S3 stored it: the object's Last-Modified.
+    pub stored_ms: i64,
 }
 
-/// The current landing files: key → content of the latest version.
-pub type Files<'a> = BTreeMap<&'a str, &'a Content>;
+/// The current landing files: key → latest version.
+pub type Files<'a> = BTreeMap<&'a str, Version<'a>>;

@@ -1,10 +1,10 @@
-//! Makes a failing case smaller: fewer uploads, fewer lines, fewer kinds of faults.
+//! Makes a failing case smaller: fewer uploads, fewer lines, plainer records, fewer kinds of faults.
 //!
 //! Removing a part changes everything that happens afterwards, so a smaller case may need another schedule to fail.
 //! Each case is tried with the schedule that failed last, and then with some new ones.
 
 use crate::checks::{Invariant, Violation};
-use crate::scenario::{Content, Upload};
+use crate::scenario::{Content, Line, Research, Upload};
 use crate::{Case, simulate};
 use fastrand::Rng;
 use std::ops::{ControlFlow, Range};
@@ -63,10 +63,13 @@ struct Part {
 }
 
 /// The parts to remove, largest first.
-const PARTS: [Part; 4] = [
+const PARTS: [Part; 7] = [
     Part { count: |case| case.scenario.phases.len(), remove: |case, range| drop(case.scenario.phases.drain(range)) },
     Part { count: |case| case.scenario.uploads().count(), remove: remove_uploads },
     Part { count: |case| case.scenario.uploads().map(|l| l.content.lines().len()).sum(), remove: remove_lines },
+    Part { count: |case| count(case, respell), remove: |case, range| replace(case, range, respell) },
+    Part { count: |case| count(case, repair), remove: |case, range| replace(case, range, repair) },
+    Part { count: |case| count(case, say_plainly), remove: |case, range| replace(case, range, say_plainly) },
     Part { count: |case| case.faults.0.len(), remove: remove_faults },
 ];
 
@@ -135,6 +138,62 @@ fn remove_lines(case: &mut Case, range: Range<usize>) {
     }
 }
 
+/// Returns a plainer line; none if it is plain already.
+type Plainer = fn(&Line) -> Option<Line>;
+
+/// How many lines could be plainer.
+fn count(case: &Case, plainer: Plainer) -> usize {
+    case.scenario.uploads().flat_map(|upload| upload.content.lines()).filter_map(plainer).count()
+}
+
+/// Makes those of the lines plainer that could be plainer.
+fn replace(case: &mut Case, range: Range<usize>, plainer: Plainer) {
+    let mut number = 0..;
+    for Upload { content, .. } in case.scenario.phases.iter_mut().flatten() {
+        let Content::Lines(lines) = content else { continue };
+        for line in lines {
+            if let Some(plain) = plainer(line)
+                && number.next().is_some_and(|n| range.contains(&n))
+            {
+                *line = plain;
+            }
+        }
+    }
+}
+
+/// Spells email and serial number as they are.
+fn respell(line: &Line) -> Option<Line> {
+    let mut plain = line.clone();
+    let spelling = match &mut plain {
+        Line::Customer(record) => &mut record.spelling,
+        Line::Motion(motion) => &mut motion.spelling,
+        Line::Step(step) => &mut step.spelling,
+        Line::Broken(_) => return None,
+    };
+    (std::mem::take(spelling) != 0).then_some(plain)
+}
+
+/// Makes all fields but the consent valid.
+fn repair(line: &Line) -> Option<Line> {
+    let mut plain = line.clone();
+    let Line::Customer(record) = &mut plain else { return None };
+    record.spoiled.take().map(|_| plain)
+}
+
+/// Says in the plainest way that there is no consent, or that it cannot be read.
+fn say_plainly(line: &Line) -> Option<Line> {
+    let mut plain = line.clone();
+    let Line::Customer(record) = &mut plain else { return None };
+    record.research = match record.research {
+        Research::Null | Research::Zero | Research::ZeroText | Research::False | Research::Empty | Research::Blank => {
+            Research::Absent
+        }
+        Research::Twice | Research::Ahead | Research::Seconds => Research::Text,
+        Research::Absent | Research::Since(_) | Research::Text => return None,
+    };
+    Some(plain)
+}
+
 fn remove_faults(case: &mut Case, range: Range<usize>) {
     let mut number = 0..;
     case.faults.0.retain(|_| !number.next().is_some_and(|n| range.contains(&n)));
@@ -144,7 +203,7 @@ fn remove_faults(case: &mut Case, range: Range<usize>) {
 mod tests {
     use super::*;
     use crate::faults::{Faults, Kind};
-    use crate::scenario::{Line, Scenario};
+    use crate::scenario::{Record, Scenario, Spoiled};
     use model::lake_config::ConsentPolicy;
 
     /// Nine uploads in three phases, with lines "0" to "44".
@@ -180,6 +239,35 @@ mod tests {
         assert_eq!(shrunk.failure, 2, "the failure is that of the smallest case");
         assert_eq!(fails(&shrunk.case), Some(2));
         assert!(shrunk.runs < RUNS_MAX, "{} runs", shrunk.runs);
+    }
+
+    #[test]
+    fn records_become_plain_unless_the_failure_needs_it() {
+        let record = Record {
+            name: "ann".to_owned(),
+            spelling: 3,
+            phone: 0,
+            device: None,
+            registered: None,
+            updated: None,
+            research: Research::Twice,
+            spoiled: Some(Spoiled::Phone),
+        };
+        let mut whole = case();
+        let content = Content::Lines(vec![Line::Customer(record.clone())]);
+        whole.scenario.phases = vec![vec![Upload { at_ms: 0, key: "customer/landing/0.json".to_owned(), content }]];
+        let records = |case: &Case| -> Vec<Record> {
+            let lines = case.scenario.uploads().flat_map(|upload| upload.content.lines());
+            let records = lines.filter_map(|line| match line {
+                Line::Customer(record) => Some(record.clone()),
+                _ => None,
+            });
+            records.collect()
+        };
+        let fails = |case: &Case| records(case).iter().any(|record| record.spoiled.is_some()).then_some(());
+        let shrunk = shrink(whole, (), RUNS_MAX, fails, |_| ControlFlow::Continue(()));
+        let plain = Record { spelling: 0, research: Research::Text, ..record };
+        assert_eq!(records(&shrunk.case), [plain]);
     }
 
     #[test]

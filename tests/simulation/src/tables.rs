@@ -1,10 +1,14 @@
-//! The rows of stored tables as texts, for comparison.
+//! The rows of stored tables as texts, for comparison, and the histories of consent.
 
 use arrow_array::RecordBatch;
 use bytes::Bytes;
 use formats::Corrupt;
 use formats::columnar::{self, Decoder};
+use formats::customer_shard::trusted::CustomerShard;
+use model::consent::ConsentHistory;
+use model::hash::KeyHash;
 use model::table::{ColumnType, Table};
+use std::collections::BTreeMap;
 
 /// The rows of one object of `table`, each as one text: its partition, if the table has partitions, and its columns,
 /// separated by spaces. `-` stands for an absent value.
@@ -30,4 +34,9 @@ fn cell(batch: &RecordBatch, i: usize, row: usize, kind: ColumnType) -> String {
         ColumnType::Double => columnar::double_at(batch, i, row).to_string(),
         ColumnType::Boolean => columnar::boolean_at(batch, i, row).to_string(),
     }
+}
+
+/// What a shard of `customer_trusted` knows of the consent of its customers, by the hash of their identity.
+pub fn histories_of(body: Bytes) -> Result<BTreeMap<KeyHash, ConsentHistory>, Corrupt> {
+    Ok(CustomerShard::decode(body)?.histories().collect())
 }

@@ -10,7 +10,9 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::StatusCode;
+use aws_smithy_types::DateTime;
 use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::date_time::Format;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::fmt;
@@ -116,7 +118,10 @@ impl Connector {
             }
         }
         let body = operation.is_put().then(|| Bytes::copy_from_slice(request.body().bytes().unwrap_or_default()));
-        let response = self.inner.call(request).await?;
+        let mut response = self.inner.call(request).await?;
+        if let Some(stored_ms) = operation.read_key().and_then(|key| run.last_modified_of(key)) {
+            set_last_modified(&mut response, stored_ms);
+        }
         run.record_response(&invocation, &operation, body, &response);
         if plan.fault == Some(Kind::Kill) {
             trace(Kind::Kill);
@@ -156,6 +161,15 @@ fn withhold_partition(request: &mut HttpRequest) -> Option<(Value, usize)> {
     request.headers_mut().insert("content-length", body.len().to_string());
     *request.body_mut() = SdkBody::from(body);
     Some((values, rest))
+}
+
+/// Gives an object the time of the simulated clock, at which it was stored.
+fn set_last_modified(response: &mut HttpResponse, stored_ms: i64) {
+    if response.headers().contains_key("last-modified")
+        && let Ok(time) = DateTime::from_secs(stored_ms / 1000).fmt(Format::HttpDate)
+    {
+        response.headers_mut().insert("last-modified", time);
+    }
 }
 
 fn partition_error(values: &Value) -> Value {

@@ -7,7 +7,7 @@ use crate::events;
 use crate::faults::{FaultProfile, Kind};
 use crate::functions::AnyFunction;
 use crate::run::{Invocation, Run};
-use crate::scenario::{Content, Files, Upload};
+use crate::scenario::{Content, Files, Upload, Version};
 use crate::wire::Wire;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use bytes::Bytes;
@@ -214,8 +214,9 @@ impl<'a> World<'a> {
 
     /// Puts a version of a landing file over any other: clients that upload do not know versions.
     async fn upload(&mut self, upload: &'a Upload) -> Result<(), BoxError> {
-        self.run.state().watch.add_upload(upload);
-        self.files.insert(&upload.key, &upload.content);
+        let stored_ms = self.run.last_modified_ms();
+        self.run.state().watch.add_upload(upload, stored_ms);
+        self.files.insert(&upload.key, Version { content: &upload.content, stored_ms });
         let location = self.lake.at(upload.key.as_str());
         let body = Bytes::from(upload.content.bytes());
         let version = self.lake.store.version(&location).await?;

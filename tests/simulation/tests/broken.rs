@@ -35,6 +35,8 @@ const SEEDS_MAX: &[(Broken, u64)] = &[
     (Broken::NeverRecounts, 300),
     (Broken::StaleCache, 100),
     (Broken::ReadsOnlyCompacted, 500),
+    (Broken::WithdrawalNeedsValidRecord, 500),
+    (Broken::OwnersAmongEligibleOnly, 500),
 ];
 const THREADS: usize = 2;
 

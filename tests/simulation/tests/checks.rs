@@ -13,7 +13,7 @@ use parquet::arrow::ArrowWriter;
 use sha2::{Digest, Sha256};
 use simulation::checks::watch::{Watch, header};
 use simulation::checks::{Invariant, Violation, at_rest};
-use simulation::scenario::{Content, Files, Line, Motion, Record, Research, Step, Upload};
+use simulation::scenario::{Content, Files, Line, Motion, Record, Research, Step, Upload, Version};
 use simulation::tables::rows_of;
 use std::collections::BTreeSet;
 
@@ -24,7 +24,8 @@ const STEPS: &str = "step_trainer/landing/steps.json";
 
 fn record(name: &str, device: u8, research: Research) -> Line {
     let name = name.to_owned();
-    Line::Customer(Record { name, phone: 1, device: Some(device), registered: Some(0), updated: None, research })
+    let (spelling, registered, updated, spoiled) = (0, Some(0), None, None);
+    Line::Customer(Record { name, spelling, phone: 1, device: Some(device), registered, updated, research, spoiled })
 }
 
 /// Two customers who consent, one who does not, and a reading of each kind of all three.
@@ -33,8 +34,9 @@ fn uploads() -> Vec<Upload> {
     let consent = Research::Since(0);
     let people = [("ann", consent), ("bob", consent), ("eve", Research::Absent)];
     let customers = people.iter().zip(0..).map(|((name, research), device)| record(name, device, *research));
-    let motion = |(name, number): (&str, i32)| Line::Motion(Motion { name: name.to_owned(), time: 3_600_000, number });
-    let step = |(device, number)| Line::Step(Step { device, time: 3_600_000, number });
+    let (spelling, time) = (0, 3_600_000);
+    let motion = |(name, number): (&str, i32)| Line::Motion(Motion { name: name.to_owned(), spelling, time, number });
+    let step = |(device, number)| Line::Step(Step { device, spelling, time, number });
     let mut motions: Vec<Line> = [("ann", 1), ("bob", 2), ("eve", 3)].map(motion).into();
     motions.push(Line::Broken("not json".to_owned()));
     vec![
@@ -47,30 +49,46 @@ fn uploads() -> Vec<Upload> {
 /// A lake at rest that has these uploads.
 struct AtRest {
     world: World,
-    uploads: Vec<Upload>,
+    /// Each with the time at which its file was stored.
+    uploads: Vec<(Upload, i64)>,
     watch: Watch,
 }
 
 impl AtRest {
     async fn new() -> Self {
-        let (world, uploads) = (World::new(POLICY).await, uploads());
-        let mut watch = Watch::default();
-        for upload in &uploads {
-            watch.add_upload(upload);
-            world.ingest(&upload.key, upload.content.bytes()).await;
+        let mut lake = Self { world: World::new(POLICY).await, uploads: Vec::new(), watch: Watch::default() };
+        for upload in uploads() {
+            lake.ingest(upload).await;
         }
-        for key in world.objects().await.into_keys() {
-            assert_eq!(watch.check_object(&key, &world.body(&key).await.unwrap()), [], "{key}");
+        for key in lake.world.objects().await.into_keys() {
+            assert_eq!(lake.watch.check_object(&key, &lake.world.body(&key).await.unwrap()), [], "{key}");
         }
-        let lake = Self { world, uploads, watch };
         assert_eq!(lake.check().await, [], "the lake is correct");
         lake
     }
 
+    /// Uploads a file, and delivers its events.
+    async fn ingest(&mut self, upload: Upload) {
+        self.world.ingest(&upload.key, upload.content.bytes()).await;
+        let body = self.world.lake.store.open(&self.world.lake.at(upload.key.as_str())).await.unwrap();
+        let stored_ms = body.expect("a landing file").stored_ms;
+        self.watch.add_upload(&upload, stored_ms);
+        self.uploads.push((upload, stored_ms));
+    }
+
     async fn check(&self) -> Vec<Violation> {
-        let files: Files<'_> = self.uploads.iter().map(|upload| (upload.key.as_str(), &upload.content)).collect();
+        let versions = self
+            .uploads
+            .iter()
+            .map(|(Upload { key, content, .. }, stored_ms)| (key.as_str(), Version { content, stored_ms: *stored_ms }));
+        let files: Files<'_> = versions.collect();
         let snapshot = at_rest::snapshot(&self.world.lake).await.unwrap();
         at_rest::check(&snapshot, POLICY, &files, &self.watch).unwrap()
+    }
+
+    /// When a landing file was stored.
+    fn stored_ms(&self, key: &str) -> i64 {
+        self.uploads.iter().find(|(upload, _)| upload.key == key).expect(key).1
     }
 
     /// The first key with this prefix.
@@ -165,7 +183,7 @@ async fn safety_fails_if_a_customer_never_consented() {
                 }
             }
         }
-        watch.add_upload(&upload);
+        watch.add_upload(&upload, lake.stored_ms(&upload.key));
     }
     for table in Table::DERIVED {
         let (key, body) = lake.object(table).await;
@@ -206,8 +224,8 @@ async fn withdrawal_fails_if_a_row_remains() {
         record("eve", 2, Research::Absent),
     ];
     let upload = Upload { at_ms: 0, key: CUSTOMERS.to_owned(), content: Content::Lines(lines) };
-    lake.watch.add_upload(&upload);
-    lake.uploads[0] = upload;
+    lake.watch.add_upload(&upload, lake.stored_ms(CUSTOMERS));
+    lake.uploads[0].0 = upload;
     let violations = lake.check().await;
     for table in
         [Table::CustomerTrusted, Table::AccelerometerTrusted, Table::CustomerCurated, Table::StepTrainerTrusted]
@@ -220,6 +238,44 @@ async fn withdrawal_fails_if_a_row_remains() {
             "{table}: {violations:#?}"
         );
     }
+}
+
+#[tokio::test]
+async fn withdrawal_fails_if_a_withdrawal_is_forgotten() {
+    let mut lake = AtRest::new().await;
+    let (key, consenting) = lake.object(Table::CustomerTrusted).await;
+    let lines = vec![record("ann", 0, Research::False)];
+    let upload =
+        Upload { at_ms: 0, key: "customer/landing/withdrawal.json".to_owned(), content: Content::Lines(lines) };
+    lake.ingest(upload).await;
+    assert_eq!(lake.watch.check_object(&key, &lake.world.body(&key).await.unwrap()), []);
+    assert_eq!(lake.check().await, []);
+    assert_violated(&lake.watch.check_object(&key, &consenting), Invariant::Withdrawal, "and now has");
+    lake.world.put(&key, consenting).await;
+    assert_violated(&lake.check().await, Invariant::Withdrawal, "but the current files say");
+}
+
+#[tokio::test]
+async fn withdrawal_fails_if_no_record_said_so() {
+    let lake = AtRest::new().await;
+    let mut watch = Watch::default();
+    for (mut upload, stored_ms) in lake.uploads.clone() {
+        if let Content::Lines(lines) = &mut upload.content {
+            // As if eve had consented, and the lake knew a withdrawal all the same.
+            for line in lines.iter_mut() {
+                if matches!(line, Line::Customer(record) if record.name == "eve") {
+                    *line = record("eve", 2, Research::Since(0));
+                }
+            }
+        }
+        watch.add_upload(&upload, stored_ms);
+    }
+    let mut violations = Vec::new();
+    for key in lake.world.objects().await.into_keys().filter(|key| key.starts_with(Table::CustomerTrusted.prefix())) {
+        violations.extend(watch.check_object(&key, &lake.world.body(&key).await.unwrap()));
+    }
+    assert_violated(&violations, Invariant::Withdrawal, "no record of customer");
+    assert_eq!(invariants(&violations), [Invariant::Withdrawal].into());
 }
 
 #[tokio::test]

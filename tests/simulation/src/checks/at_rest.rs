@@ -2,10 +2,11 @@
 
 use super::watch::Watch;
 use super::{Invariant, Violation};
-use crate::oracle::{self, Expected};
-use crate::scenario::{Files, email};
-use crate::tables::rows_of;
+use crate::oracle::{self, Expected, Histories, greatest, key_of};
+use crate::scenario::{Files, SPELLINGS, spelled_email};
+use crate::tables::{histories_of, rows_of};
 use bytes::Bytes;
+use model::consent::ConsentHistory;
 use model::lake_config::ConsentPolicy;
 use model::layout::{self, FileName, ObjectLocation, Source};
 use model::table::Table;
@@ -52,10 +53,11 @@ pub fn check(
     files: &Files<'_>,
     watch: &Watch,
 ) -> Result<Vec<Violation>, BoxError> {
-    let expected = oracle::tables(files, policy);
     let mut violations = Violations::default();
+    let histories = histories(snapshot, files, &mut violations);
+    let expected = oracle::tables(files, policy, &histories);
     let rows = convergence(&expected, &snapshot.objects, &mut violations)?;
-    withdrawal(&expected, &snapshot.objects, &rows, &mut violations);
+    withdrawal(&expected, watch, &snapshot.objects, &rows, &mut violations);
     row_counts(snapshot, &expected, files, &rows, &mut violations)?;
     for (table, registered) in &snapshot.registered {
         let had_rows = watch.had_rows(*table);
@@ -75,6 +77,29 @@ impl Violations {
             self.0.push(Violation { invariant, what: what() });
         }
     }
+}
+
+/// Returns the histories of consent that the lake has. They must have everything that the current files say.
+fn histories(snapshot: &Snapshot, files: &Files<'_>, violations: &mut Violations) -> Histories {
+    let mut histories = Histories::new();
+    for (key, body) in snapshot.objects.iter().filter(|(key, _)| key.starts_with(Table::CustomerTrusted.prefix())) {
+        match histories_of(body.clone()) {
+            Ok(of_shard) => histories.extend(of_shard),
+            Err(error) => {
+                violations.add(Invariant::Withdrawal, true, || format!("{key} has no histories of consent: {error}"));
+            }
+        }
+    }
+    for (name, current) in oracle::current_histories(files) {
+        let history = histories.get(&key_of(&name)).copied().unwrap_or_default();
+        // Without a suspension nothing asks when a valid record was seen.
+        let seen_ms = current.valid_seen_at_ms.filter(|_| history.suspended_at_ms.is_some());
+        let current = ConsentHistory { valid_seen_at_ms: seen_ms, ..current };
+        violations.add(Invariant::Withdrawal, greatest(history, current) != history, || {
+            format!("{name} has the history {history:?}, but the current files say {current:?}")
+        });
+    }
+    histories
 }
 
 /// The rows of each object of a table.
@@ -120,16 +145,23 @@ fn without(a: &[String], b: &[String]) -> String {
     }
 }
 
-fn withdrawal(expected: &Expected, objects: &BTreeMap<String, Bytes>, rows: &Rows, violations: &mut Violations) {
+fn withdrawal(
+    expected: &Expected,
+    watch: &Watch,
+    objects: &BTreeMap<String, Bytes>,
+    rows: &Rows,
+    violations: &mut Violations,
+) {
     // Quarantine holds original bytes, not rows.
     let outside = |key: &str| !key.contains("/landing/") && !key.starts_with("quarantine/");
-    for name in &expected.not_consenting {
-        let values = [email(name), format!("Dr. {name} Surname"), format!("555-{name}"), format!("1399-{name}")];
-        for value in values.iter().map(String::as_str) {
+    for name in watch.customers().difference(&expected.eligible) {
+        let emails = (0..SPELLINGS).map(|spelling| spelled_email(name, spelling).trim().to_owned());
+        let others = [format!("Dr. {name} Surname"), format!("555-{name}"), format!("1399-{name}")];
+        for value in emails.chain(others) {
             for (key, body) in objects.iter().filter(|(key, _)| outside(key)) {
                 let within = memchr::memmem::find(body, value.as_bytes()).is_some()
-                    || rows.get(key).is_some_and(|rows| rows.iter().any(|row| row.contains(value)));
-                violations.add(Invariant::Withdrawal, within, || format!("{key} holds {value}, who does not consent"));
+                    || rows.get(key).is_some_and(|rows| rows.iter().any(|row| row.contains(&value)));
+                violations.add(Invariant::Withdrawal, within, || format!("{key} holds {value}, who is not eligible"));
             }
         }
     }

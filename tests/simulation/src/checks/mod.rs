@@ -15,7 +15,8 @@ pub enum Invariant {
     Convergence,
     /// L2: there is never a row of a customer who never consented.
     Safety,
-    /// L3: no row of a customer whose latest record lacks consent remains, anywhere outside landing and quarantine.
+    /// L3: no row of a customer who is not eligible remains, anywhere outside landing and quarantine, and no withdrawal or
+    /// suspension that was processed is forgotten.
     Withdrawal,
     /// L4: rows = kept + excluded + quarantined, and kept = rows in the outputs.
     RowCounts,

@@ -1,10 +1,13 @@
-//! Checks every object when it is stored: safety, no identifiers, determinism. Remembers which partitions ever had rows.
+//! Checks every object when it is stored: safety, withdrawal, no identifiers, determinism. Remembers which partitions ever
+//! had rows.
 
 use super::{Invariant, Violation};
-use crate::scenario::{Line, Research, Upload, email};
+use crate::oracle::{Histories, Statement, greatest, key_of};
+use crate::scenario::{Line, Record, Upload, email, serial};
 use crate::tables;
 use bytes::Bytes;
 use memchr::memmem::Finder;
+use model::consent::ConsentHistory;
 use model::hash::KeyHash;
 use model::table::Table;
 use parquet::file::metadata::ParquetMetaData;
@@ -15,7 +18,11 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The uploads and objects of a run so far.
 #[derive(Default)]
 pub struct Watch {
-    /// The emails of customers who consented in any uploaded record.
+    /// Email as any upload spells it, without blanks around it → the customer's name.
+    names: BTreeMap<String, String>,
+    /// The customers with an uploaded record.
+    customers: BTreeSet<String>,
+    /// The customers who consented in any uploaded record.
     consented: BTreeSet<String>,
     /// The devices that these records name.
     devices: BTreeSet<u8>,
@@ -28,26 +35,42 @@ pub struct Watch {
     had_rows: BTreeSet<(Table, String)>,
     /// Table, rows and footer → the object's bytes.
     bytes: BTreeMap<(Table, String), Bytes>,
+    /// What each uploaded record alone says about its customer.
+    said: BTreeMap<KeyHash, Vec<ConsentHistory>>,
+    /// The histories in the last version of each customer shard.
+    histories: BTreeMap<String, Histories>,
 }
 
 impl Watch {
-    /// Takes note of an upload; call it before the landing file is put.
-    pub fn add_upload(&mut self, upload: &Upload) {
+    /// Takes note of an upload that is stored at this time; call it before the landing file is put.
+    pub fn add_upload(&mut self, upload: &Upload, stored_ms: i64) {
         for line in upload.content.lines() {
             match line {
-                Line::Customer(record) => {
-                    if matches!(record.research, Research::Since(_)) {
-                        self.consented.insert(record.email());
-                        self.devices.extend(record.device);
-                    }
-                    let values = [record.email(), record.full_name(), record.phone(), record.birthday()];
-                    values.into_iter().chain(record.serial()).for_each(|value| self.add_personal_value(&value));
-                }
-                Line::Motion(motion) => drop(self.motions.insert(motion.number.into(), email(&motion.name))),
+                Line::Customer(record) => self.add_record(record, stored_ms),
+                Line::Motion(motion) => drop(self.motions.insert(motion.number.into(), motion.name.clone())),
                 Line::Step(step) => drop(self.steps.insert(step.number.into(), step.device)),
                 Line::Broken(_) => {}
             }
         }
+    }
+
+    fn add_record(&mut self, record: &Record, stored_ms: i64) {
+        let statement = Statement::of(record, stored_ms);
+        if let Statement::Grant { .. } = statement {
+            self.consented.insert(record.name.clone());
+            self.devices.extend(record.device);
+        }
+        self.customers.insert(record.name.clone());
+        self.names.insert(record.email().trim().to_owned(), record.name.clone());
+        self.said.entry(key_of(&record.name)).or_default().push(statement.history(stored_ms));
+        let values = [record.email(), email(&record.name), record.full_name(), record.phone(), record.birthday()];
+        let values = values.into_iter().chain(record.device.map(serial));
+        values.for_each(|value| self.add_personal_value(value.trim()));
+    }
+
+    /// The customers with an uploaded record.
+    pub fn customers(&self) -> &BTreeSet<String> {
+        &self.customers
     }
 
     fn add_personal_value(&mut self, value: &str) {
@@ -90,6 +113,14 @@ impl Watch {
                 violated(Invariant::Safety, format!("{key} has a row of {who}, who never consented: {row}"));
             }
         }
+        if table == Table::CustomerTrusted {
+            match tables::histories_of(body.clone()) {
+                Ok(histories) => self.check_histories(key, histories).into_iter().for_each(|what| {
+                    violated(Invariant::Withdrawal, what);
+                }),
+                Err(error) => violated(Invariant::Withdrawal, format!("{key} has no histories: {error}")),
+            }
+        }
         if table == Table::MachineLearningCurated {
             for (what, finder) in self.personal.values() {
                 if [key.as_bytes(), body, footer.as_bytes()].iter().any(|bytes| finder.find(bytes).is_some()) {
@@ -110,14 +141,38 @@ impl Watch {
         violations
     }
 
+    /// Finds times that no record said, and times that are earlier than in the version before.
+    fn check_histories(&mut self, key: &str, histories: Histories) -> Vec<String> {
+        let mut found = Vec::new();
+        for (customer, history) in &histories {
+            let said = self.said.get(customer).map(Vec::as_slice).unwrap_or_default();
+            let is_said = |time: fn(&ConsentHistory) -> Option<i64>| {
+                time(history).is_none() || said.iter().any(|said| time(said) == time(history))
+            };
+            let is_from_records = is_said(|of| of.withdrawn_at_ms)
+                && is_said(|of| of.suspended_at_ms)
+                && is_said(|of| of.valid_seen_at_ms);
+            if !is_from_records {
+                found.push(format!("{key}: no record of customer {customer} says all of {history:?}: {said:?}"));
+            }
+        }
+        let before = self.histories.insert(key.to_owned(), histories.clone()).unwrap_or_default();
+        for (customer, was) in before {
+            let is = histories.get(&customer).copied().unwrap_or_default();
+            if greatest(was, is) != is {
+                found.push(format!("{key}: customer {customer} had {was:?}, and now has {is:?}"));
+            }
+        }
+        found
+    }
+
     /// The person in a row who never consented.
     fn without_consent(&self, table: Table, row: &str) -> Option<String> {
         let cells: Vec<&str> = row.split(' ').collect();
         if table != Table::MachineLearningCurated {
-            return cells
-                .iter()
-                .find(|cell| cell.contains('@') && !self.consented.contains(**cell))
-                .map(|c| (*c).into());
+            let has_consented = |email: &str| self.names.get(email).is_some_and(|name| self.consented.contains(name));
+            let mut emails = cells.iter().map(|cell| cell.trim()).filter(|cell| cell.contains('@'));
+            return emails.find(|email| !has_consented(email)).map(str::to_owned);
         }
         let number = |i: usize| cells.get(i).and_then(|cell| cell.parse::<f64>().ok()).map(|number| number as i64);
         let [_, _, step, motion, ..] = cells.as_slice() else { return Some(format!("an unknown person ({row})")) };
@@ -125,7 +180,7 @@ impl Watch {
         let user = number(3).and_then(|number| self.motions.get(&number));
         match (device, user) {
             (Some(device), Some(user)) if self.devices.contains(device) && self.consented.contains(user) => None,
-            (Some(device), Some(user)) => Some(format!("{user} or the owner of device {device}")),
+            (Some(device), Some(user)) => Some(format!("{} or the owner of device {device}", email(user))),
             _ => Some(format!("an unknown person, whose readings {step} and {motion} were never uploaded")),
         }
     }

@@ -2,14 +2,19 @@
 //!
 //! It is small on purpose: few people, files and instants, so that many of them collide.
 
-use super::{Content, Line, Motion, Record, Research, Scenario, Step, Upload};
+use super::{
+    Content, Line, MIDNIGHT_MS, Motion, Record, Research, SPELLINGS, START_MS, Scenario, Spoiled, Step, Upload,
+};
 use fastrand::Rng;
 use model::lake_config::ConsentPolicy;
 use std::collections::BTreeMap;
 
-const NAMES: [&str; 5] = ["ann", "bob", "eve", "dan", "zoe"];
+const NAMES: [&str; 5] = ["ann", "bob", "eve", "dan", "zoé"];
 const SECOND: i64 = 1000;
-const HOUR: i64 = 3600 * SECOND;
+const MINUTE: i64 = 60 * SECOND;
+const HOUR: i64 = 60 * MINUTE;
+/// The latest date that the first uploads of a run may have.
+const LATEST: i64 = START_MS + 24 * HOUR;
 /// The times of readings: in three hours, one of them on another day.
 const INSTANTS: [i64; 6] =
     [14 * HOUR, 14 * HOUR + SECOND, 15 * HOUR, 15 * HOUR + SECOND, 24 * HOUR + SECOND, 24 * HOUR + 2 * SECOND];
@@ -18,7 +23,7 @@ const BROKEN: [&str; 5] = [
     "not json",
     "42",
     r#"{"user":"ann@example.com","timestamp":"noon","x":1,"y":2,"z":3}"#,
-    r#"{"email":"eve@example.com","registrationDate":"yesterday"}"#,
+    r#"{"email":["eve@example.com"],"registrationDate":1655510400000}"#,
     r#"{"nothing":"known"}"#,
 ];
 /// So many keys that the index stores them in a segment instead of one by one.
@@ -48,6 +53,8 @@ struct Drawing<'a> {
     earlier: BTreeMap<String, Vec<Vec<Line>>>,
     /// The number of the last reading.
     number: i32,
+    /// The last date that a change of consent had.
+    changed: i64,
 }
 
 impl<'a> Drawing<'a> {
@@ -60,7 +67,7 @@ impl<'a> Drawing<'a> {
         for (source, most) in [("customer", 3), ("accelerometer", 3), ("step_trainer", 2)] {
             keys.extend((1..=rng.usize(1..=most)).map(|i| format!("{source}/landing/{source}-{i}.json")));
         }
-        Self { rng, people, devices, keys, files: BTreeMap::new(), earlier: BTreeMap::new(), number: 0 }
+        Self { rng, people, devices, keys, files: BTreeMap::new(), earlier: BTreeMap::new(), number: 0, changed: 0 }
     }
 
     fn phase(&mut self, phase: usize) -> Vec<Upload> {
@@ -154,7 +161,12 @@ impl<'a> Drawing<'a> {
             _ if consents => Research::Since(-24 * HOUR),
             other => other,
         };
-        record.updated = Some(record.updated.unwrap_or_default() + 60 * SECOND * self.rng.i64(0..2));
+        // At the same date, later, or after all other changes, so that a customer may consent again.
+        // A minute after 0 is in 1970, which is not a valid date.
+        let before = record.updated.filter(|updated| *updated != -MIDNIGHT_MS).unwrap_or_default();
+        let date = *pick(self.rng, &[before, before + MINUTE, self.changed.max(before) + MINUTE]);
+        self.changed = self.changed.max(date);
+        record.updated = Some(date);
         Some(lines)
     }
 
@@ -203,7 +215,8 @@ impl<'a> Drawing<'a> {
             Line::Motion(self.motion(name.to_owned()))
         } else {
             let device = self.rng.u8(..self.devices);
-            Line::Step(Step { device, time: *pick(self.rng, &INSTANTS), number: self.next_number() })
+            let spelling = self.spelling();
+            Line::Step(Step { device, spelling, time: *pick(self.rng, &INSTANTS), number: self.next_number() })
         }
     }
 
@@ -224,7 +237,7 @@ impl<'a> Drawing<'a> {
             _ if !consents => Research::Absent,
             4..=6 => Research::Since(-24 * HOUR),
             7..=8 => Research::Since(*pick(rng, &INSTANTS)),
-            _ => Research::Since(48 * HOUR),
+            _ => Research::Since(*pick(rng, &[48 * HOUR, 48 * HOUR, LATEST, LATEST + MINUTE])),
         };
         let home = NAMES.iter().position(|other| *other == name).unwrap_or_default() as u8 % self.devices;
         let device = match rng.u8(..12) {
@@ -233,19 +246,40 @@ impl<'a> Drawing<'a> {
             _ => Some(home),
         };
         // Few dates, so that two records often have the same.
-        let date = |rng: &mut Rng| 60 * SECOND * rng.i64(0..5);
-        Record {
+        let date = |rng: &mut Rng| match rng.u8(..40) {
+            // 0, which a withdrawal ignores.
+            0 => -MIDNIGHT_MS,
+            // When files are stored, or as late as it may be, or later.
+            1..=2 => *pick(rng, &[START_MS, START_MS + MINUTE, START_MS + HOUR, LATEST, LATEST + MINUTE]),
+            _ => MINUTE * rng.i64(0..5),
+        };
+        let mut record = Record {
             name: name.to_owned(),
+            spelling: 0,
             phone: rng.u8(..2),
             device,
             registered: (rng.u8(..10) > 0).then(|| date(rng)),
             updated: (rng.u8(..8) > 0).then(|| date(rng)),
             research,
+            spoiled: None,
+        };
+        // Most records are as they should be.
+        match rng.u8(..24) {
+            0..=1 => record.spelling = rng.u8(..SPELLINGS),
+            2 => record.research = *pick(rng, &Research::RARE),
+            3 => record.spoiled = Some(*pick(rng, &Spoiled::ALL)),
+            _ => {}
         }
+        record
     }
 
     fn motion(&mut self, name: String) -> Motion {
-        Motion { name, time: *pick(self.rng, &INSTANTS), number: self.next_number() }
+        Motion { name, spelling: self.spelling(), time: *pick(self.rng, &INSTANTS), number: self.next_number() }
+    }
+
+    /// Most readings are spelled as they should be.
+    fn spelling(&mut self) -> u8 {
+        if self.rng.u8(..8) == 0 { self.rng.u8(..SPELLINGS) } else { 0 }
     }
 
     fn next_number(&mut self) -> i32 {
