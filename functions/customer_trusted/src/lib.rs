@@ -9,7 +9,7 @@
 //!                                           canonical_json) = 1   -- the record as sorted JSON
 //!      ) g
 //! LEFT JOIN consent_history h USING (identity)      -- of all records that were ever processed
-//! WHERE coalesce(lastupdatedate, registrationdate) > coalesce(h.withdrawn_at, 0)
+//! WHERE (h.withdrawn_at IS NULL OR coalesce(lastupdatedate, registrationdate) > h.withdrawn_at)
 //!   AND (h.suspended_at IS NULL OR h.valid_seen_at > h.suspended_at)
 //! ```
 //!
