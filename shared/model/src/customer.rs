@@ -51,7 +51,7 @@ impl Customer {
 
     /// Returns the record's time: its last update, else the registration, else 0.
     pub fn date_ms(&self) -> i64 {
-        made(self.lastupdatedate, self.registrationdate)
+        self.lastupdatedate.or(self.registrationdate).unwrap_or(0)
     }
 
     /// Returns the time of the consent to research; `None` without consent.
@@ -77,11 +77,6 @@ impl Customer {
     pub fn cmp_grants(&self, other: &Self) -> Ordering {
         self.date_ms().cmp(&other.date_ms()).then_with(|| other.canonical_json().cmp(&self.canonical_json()))
     }
-}
-
-/// Returns a record's time, given its dates.
-pub fn made(updated_ms: Option<i64>, registered_ms: Option<i64>) -> i64 {
-    updated_ms.or(registered_ms).unwrap_or(0)
 }
 
 /// Returns the time of a consent, given the record's date of it. 0 means that there is no consent.

@@ -14,7 +14,7 @@ use std::str::FromStr;
 pub struct KeyHash([u8; 16]);
 
 impl KeyHash {
-    /// Returns the hash of an [identity](crate::identity).
+    /// Returns the hash of an [identity].
     pub fn of(identity: &str) -> Self {
         Self(first_of_sha_256(identity.as_bytes()))
     }

@@ -218,25 +218,6 @@ impl Store {
         })
     }
 
-    /// Reads the properties of an object; none if it does not exist.
-    ///
-    /// # Errors
-    /// If S3 fails.
-    pub fn describe<'a>(&'a self, location: &'a ObjectLocation) -> BoxFuture<'a, Result<Option<Object>, StoreError>> {
-        Box::pin(async move {
-            match self.client.head_object().bucket(&location.bucket).key(&location.key).send().await {
-                Ok(found) => {
-                    let etag = found.e_tag.ok_or_else(|| failed("head", location, &NoEtag))?;
-                    let bytes = found.content_length.and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
-                    let modified_ms = found.last_modified.and_then(|time| time.to_millis().ok()).unwrap_or_default();
-                    Ok(Some(Object { key: location.key.clone(), etag, bytes, modified_ms }))
-                }
-                Err(error) if status(&error) == Some(404) => Ok(None),
-                Err(error) => Err(refused("head", location, &error)),
-            }
-        })
-    }
-
     /// Reads a range of the version `etag` of an object, or of its current version.
     ///
     /// # Errors
