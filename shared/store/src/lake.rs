@@ -45,12 +45,18 @@ pub struct Lake {
 pub const FORMAT: u32 = 5;
 
 /// The stored lake config.
-#[derive(Clone, Copy, Serialize, Deserialize)]
+#[derive(Serialize)]
 struct StoredConfig {
-    #[serde(default = "first_format")]
     format: u32,
     #[serde(flatten)]
     config: LakeConfig,
+}
+
+/// The format in a stored config. It is read first, because another format may have other settings.
+#[derive(Deserialize)]
+struct StoredFormat {
+    #[serde(default = "first_format")]
+    format: u32,
 }
 
 /// The format of a stored config that names none.
@@ -144,20 +150,20 @@ impl Lake {
     async fn check_now(&self) -> Result<(), LakeError> {
         let location = self.at(LAKE_CONFIG);
         let unreadable = |source| LakeError::Unreadable { location: location.clone(), source };
-        let given = StoredConfig { format: FORMAT, config: self.config };
+        let (bucket, given) = (self.bucket.clone(), self.config);
         let (_, made) = compare_and_swap(&self.store, &location, None, |stored| match stored.body {
-            Some(body) => serde_json::from_slice(&body).map(Change::Keep).map_err(unreadable),
+            Some(body) => match serde_json::from_slice(&body).map_err(unreadable)? {
+                StoredFormat { format: FORMAT } => {
+                    serde_json::from_slice::<LakeConfig>(&body).map(Change::Keep).map_err(unreadable)
+                }
+                StoredFormat { format: made } => Err(LakeError::OtherFormat { bucket: bucket.clone(), made }),
+            },
             None => {
-                let body = serde_json::to_vec(&given).map_err(unreadable)?;
-                Ok::<_, LakeError>(Change::Put(Bytes::from(body), given))
+                let body = serde_json::to_vec(&StoredConfig { format: FORMAT, config: given }).map_err(unreadable)?;
+                Ok(Change::Put(Bytes::from(body), given))
             }
         })
         .await?;
-        let bucket = self.bucket.clone();
-        match made {
-            StoredConfig { format, .. } if format != FORMAT => Err(LakeError::OtherFormat { bucket, made: format }),
-            StoredConfig { config, .. } if config == self.config => Ok(()),
-            StoredConfig { config: made, .. } => Err(LakeError::ConfigMismatch { bucket, made, given: given.config }),
-        }
+        if made == given { Ok(()) } else { Err(LakeError::ConfigMismatch { bucket, made, given }) }
     }
 }
