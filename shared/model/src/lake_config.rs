@@ -1,6 +1,8 @@
 //! The lake config: the settings that are fixed when a lake is made.
 
 use crate::hash::ShardCount;
+use serde::de::IntoDeserializer;
+use serde::de::value::Error as UnknownValue;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -26,31 +28,26 @@ impl ConsentPolicy {
     }
 }
 
-impl fmt::Display for ConsentPolicy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Ever => "ever",
-            Self::AtReading => "at-reading",
-        })
-    }
-}
-
-/// The error for a text that does not name a consent policy.
-#[derive(Debug, thiserror::Error)]
-#[error("consent policy is {0:?}, expected ever or at-reading")]
-pub struct NoConsentPolicy(String);
-
-impl FromStr for ConsentPolicy {
-    type Err = NoConsentPolicy;
-
-    fn from_str(text: &str) -> Result<Self, NoConsentPolicy> {
-        match text {
-            "ever" => Ok(Self::Ever),
-            "at-reading" => Ok(Self::AtReading),
-            other => Err(NoConsentPolicy(other.to_owned())),
+/// Prints and parses a setting by the names that serde gives its values, so that each name is stated once.
+macro_rules! named_by_serde {
+    ($($setting:ty),*) => {$(
+        impl fmt::Display for $setting {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.serialize(f)
+            }
         }
-    }
+
+        impl FromStr for $setting {
+            type Err = UnknownValue;
+
+            fn from_str(text: &str) -> Result<Self, UnknownValue> {
+                Self::deserialize(text.into_deserializer())
+            }
+        }
+    )*};
 }
+
+named_by_serde!(ConsentPolicy);
 
 /// The settings that are fixed when a lake is made. The lake stores them as `_state/lake.json`.
 ///
@@ -61,4 +58,27 @@ pub struct LakeConfig {
     pub customer_shards: ShardCount,
     /// Which readings of a consenting customer count.
     pub consent_policy: ConsentPolicy,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_settings_round_trip_as_text() {
+        check(ConsentPolicy::Ever, "ever");
+        check(ConsentPolicy::AtReading, "at-reading");
+    }
+
+    #[track_caller]
+    fn check<T: fmt::Display + fmt::Debug + FromStr<Err: fmt::Debug> + PartialEq>(value: T, text: &str) {
+        assert_eq!(value.to_string(), text);
+        assert_eq!(text.parse::<T>().unwrap(), value);
+    }
+
+    #[test]
+    fn error_names_the_value_and_what_is_expected() {
+        let error = "Ever".parse::<ConsentPolicy>().unwrap_err().to_string();
+        assert!(["`Ever`", "`ever`", "`at-reading`"].iter().all(|word| error.contains(word)), "{error}");
+    }
 }

@@ -85,7 +85,7 @@ mod tests {
         let error = error.unwrap_err();
         let text = error.to_string();
         assert_eq!(format!("{error:?}"), text);
-        for name in ["LAKE_BUCKET is missing", "CUSTOMER_SHARDS=0", "expected 1 to 1024", "\"never\"", "at-reading"] {
+        for name in ["LAKE_BUCKET is missing", "CUSTOMER_SHARDS=0", "expected 1 to 1024", "`never`", "at-reading"] {
             assert!(text.contains(name), "{text}");
         }
         let all = "LAKE_BUCKET, CONSENT_POLICY, CUSTOMER_SHARDS, GLUE_DATABASE, RUST_LOG";
