@@ -38,6 +38,7 @@ locals {
   settings = {
     LAKE_BUCKET     = local.lake_bucket_name
     CONSENT_POLICY  = var.consent_policy
+    PAIRS           = var.pairs
     CUSTOMER_SHARDS = tostring(var.customer_shards)
     GLUE_DATABASE   = var.glue_database
     RUST_LOG        = var.rust_log

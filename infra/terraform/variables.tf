@@ -153,6 +153,18 @@ variable "consent_policy" {
   }
 }
 
+variable "pairs" {
+  description = "same-instant keeps every pair of readings of one instant in the training table; same-customer keeps those of one customer, for busy lakes. The lake records it when it is made; the functions refuse another one later."
+  type        = string
+  default     = "same-instant"
+  nullable    = false
+
+  validation {
+    condition     = contains(["same-instant", "same-customer"], var.pairs)
+    error_message = "pairs must be same-instant or same-customer."
+  }
+}
+
 variable "customer_shards" {
   description = "Number of objects into which a table of customers is split. The lake records it when it is made; the functions refuse another number later."
   type        = number

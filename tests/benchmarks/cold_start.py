@@ -87,6 +87,7 @@ def environment(name: str, api: str) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": "test",
         "LAKE_BUCKET": "stedi",
         "CONSENT_POLICY": "ever",
+        "PAIRS": "same-instant",
         "CUSTOMER_SHARDS": "16",
         "GLUE_DATABASE": "stedi",
         "RUST_LOG": "info,lambda_runtime=warn",

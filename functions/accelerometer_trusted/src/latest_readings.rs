@@ -48,7 +48,7 @@ impl Materialize for IndexUpdate<'_> {
     /// is counted again from all its files. This repeats at each later event of that file, since a killed function leaves
     /// only the file's name in its event.
     async fn materialize(&self, stored: &[Stored], inputs: &Inputs<'_>) -> Result<Materialized<()>, Error> {
-        let LakeConfig { customer_shards: count, consent_policy: policy } = self.files.lake().config();
+        let LakeConfig { customer_shards: count, consent_policy: policy, .. } = self.files.lake().config();
         // Several files of a batch may have the same keys.
         let mut latest_ms: HashMap<KeyHash, i64, FixedState> = HashMap::default();
         let mut lowered = BTreeSet::new();

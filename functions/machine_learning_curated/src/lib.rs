@@ -5,6 +5,7 @@
 //! FROM (SELECT DISTINCT s.*, a.*, s.user = a.user AS same_customer
 //!       FROM step_trainer_trusted s
 //!       JOIN accelerometer_trusted a ON s.sensorreadingtime = a.timestamp)
+//! WHERE pairs = 'same-instant' OR same_customer
 //! ```
 //!
 //! *Distinct* is over all columns of both rows, before the personal ones are removed. Both tables are partitioned by the time
@@ -111,7 +112,7 @@ impl Materialize for Join<'_> {
             true => Vec::new(),
             false => {
                 let [steps, motions] = self.rows_of(tables, files, inputs).await?;
-                training::join(&steps, &motions)
+                training::join(&steps, &motions, self.function.lake.config().pairs)
             }
         };
         let mut bodies = Vec::new();

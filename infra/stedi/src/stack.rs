@@ -10,7 +10,6 @@ use emulator_client::Clients;
 use emulator_client::data_catalog::{Column, Storage, Table as CatalogTable};
 use formats::receipt;
 use machine_learning_curated::MachineLearningCurated;
-use model::hash::ShardCount;
 use model::lake_config::{ConsentPolicy, LakeConfig};
 use model::layout::{LAKE_CONFIG, ObjectLocation, RECEIPTS, Source};
 use model::table::Format;
@@ -78,7 +77,7 @@ impl Stack {
             return Err(StackError::OtherPolicy { folder: args.lake.folder(), made, given }.into());
         }
         let consent_policy = made.or(args.consent).unwrap_or_default();
-        Self::open(&args.lake, LakeConfig { customer_shards: ShardCount::default(), consent_policy }, command)
+        Self::open(&args.lake, LakeConfig { consent_policy, ..LakeConfig::default() }, command)
     }
 
     /// Opens a lake that no other process holds, for `command`.

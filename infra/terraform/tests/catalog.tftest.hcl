@@ -11,6 +11,7 @@ variables {
 run "functions_have_their_settings" {
   variables {
     consent_policy  = "at-reading"
+    pairs           = "same-customer"
     customer_shards = 4
     rust_log        = "debug"
   }
@@ -20,6 +21,7 @@ run "functions_have_their_settings" {
       for function in module.zone_function : function.environment == tomap({
         LAKE_BUCKET     = "stedi-lake-123456789012"
         CONSENT_POLICY  = "at-reading"
+        PAIRS           = "same-customer"
         CUSTOMER_SHARDS = "4"
         GLUE_DATABASE   = "stedi"
         RUST_LOG        = "debug"

@@ -35,12 +35,13 @@ run "unknown_values" {
 
   variables {
     consent_policy     = "never"
+    pairs              = "all"
     architecture       = "arm"
     log_retention_days = 42
     landing_buckets    = [{ name = "uploads" }, { name = "uploads" }]
   }
 
-  expect_failures = [var.consent_policy, var.architecture, var.log_retention_days, var.landing_buckets]
+  expect_failures = [var.consent_policy, var.pairs, var.architecture, var.log_retention_days, var.landing_buckets]
 }
 
 run "numbers_too_small" {

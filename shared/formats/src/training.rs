@@ -5,6 +5,7 @@ use crate::columnar::{self, BATCH_ROWS, Decoder, Metadata, bigint_at, double_at,
 use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, RecordBatch};
 use arrow_schema::ArrowError;
 use bytes::Bytes;
+use model::lake_config::Pairs;
 use model::table::Table;
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -28,6 +29,12 @@ struct Step<'a> {
     user: &'a str,
 }
 
+impl<'a> Step<'a> {
+    fn key(&self) -> (i64, &'a str) {
+        (self.time_ms, self.user)
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Motion<'a> {
     time_ms: i64,
@@ -35,34 +42,51 @@ struct Motion<'a> {
     user: &'a str,
 }
 
-/// Joins the rows of `step_trainer_trusted` and `accelerometer_trusted` that have the same time.
+impl<'a> Motion<'a> {
+    fn key(&self) -> (i64, &'a str) {
+        (self.time_ms, self.user)
+    }
+}
+
+/// Joins the rows of `step_trainer_trusted` and `accelerometer_trusted` that have the same time, and under
+/// [`Pairs::SameCustomer`] the same user.
 ///
 /// Duplicates are removed before the join, by all columns of each table. Without personal columns, two different pairs may
 /// give two equal rows; both stay.
-pub fn join(steps: &[RecordBatch], motions: &[RecordBatch]) -> Vec<TrainingRow> {
+pub fn join(steps: &[RecordBatch], motions: &[RecordBatch], pairs: Pairs) -> Vec<TrainingRow> {
+    // What both readings of a pair have in common. Both tables are sorted by it, so that only these pairs are made.
+    let cmp_keys = |(a_ms, a_user): (i64, &str), (b_ms, b_user): (i64, &str)| {
+        a_ms.cmp(&b_ms).then_with(|| match pairs {
+            Pairs::SameInstant => Ordering::Equal,
+            Pairs::SameCustomer => a_user.cmp(b_user),
+        })
+    };
     let steps = distinct(steps, step_at, |a, b| {
-        (a.time_ms, a.distance, a.serial, a.user).cmp(&(b.time_ms, b.distance, b.serial, b.user))
+        cmp_keys(a.key(), b.key()).then_with(|| (a.distance, a.serial, a.user).cmp(&(b.distance, b.serial, b.user)))
     });
     let motions = distinct(motions, motion_at, |a, b| {
-        a.time_ms.cmp(&b.time_ms).then_with(|| cmp_axes(&a.axes, &b.axes)).then_with(|| a.user.cmp(b.user))
+        cmp_keys(a.key(), b.key()).then_with(|| cmp_axes(&a.axes, &b.axes)).then_with(|| a.user.cmp(b.user))
     });
     let mut rows = Vec::new();
     let mut rest = motions.as_slice();
-    for of_one_time in steps.chunk_by(|a, b| a.time_ms == b.time_ms) {
-        let time_ms = of_one_time[0].time_ms;
-        rest = &rest[rest.partition_point(|motion| motion.time_ms < time_ms)..];
-        let motions = &rest[..rest.partition_point(|motion| motion.time_ms == time_ms)];
-        let first = rows.len();
-        for step in of_one_time {
+    for of_one_key in steps.chunk_by(|a, b| cmp_keys(a.key(), b.key()).is_eq()) {
+        let key = of_one_key[0].key();
+        let earlier = rest.iter().take_while(|motion| cmp_keys(motion.key(), key).is_lt()).count();
+        rest = &rest[earlier..];
+        let of_key = rest.iter().take_while(|motion| cmp_keys(motion.key(), key).is_eq()).count();
+        let motions = &rest[..of_key];
+        for step in of_one_key {
             rows.extend(motions.iter().map(|motion| TrainingRow {
-                time_ms,
+                time_ms: step.time_ms,
                 distance: step.distance,
                 axes: motion.axes,
                 same_customer: step.user == motion.user,
             }));
         }
-        // Sorts by the columns that are not personal, so that the order reveals nothing about the customers.
-        rows[first..].sort_unstable_by(|a, b| {
+    }
+    // Sorts by the columns that are not personal, so that the order reveals nothing about the customers.
+    for of_one_time in rows.chunk_by_mut(|a, b| a.time_ms == b.time_ms) {
+        of_one_time.sort_unstable_by(|a, b| {
             (a.distance, a.same_customer).cmp(&(b.distance, b.same_customer)).then_with(|| cmp_axes(&a.axes, &b.axes))
         });
     }
@@ -142,6 +166,9 @@ fn batch(rows: &[TrainingRow]) -> Result<RecordBatch, ArrowError> {
 mod tests {
     use super::*;
     use crate::reading::{Accelerometer, EligibleReading, Reading, StepTrainer};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
 
     fn steps(rows: &[(i64, &str, i32, &str)]) -> RecordBatch {
         let rows: Vec<_> = rows
@@ -159,8 +186,15 @@ mod tests {
         columnar::batch(Table::AccelerometerTrusted, Accelerometer::columns(&rows)).unwrap()
     }
 
-    fn joined(s: &[(i64, &str, i32, &str)], m: &[(&str, i64, f64)]) -> Vec<(i64, i32, f64, bool)> {
-        join(&[steps(s)], &[motions(m)]).iter().map(|r| (r.time_ms, r.distance, r.axes[0], r.same_customer)).collect()
+    type Joined = Vec<(i64, i32, f64, bool)>;
+
+    fn joined_as(pairs: Pairs, s: &[(i64, &str, i32, &str)], m: &[(&str, i64, f64)]) -> Joined {
+        let rows = join(&[steps(s)], &[motions(m)], pairs);
+        rows.iter().map(|r| (r.time_ms, r.distance, r.axes[0], r.same_customer)).collect()
+    }
+
+    fn joined(s: &[(i64, &str, i32, &str)], m: &[(&str, i64, f64)]) -> Joined {
+        joined_as(Pairs::SameInstant, s, m)
     }
 
     #[test]
@@ -182,9 +216,28 @@ mod tests {
         assert_eq!(joined(&[(1, "s", 7, "a"), (1, "t", 7, "b")], &[("c", 1, 1.0)]), [(1, 7, 1.0, false); 2]);
     }
 
+    proptest! {
+        // So few values that readings share times, and that there are duplicates.
+        #[test]
+        fn same_customer_gives_those_pairs_of_same_instant_that_are_of_one_customer(
+            s in vec((0..4_i64, select(&["s", "t"]), 0..2, select(&["a", "b", "c"])), 0..20),
+            m in vec((select(&["a", "b", "c"]), 0..4_i64, select(&[-1.0, 0.0, 1.0])), 0..20),
+        ) {
+            let mut expected = joined(&s, &m);
+            expected.retain(|(.., same_customer)| *same_customer);
+            prop_assert_eq!(joined_as(Pairs::SameCustomer, &s, &m), expected);
+        }
+    }
+
+    #[test]
+    fn order_of_rows_does_not_follow_the_customers() {
+        let (s, m) = ([(1, "s", 8, "a"), (1, "t", 7, "b")], [("a", 1, 1.0), ("b", 1, 2.0)]);
+        assert_eq!(joined_as(Pairs::SameCustomer, &s, &m), [(1, 7, 2.0, true), (1, 8, 1.0, true)]);
+    }
+
     #[test]
     fn an_object_holds_exactly_its_rows() {
-        let rows = join(&[steps(&[(1, "s", 7, "a")])], &[motions(&[("a", 1, 1.5)])]);
+        let rows = join(&[steps(&[(1, "s", 7, "a")])], &[motions(&[("a", 1, 1.5)])], Pairs::SameInstant);
         let object = encode(&rows).unwrap();
         assert!(holds(object.clone(), &rows).unwrap());
         assert!(!holds(object, &[]).unwrap());

@@ -20,7 +20,7 @@ use formats::reading_rows::{self, Output, Provenance};
 use formats::receipt::{LandingVersion, Receipt};
 use formats::training;
 use model::hash::KeyHash;
-use model::lake_config::ConsentPolicy;
+use model::lake_config::{ConsentPolicy, Pairs};
 use model::layout::{self, FileName, Object, ObjectLocation, Source};
 use model::table::Table;
 use proptest::collection::vec;
@@ -126,7 +126,7 @@ fn steps() -> Bytes {
 fn training_object(motions: Bytes) -> Bytes {
     let batches = |table, bytes| Output::decode(table, bytes).and_then(Output::batches).unwrap();
     let (steps, motions) = (batches(Table::StepTrainerTrusted, steps()), batches(Table::AccelerometerTrusted, motions));
-    training::encode(&training::join(&steps, &motions)).unwrap()
+    training::encode(&training::join(&steps, &motions, Pairs::SameInstant)).unwrap()
 }
 
 fn customer_manifest() -> CustomerFileManifest {
@@ -196,7 +196,7 @@ fn training_holds(bytes: Bytes) -> Result<(), Corrupt> {
     let motions = OBJECTS.iter().find(|(name, _, _)| *name == "accelerometer output").unwrap().1.clone();
     let steps = Output::decode(Table::StepTrainerTrusted, steps())?.batches()?;
     let motions = Output::decode(Table::AccelerometerTrusted, motions)?.batches()?;
-    training::holds(bytes, &training::join(&steps, &motions)).map(drop)
+    training::holds(bytes, &training::join(&steps, &motions, Pairs::SameInstant)).map(drop)
 }
 
 fn file_manifest(bytes: Bytes) -> Result<(), Corrupt> {

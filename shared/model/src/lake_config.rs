@@ -28,6 +28,17 @@ impl ConsentPolicy {
     }
 }
 
+/// Which pairs of readings the training table has (`PAIRS`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pairs {
+    /// Every pair of one instant. Their number grows with the square of the customers who have readings of that instant.
+    #[default]
+    SameInstant,
+    /// Only pairs of one customer. Their number grows with that of the readings.
+    SameCustomer,
+}
+
 /// Prints and parses a setting by the names that serde gives its values, so that each name is stated once.
 macro_rules! named_by_serde {
     ($($setting:ty),*) => {$(
@@ -47,7 +58,7 @@ macro_rules! named_by_serde {
     )*};
 }
 
-named_by_serde!(ConsentPolicy);
+named_by_serde!(ConsentPolicy, Pairs);
 
 /// The settings that are fixed when a lake is made. The lake stores them as `_state/lake.json`.
 ///
@@ -58,6 +69,16 @@ pub struct LakeConfig {
     pub customer_shards: ShardCount,
     /// Which readings of a consenting customer count.
     pub consent_policy: ConsentPolicy,
+    /// Which pairs the training table has.
+    pub pairs: Pairs,
+}
+
+/// As the variables of a function: `CUSTOMER_SHARDS=16 CONSENT_POLICY=ever PAIRS=same-instant`.
+impl fmt::Display for LakeConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { customer_shards, consent_policy, pairs } = self;
+        write!(f, "CUSTOMER_SHARDS={} CONSENT_POLICY={consent_policy} PAIRS={pairs}", customer_shards.get())
+    }
 }
 
 #[cfg(test)]
@@ -68,6 +89,8 @@ mod tests {
     fn values_of_settings_round_trip_as_text() {
         check(ConsentPolicy::Ever, "ever");
         check(ConsentPolicy::AtReading, "at-reading");
+        check(Pairs::SameInstant, "same-instant");
+        check(Pairs::SameCustomer, "same-customer");
     }
 
     #[track_caller]

@@ -1,14 +1,14 @@
 //! The environment variables of a function, read once and checked together.
 
 use model::hash::ShardCount;
-use model::lake_config::{ConsentPolicy, LakeConfig};
+use model::lake_config::LakeConfig;
 use std::fmt::{self, Display};
 use std::str::FromStr;
 use store::lake::{DATABASE, LakeSettings};
 use store::{ErrorKind, Failure};
 
 /// The variables that a function reads, except those of Lambda and of the SDK.
-pub const NAMES: [&str; 5] = ["LAKE_BUCKET", "CONSENT_POLICY", "CUSTOMER_SHARDS", "GLUE_DATABASE", RUST_LOG];
+pub const NAMES: [&str; 6] = ["LAKE_BUCKET", "CONSENT_POLICY", "PAIRS", "CUSTOMER_SHARDS", "GLUE_DATABASE", RUST_LOG];
 
 /// The filter of the logs. Any value is accepted, and so is none.
 pub const RUST_LOG: &str = "RUST_LOG";
@@ -53,16 +53,20 @@ pub fn from(get: impl Fn(&str) -> Option<String>) -> Result<LakeSettings, BadSet
                 ShardCount::default()
             }),
     };
-    let consent_policy = match get("CONSENT_POLICY") {
-        None => ConsentPolicy::default(),
-        Some(text) => parsed(&text).unwrap_or_else(|error| {
-            wrong.push(format!("CONSENT_POLICY: {error}"));
-            ConsentPolicy::default()
-        }),
-    };
+    let consent_policy = value("CONSENT_POLICY", get("CONSENT_POLICY"), &mut wrong);
+    let pairs = value("PAIRS", get("PAIRS"), &mut wrong);
     let database = get("GLUE_DATABASE").unwrap_or_else(|| DATABASE.to_owned());
-    let config = LakeConfig { customer_shards, consent_policy };
+    let config = LakeConfig { customer_shards, consent_policy, pairs };
     if wrong.is_empty() { Ok(LakeSettings { lake_bucket, config, database }) } else { Err(BadSettings(wrong)) }
+}
+
+/// Parses a value; the default if it is absent or wrong.
+fn value<T: FromStr<Err: Display> + Default>(name: &str, text: Option<String>, wrong: &mut Vec<String>) -> T {
+    let parsed = text.map_or_else(|| Ok(T::default()), |text| parsed(&text));
+    parsed.unwrap_or_else(|error| {
+        wrong.push(format!("{name}: {error}"));
+        T::default()
+    })
 }
 
 fn parsed<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
@@ -80,15 +84,18 @@ mod tests {
         let error = from(|name| match name {
             "CUSTOMER_SHARDS" => Some("0".into()),
             "CONSENT_POLICY" => Some("never".into()),
+            "PAIRS" => Some("all".into()),
             _ => None,
         });
         let error = error.unwrap_err();
         let text = error.to_string();
         assert_eq!(format!("{error:?}"), text);
-        for name in ["LAKE_BUCKET is missing", "CUSTOMER_SHARDS=0", "expected 1 to 1024", "`never`", "at-reading"] {
-            assert!(text.contains(name), "{text}");
+        let shards = ["CUSTOMER_SHARDS=0", "expected 1 to 1024"];
+        let named = ["CONSENT_POLICY: ", "`never`", "`at-reading`", "PAIRS: ", "`all`", "`same-customer`"];
+        for words in ["LAKE_BUCKET is missing"].iter().chain(&shards).chain(&named) {
+            assert!(text.contains(words), "{text}");
         }
-        let all = "LAKE_BUCKET, CONSENT_POLICY, CUSTOMER_SHARDS, GLUE_DATABASE, RUST_LOG";
+        let all = "LAKE_BUCKET, CONSENT_POLICY, PAIRS, CUSTOMER_SHARDS, GLUE_DATABASE, RUST_LOG";
         assert!(text.ends_with(all), "{text}");
     }
 

@@ -75,9 +75,7 @@ pub enum LakeError {
     Contended(#[from] Contended),
     /// The lake was made with other settings.
     #[error(
-        "lake {bucket} was made with CUSTOMER_SHARDS={} and CONSENT_POLICY={}, but the settings are \
-         CUSTOMER_SHARDS={} and CONSENT_POLICY={}; set what the lake has, or make a new lake",
-        .made.customer_shards.get(), .made.consent_policy, .given.customer_shards.get(), .given.consent_policy
+        "lake {bucket} was made with {made}, but the settings are {given}; set what the lake has, or make a new lake"
     )]
     ConfigMismatch {
         /// The lake's bucket.

@@ -12,7 +12,7 @@ use formats::landing::{Collect, LandingReader, Undecodable};
 use formats::reading::{Accelerometer, EligibleReading, Reading, Readings, ReadingsCollector, StepTrainer};
 use formats::reading_rows::{self, Output, Provenance};
 use formats::training;
-use model::lake_config::ConsentPolicy;
+use model::lake_config::{ConsentPolicy, Pairs};
 use model::layout::{FileName, ObjectLocation};
 use model::table::Table;
 
@@ -185,7 +185,7 @@ impl Sample {
                 Amount { rows, bytes: bytes(&self.motions_stored) }
             }
             Work::Join => {
-                let rows = training::join(&self.steps_decoded, &self.motions_decoded);
+                let rows = training::join(&self.steps_decoded, &self.motions_decoded, Pairs::SameInstant);
                 Amount { rows: rows.len() as u64, bytes: bytes(&self.accelerometer) + bytes(&self.step_trainer) }
             }
             Work::Shard => {

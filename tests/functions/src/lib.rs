@@ -59,11 +59,15 @@ impl Functions {
 }
 
 impl World {
-    /// Makes a new lake.
+    /// Makes a new lake of this policy.
     pub async fn new(consent_policy: ConsentPolicy) -> Self {
+        Self::with_config(LakeConfig { consent_policy, ..LakeConfig::default() }).await
+    }
+
+    /// Makes a new lake.
+    pub async fn with_config(config: LakeConfig) -> Self {
         let folder = TempDir::new().unwrap();
         let cloud = Cloud::open(folder.path()).unwrap();
-        let config = LakeConfig { consent_policy, ..LakeConfig::default() };
         let lake = lake_over(cloud.http_client(), config);
         lake.store.create_bucket(lake.bucket()).await.unwrap();
         lake.catalog.create_tables().await.unwrap();

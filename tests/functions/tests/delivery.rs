@@ -2,7 +2,7 @@
 
 use functions::{T, World, customer, event, motion, step};
 use model::lake_config::ConsentPolicy::{AtReading, Ever};
-use model::lake_config::LakeConfig;
+use model::lake_config::{LakeConfig, Pairs};
 use model::layout::Object;
 use model::table::Table;
 use serde_json::json;
@@ -141,4 +141,7 @@ async fn lake_with_other_settings_is_refused() {
     let shards = LakeConfig { customer_shards: 8.try_into().unwrap(), ..LakeConfig::default() };
     let error = world.with_settings(shards).check().await.unwrap_err().to_string();
     assert!(error.contains("CUSTOMER_SHARDS=16") && error.contains("CUSTOMER_SHARDS=8"), "{error}");
+    let pairs = LakeConfig { pairs: Pairs::SameCustomer, ..LakeConfig::default() };
+    let error = world.with_settings(pairs).check().await.unwrap_err().to_string();
+    assert!(error.contains("PAIRS=same-instant") && error.contains("PAIRS=same-customer"), "{error}");
 }

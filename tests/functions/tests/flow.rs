@@ -2,6 +2,7 @@
 
 use functions::{HOUR_MS, T, World, customer, motion, step};
 use model::lake_config::ConsentPolicy::{AtReading, Ever};
+use model::lake_config::{LakeConfig, Pairs};
 use model::layout::Source;
 use model::table::Table;
 
@@ -99,6 +100,17 @@ async fn at_reading_policy_counts_readings_since_the_consent() {
     assert_eq!(world.counts().await, [1, 0, 0, 0, 0]);
     world.ingest("customer/landing/earlier.json", &customer("ann", 2, Some(9))).await;
     assert_eq!(world.counts().await, [1, 2, 1, 2, 2]);
+}
+
+#[tokio::test]
+async fn lake_of_pairs_of_one_customer_has_no_others() {
+    let world = World::with_config(LakeConfig { pairs: Pairs::SameCustomer, ..LakeConfig::default() }).await;
+    let names = ["ann", "bob", "eve"];
+    world.ingest(CUSTOMERS, &names.map(|name| customer(name, 0, Some(0))).join("\n")).await;
+    world.ingest(MOTIONS, &names.map(|name| motion(name, 5)).join("\n")).await;
+    world.ingest(STEPS, &names.map(|name| step(name, 5)).join("\n")).await;
+    assert_eq!(world.counts().await, [3; 5]);
+    assert!(world.rows(Table::MachineLearningCurated).await.iter().all(|row| row.ends_with(" true")));
 }
 
 #[tokio::test]

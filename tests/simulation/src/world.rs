@@ -88,6 +88,7 @@ impl<'a> World<'a> {
         let config = LakeConfig {
             customer_shards: ShardCount::try_from(case.scenario.customer_shards)?,
             consent_policy: case.scenario.policy,
+            ..LakeConfig::default()
         };
         let settings = LakeSettings { lake_bucket: BUCKET.to_owned(), config, database: DATABASE.to_owned() };
         let lake = store::connect::over(cloud.http_client(), emulator::REGION, &settings);
