@@ -115,12 +115,18 @@ class Run:
 
 
 class Lake:
-    """The folder of a lake of `stedi run --lake`, under one consent policy."""
+    """The folder of a lake of `stedi run --lake`, of one consent policy and one kind of pairs."""
 
-    def __init__(self, binary: Path, folder: Path, consent: str = "ever"):
+    def __init__(self, binary: Path, folder: Path, consent: str = "ever", pairs: str = "same-instant"):
         self.binary = binary
         self.folder = folder
         self.consent = consent
+        self.pairs = pairs
+
+    @property
+    def options(self) -> list[object]:
+        """The options that make this lake, and that agree with it later."""
+        return ["--lake", self.folder, "--consent", self.consent, "--pairs", self.pairs]
 
     @property
     def bucket(self) -> Path:
@@ -128,7 +134,7 @@ class Lake:
 
     def command(self, *arguments: object) -> list[str]:
         """Returns the command `stedi run --lake` with these arguments."""
-        command = [self.binary, "run", *arguments, "--lake", self.folder, "--consent", self.consent]
+        command = [self.binary, "run", *arguments, *self.options]
         return [str(part) for part in command]
 
     def attempt(self, *arguments: object, env: dict[str, str] | None = None) -> Run:

@@ -12,25 +12,35 @@ from lake import TABLES, Lake
 from up import Up, until
 
 
-def policy(lake: Lake) -> str:
-    return json.loads((lake.bucket / "_state" / "lake.json").read_text())["consent_policy"]
+def settings(lake: Lake) -> tuple[str, str]:
+    config = json.loads((lake.bucket / "_state" / "lake.json").read_text())
+    return config["consent_policy"], config["pairs"]
 
 
-def test_new_lake_has_the_policy_ever(stedi: Stedi, lake: Lake) -> None:
+def test_new_lake_has_the_default_settings(stedi: Stedi, lake: Lake) -> None:
     stedi("run")
-    assert policy(lake) == "ever"
+    assert settings(lake) == ("ever", "same-instant")
 
 
-def test_commands_take_the_policy_of_the_lake(stedi: Stedi, lake: Lake) -> None:
-    for options in (("--consent", "at-reading"), ()):
+@pytest.mark.parametrize(
+    ("given", "made"),
+    [
+        (("--consent", "at-reading"), ("at-reading", "same-instant")),
+        (("--pairs", "same-customer"), ("ever", "same-customer")),
+    ],
+)
+def test_commands_take_the_settings_of_the_lake(
+    stedi: Stedi, lake: Lake, given: tuple[str, ...], made: tuple[str, str]
+) -> None:
+    for options in (given, ()):
         stedi("run", *options)
-        assert policy(lake) == "at-reading"
+        assert settings(lake) == made
     command = [stedi.binary, "up", "--lake", lake.folder, "--port", 0]
     with subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True) as up:
         assert up.stdout is not None
-        printed = next(line for line in up.stdout if "CONSENT_POLICY" in line)
+        printed = [next(line for line in up.stdout if name in line) for name in ("CONSENT_POLICY", "PAIRS")]
         up.send_signal(signal.SIGINT)
-    assert printed == "export CONSENT_POLICY=at-reading\n"
+    assert printed == [f"export CONSENT_POLICY={made[0]}\n", f"export PAIRS={made[1]}\n"]
 
 
 def test_quiet_prints_nothing(stedi: Stedi) -> None:
@@ -84,7 +94,7 @@ def test_version_names_commit_features_and_stored_format(stedi: Stedi) -> None:
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "elvish", "powershell"])
 def test_completions_know_commands_and_options(stedi: Stedi, shell: str) -> None:
     script = stedi("completions", shell)
-    for word in ("simulate", "tables", "partitions", "consent"):
+    for word in ("simulate", "tables", "partitions", "consent", "pairs"):
         assert word in script, word
 
 

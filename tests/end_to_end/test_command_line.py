@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 
 from conftest import Ingestion, VillageCopy
 from lake import TABLES, Lake, Run
@@ -66,12 +67,17 @@ def test_bucket_has_the_name_that_was_given(generate: Callable[..., Path], lake:
     assert [path.name for path in lake.folder.iterdir() if not path.name.startswith((".", "_"))] == ["another-lake"]
 
 
-def test_lake_of_another_policy_is_refused(copy_village: Callable[..., VillageCopy]) -> None:
-    copy = copy_village("ever")
+@pytest.mark.parametrize(
+    ("setting", "made", "other"), [("consent", "ever", "at-reading"), ("pairs", "same-instant", "same-customer")]
+)
+def test_lake_of_another_setting_is_refused(
+    copy_village: Callable[..., VillageCopy], setting: str, made: str, other: str
+) -> None:
+    copy = copy_village()
     before = copy.lake.versions()
-    copy.lake.consent = "at-reading"
+    setattr(copy.lake, setting, other)
     copy.village.customers("customers-1.json", copy.village.registered(1))
-    assert_refused(copy.lake.attempt(copy.village.folder), "ever", "at-reading")
+    assert_refused(copy.lake.attempt(copy.village.folder), f"--{setting}", made, other)
     after = copy.lake.versions()
     assert {key: after[key] for key in before} == before
     assert not [key for key in after.keys() - before.keys() if "/landing/" not in key]

@@ -166,7 +166,10 @@ def test_lake_of_other_settings_is_refused(lake: Lake) -> None:
     lake.consent = "at-reading"
     error = refused(command(lake, "--port", 0))
     assert "has the consent policy ever, but --consent says at-reading" in error
-    lake.consent = "ever"
+    lake.consent, lake.pairs = "ever", "same-customer"
+    error = refused(command(lake, "--port", 0))
+    assert "has the pairs same-instant, but --pairs says same-customer" in error
+    lake.pairs = "same-instant"
     config = lake.bucket / "_state" / "lake.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"customer_shards": 5}))
     assert "CUSTOMER_SHARDS=5" in refused(command(lake, "--port", 0))

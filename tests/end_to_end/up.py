@@ -120,7 +120,7 @@ class Up:
 
 
 def command(lake: Lake, *options: object) -> list[str]:
-    parts = [lake.binary, "up", "--lake", lake.folder, "--consent", lake.consent, *options]
+    parts = [lake.binary, "up", *lake.options, *options]
     return [str(part) for part in parts]
 
 

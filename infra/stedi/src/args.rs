@@ -5,7 +5,7 @@ use clap::error::ErrorKind;
 use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use clap_mangen::roff::{Roff, roman};
-use model::lake_config::ConsentPolicy;
+use model::lake_config::{ConsentPolicy, Pairs};
 use simulation::faults::Faults;
 use std::fmt::Display;
 use std::num::NonZeroUsize;
@@ -79,6 +79,10 @@ pub(crate) struct WriteArgs {
     /// lake keeps its policy [default: the policy of the lake, `ever` for a new one]
     #[arg(long, value_name = "POLICY")]
     pub consent: Option<ConsentPolicy>,
+    /// Which pairs of readings the training table has: `same-instant` for all of one instant, `same-customer` for those
+    /// of one customer. A lake keeps its pairs [default: those of the lake, `same-instant` for a new one]
+    #[arg(long, value_name = "PAIRS")]
+    pub pairs: Option<Pairs>,
 }
 
 /// Arguments of `stedi run`.

@@ -10,11 +10,13 @@ use emulator_client::Clients;
 use emulator_client::data_catalog::{Column, Storage, Table as CatalogTable};
 use formats::receipt;
 use machine_learning_curated::MachineLearningCurated;
-use model::lake_config::{ConsentPolicy, LakeConfig};
+use model::hash::ShardCount;
+use model::lake_config::LakeConfig;
 use model::layout::{LAKE_CONFIG, ObjectLocation, RECEIPTS, Source};
 use model::table::Format;
 use runtime::function::{Function, invoke};
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use step_trainer_trusted::StepTrainerTrusted;
@@ -48,13 +50,13 @@ pub(crate) enum StackError {
     /// A folder has one catalog, and a catalog has one set of tables.
     #[error("{} holds the lake of bucket {other}; name that with --bucket, or another folder with --lake", folder.display())]
     OtherLake { folder: PathBuf, other: String },
-    /// A lake keeps its consent policy.
+    /// A lake keeps the settings that it was made with.
     #[error(
-        "lake in {} has the consent policy {made}, but --consent says {given}: leave out --consent, or make another lake \
-         with --lake",
+        "lake in {} has the {setting} {made}, but {option} says {given}: leave out {option}, or make another lake with \
+         --lake",
         folder.display()
     )]
-    OtherPolicy { folder: PathBuf, made: ConsentPolicy, given: ConsentPolicy },
+    OtherSetting { folder: PathBuf, setting: &'static str, option: &'static str, made: String, given: String },
     /// Another process holds the lake.
     #[error("lake {} is in use by {holder}; stop that, or name another folder with --lake", folder.display())]
     InUse { folder: PathBuf, holder: Holder },
@@ -67,17 +69,14 @@ fn other_lake(folder: &Path, bucket: &str) -> Option<String> {
 }
 
 impl Stack {
-    /// Opens a lake to write it, with its own consent policy; a new one has the policy that `args` name. Refuses a lake
-    /// with another policy than that.
+    /// Opens a lake to write it, with its own settings; a new one has those that `args` name. Refuses a lake with other
+    /// settings than these.
     pub(crate) fn open_to_write(args: &WriteArgs, command: &str) -> Result<Self, BoxError> {
-        let made = consent_policy(&args.lake);
-        if let (Some(made), Some(given)) = (made, args.consent)
-            && made != given
-        {
-            return Err(StackError::OtherPolicy { folder: args.lake.folder(), made, given }.into());
-        }
-        let consent_policy = made.or(args.consent).unwrap_or_default();
-        Self::open(&args.lake, LakeConfig { consent_policy, ..LakeConfig::default() }, command)
+        let (made, folder) = (lake_config(&args.lake), args.lake.folder());
+        let made_policy = made.map(|made| made.consent_policy);
+        let consent_policy = kept(&folder, "consent policy", "--consent", made_policy, args.consent)?;
+        let pairs = kept(&folder, "pairs", "--pairs", made.map(|made| made.pairs), args.pairs)?;
+        Self::open(&args.lake, LakeConfig { customer_shards: ShardCount::default(), consent_policy, pairs }, command)
     }
 
     /// Opens a lake that no other process holds, for `command`.
@@ -179,10 +178,27 @@ fn receipts(bucket: &str) -> CatalogTable {
     }
 }
 
-/// Reads the consent policy of a lake. A record that cannot be read is reported when the lake is checked.
-fn consent_policy(args: &LakeArgs) -> Option<ConsentPolicy> {
+/// Reads the config of a lake. A record that cannot be read is reported when the lake is checked.
+fn lake_config(args: &LakeArgs) -> Option<LakeConfig> {
     let json = std::fs::read(args.folder().join(LAKE_CONFIG)).ok()?;
-    serde_json::from_slice::<LakeConfig>(&json).ok().map(|config| config.consent_policy)
+    serde_json::from_slice(&json).ok()
+}
+
+/// Returns the value of a setting that a lake keeps: the one that it was made with, else the given one.
+fn kept<T: Copy + Default + PartialEq + Display>(
+    folder: &Path,
+    setting: &'static str,
+    option: &'static str,
+    made: Option<T>,
+    given: Option<T>,
+) -> Result<T, StackError> {
+    match (made, given) {
+        (Some(made), Some(given)) if made != given => {
+            let (made, given) = (made.to_string(), given.to_string());
+            Err(StackError::OtherSetting { folder: folder.to_owned(), setting, option, made, given })
+        }
+        _ => Ok(made.or(given).unwrap_or_default()),
+    }
 }
 
 async fn handle<F: Function>(function: Arc<F>, errors: Errors, payload: String) -> Result<String, String> {

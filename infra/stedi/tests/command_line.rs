@@ -72,6 +72,7 @@ fn wrong_usage() {
             "walk",
             "generate",
             "run --consent sometimes",
+            "run --pairs all",
             "run --duplicate 0",
             "run --duplicate none",
             "run --shuffle",
@@ -131,6 +132,11 @@ fn errors_of_a_lake() {
     let folder = tempfile::tempdir().unwrap();
     stedi(folder.path(), "generate landing --customers 2");
     assert!(stedi(folder.path(), "run landing --quiet").ends_with("[exit status 0]"));
-    let lines = ["run landing --consent at-reading", "tables --bucket other", "run landing --bucket other"];
+    let lines = [
+        "run landing --consent at-reading",
+        "run landing --pairs same-customer",
+        "tables --bucket other",
+        "run landing --bucket other",
+    ];
     check("errors_of_a_lake", folder.path(), &lines);
 }
