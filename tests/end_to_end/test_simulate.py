@@ -117,6 +117,7 @@ def test_report_as_text_lists_all_faults_and_invariants(simulate: Simulate) -> N
 CASE = {
     "scenario": {
         "policy": "ever",
+        "pairs": "same-instant",
         "customer_shards": 1,
         "phases": [
             [

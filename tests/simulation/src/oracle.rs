@@ -9,7 +9,7 @@ pub use consent::{Histories, Statement, current_histories, greatest, key_of};
 use crate::scenario::{Content, Files, Line, MIDNIGHT_MS, Motion, Record, Step, Version, serial};
 use consent::{LatestRecord, columns, since};
 use model::hash::KeyHash;
-use model::lake_config::ConsentPolicy;
+use model::lake_config::{ConsentPolicy, LakeConfig, Pairs};
 use serde_json::Value;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,9 +73,9 @@ fn partition(time: i64) -> String {
     format!("dt=2022-06-{}/hour={:02}", 18 + hours / 24, hours % 24)
 }
 
-/// The tables over these landing files. `histories` has the times of all records that were processed, those of replaced
-/// files included.
-pub fn tables(files: &Files<'_>, policy: ConsentPolicy, histories: &Histories) -> Expected {
+/// The tables over these landing files in a lake of this config. `histories` has the times of all records that were
+/// processed, those of replaced files included.
+pub fn tables(files: &Files<'_>, config: LakeConfig, histories: &Histories) -> Expected {
     let mut expected = Expected::default();
 
     // customer_trusted: the customers with a grant in force.
@@ -89,7 +89,7 @@ pub fn tables(files: &Files<'_>, policy: ConsentPolicy, histories: &Histories) -
     expected.eligible = trusted.keys().map(|name| (*name).to_owned()).collect();
 
     // accelerometer_trusted: their readings; under at-reading only those at or after the consent.
-    let counts = |owner: &Record, time: i64| match policy {
+    let counts = |owner: &Record, time: i64| match config.consent_policy {
         ConsentPolicy::Ever => true,
         ConsentPolicy::AtReading => since(owner).is_some_and(|since| MIDNIGHT_MS + time >= since),
     };
@@ -137,11 +137,14 @@ pub fn tables(files: &Files<'_>, policy: ConsentPolicy, histories: &Histories) -
     }
     expected.step_trainer_trusted = steps.iter().map(|(step, owner)| step_row(step, owner)).collect();
 
-    // machine_learning_curated: distinct pairs of one instant, without the personal columns.
+    // machine_learning_curated: distinct pairs of one instant, without the personal columns; under same-customer only
+    // those of one customer.
     let mut pairs = BTreeMap::new();
     for (step, owner) in &steps {
         for (motion, user) in motions.iter().filter(|(motion, _)| motion.time == step.time) {
-            pairs.insert((step_row(step, owner), motion_row(motion, user)), training_row(step, owner, motion));
+            if config.pairs == Pairs::SameInstant || user.name == owner.name {
+                pairs.insert((step_row(step, owner), motion_row(motion, user)), training_row(step, owner, motion));
+            }
         }
     }
     expected.machine_learning_curated = pairs.into_values().collect();

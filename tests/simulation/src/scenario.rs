@@ -5,7 +5,7 @@
 mod draw;
 mod record;
 
-use model::lake_config::ConsentPolicy;
+use model::lake_config::{ConsentPolicy, Pairs};
 use model::layout::Source;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -24,6 +24,8 @@ pub const START_MS: i64 = 30 * 3_600_000;
 pub struct Scenario {
     /// Which readings of a consenting customer count.
     pub policy: ConsentPolicy,
+    /// Which pairs the training table has.
+    pub pairs: Pairs,
     /// The number of customer shards.
     pub customer_shards: u16,
     /// Whether the index uses segments and compaction already for a few keys and files.

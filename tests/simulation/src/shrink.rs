@@ -7,6 +7,7 @@ use crate::checks::{Invariant, Violation};
 use crate::scenario::{Content, Line, Research, Upload};
 use crate::{Case, simulate};
 use fastrand::Rng;
+use model::lake_config::Pairs;
 use std::ops::{ControlFlow, Range};
 
 /// How many runs a search takes at most.
@@ -63,7 +64,7 @@ struct Part {
 }
 
 /// The parts to remove, largest first.
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 8] = [
     Part { count: |case| case.scenario.phases.len(), remove: |case, range| drop(case.scenario.phases.drain(range)) },
     Part { count: |case| case.scenario.uploads().count(), remove: remove_uploads },
     Part { count: |case| case.scenario.uploads().map(|l| l.content.lines().len()).sum(), remove: remove_lines },
@@ -71,6 +72,11 @@ const PARTS: [Part; 7] = [
     Part { count: |case| count(case, repair), remove: |case, range| replace(case, range, repair) },
     Part { count: |case| count(case, say_plainly), remove: |case, range| replace(case, range, say_plainly) },
     Part { count: |case| case.faults.0.len(), remove: remove_faults },
+    // The default is the plainer rule.
+    Part {
+        count: |case| usize::from(case.scenario.pairs != Pairs::SameInstant),
+        remove: |case, _| case.scenario.pairs = Pairs::SameInstant,
+    },
 ];
 
 impl<F, Fails, GoOn> Search<F, Fails, GoOn>
@@ -213,7 +219,8 @@ mod tests {
             Upload { at_ms: i, key: format!("customer/landing/{i}.json"), content: Content::Lines(lines) }
         };
         let phases = (0..3).map(|phase| (3 * phase..3 * phase + 3).map(upload).collect()).collect();
-        let scenario = Scenario { policy: ConsentPolicy::Ever, customer_shards: 1, small_index: false, phases };
+        let (policy, pairs) = (ConsentPolicy::Ever, Pairs::SameCustomer);
+        let scenario = Scenario { policy, pairs, customer_shards: 1, small_index: false, phases };
         Case { scenario, faults: Faults::all(), schedule: 7 }
     }
 
@@ -236,6 +243,7 @@ mod tests {
         assert_eq!(shrunk.case.scenario.uploads().count(), 2);
         assert_eq!(shrunk.case.scenario.phases.len(), 2);
         assert_eq!(shrunk.case.faults, Faults([Kind::Kill].into()));
+        assert_eq!(shrunk.case.scenario.pairs, Pairs::SameInstant);
         assert_eq!(shrunk.failure, 2, "the failure is that of the smallest case");
         assert_eq!(fails(&shrunk.case), Some(2));
         assert!(shrunk.runs < RUNS_MAX, "{} runs", shrunk.runs);

@@ -88,7 +88,7 @@ impl<'a> World<'a> {
         let config = LakeConfig {
             customer_shards: ShardCount::try_from(case.scenario.customer_shards)?,
             consent_policy: case.scenario.policy,
-            ..LakeConfig::default()
+            pairs: case.scenario.pairs,
         };
         let settings = LakeSettings { lake_bucket: BUCKET.to_owned(), config, database: DATABASE.to_owned() };
         let lake = store::connect::over(cloud.http_client(), emulator::REGION, &settings);
@@ -123,7 +123,7 @@ impl<'a> World<'a> {
             }
             let snapshot = at_rest::snapshot(&self.lake).await?;
             let mut state = self.run.state();
-            let mut violations = at_rest::check(&snapshot, self.case.scenario.policy, &self.files, &state.watch)?;
+            let mut violations = at_rest::check(&snapshot, self.settings.config, &self.files, &state.watch)?;
             state.statistics.comparisons += 1;
             state.violations.append(&mut violations);
             drop(state);

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use formats::columnar::{self, Decoder, Metadata};
 use functions::World;
 use model::hash::KeyHash;
-use model::lake_config::ConsentPolicy;
+use model::lake_config::{ConsentPolicy, LakeConfig, Pairs};
 use model::layout::Source;
 use model::table::Table;
 use parquet::arrow::ArrowWriter;
@@ -17,7 +17,6 @@ use simulation::scenario::{Content, Files, Line, Motion, Record, Research, Step,
 use simulation::tables::rows_of;
 use std::collections::BTreeSet;
 
-const POLICY: ConsentPolicy = ConsentPolicy::Ever;
 const CUSTOMERS: &str = "customer/landing/customers.json";
 const MOTIONS: &str = "accelerometer/landing/motions.json";
 const STEPS: &str = "step_trainer/landing/steps.json";
@@ -56,7 +55,8 @@ struct AtRest {
 
 impl AtRest {
     async fn new() -> Self {
-        let mut lake = Self { world: World::new(POLICY).await, uploads: Vec::new(), watch: Watch::default() };
+        let mut lake =
+            Self { world: World::new(ConsentPolicy::Ever).await, uploads: Vec::new(), watch: Watch::default() };
         for upload in uploads() {
             lake.ingest(upload).await;
         }
@@ -77,13 +77,18 @@ impl AtRest {
     }
 
     async fn check(&self) -> Vec<Violation> {
+        self.check_as(self.world.lake.config()).await
+    }
+
+    /// Checks the lake as if it was made with this config.
+    async fn check_as(&self, config: LakeConfig) -> Vec<Violation> {
         let versions = self
             .uploads
             .iter()
             .map(|(Upload { key, content, .. }, stored_ms)| (key.as_str(), Version { content, stored_ms: *stored_ms }));
         let files: Files<'_> = versions.collect();
         let snapshot = at_rest::snapshot(&self.world.lake).await.unwrap();
-        at_rest::check(&snapshot, POLICY, &files, &self.watch).unwrap()
+        at_rest::check(&snapshot, config, &files, &self.watch).unwrap()
     }
 
     /// When a landing file was stored.
@@ -160,6 +165,17 @@ async fn convergence_fails_if_there_is_an_extra_row() {
     lake.world.put("accelerometer/trusted/dt=2022-06-18/hour=01/again.parquet", body).await;
     let violations = lake.check().await;
     assert_violated(&violations, Invariant::Convergence, "too many: dt=2022-06-18/hour=01 ann@example.com");
+    assert_eq!(invariants(&violations), [Invariant::Convergence].into());
+}
+
+#[tokio::test]
+async fn convergence_fails_if_a_pair_is_of_two_customers_in_a_lake_of_pairs_of_one() {
+    let lake = AtRest::new().await;
+    let violations = lake.check_as(LakeConfig { pairs: Pairs::SameCustomer, ..lake.world.lake.config() }).await;
+    let pairs = ["4 2 -0.5 0.25 false", "5 1 -0.5 0.25 false"];
+    let hour = "dt=2022-06-18/hour=01 1655514000000";
+    let more = format!("has 4 rows, not 2; missing: none; too many: {hour} {} | {hour} {}", pairs[0], pairs[1]);
+    assert_violated(&violations, Invariant::Convergence, &more);
     assert_eq!(invariants(&violations), [Invariant::Convergence].into());
 }
 

@@ -7,8 +7,8 @@ use simulation::scenario::Content;
 pub(crate) fn describe(case: &Case) -> String {
     let Case { scenario, faults, schedule } = case;
     let mut text = format!(
-        "consent policy {}, customer shards {}, schedule {schedule}\nfaults: {faults}",
-        scenario.policy, scenario.customer_shards
+        "consent policy {}, pairs {}, customer shards {}, schedule {schedule}\nfaults: {faults}",
+        scenario.policy, scenario.pairs, scenario.customer_shards
     );
     for (i, phase) in scenario.phases.iter().enumerate() {
         text += &format!("\nphase {}", i + 1);

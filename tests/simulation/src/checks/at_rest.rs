@@ -7,7 +7,7 @@ use crate::scenario::{Files, SPELLINGS, spelled_email};
 use crate::tables::{histories_of, rows_of};
 use bytes::Bytes;
 use model::consent::ConsentHistory;
-use model::lake_config::ConsentPolicy;
+use model::lake_config::LakeConfig;
 use model::layout::{self, FileName, ObjectLocation, Source};
 use model::table::Table;
 use serde_json::Value;
@@ -49,13 +49,13 @@ pub async fn snapshot(lake: &Lake) -> Result<Snapshot, BoxError> {
 /// Compares the content of a lake with the tables that the oracle makes of the landing files.
 pub fn check(
     snapshot: &Snapshot,
-    policy: ConsentPolicy,
+    config: LakeConfig,
     files: &Files<'_>,
     watch: &Watch,
 ) -> Result<Vec<Violation>, BoxError> {
     let mut violations = Violations::default();
     let histories = histories(snapshot, files, &mut violations);
-    let expected = oracle::tables(files, policy, &histories);
+    let expected = oracle::tables(files, config, &histories);
     let rows = convergence(&expected, &snapshot.objects, &mut violations)?;
     withdrawal(&expected, watch, &snapshot.objects, &rows, &mut violations);
     row_counts(snapshot, &expected, files, &rows, &mut violations)?;

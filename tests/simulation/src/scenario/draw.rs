@@ -6,7 +6,7 @@ use super::{
     Content, Line, MIDNIGHT_MS, Motion, Record, Research, SPELLINGS, START_MS, Scenario, Spoiled, Step, Upload,
 };
 use fastrand::Rng;
-use model::lake_config::ConsentPolicy;
+use model::lake_config::{ConsentPolicy, Pairs};
 use std::collections::BTreeMap;
 
 const NAMES: [&str; 5] = ["ann", "bob", "eve", "dan", "zoé"];
@@ -37,7 +37,8 @@ impl Scenario {
         let mut drawing = Drawing::new(rng);
         let phases = (0..drawing.rng.usize(1..=3)).map(|phase| drawing.phase(phase)).collect();
         let small_index = rng.bool();
-        Self { policy, customer_shards, small_index, phases }
+        let pairs = if rng.bool() { Pairs::SameInstant } else { Pairs::SameCustomer };
+        Self { policy, pairs, customer_shards, small_index, phases }
     }
 }
 
