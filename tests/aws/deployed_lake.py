@@ -23,6 +23,7 @@ class DeployedLake:
     """A deployment whose functions are running."""
 
     consent = "ever"
+    pairs = "same-instant"
 
     def __init__(self, deployment: Deployment, sources: EventSources):
         self.deployment, self.sources = deployment, sources

@@ -22,7 +22,7 @@ from lake import TABLES
 def con(lake: DeployedLake, reference: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """DuckDB with the lake's tables (`found`) and the SQL's over the landing files (`expected`)."""
     with duckdb.connect() as con:
-        oracle.load(con, "expected", reference, "ever")
+        oracle.load(con, "expected", reference, "ever", "same-instant")
         lake.load(con, "found")
         yield con
 

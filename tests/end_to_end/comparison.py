@@ -35,6 +35,7 @@ class Loadable(Protocol):
     """A lake whose tables DuckDB can read."""
 
     consent: str
+    pairs: str
 
     def load(self, con: duckdb.DuckDBPyConnection, schema: str) -> None: ...
 
@@ -48,7 +49,7 @@ def assert_adds_up(receipt: dict) -> None:
 def assert_tables(lake: Loadable, landing: Path) -> None:
     """Asserts that the lake's tables equal the results of the SQL over a clean landing folder."""
     with duckdb.connect() as con:
-        oracle.load(con, "expected", landing, lake.consent)
+        oracle.load(con, "expected", landing, lake.consent, lake.pairs)
         lake.load(con, "found")
         assert_same(con, "found", "expected")
 

@@ -1,5 +1,6 @@
 """Shared inputs and lakes. Slow ones are made once; tests that ingest more files do so in a copy."""
 
+import functools
 import itertools
 import shutil
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from landing import Landing, Village
 # pytest finds imported fixtures here.
 __all__ = ["binary", "generate", "reference", "stedi"]
 POLICIES = ("ever", "at-reading")
+PAIRS = ("same-instant", "same-customer")
 
 
 @dataclass(frozen=True)
@@ -64,14 +66,12 @@ def ingest(binary: Path, tmp_path: Path) -> Callable[..., Ingestion]:
 
 @pytest.fixture(scope="session")
 def ingest_once(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Ingestion]:
-    """Ingests a folder under a policy, once for all tests. They may only read the lake."""
-    known: dict[tuple[Path, str], Ingestion] = {}
+    """Ingests a folder with these settings, once for all tests. They may only read the lake."""
 
-    def ingest_once(landing: Path, consent: str = "ever") -> Ingestion:
-        if (landing, consent) not in known:
-            lake = Lake(binary, tmp_path_factory.mktemp("lake"), consent)
-            known[landing, consent] = Ingestion(landing, lake, lake.run(landing))
-        return known[landing, consent]
+    @functools.cache
+    def ingest_once(landing: Path, consent: str = "ever", pairs: str = "same-instant") -> Ingestion:
+        lake = Lake(binary, tmp_path_factory.mktemp("lake"), consent, pairs)
+        return Ingestion(landing, lake, lake.run(landing))
 
     return ingest_once
 

@@ -27,6 +27,9 @@ LANDING = {
 # Which readings of a consenting customer count, by policy. {time} and {consent} are columns.
 COUNTS = {"ever": "true", "at-reading": "{time} >= {consent}"}
 
+# Which pairs of readings of one instant the training table has.
+PAIRS = {"same-instant": "true", "same-customer": "step_user = motion_user"}
+
 # The time that orders the records of a customer.
 RECORD_TIME = "coalesce(lastupdatedate, registrationdate, 0)"
 
@@ -70,7 +73,8 @@ MACHINE_LEARNING_CURATED = """
     SELECT sensorreadingtime, distancefromobject, x, y, z, step_user = motion_user AS same_customer, dt, hour
     FROM (SELECT DISTINCT s.sensorreadingtime, s.serialnumber, s.distancefromobject, s.dt, s.hour,
                           s."user" AS step_user, a."user" AS motion_user, a."timestamp", a.x, a.y, a.z
-          FROM step_trainer_trusted s JOIN accelerometer_trusted a ON s.sensorreadingtime = a."timestamp")"""
+          FROM step_trainer_trusted s JOIN accelerometer_trusted a ON s.sensorreadingtime = a."timestamp")
+    WHERE {pairs}"""
 
 
 def literal(text: object) -> str:
@@ -78,7 +82,7 @@ def literal(text: object) -> str:
     return "'" + str(text).replace("'", "''") + "'"
 
 
-def load(con: duckdb.DuckDBPyConnection, schema: str, landing: Path, consent: str) -> None:
+def load(con: duckdb.DuckDBPyConnection, schema: str, landing: Path, consent: str, pairs: str) -> None:
     """Fills a new schema of `con` with the landing tables and the five derived tables."""
     con.execute(f"CREATE SCHEMA {schema}; USE {schema}")
     for source, columns in LANDING.items():
@@ -94,7 +98,7 @@ def load(con: duckdb.DuckDBPyConnection, schema: str, landing: Path, consent: st
         "step_trainer_trusted": STEP_TRAINER_TRUSTED.format(
             counts=step_counts, partition=PARTITION.format(time="s.sensorreadingtime"), record_time=RECORD_TIME
         ),
-        "machine_learning_curated": MACHINE_LEARNING_CURATED,
+        "machine_learning_curated": MACHINE_LEARNING_CURATED.format(pairs=PAIRS[pairs]),
     }.items():
         con.execute(f"CREATE TABLE {name} AS {statement}")
     con.execute("USE main")

@@ -21,7 +21,7 @@ def expected(generated: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """DuckDB with the SQL's tables of the generated data, in one schema per policy."""
     with duckdb.connect() as con:
         for consent in POLICIES:
-            oracle.load(con, schema(consent), generated, consent)
+            oracle.load(con, schema(consent), generated, consent, "same-instant")
         yield con
 
 
