@@ -22,7 +22,7 @@ test-one NAME *ARGUMENTS:
     tests/run rust {{NAME}} {{ARGUMENTS}}
 
 # Runs the whole lake under faults and random schedules, with RUNS seeds.
-simulate RUNS="3000":
+simulate RUNS="1500":
     cargo run --release -- simulate --runs {{RUNS}}
 
 # Checks format, lints and dependencies.
