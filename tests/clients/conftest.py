@@ -84,7 +84,7 @@ def bucket(stack: Stack) -> str:
 def expected(landing: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """DuckDB with the landing tables and the SQL's tables, in the schema `expected`."""
     with duckdb.connect() as con:
-        oracle.load(con, "expected", landing, "ever")
+        oracle.load(con, "expected", landing, "ever", "same-instant")
         con.execute("USE expected")
         yield con
 
