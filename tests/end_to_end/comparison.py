@@ -46,10 +46,13 @@ def assert_adds_up(receipt: dict) -> None:
     assert receipt["kept"] == sum(output["rows"] for output in receipt["outputs"]), receipt
 
 
-def assert_tables(lake: Loadable, landing: Path) -> None:
-    """Asserts that the lake's tables equal the results of the SQL over a clean landing folder."""
+def assert_tables(lake: Loadable, landing: Path, replaced: Path | None = None) -> None:
+    """Asserts that the lake's tables equal the results of the SQL over a clean landing folder.
+
+    `replaced` is a folder of accelerometer files that the lake ingested before others replaced them.
+    """
     with duckdb.connect() as con:
-        oracle.load(con, "expected", landing, lake.consent, lake.pairs)
+        oracle.load(con, "expected", landing, lake.consent, lake.pairs, replaced)
         lake.load(con, "found")
         assert_same(con, "found", "expected")
 

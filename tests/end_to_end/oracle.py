@@ -51,8 +51,11 @@ ACCELEROMETER_TRUSTED = """
     FROM accelerometer_landing a JOIN customer_trusted c ON a."user" = c.email
     WHERE {counts}"""
 
+# A customer whose readings were all replaced stays curated. So the readings of replaced files count here, and only here.
 CUSTOMER_CURATED = """
-    SELECT * FROM customer_trusted WHERE email IN (SELECT "user" FROM accelerometer_trusted)"""
+    SELECT * FROM customer_trusted c
+    WHERE EXISTS (FROM (FROM accelerometer_landing UNION ALL FROM replaced_accelerometer_landing) a
+                  WHERE a."user" = c.email AND {counts})"""
 
 # The owner of a device is the customer, consenting or not, whose latest record names it.
 STEP_TRAINER_TRUSTED = """
@@ -82,11 +85,17 @@ def literal(text: object) -> str:
     return "'" + str(text).replace("'", "''") + "'"
 
 
-def load(con: duckdb.DuckDBPyConnection, schema: str, landing: Path, consent: str, pairs: str) -> None:
-    """Fills a new schema of `con` with the landing tables and the five derived tables."""
+def load(
+    con: duckdb.DuckDBPyConnection, schema: str, landing: Path, consent: str, pairs: str, replaced: Path | None = None
+) -> None:
+    """Fills a new schema of `con` with the landing tables and the five derived tables.
+
+    `replaced` is a folder of accelerometer files that the lake ingested before others replaced them.
+    """
     con.execute(f"CREATE SCHEMA {schema}; USE {schema}")
     for source, columns in LANDING.items():
         create_landing(con, source, columns, landing / source / "landing")
+    create_landing(con, "replaced_accelerometer", LANDING["accelerometer"], replaced)
     motion_counts = COUNTS[consent].format(time='a."timestamp"', consent="c.sharewithresearchasofdate")
     step_counts = COUNTS[consent].format(time="s.sensorreadingtime", consent="c.sharewithresearchasofdate")
     for name, statement in {
@@ -94,7 +103,7 @@ def load(con: duckdb.DuckDBPyConnection, schema: str, landing: Path, consent: st
         "accelerometer_trusted": ACCELEROMETER_TRUSTED.format(
             counts=motion_counts, partition=PARTITION.format(time='a."timestamp"')
         ),
-        "customer_curated": CUSTOMER_CURATED,
+        "customer_curated": CUSTOMER_CURATED.format(counts=motion_counts),
         "step_trainer_trusted": STEP_TRAINER_TRUSTED.format(
             counts=step_counts, partition=PARTITION.format(time="s.sensorreadingtime"), record_time=RECORD_TIME
         ),
@@ -104,11 +113,12 @@ def load(con: duckdb.DuckDBPyConnection, schema: str, landing: Path, consent: st
     con.execute("USE main")
 
 
-def create_landing(con: duckdb.DuckDBPyConnection, source: str, columns: dict[str, str], folder: Path) -> None:
+def create_landing(con: duckdb.DuckDBPyConnection, source: str, columns: dict[str, str], folder: Path | None) -> None:
     """Creates a landing table of all JSON lines below `folder`, with column names in lower case."""
     declared = ", ".join(f'"{name.lower()}" {kind}' for name, kind in columns.items())
     con.execute(f"CREATE TABLE {source}_landing ({declared})")
-    files = [literal(path) for path in sorted(folder.rglob("*")) if path.is_file() and path.stat().st_size]
+    paths = sorted(folder.rglob("*")) if folder else []
+    files = [literal(path) for path in paths if path.is_file() and path.stat().st_size]
     if files:
         spelled = ", ".join(f"'{name}': '{kind}'" for name, kind in columns.items())
         con.execute(

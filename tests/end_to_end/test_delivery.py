@@ -39,10 +39,16 @@ def assert_expected(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_order_of_files_does_not_matter(
-    expected: duckdb.DuckDBPyConnection, generated: Path, ingest: Callable[..., Ingestion], seed: int
+    expected: duckdb.DuckDBPyConnection,
+    generated: Path,
+    ingest: Callable[..., Ingestion],
+    ingest_once: Callable[..., Ingestion],
+    seed: int,
 ) -> None:
     consent = POLICIES[seed % 2]
-    assert_expected(expected, ingest(generated, "--shuffle", seed, consent=consent).lake)
+    ingestion = ingest(generated, "--shuffle", seed, consent=consent)
+    assert_expected(expected, ingestion.lake)
+    assert ingestion.run.report["landing"] == ingest_once(generated, consent).run.report["landing"]
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -1,5 +1,6 @@
 """Generated data of the reference data's size: tables, columns, partitions and order of rows."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,12 +61,16 @@ def test_only_tables_of_readings_are_partitioned(generated: Path, ingest_once: C
 
 
 def test_rows_in_a_file_are_sorted(generated: Path, ingest_once: Callable[..., Ingestion]) -> None:
+    """A cell of readings has the rows of one landing file after the other, each sorted."""
     lake = ingest_once(generated).lake
     for table in TABLES.values():
         by = next(name for name in ("timestamp", "sensorreadingtime", "email") if name in table.columns)
+        source = table.name.removesuffix("_trusted")
+        files = len(list(lake.receipts(source))) if source in ("accelerometer", "step_trainer") else 1
         for path in lake.table_files(table):
             values = pyarrow.parquet.ParquetFile(path).read([by]).column(by).to_pylist()
-            assert values == sorted(values), path
+            starts = sum(earlier > later for earlier, later in itertools.pairwise(values)) + 1
+            assert starts <= files, path
 
 
 def test_number_of_generated_customers_is_an_option(

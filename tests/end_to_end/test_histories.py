@@ -7,6 +7,7 @@ replaced, and the SQL does not know withdrawals of replaced files, which count f
 
 import os
 import random
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -30,6 +31,8 @@ class History:
     def __init__(self, seed: int, folder: Path):
         self.random = random.Random(seed)
         self.landing = Landing(folder)
+        self.ingested = folder.with_name("ingested")
+        self.rounds = 0
         self.people = self.random.choice([3, 6, 12])
         # Each record has another date, because the SQL does not order records of the same date.
         self.dates = self.random.sample(range(BEGIN, BEGIN + 10**9), 1000)
@@ -41,6 +44,13 @@ class History:
                 name = f"file-{self.random.randrange(FILES_MAX)}.json"
                 draw = {"customer": self.customer, "accelerometer": self.motion, "step_trainer": self.step}[source]
                 self.landing.write(source, name, [draw() for _ in range(self.random.choice([0, 1, 3, 10, 20]))])
+
+    def remember_motions(self) -> None:
+        """Copies the accelerometer files, which later ones may replace."""
+        folder = self.landing.path("accelerometer", "")
+        if folder.exists():
+            shutil.copytree(folder, self.ingested / str(self.rounds))
+        self.rounds += 1
 
     def customer(self) -> dict:
         person = self.random.randrange(self.people)
@@ -85,6 +95,7 @@ def test_tables_equal_the_sql_after_any_history(seed: int, binary: Path, tmp_pat
         for _ in range(history.random.choice([0, 0, 1, 3])):
             kill_soon(lake, history, options)
         lake.run(history.landing.folder, *options)
-        assert_tables(lake, history.landing.folder)
+        history.remember_motions()
+        assert_tables(lake, history.landing.folder, history.ingested)
         assert_receipts(lake, history.landing.folder)
     assert lake.run(history.landing.folder).report["writes"] == 0

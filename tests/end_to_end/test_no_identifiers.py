@@ -1,4 +1,7 @@
-"""The training table has no personal value and no hash of one: not in bytes, metadata or keys."""
+"""The training table has no personal value and no hash of one: not in bytes, metadata or keys.
+
+No key of the lake has the name of a landing file.
+"""
 
 import base64
 import hashlib
@@ -12,7 +15,7 @@ import pytest
 
 from conftest import Ingestion
 from lake import Lake
-from landing import BEGIN, Landing, customer, email, motion, serial_number, step
+from landing import BEGIN, HOUR, SOURCES, Landing, customer, email, motion, serial_number, step
 
 PERSONAL = ("customername", "email", "phone", "birthday", "serialnumber")
 HASHES = ("md5", "sha1", "sha256", "blake2b")
@@ -94,6 +97,29 @@ def test_landing_files_named_after_people_leave_no_name(lake: Lake, landing: Lan
     landing.steps(f"{serial_number(1)}.json", step(1, BEGIN))
     assert lake.run(landing.folder).rows()["machine_learning_curated"] == 1
     assert_no_identifiers(lake, {email(1), serial_number(1), "person.001"})
+
+
+def test_no_key_has_the_name_of_a_landing_file(lake: Lake, landing: Landing) -> None:
+    """Each kind of file has rejected lines and two versions, and the consent is withdrawn and given again."""
+    customers, phone = f"customers of {email(1)}.json", f"phones/phone of {email(1)}.json"
+    device = f"{serial_number(1)}.json"
+    for version in (1, 2):
+        landing.customers(customers, customer(1, BEGIN, BEGIN), {"version": version})
+        landing.motions(phone, *(motion(1, BEGIN + hour * HOUR, version) for hour in range(3)), {"version": version})
+        landing.steps(device, *(step(1, BEGIN + hour * HOUR, version) for hour in range(3)), {"version": version})
+        rows = lake.run(landing.folder).rows()
+        assert rows["machine_learning_curated"] == 3
+    for number, consent in enumerate((None, BEGIN)):
+        landing.customers(f"consent-{number} of {email(1)}.json", customer(1, BEGIN + HOUR + number, consent))
+        lake.run(landing.folder)
+    paths = [path for path in landing.folder.rglob("*") if path.is_file()]
+    folders = tuple(f"{source}/landing/" for source in SOURCES)
+    keys = [key for key in lake.versions() if not key.startswith(folders)]
+    for kind in ("receipts/", "quarantine/", "_state/manifests/", "_state/index/", "accelerometer/trusted/", "lookup/"):
+        assert any(key.startswith(kind) for key in keys), kind
+    names = {path.stem.lower() for path in paths} | {email(1), serial_number(1), "person.001"}
+    for key in keys:
+        assert not [name for name in names if name in key.lower()], key
 
 
 def test_nothing_personal_is_printed_or_logged(generated: Path, generated_dirty: Path, lake: Lake) -> None:

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import duckdb
 import pytest
 
 from comparison import assert_adds_up, assert_tables
@@ -49,9 +50,13 @@ def rewrite_customers(copy: VillageCopy, name: str, change: Change) -> None:
 
 def rewrite_file(copy: VillageCopy, source: str, name: str, change: Change) -> None:
     path = copy.village.path(source, name)
+    replaced = copy.village.folder.with_name("replaced")
+    replaced.mkdir(exist_ok=True)
+    if source == "accelerometer":
+        shutil.copy(path, replaced / f"{len(list(replaced.iterdir()))}.json")
     copy.village.write(source, name, change([json.loads(line) for line in path.read_text().splitlines()]))
     copy.ingest()
-    assert_tables(copy.lake, copy.village.folder)
+    assert_tables(copy.lake, copy.village.folder, replaced)
 
 
 def moved(row: dict, file: Readings, hours: int) -> dict:
@@ -85,7 +90,6 @@ class TestReadings:
         rewrite(copy, file, lambda rows: [{name: other.get(name, row[name]) for name in row} for row in rows])
 
     def test_receipt_counts_the_latest_content(self, copy: VillageCopy, file: Readings) -> None:
-        """The receipt still lists the outputs of the earlier content, with no rows."""
         rewrite(copy, file, lambda rows: [moved(row, file, 1) for row in rows[:20]])
         receipts = copy.lake.receipts(file.source)
         receipt = next(receipt for receipt in receipts if receipt["landing"]["key"].endswith(file.name))
@@ -93,17 +97,20 @@ class TestReadings:
         assert_adds_up(receipt)
         assert receipt["kept"] > 0
         village = copy.village
-        rows = {output["key"]: output["rows"] for output in receipt["outputs"]}
-        assert [count for key, count in rows.items() if village.partition(8) in key] == [0]
-        assert [count for key, count in rows.items() if village.partition(12) in key] == [receipt["kept"]]
+        cell = f"{file.source}/trusted/{village.partition(12)}/00.parquet"
+        assert receipt["outputs"] == [{"key": cell, "rows": receipt["kept"]}]
 
 
-def test_customer_without_remaining_motion_leaves_curated(copy: VillageCopy) -> None:
-    rewrite(
-        copy,
-        PHONES,
-        lambda rows: [row for row in rows if "person.008" not in row["user"]],
-    )
+def test_customer_without_remaining_motion_stays_curated(copy: VillageCopy) -> None:
+    def people(column: str, table: str) -> set[str]:
+        with duckdb.connect() as con:
+            copy.lake.load(con, "found")
+            return {row[0] for row in con.execute(f'SELECT DISTINCT "{column}" FROM found.{table}').fetchall()}
+
+    rewrite(copy, PHONES, lambda rows: [row for row in rows if row["user"] != email(8)])
+    assert email(8) not in people("user", "accelerometer_trusted")
+    assert email(8) in people("email", "customer_curated")
+    assert email(8) in people("user", "step_trainer_trusted")
 
 
 class TestCustomers:

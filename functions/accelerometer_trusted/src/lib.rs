@@ -13,14 +13,15 @@
 mod latest_readings;
 mod rule;
 
+use formats::reading::{Accelerometer, Readings};
 use ingest::ReadingFiles;
 use ingest::index::{LIMITS, Limits};
-use ingest::manifest::CurrentManifest;
-use model::layout::FileName;
+use latest_readings::LatestMs;
+use model::layout::ObjectLocation;
 use model::table::Table;
 pub use rule::OfTrustedCustomers;
 use runtime::function::{Function, Handling, Input};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use store::Failure;
 use store::lake::Lake;
@@ -51,11 +52,17 @@ impl Function for AccelerometerTrusted {
 
     fn handle(&self, inputs: BTreeSet<Input>) -> Handling<'_> {
         Box::pin(async move {
-            let mut manifests: BTreeMap<FileName, CurrentManifest> = BTreeMap::new();
-            let mut failures = self.files.handle(inputs, |file, current| drop(manifests.insert(file, current))).await;
-            if let Err(error) = latest_readings::update(&self.files, &manifests).await {
+            let (mut latest_ms, mut files): (LatestMs, Vec<ObjectLocation>) = Default::default();
+            let record = |location: &ObjectLocation, readings: &Readings<Accelerometer>| {
+                for (key, ms) in readings.latest_ms() {
+                    latest_ms.entry(key).and_modify(|latest| *latest = ms.max(*latest)).or_insert(ms);
+                }
+                files.push(location.clone());
+            };
+            let mut failures = self.files.handle(inputs, record).await;
+            if let Err(error) = latest_readings::raise(self.files.lake(), latest_ms).await {
                 let error: Arc<dyn Failure> = Arc::new(error);
-                failures.extend(manifests.into_values().map(|current| (current.manifest.landing, error.clone())));
+                failures.extend(files.into_iter().map(|location| (location, error.clone())));
             }
             failures
         })

@@ -1,4 +1,4 @@
-//! `customer_curated`: the customers in `customer_trusted` who have a row in `accelerometer_trusted`.
+//! `customer_curated`: the customers in `customer_trusted` with an ingested accelerometer reading that the policy admits.
 //!
 //! ```sql
 //! SELECT c.*
@@ -7,8 +7,9 @@
 //! WHERE consent_policy = 'ever' OR r.latest >= c.sharewithresearchasofdate
 //! ```
 //!
-//! A customer in `customer_trusted` has a row in `accelerometer_trusted` exactly if the latest reading satisfies the consent
-//! policy. So each shard is a function of its `customer_trusted` shard and its part of the latest-reading index. The rule is
+//! The latest reading decides: if the policy does not admit it, it admits none of the customer's readings. The latest-reading
+//! index is only raised, so a correction that takes all readings of a customer away does not take the customer away. Each
+//! shard is a function of its `customer_trusted` shard and its part of the latest-reading index. The rule is
 //! [`CuratedShard::curate`] (`shared/formats/src/customer_shard/curated.rs`).
 
 use engine::{CACHE_BYTES_MAX, Cache, Error, Inputs, Materialize, Materialized, Stored, commit};

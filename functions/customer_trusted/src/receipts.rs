@@ -10,13 +10,13 @@ use bytes::Bytes;
 use engine::landing_file::LandingFile;
 use engine::log::{self, Timer};
 use engine::{ATTEMPTS_MAX, Cause, Checkpoint, Error, Inputs, Materialize, Materialized, Stored, commit};
+use formats::cell::ShardVersions;
 use formats::customer_file::Customers;
 use formats::customer_shard::row_counts::FileRowCounts;
 use formats::manifest::CustomerFileManifest;
-use formats::reading_rows::ShardVersions;
 use formats::receipt::{LandingVersion, Receipt};
 use model::hash::Shard;
-use model::layout::{self, FileName, ObjectLocation, Source};
+use model::layout::{self, FileId, ObjectLocation, Source};
 use model::table::Table;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -32,8 +32,7 @@ pub(crate) async fn commit_all(
     touched: &BTreeSet<Shard>,
 ) -> Result<(), Error> {
     let CustomerTrusted { lake, row_counts } = function;
-    let mut due: BTreeMap<FileName, ObjectLocation> =
-        files.iter().map(|f| (f.name.clone(), f.location.clone())).collect();
+    let mut due: BTreeMap<FileId, ObjectLocation> = files.iter().map(|f| (f.id, f.location.clone())).collect();
     for _ in 0..ATTEMPTS_MAX {
         let mut checkpoints = Vec::new();
         let read = store::try_join_bounded(touched.iter().map(async |shard| {
@@ -45,15 +44,15 @@ pub(crate) async fn commit_all(
         for (checkpoint, row_counts) in read.await?.into_iter().flatten() {
             if row_counts.version() > checkpoint.processed() {
                 let changed = row_counts.changed_since(checkpoint.processed());
-                due.extend(changed.map(|(file, location)| (file.clone(), location.clone())));
+                due.extend(changed.map(|(file, location)| (file, location.clone())));
                 checkpoints.push((checkpoint, row_counts.version()));
             }
         }
         let due: Vec<DueReceipt<'_>> = std::mem::take(&mut due)
             .into_iter()
-            .map(|(name, location)| {
-                let content = files.iter().find(|file| file.name == name).map(|file| &file.content);
-                DueReceipt { name, location, content }
+            .map(|(id, location)| {
+                let content = files.iter().find(|file| file.id == id).map(|file| &file.content);
+                DueReceipt { id, location, content }
             })
             .collect();
         for due in due.chunks(FILES_MAX) {
@@ -82,7 +81,7 @@ async fn commit_batch(function: &CustomerTrusted, due: &[DueReceipt<'_>]) -> Res
 
 /// A customer file whose receipt is due.
 struct DueReceipt<'a> {
-    name: FileName,
+    id: FileId,
     location: ObjectLocation,
     /// The file, if its own event is the cause; else only its row counts in the shards changed.
     content: Option<&'a LandingFile<Customers>>,
@@ -102,7 +101,7 @@ impl Materialize for Receipts<'_> {
 
     fn outputs(&self) -> Vec<String> {
         let keys = |due: &DueReceipt<'_>| {
-            [layout::receipt(Source::Customer, &due.name), layout::quarantine(Source::Customer, &due.name)]
+            [layout::receipt(Source::Customer, due.id), layout::quarantine(Source::Customer, due.id)]
         };
         self.due.iter().flat_map(keys).collect()
     }
@@ -120,7 +119,7 @@ impl Materialize for Receipts<'_> {
             {
                 return Err(Error::Outdated);
             }
-            let at = lake.at(layout::manifest(Source::Customer, &due.name));
+            let at = lake.at(layout::manifest(Source::Customer, due.id));
             let manifest = inputs.read(&at).await?.as_ref().map(CustomerFileManifest::decode).transpose();
             manifests.push(manifest.map_err(Error::corrupt(at))?.map(|manifest| manifest.shards).unwrap_or_default());
         }
@@ -163,7 +162,7 @@ impl DueReceipt<'_> {
         let mut changed = ShardVersions::new();
         for (shard, row_counts) in shards {
             receipt.derived_from.insert(shard, row_counts.version());
-            if let Some((row_counts, version)) = row_counts.of(&self.name) {
+            if let Some((row_counts, version)) = row_counts.of(self.id) {
                 changed.insert(shard, version);
                 receipt.keep(layout::customers(Table::CustomerTrusted, shard), row_counts.kept);
                 row_counts.excluded.iter().for_each(|(reason, rows)| receipt.exclude(reason, *rows));
@@ -183,7 +182,7 @@ impl DueReceipt<'_> {
 
     fn new_receipt(&self, content: &LandingFile<Customers>) -> Receipt {
         let version = LandingVersion { location: self.location.clone(), etag: content.etag.clone() };
-        let mut receipt = Receipt::new(Source::Customer, &self.name, version, &content.quarantine);
+        let mut receipt = Receipt::new(Source::Customer, self.id, version, &content.quarantine);
         receipt.undecodable = content.undecodable.as_ref().map(ToString::to_string);
         content.records.excluded().iter().for_each(|(reason, rows)| receipt.exclude(reason, *rows));
         receipt.superseded_within = content.records.excluded().clone();

@@ -6,7 +6,7 @@ use formats::customer_file::{Customers, FileCustomer};
 use formats::customer_shard::trusted::{CustomerShard, Update};
 use formats::manifest::CustomerFileManifest;
 use model::hash::Shard;
-use model::layout::{self, FileName, ObjectLocation, Source};
+use model::layout::{self, FileId, ObjectLocation, Source};
 use model::table::Table;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use store::{Change, Version, compare_and_swap};
 /// A customer file that has a manifest.
 pub(crate) struct File {
     pub(crate) location: ObjectLocation,
-    pub(crate) name: FileName,
+    pub(crate) id: FileId,
     pub(crate) content: LandingFile<Customers>,
     /// The shards in which any version of the file has customers.
     pub(crate) shards: BTreeSet<Shard>,
@@ -37,10 +37,10 @@ impl File {
             tracing::info!(object = %location, "landing file is deleted: nothing to do");
             return Ok(None);
         };
-        let name = FileName::of(location);
+        let id = FileId::of(location);
         let count = lake.config().customer_shards;
         let shard_of_each: Vec<Shard> = content.records.customers().map(|customer| customer.key.shard(count)).collect();
-        let at = lake.at(layout::manifest(Source::Customer, &name));
+        let at = lake.at(layout::manifest(Source::Customer, id));
         let (_, shards) = compare_and_swap(&lake.store, &at, None, |stored| {
             let corrupt = || Error::corrupt(at.clone());
             let stored = stored.body.as_ref().map(CustomerFileManifest::decode).transpose().map_err(corrupt())?;
@@ -54,7 +54,7 @@ impl File {
             Ok(Change::Put(manifest.encode().map_err(corrupt())?, shards))
         })
         .await?;
-        Ok(Some(Self { location: location.clone(), name, content, shards, shard_of_each }))
+        Ok(Some(Self { location: location.clone(), id, content, shards, shard_of_each }))
     }
 }
 
@@ -118,10 +118,10 @@ fn update(shard: Shard, files: &[File], stored: Stored) -> Result<Update, Error>
                     customer.history.withdrawn_at_ms = None;
                 }
             }
-            update.ingest((&file.name, &file.location, stored_ms), customers.iter());
+            update.ingest((file.id, &file.location, stored_ms), customers.iter());
             continue;
         }
-        update.ingest((&file.name, &file.location, stored_ms), file.customers_of(shard));
+        update.ingest((file.id, &file.location, stored_ms), file.customers_of(shard));
     }
     Ok(update)
 }

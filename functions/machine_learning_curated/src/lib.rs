@@ -14,7 +14,7 @@
 
 use arrow_array::RecordBatch;
 use engine::{Cache, Error, Inputs, Materialize, Materialized, Stored, commit};
-use formats::reading_rows::Output;
+use formats::columnar::Decoder;
 use formats::training;
 use model::layout::{self, Object, ObjectLocation};
 use model::table::Table;
@@ -22,23 +22,23 @@ use model::time::Partition;
 use runtime::function::{Failures, Function, Handling, Input};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use store::Failure;
 use store::lake::Lake;
-use store::{Failure, Listing};
 
-/// How many stored bytes of the files of both tables are cached. Decoded, they take some ten times as much memory.
-const FILES_BYTES_MAX: usize = 4 << 20;
+/// How many stored bytes of the cells of both tables are cached. Decoded, they take some ten times as much memory.
+const CELLS_BYTES_MAX: usize = 4 << 20;
 
 /// The function. Clones share the cache.
 #[derive(Clone)]
 pub struct MachineLearningCurated {
     lake: Lake,
-    files: Arc<Cache<Vec<RecordBatch>>>,
+    cells: Arc<Cache<Vec<RecordBatch>>>,
 }
 
 impl MachineLearningCurated {
     /// The function on `lake`.
     pub fn new(lake: Lake) -> Self {
-        Self { lake, files: Arc::new(Cache::new(FILES_BYTES_MAX)) }
+        Self { lake, cells: Arc::new(Cache::new(CELLS_BYTES_MAX)) }
     }
 
     async fn commit(&self, partition: Partition) -> Result<(), Error> {
@@ -59,7 +59,7 @@ impl Function for MachineLearningCurated {
 
     fn handle(&self, inputs: BTreeSet<Input>) -> Handling<'_> {
         Box::pin(async move {
-            // Several changed files of one partition cause one commit.
+            // Several changed cells of one partition cause one commit.
             let mut partitions: BTreeMap<Partition, Vec<ObjectLocation>> = BTreeMap::new();
             for (location, object) in inputs {
                 if let Object::AccelerometerTrusted(partition) | Object::StepTrainerTrusted(partition) = object {
@@ -97,24 +97,15 @@ impl Materialize for Join<'_> {
     type Report = JoinReport;
 
     fn outputs(&self) -> Vec<String> {
-        vec![layout::training(self.partition)]
+        vec![layout::cell(Table::MachineLearningCurated, self.partition)]
     }
 
     async fn materialize(&self, stored: &[Stored], inputs: &Inputs<'_>) -> Result<Materialized<JoinReport>, Error> {
-        let tables = [Table::StepTrainerTrusted, Table::AccelerometerTrusted];
-        let files = store::try_join_bounded(tables.map(async |table| {
-            let listing = inputs.list(&layout::partition_prefix(table, self.partition)).await?;
-            Ok::<_, Error>((table, listing))
-        }));
-        let files = files.await?;
-        // One kind of file often arrives long before the other. Without both, no file is read.
-        let rows = match files.iter().any(|(_, listing)| listing.objects.is_empty()) {
-            true => Vec::new(),
-            false => {
-                let [steps, motions] = self.rows_of(tables, files, inputs).await?;
-                training::join(&steps, &motions, self.function.lake.config().pairs)
-            }
-        };
+        let (steps, motions) = tokio::try_join!(
+            self.rows_of(Table::StepTrainerTrusted, inputs),
+            self.rows_of(Table::AccelerometerTrusted, inputs)
+        )?;
+        let rows = training::join(&steps, &motions, self.function.lake.config().pairs);
         let mut bodies = Vec::new();
         let mut has_object = !rows.is_empty();
         for stored in stored {
@@ -131,25 +122,11 @@ impl Materialize for Join<'_> {
 }
 
 impl Join<'_> {
-    /// Reads the rows of the files, by table.
-    async fn rows_of(
-        &self,
-        tables: [Table; 2],
-        files: Vec<(Table, Listing)>,
-        inputs: &Inputs<'_>,
-    ) -> Result<[Vec<RecordBatch>; 2], Error> {
-        let MachineLearningCurated { lake, files: cache } = self.function;
-        let of_table = |(table, listing): (Table, Listing)| {
-            listing.objects.into_iter().map(move |(key, etag)| (table, key, etag)).collect::<Vec<_>>()
-        };
-        let read = files.into_iter().flat_map(of_table).map(async |(table, key, etag)| {
-            let decode = move |bytes| Output::decode(table, bytes)?.batches();
-            Ok::<_, Error>((table, inputs.read_listed(cache, &lake.at(key), &etag, decode).await?))
-        });
-        let read = store::try_join_bounded(read).await?;
-        Ok(tables.map(|table| {
-            let of_table = read.iter().filter(|(of, _)| *of == table);
-            of_table.filter_map(|(_, batches)| batches.as_deref()).flatten().cloned().collect()
-        }))
+    /// Reads the rows of the partition in `table`.
+    async fn rows_of(&self, table: Table, inputs: &Inputs<'_>) -> Result<Arc<Vec<RecordBatch>>, Error> {
+        let MachineLearningCurated { lake, cells } = self.function;
+        let decode = move |bytes| Decoder::new(bytes, table.name())?.batches(table)?.collect();
+        let rows = inputs.read_cached(cells, &lake.at(layout::cell(table, self.partition)), decode).await?;
+        Ok(rows.unwrap_or_default())
     }
 }

@@ -148,13 +148,13 @@ fn line(receipt: &Receipt, milliseconds: Option<u128>) -> String {
 mod tests {
     use super::*;
     use formats::receipt::LandingVersion;
-    use model::layout::FileName;
+    use model::layout::FileId;
 
     #[test]
     fn line_has_all_row_counts() {
         let location = ObjectLocation { bucket: "stedi".into(), key: "customer/landing/a.json".into() };
         let landing = LandingVersion { location: location.clone(), etag: "\"e\"".into() };
-        let mut receipt = Receipt::new(Source::Customer, &FileName::of(&location), landing, &Default::default());
+        let mut receipt = Receipt::new(Source::Customer, FileId::of(&location), landing, &Default::default());
         receipt.keep("customer/trusted/07.parquet".into(), 1_200);
         receipt.exclude("superseded", 2);
         receipt.exclude("no_consent", 3);

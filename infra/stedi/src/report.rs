@@ -37,7 +37,10 @@ pub(crate) struct TableCount {
 /// The landing files of each source.
 pub(crate) type LandingCounts = BTreeMap<&'static str, LandingCount>;
 
-/// The landing files of one source, counted by their receipts.
+/// The landing files of one source, counted by their receipts. A deleted file keeps its rows and its receipt.
+///
+/// A receipt of readings says what became of the rows when the file was ingested, and a later change of consent does not
+/// change it. So the kept and excluded readings are counted by the table: see [`LandingCount::keep`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct LandingCount {
     pub files: u64,
@@ -49,6 +52,15 @@ pub(crate) struct LandingCount {
     pub excluded: u64,
     /// Lines that could not be read as a row.
     pub quarantined: u64,
+}
+
+impl LandingCount {
+    /// Counts the rows of the derived table as kept, and all others that could be read as excluded.
+    pub(crate) fn keep(&mut self, rows_in_table: u64) {
+        self.kept = rows_in_table;
+        // The table may have more rows: of a file without a receipt yet, or of an object that was copied by hand.
+        self.excluded = self.rows.saturating_sub(self.quarantined).saturating_sub(rows_in_table);
+    }
 }
 
 impl From<&Receipt> for LandingCount {

@@ -20,6 +20,9 @@ use store::lake::Lake;
 
 /// A table with more objects is for a query engine to count.
 const OBJECTS_MAX: usize = 10_000_000;
+/// The sources of readings, each with the table of its kept rows.
+const READINGS: [(Source, Table); 2] =
+    [(Source::Accelerometer, Table::AccelerometerTrusted), (Source::StepTrainer, Table::StepTrainerTrusted)];
 /// How many files a task reads.
 const FILES_MAX: usize = 256;
 
@@ -118,7 +121,7 @@ pub(crate) async fn count(
     clients: &Clients,
     tables: &[Table],
 ) -> Result<Summary, BoxError> {
-    let landing = count_landing(args, lake).await?;
+    let mut landing = count_landing(args, lake).await?;
     let mut summaries = BTreeMap::new();
     for &table in tables {
         let objects = objects(lake, clients, table).await?;
@@ -144,6 +147,11 @@ pub(crate) async fn count(
             }
         }
         summaries.insert(table.name(), summary);
+    }
+    for (source, table) in READINGS {
+        if let (Some(count), Some(summary)) = (landing.get_mut(source.name()), summaries.get(table.name())) {
+            count.keep(summary.rows);
+        }
     }
     Ok(Summary { tables: summaries, landing })
 }
@@ -172,6 +180,7 @@ fn zone(table: Table) -> &'static str {
     table.prefix().trim_end_matches('/').rsplit('/').next().unwrap_or_default()
 }
 
+/// Counts the landing files of each source by their receipts.
 async fn count_landing(args: &LakeArgs, lake: &Lake) -> Result<LandingCounts, BoxError> {
     let mut landing = LandingCounts::new();
     for source in Source::ALL {

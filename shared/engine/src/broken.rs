@@ -10,30 +10,46 @@ use store::{Put, Store, StoreError};
 /// What is broken in the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Broken {
-    /// A put has no condition.
+    /// A put of a materialized object has no condition.
     Unconditional,
     /// The inputs are read before the version of the output.
     InputsFirst,
     /// The inputs are not checked after a put.
     NoRecheck,
-    /// Reprocessing writes no fence where the rows are equal.
-    NoFence,
-    /// The manifest of a file is written after its outputs.
-    ManifestLate,
-    /// The checkpoint is advanced before the work is done.
-    EarlyCheckpoint,
     /// An event is acknowledged although it failed.
     AcknowledgeFirst,
     /// A conflict counts as success, as if another function had written the same rows.
     ConflictCountsAsSuccess,
-    /// A commit ignores a newer manifest of its file.
-    StaleManifest,
-    /// Only a function that wrote an object registers partitions.
-    RegistersWritesOnly,
-    /// A key in the latest-reading index is never counted again.
-    NeverRecounts,
     /// A warm function uses cached shards without checking their versions.
     StaleCache,
+    /// The checkpoint is advanced before the work is done.
+    EarlyCheckpoint,
+    /// The key index is written after consent is read.
+    IndexLate,
+    /// A manifest names only what the current version of a file touches.
+    NoUnion,
+    /// A function that wrote a manifest does not look at the file again.
+    NoLookAgain,
+    /// A function writes a cell although it holds older consents than the cell.
+    NoVersionRule,
+    /// A function replaces an entry of a later generation.
+    NoGeneration,
+    /// A later version without rows puts no entry.
+    NoEmptyEntry,
+    /// A change of consent that changes no row writes no cell.
+    NoFence,
+    /// Rows of files that cannot be read from landing are kept.
+    NoFilterOfOwnRows,
+    /// A change of consent takes rows of a version that the manifest does not describe.
+    WorkerIgnoresManifest,
+    /// A change of consent takes rows of an older generation than that of the entry.
+    WorkerIgnoresGeneration,
+    /// A change of consent counts as done although a file could not be read.
+    UnreadableCountsAsDone,
+    /// A receipt of a later generation is replaced.
+    ReceiptIgnoresGeneration,
+    /// Only a function that wrote an object registers partitions.
+    RegistersWritesOnly,
     /// A search in the index reads only compacted segments.
     ReadsOnlyCompacted,
     /// A withdrawal counts only if its record is valid in every field.
@@ -44,19 +60,27 @@ pub enum Broken {
 
 impl Broken {
     /// All broken engines.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 23] = [
         Self::Unconditional,
         Self::InputsFirst,
         Self::NoRecheck,
-        Self::NoFence,
-        Self::ManifestLate,
-        Self::EarlyCheckpoint,
         Self::AcknowledgeFirst,
         Self::ConflictCountsAsSuccess,
-        Self::StaleManifest,
-        Self::RegistersWritesOnly,
-        Self::NeverRecounts,
         Self::StaleCache,
+        Self::EarlyCheckpoint,
+        Self::IndexLate,
+        Self::NoUnion,
+        Self::NoLookAgain,
+        Self::NoVersionRule,
+        Self::NoGeneration,
+        Self::NoEmptyEntry,
+        Self::NoFence,
+        Self::NoFilterOfOwnRows,
+        Self::WorkerIgnoresManifest,
+        Self::WorkerIgnoresGeneration,
+        Self::UnreadableCountsAsDone,
+        Self::ReceiptIgnoresGeneration,
+        Self::RegistersWritesOnly,
         Self::ReadsOnlyCompacted,
         Self::WithdrawalNeedsValidRecord,
         Self::OwnersAmongEligibleOnly,

@@ -6,26 +6,24 @@ use formats::Corrupt;
 use model::layout::ObjectLocation;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use store::{Listing, Snapshot, Store, Version};
+use store::{Snapshot, Store, Version};
 
 /// The inputs of one attempt. The engine checks after a put that everything read through this still has its version.
 pub struct Inputs<'a> {
     store: &'a Store,
-    bucket: &'a str,
     reads: Mutex<Reads>,
 }
 
 #[derive(Default)]
 struct Reads {
     objects: BTreeMap<ObjectLocation, Version>,
-    lists: BTreeMap<String, Listing>,
     /// Whether two reads of one input differ.
     differ: bool,
 }
 
 impl<'a> Inputs<'a> {
-    pub(crate) fn new(store: &'a Store, bucket: &'a str) -> Self {
-        Self { store, bucket, reads: Mutex::default() }
+    pub(crate) fn new(store: &'a Store) -> Self {
+        Self { store, reads: Mutex::default() }
     }
 
     /// Reads an object.
@@ -47,39 +45,11 @@ impl<'a> Inputs<'a> {
         Ok(object.map(|(_, value)| value))
     }
 
-    /// Reads an object that [`Self::list`] returned with this ETag. The engine checks the list, not the object.
-    pub async fn read_listed<T: Send + Sync + 'static>(
-        &self,
-        cache: &Cache<T>,
-        location: &ObjectLocation,
-        etag: &str,
-        decode: impl FnOnce(Bytes) -> Result<T, Corrupt> + Send + 'static,
-    ) -> Result<Option<Arc<T>>, Error> {
-        if let Some((_, value)) = cache.get(location).filter(|(cached, _)| cached == etag) {
-            return Ok(Some(value));
-        }
-        let object = cache.read(self.store, location, decode).await?;
-        if object.as_ref().is_none_or(|(now, _)| now != etag) {
-            self.reads().differ = true;
-        }
-        Ok(object.map(|(_, value)| value))
-    }
-
     /// Reads the version of an object whose content the caller has.
     pub async fn version(&self, location: &ObjectLocation) -> Result<Version, Error> {
         let version = self.store.version(location).await?;
         self.record(location, version.clone());
         Ok(version)
-    }
-
-    /// Lists all objects of the lake's bucket below `prefix`.
-    pub async fn list(&self, prefix: &str) -> Result<Listing, Error> {
-        let listing = self.store.list(self.bucket, prefix, true).await?;
-        let before = self.reads().lists.insert(prefix.to_owned(), listing.clone());
-        if before.is_some_and(|before| before != listing) {
-            self.reads().differ = true;
-        }
-        Ok(listing)
     }
 
     /// Records a version of an object that the caller has read elsewhere.
@@ -98,20 +68,12 @@ impl<'a> Inputs<'a> {
 
     /// Reads the versions of all inputs again. Returns whether they are the recorded ones.
     pub(crate) async fn unchanged(&self) -> Result<bool, Error> {
-        let (objects, lists) = {
-            let reads = self.reads();
-            (reads.objects.clone(), reads.lists.clone())
-        };
+        let objects = self.reads().objects.clone();
         let objects = store::try_join_bounded(objects.iter().map(async |(location, version)| {
             let now = self.store.version(location).await?;
             Ok::<bool, Error>(now == *version)
         }));
-        let lists = store::try_join_bounded(lists.iter().map(async |(prefix, listing)| {
-            let now = self.store.list(self.bucket, prefix, true).await?;
-            Ok::<bool, Error>(now == *listing)
-        }));
-        let (objects, lists) = (objects.await?, lists.await?);
-        Ok(objects.into_iter().chain(lists).all(|same| same))
+        Ok(objects.await?.into_iter().all(|same| same))
     }
 
     fn reads(&self) -> MutexGuard<'_, Reads> {

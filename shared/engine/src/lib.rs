@@ -19,8 +19,6 @@
 //!    could keep rows that the newer inputs exclude. Without a put there is nothing to take back, and the change of the
 //!    input has its own event.
 //!
-//! [`commit_first`] skips step 1 for outputs that cannot exist yet.
-//!
 //! After [`ATTEMPTS_MAX`] attempts the event fails, and is delivered again. The caller registers partitions after these
 //! steps, and then acknowledges the event.
 //!
@@ -173,18 +171,6 @@ pub async fn commit<D: Materialize>(lake: &Lake, materialization: &D) -> Result<
     Err(Error::Contended { location })
 }
 
-/// Commits outputs that did not exist before the caller read any input. It skips step 1: a put on condition that there is no
-/// object detects the same races. Returns none on a conflict or if an input changed; then call [`commit`].
-pub async fn commit_first<D: Materialize>(
-    lake: &Lake,
-    materialization: &D,
-) -> Result<Option<Committed<D::Report>>, Error> {
-    let absent = |location| Stored { location, version: Version::Absent, body: None };
-    let stored: Vec<Stored> = locations(lake, materialization).into_iter().map(absent).collect();
-    let Attempt { report, writes, is_committed } = attempt(lake, materialization, &stored).await?;
-    Ok(is_committed.then_some(Committed { report, writes }))
-}
-
 fn locations<D: Materialize>(lake: &Lake, materialization: &D) -> Vec<ObjectLocation> {
     materialization.outputs().into_iter().map(|key| lake.at(key)).collect()
 }
@@ -203,7 +189,7 @@ async fn attempt<D: Materialize>(
     stored: &[Stored],
 ) -> Result<Attempt<D::Report>, Error> {
     // 2. Inputs, and 3. materialize.
-    let inputs = Inputs::new(&lake.store, lake.bucket());
+    let inputs = Inputs::new(&lake.store);
     let Materialized { bodies, report } = materialization.materialize(stored, &inputs).await?;
     // 4. Skip equal outputs.
     let puts = stored.iter().zip(bodies).filter_map(|(stored, body)| {

@@ -53,7 +53,16 @@ pub fn encode(
     batches: impl IntoIterator<Item = Result<RecordBatch, ArrowError>>,
     metadata: &Metadata,
 ) -> Result<Bytes, ParquetError> {
-    encode_with_header(&[], table, sorted_by, &[], batches, metadata)
+    encode_with_header(&[], table, Order::By(sorted_by), &[], batches, metadata)
+}
+
+/// The order of the rows of a file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Order<'a> {
+    /// All rows are sorted by this column.
+    By(&'a str),
+    /// The rows are in groups, and each group is sorted by this column.
+    Grouped(&'a str),
 }
 
 /// Like [`encode`], but writes `header` between the magic bytes and the rows. The columns named `plain` have no compression
@@ -61,13 +70,15 @@ pub fn encode(
 pub(crate) fn encode_with_header(
     header: &[u8],
     table: Table,
-    sorted_by: &str,
+    order: Order<'_>,
     plain: &[&str],
     batches: impl IntoIterator<Item = Result<RecordBatch, ArrowError>>,
     metadata: &Metadata,
 ) -> Result<Bytes, ParquetError> {
     let schema = schema(table);
-    let sorted = schema.fields().iter().position(|field| field.name() == sorted_by);
+    let (Order::By(sorted_by) | Order::Grouped(sorted_by)) = order;
+    let position = schema.fields().iter().position(|field| field.name() == sorted_by);
+    let sorted = position.filter(|_| matches!(order, Order::By(_)));
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
         .set_statistics_enabled(EnabledStatistics::Chunk)
@@ -77,7 +88,7 @@ pub(crate) fn encode_with_header(
         .set_key_value_metadata(Some(
             metadata.iter().map(|(name, text)| KeyValue::new(name.clone(), text.clone())).collect(),
         ));
-    if sorted.is_some_and(|i| schema.field(i).data_type() == &DataType::Int64) {
+    if position.is_some_and(|i| schema.field(i).data_type() == &DataType::Int64) {
         let path = ColumnPath::from(sorted_by);
         properties = properties
             .set_column_dictionary_enabled(path.clone(), false)

@@ -11,7 +11,7 @@ use crate::packed::{packed, unpacked};
 use crate::runs::Runs;
 use bytes::Bytes;
 use model::hash::{IndexPart, KeyHash};
-use model::layout::FileName;
+use model::layout::FileHour;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -22,7 +22,7 @@ const LENGTH_BYTES: usize = 8;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CompactedSegment {
     lists: Lists,
-    /// For each key the position of its set of files in [`Lists::sets`].
+    /// For each key the position of its set of file hours in [`Lists::sets`].
     keys: KeyMap,
 }
 
@@ -30,9 +30,9 @@ pub struct CompactedSegment {
 struct Lists {
     /// The names of the index segments that it contains.
     segments: BTreeSet<String>,
-    /// The files that have a key of this part, sorted by name.
-    files: Vec<FileName>,
-    /// Distinct sets of files, as positions in `files`. Many keys share one set.
+    /// The file hours that have a key of this part, sorted.
+    file_hours: Vec<FileHour>,
+    /// Distinct sets of file hours, as positions in `file_hours`. Many keys share one set.
     sets: Vec<Runs>,
     /// The number of keys.
     keys: usize,
@@ -51,8 +51,10 @@ impl CompactedSegment {
             return Err(corrupt("its number of keys is not the one in its header"));
         }
         let sets = lists.sets.len() as u64;
-        if !lists.sets.iter().all(|set| set.are_below(lists.files.len())) || keys.iter().any(|(_, set)| set >= sets) {
-            return Err(corrupt("its keys refer to files that it does not list"));
+        if !lists.sets.iter().all(|set| set.are_below(lists.file_hours.len()))
+            || keys.iter().any(|(_, set)| set >= sets)
+        {
+            return Err(corrupt("its keys refer to file_hours that it does not list"));
         }
         Ok(Self { lists, keys })
     }
@@ -68,15 +70,18 @@ impl CompactedSegment {
         self.lists.segments.contains(segment)
     }
 
-    /// Returns the files that have one of the keys `wanted`. It knows only the keys of its part.
-    pub fn files_with(&self, wanted: &BTreeSet<KeyHash>) -> BTreeSet<&FileName> {
+    /// Returns the file hours that have one of the keys `wanted`. It knows only the keys of its part.
+    pub fn file_hours_with(&self, wanted: &BTreeSet<KeyHash>) -> BTreeSet<FileHour> {
         let sets: BTreeSet<u64> = wanted.iter().filter_map(|key| self.keys.get(*key)).collect();
         sets.into_iter().flat_map(|set| self.set(set)).collect()
     }
 
-    fn set(&self, position: u64) -> impl Iterator<Item = &FileName> {
+    fn set(&self, position: u64) -> impl Iterator<Item = FileHour> {
         let set = usize::try_from(position).ok().and_then(|position| self.lists.sets.get(position));
-        set.into_iter().flat_map(Runs::iter).filter_map(|file| self.lists.files.get(file as usize))
+        set.into_iter()
+            .flat_map(Runs::iter)
+            .filter_map(|file_hour| self.lists.file_hours.get(file_hour as usize))
+            .copied()
     }
 
     /// Adds index segments, each with its name, to this segment of `part`. Returns `None` if it contains them all.
@@ -85,17 +90,17 @@ impl CompactedSegment {
         if new.is_empty() {
             return None;
         }
-        let new_files = new.iter().flat_map(|(_, segment)| segment.in_part(part)).map(|(file, _)| file);
-        let files: BTreeSet<&FileName> = self.lists.files.iter().chain(new_files).collect();
-        // 32 bits are enough: an object cannot hold the names of more files.
-        let positions: HashMap<&FileName, u32> = files.iter().copied().zip(0..).collect();
+        let new_file_hours = new.iter().flat_map(|(_, segment)| segment.in_part(part)).map(|(file_hour, _)| file_hour);
+        let file_hours: BTreeSet<FileHour> = self.lists.file_hours.iter().copied().chain(new_file_hours).collect();
+        // 32 bits are enough: an object cannot hold more file hours.
+        let positions: HashMap<FileHour, u32> = file_hours.iter().copied().zip(0..).collect();
 
-        // For each key: the set of files that it had, and the files that the new segments add. Many keys share such a pair,
-        // and each distinct pair is held once.
-        let position = |file: &FileName| positions.get(file).copied();
+        // For each key: the set of file hours that it had, and those that the new segments add. Many keys share such a pair, and
+        // each distinct pair is held once.
+        let position = |file_hour: FileHour| positions.get(&file_hour).copied();
         let mut added: BTreeMap<KeyHash, Runs> = BTreeMap::new();
-        for (file, keys) in new.iter().flat_map(|(_, segment)| segment.in_part(part)) {
-            let Some(position) = position(file) else { continue };
+        for (file_hour, keys) in new.iter().flat_map(|(_, segment)| segment.in_part(part)) {
+            let Some(position) = position(file_hour) else { continue };
             keys.for_each(|key| added.entry(key).or_default().insert(position));
         }
         let mut pairs: BTreeMap<(Option<u64>, Runs), usize> = BTreeMap::new();
@@ -121,8 +126,8 @@ impl CompactedSegment {
         let sets: Vec<Runs> = numbers.into_keys().cloned().collect();
         let segments =
             self.lists.segments.iter().cloned().chain(new.iter().map(|(name, _)| (*name).to_owned())).collect();
-        let files = files.into_iter().cloned().collect();
-        Some(Self { lists: Lists { segments, files, sets, keys: pair_of.len() }, keys })
+        let file_hours = file_hours.into_iter().collect();
+        Some(Self { lists: Lists { segments, file_hours, sets, keys: pair_of.len() }, keys })
     }
 }
 
@@ -131,19 +136,21 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
     use super::*;
-    use model::layout::ObjectLocation;
+    use model::layout::{FileId, ObjectLocation};
+    use model::time::{Partition, TIME_MS_MIN};
     use proptest::collection::{btree_set, vec};
     use proptest::prelude::*;
 
-    const FILES: u8 = 9;
+    const FILE_HOURS: u8 = 9;
     const KEYS: u8 = 40;
 
     fn key(n: u8) -> KeyHash {
         KeyHash::of(&n.to_string())
     }
 
-    fn file(n: u8) -> FileName {
-        FileName::of(&ObjectLocation { bucket: "b".into(), key: n.to_string() })
+    fn file_hour(n: u8) -> FileHour {
+        let file = FileId::of(&ObjectLocation { bucket: "b".into(), key: n.to_string() });
+        FileHour { partition: Partition::of(TIME_MS_MIN + i64::from(n % 2) * 3_600_000), file }
     }
 
     fn compacted(part: IndexPart, segments: &[(String, IndexSegment)], chunk: usize) -> CompactedSegment {
@@ -160,13 +167,13 @@ mod tests {
         /// The order and the batches in which segments are compacted make no difference.
         #[test]
         fn all_compacted_parts_hold_what_the_segments_hold(
-            segments in vec(vec((0..FILES, btree_set(0..KEYS, 0..12)), 1..4), 1..9),
+            segments in vec(vec((0..FILE_HOURS, btree_set(0..KEYS, 0..12)), 1..4), 1..9),
             wanted in btree_set(0..KEYS + 3, 0..5),
             chunk in 1..4_usize,
         ) {
-            let segment = |(number, files): (usize, &Vec<(u8, BTreeSet<u8>)>)| {
-                let files = files.iter().map(|(of, keys)| (file(*of), keys.iter().copied().map(key)));
-                (number.to_string(), IndexSegment::decode(IndexSegment::encode(files).unwrap()).unwrap())
+            let segment = |(number, file_hours): (usize, &Vec<(u8, BTreeSet<u8>)>)| {
+                let file_hours = file_hours.iter().map(|(of, keys)| (file_hour(*of), keys.iter().copied().map(key)));
+                (number.to_string(), IndexSegment::decode(IndexSegment::encode(file_hours).unwrap()).unwrap())
             };
             let segments: Vec<(String, IndexSegment)> = segments.iter().enumerate().map(segment).collect();
             let wanted: BTreeSet<KeyHash> = wanted.into_iter().map(key).collect();
@@ -178,10 +185,10 @@ mod tests {
                 prop_assert_eq!(&self::compacted(part, &others, 2), &compacted);
                 let again = CompactedSegment::decode(compacted.encode().unwrap()).unwrap();
                 prop_assert_eq!(&again, &compacted);
-                found.extend(again.files_with(&wanted).into_iter().cloned());
+                found.extend(again.file_hours_with(&wanted));
             }
-            let expected: BTreeSet<FileName> =
-                segments.iter().flat_map(|(_, segment)| segment.files_with(&wanted)).cloned().collect();
+            let expected: BTreeSet<FileHour> =
+                segments.iter().flat_map(|(_, segment)| segment.file_hours_with(&wanted)).collect();
             prop_assert_eq!(found, expected);
         }
     }
@@ -191,27 +198,28 @@ mod tests {
         let people: Vec<KeyHash> = (0..KEYS).map(key).collect();
         let segments: Vec<(String, IndexSegment)> = (0..200)
             .map(|day| {
-                let bytes = IndexSegment::encode([(file(day), people.iter().copied())]).unwrap();
+                let bytes = IndexSegment::encode([(file_hour(day), people.iter().copied())]).unwrap();
                 (model::hash::content_name(&bytes), IndexSegment::decode(bytes).unwrap())
             })
             .collect();
         for part in people.iter().map(|key| key.index_part()) {
             let compacted = compacted(part, &segments, 17);
             assert_eq!(compacted.lists.sets, [(0..200).collect()]);
-            assert_eq!(compacted.files_with(&people.iter().copied().collect()).len(), 200);
+            assert_eq!(compacted.file_hours_with(&people.iter().copied().collect()).len(), 200);
         }
     }
 
     #[test]
     fn damaged_compacted_segments_are_refused() {
-        let segment = IndexSegment::encode([(file(0), [key(1)].into_iter())]).unwrap();
+        let segment = IndexSegment::encode([(file_hour(0), [key(1)])]).unwrap();
         let segments = [("0".to_owned(), IndexSegment::decode(segment).unwrap())];
         let whole = compacted(key(1).index_part(), &segments, 1);
         let bytes = whole.encode().unwrap();
         assert!((0..bytes.len()).all(|length| CompactedSegment::decode(bytes.slice(..length)).is_err()));
-        let no_file = CompactedSegment { lists: Lists { files: Vec::new(), ..whole.lists.clone() }, ..whole.clone() };
+        let no_file_hour =
+            CompactedSegment { lists: Lists { file_hours: Vec::new(), ..whole.lists.clone() }, ..whole.clone() };
         let no_set = CompactedSegment { lists: Lists { sets: Vec::new(), ..whole.lists.clone() }, ..whole };
-        for unsound in [no_file, no_set] {
+        for unsound in [no_file_hour, no_set] {
             assert!(CompactedSegment::decode(unsound.encode().unwrap()).is_err());
         }
     }

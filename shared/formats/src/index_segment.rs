@@ -5,31 +5,31 @@
 use crate::Corrupt;
 use bytes::Bytes;
 use model::hash::{IndexPart, KeyHash};
-use model::layout::FileName;
+use model::layout::FileHour;
 use std::collections::BTreeSet;
 
 const KEY_BYTES: usize = 16;
 
-/// The keys of some files. It never changes: its name is a hash of its content.
+/// The keys of some files, by the hours in which they have readings. It never changes: its name is a hash of its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IndexSegment {
-    files: Vec<(FileName, Keys)>,
+    file_hours: Vec<(FileHour, Keys)>,
 }
 
-/// The sorted hashes of a file's keys, one after the other.
+/// The sorted hashes of the keys of one file in one hour, one after the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Keys(Bytes);
 
 impl IndexSegment {
-    /// Writes the keys of `files` as an object.
-    pub fn encode<K: Iterator<Item = KeyHash>>(
-        files: impl IntoIterator<Item = (FileName, K)>,
+    /// Writes the keys in `file_hours` as an object.
+    pub fn encode<K: IntoIterator<Item = KeyHash>>(
+        file_hours: impl IntoIterator<Item = (FileHour, K)>,
     ) -> Result<Bytes, Corrupt> {
         let (mut head, mut keys) = (Vec::new(), Vec::new());
-        for (file, of_file) in files {
-            let of_file: BTreeSet<KeyHash> = of_file.collect();
-            head.push((file, of_file.len()));
-            keys.extend(of_file.into_iter().map(KeyHash::bytes));
+        for (file_hour, in_hour) in file_hours {
+            let in_hour: BTreeSet<KeyHash> = in_hour.into_iter().collect();
+            head.push((file_hour, in_hour.len()));
+            keys.extend(in_hour.into_iter().map(KeyHash::bytes));
         }
         let head = postcard::to_allocvec(&head).map_err(corrupt)?;
         Ok([&head, keys.as_flattened()].concat().into())
@@ -37,39 +37,39 @@ impl IndexSegment {
 
     /// Reads an object.
     pub fn decode(bytes: Bytes) -> Result<Self, Corrupt> {
-        let (head, rest) = postcard::take_from_bytes::<Vec<(FileName, usize)>>(&bytes).map_err(corrupt)?;
+        let (head, rest) = postcard::take_from_bytes::<Vec<(FileHour, usize)>>(&bytes).map_err(corrupt)?;
         let mut rest = bytes.slice_ref(rest);
-        let mut files = Vec::with_capacity(head.len());
-        for (file, keys) in head {
+        let mut file_hours = Vec::with_capacity(head.len());
+        for (file_hour, keys) in head {
             let length = keys.checked_mul(KEY_BYTES).filter(|length| *length <= rest.len());
             let keys = Keys(rest.split_to(length.ok_or_else(|| corrupt("it ends before its keys"))?));
             if !keys.all().is_sorted_by(|a, b| a < b) {
                 return Err(corrupt("its keys are not in order"));
             }
-            files.push((file, keys));
+            file_hours.push((file_hour, keys));
         }
         match rest.is_empty() {
-            true => Ok(Self { files }),
+            true => Ok(Self { file_hours }),
             false => Err(corrupt("it has bytes after its keys")),
         }
     }
 
-    /// Returns the files that have one of the keys `wanted`.
-    pub fn files_with(&self, wanted: &BTreeSet<KeyHash>) -> impl Iterator<Item = &FileName> {
-        self.files.iter().filter(|(_, keys)| keys.has_any(wanted)).map(|(file, _)| file)
+    /// Returns the file hours that have one of the keys `wanted`.
+    pub fn file_hours_with(&self, wanted: &BTreeSet<KeyHash>) -> impl Iterator<Item = FileHour> {
+        self.file_hours.iter().filter(|(_, keys)| keys.has_any(wanted)).map(|(file_hour, _)| *file_hour)
     }
 
-    /// Returns the keys that belong to `part` of the index, by file, without the files that have none.
-    pub(crate) fn in_part(&self, part: IndexPart) -> impl Iterator<Item = (&FileName, impl Iterator<Item = KeyHash>)> {
-        self.files.iter().filter_map(move |(file, keys)| {
+    /// Returns the keys that belong to `part` of the index, by file hour, without those that have none.
+    pub(crate) fn in_part(&self, part: IndexPart) -> impl Iterator<Item = (FileHour, impl Iterator<Item = KeyHash>)> {
+        self.file_hours.iter().filter_map(move |(file_hour, keys)| {
             let keys = keys.in_part(part);
-            (!keys.is_empty()).then(|| (file, keys.iter().map(|key| KeyHash::from_bytes(*key))))
+            (!keys.is_empty()).then(|| (*file_hour, keys.iter().map(|key| KeyHash::from_bytes(*key))))
         })
     }
 
     /// Returns how many bytes its keys take.
     pub fn size(&self) -> usize {
-        self.files.iter().map(|(_, keys)| keys.0.len()).sum()
+        self.file_hours.iter().map(|(_, keys)| keys.0.len()).sum()
     }
 }
 
@@ -101,25 +101,27 @@ impl Keys {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::layout::ObjectLocation;
+    use model::layout::{FileId, ObjectLocation};
+    use model::time::{Partition, TIME_MS_MIN};
     use std::ops::Range;
 
     fn key(n: u32) -> KeyHash {
         KeyHash::of(&n.to_string())
     }
 
-    fn file(name: &str) -> FileName {
-        FileName::of(&ObjectLocation { bucket: "b".into(), key: name.into() })
+    fn file_hour(name: &str) -> FileHour {
+        let file = FileId::of(&ObjectLocation { bucket: "b".into(), key: name.into() });
+        FileHour { partition: Partition::of(TIME_MS_MIN), file }
     }
 
-    fn segment(files: &[(&str, Range<u32>)]) -> Bytes {
-        IndexSegment::encode(files.iter().map(|(name, keys)| (file(name), keys.clone().map(key)))).unwrap()
+    fn segment(file_hours: &[(&str, Range<u32>)]) -> Bytes {
+        IndexSegment::encode(file_hours.iter().map(|(name, keys)| (file_hour(name), keys.clone().map(key)))).unwrap()
     }
 
     #[test]
-    fn each_file_has_its_keys_and_no_others() {
+    fn each_file_hour_has_its_keys_and_no_others() {
         let segment = IndexSegment::decode(segment(&[("a", 0..100), ("b", 50..60), ("none", 0..0)])).unwrap();
-        for (wanted, files) in [
+        for (wanted, file_hours) in [
             (0..1, vec!["a"]),
             (55..56, vec!["a", "b"]),
             (59..1000, vec!["a", "b"]),
@@ -127,12 +129,8 @@ mod tests {
             (100..1000, vec![]),
             (0..0, vec![]),
         ] {
-            let found: Vec<&FileName> = segment.files_with(&wanted.clone().map(key).collect()).collect();
-            assert_eq!(
-                found,
-                files.iter().map(|name| file(name)).collect::<Vec<_>>().iter().collect::<Vec<_>>(),
-                "{wanted:?}"
-            );
+            let found: Vec<FileHour> = segment.file_hours_with(&wanted.clone().map(key).collect()).collect();
+            assert_eq!(found, file_hours.iter().map(|name| file_hour(name)).collect::<Vec<_>>(), "{wanted:?}");
         }
     }
 
@@ -145,7 +143,7 @@ mod tests {
         let last_key = bytes.len() - KEY_BYTES;
         swapped[last_key - KEY_BYTES..].rotate_left(KEY_BYTES);
         assert!(IndexSegment::decode(swapped.into()).is_err());
-        let huge = postcard::to_allocvec(&[(file("a"), usize::MAX)].to_vec()).unwrap();
+        let huge = postcard::to_allocvec(&[(file_hour("a"), usize::MAX)].to_vec()).unwrap();
         assert!(IndexSegment::decode(huge.into()).is_err());
     }
 }

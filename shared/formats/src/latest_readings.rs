@@ -1,4 +1,6 @@
-//! The latest-reading index: per customer, whether there are accelerometer readings, and the time of the latest one.
+//! The latest-reading index: per customer, whether accelerometer readings were ingested, and the time of the latest one.
+//!
+//! It is only raised. A correction that takes all readings of a customer away does not take the customer away.
 //!
 //! The function `customer_curated` reads it instead of the readings.
 
@@ -9,7 +11,7 @@ use model::hash::KeyHash;
 use model::lake_config::ConsentPolicy;
 use std::collections::BTreeMap;
 
-/// The latest-reading index of one shard: per customer, the time of the latest reading, with or without consent.
+/// The latest-reading index of one shard: per customer, the time of the latest ingested reading, with or without consent.
 ///
 /// Under the policy `ever` any reading counts, so the index keeps only that there is one. Then a later reading of a known
 /// customer changes nothing: it neither writes the index nor triggers `customer_curated`.
@@ -41,22 +43,8 @@ impl LatestReadings {
         let raised = latest_ms.into_iter().map(|(customer, time_ms)| (customer, kept_ms(time_ms, policy)));
         let raised =
             raised.filter(|(customer, time_ms)| self.latest_ms(*customer).is_none_or(|known| known < *time_ms));
-        self.changed(raised.map(|(customer, time_ms)| (customer, Some(time_ms))))
-    }
-
-    /// Returns the index with these times instead of the known ones; a customer with `None` is removed. Returns `None` if
-    /// nothing changes.
-    pub fn recounted(&self, latest_ms: &BTreeMap<KeyHash, Option<i64>>, policy: ConsentPolicy) -> Option<Self> {
-        let counted = latest_ms.iter().map(|(customer, time_ms)| (*customer, time_ms.map(|ms| kept_ms(ms, policy))));
-        self.changed(counted.filter(|(customer, time_ms)| self.latest_ms(*customer) != *time_ms))
-    }
-
-    fn changed(&self, changes: impl Iterator<Item = (KeyHash, Option<i64>)>) -> Option<Self> {
-        let changes: BTreeMap<_, _> = changes.map(|(key, time_ms)| (key, time_ms.map(i64::cast_unsigned))).collect();
-        if changes.is_empty() {
-            return None;
-        }
-        Some(Self(self.0.with(&changes)))
+        let raised: BTreeMap<_, _> = raised.map(|(key, time_ms)| (key, Some(time_ms.cast_unsigned()))).collect();
+        (!raised.is_empty()).then(|| Self(self.0.with(&raised)))
     }
 }
 
@@ -83,17 +71,5 @@ mod tests {
         let at_reading = LatestReadings::default().raised([first], AtReading).unwrap();
         assert_eq!(at_reading.raised([(ann, 4)], AtReading), None);
         assert_eq!(at_reading.raised([later], AtReading).unwrap().latest_ms(ann), Some(9));
-    }
-
-    #[test]
-    fn a_recount_lowers_and_removes() {
-        let (ann, bob) = (KeyHash::of("ann"), KeyHash::of("bob"));
-        for policy in [Ever, AtReading] {
-            let index = LatestReadings::default().raised([(ann, 5), (bob, 5)], policy).unwrap();
-            let lower = index.recounted(&BTreeMap::from([(ann, Some(4)), (bob, None)]), policy).unwrap();
-            assert_eq!((lower.latest_ms(ann), lower.latest_ms(bob)), (Some(kept_ms(4, policy)), None));
-            assert_eq!(lower.recounted(&BTreeMap::from([(ann, Some(4)), (bob, None)]), policy), None);
-            assert_eq!(LatestReadings::decode(&lower.encode()).unwrap(), lower);
-        }
     }
 }

@@ -8,13 +8,14 @@
 //! | [`customer_file`], [`reading`] | the records of a customer file, the readings of a reading file |
 //! | [`customer_shard`] | a shard of customers: its rows, its versions, and the state of their records |
 //! | [`latest_readings`] | the latest-reading index: per customer, whether (and until when) there are readings |
-//! | [`manifest`] | the keys and partitions that one landing file may touch |
+//! | [`manifest`] | the generation of a landing file, and everything that it may touch |
 //! | [`index_segment`], [`compacted_segment`] | the key index of files with many keys |
-//! | [`reading_rows`] | rows of the reading tables as Parquet, with the versions of their inputs |
+//! | [`cell`] | an object of a reading table: the rows of all landing files in one hour, by file |
 //! | [`training`] | rows of the training table |
 //! | [`receipt`], [`quarantine`] | the row counts of a landing file, and its rejected records |
 //! | [`columnar`] | Arrow and Parquet, byte-stable |
 
+pub mod cell;
 pub mod columnar;
 pub mod compacted_segment;
 pub mod customer_file;
@@ -27,7 +28,6 @@ pub mod manifest;
 mod packed;
 pub mod quarantine;
 pub mod reading;
-pub mod reading_rows;
 pub mod receipt;
 mod runs;
 pub mod training;

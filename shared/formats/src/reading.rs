@@ -45,8 +45,8 @@ pub trait Reading: 'static + Send + Sync {
     /// Returns the columns of [`Self::TRUSTED`] for these rows.
     fn columns(rows: &[EligibleReading<'_, Self::Value>]) -> Vec<ArrayRef>;
 
-    /// Returns the key, the time and the value of a stored row of [`Self::TRUSTED`].
-    fn stored(batch: &RecordBatch, row: usize) -> (&str, i64, Self::Value);
+    /// Returns a stored row of [`Self::TRUSTED`]. Its key may be spelled in another way than the identity.
+    fn stored(batch: &RecordBatch, row: usize) -> EligibleReading<'_, Self::Value>;
 }
 
 /// A reading of a customer who is eligible: a row of [`Reading::TRUSTED`].
@@ -101,10 +101,14 @@ impl Reading for Accelerometer {
         ]
     }
 
-    fn stored(batch: &RecordBatch, row: usize) -> (&str, i64, [f64; 3]) {
-        let (key, time_ms) = (columnar::text_at(batch, 0, row), columnar::bigint_at(batch, 1, row));
-        let value = [2, 3, 4].map(|i| columnar::double_at(batch, i, row));
-        (key.unwrap_or_default(), time_ms.unwrap_or_default(), value)
+    fn stored(batch: &RecordBatch, row: usize) -> EligibleReading<'_, [f64; 3]> {
+        let user = columnar::text_at(batch, 0, row).unwrap_or_default();
+        EligibleReading {
+            key: user,
+            owner: user,
+            time_ms: columnar::bigint_at(batch, 1, row).unwrap_or_default(),
+            value: [2, 3, 4].map(|i| columnar::double_at(batch, i, row)),
+        }
     }
 }
 
@@ -145,9 +149,13 @@ impl Reading for StepTrainer {
         ]
     }
 
-    fn stored(batch: &RecordBatch, row: usize) -> (&str, i64, i32) {
-        let (time_ms, key) = (columnar::bigint_at(batch, 0, row), columnar::text_at(batch, 1, row));
-        (key.unwrap_or_default(), time_ms.unwrap_or_default(), columnar::int_at(batch, 2, row))
+    fn stored(batch: &RecordBatch, row: usize) -> EligibleReading<'_, i32> {
+        EligibleReading {
+            key: columnar::text_at(batch, 1, row).unwrap_or_default(),
+            owner: columnar::text_at(batch, 3, row).unwrap_or_default(),
+            time_ms: columnar::bigint_at(batch, 0, row).unwrap_or_default(),
+            value: columnar::int_at(batch, 2, row),
+        }
     }
 }
 
@@ -200,6 +208,30 @@ impl<R: Reading> Readings<R> {
             start = end;
         }
         partitions
+    }
+}
+
+impl<R: Reading> Readings<R> {
+    /// Returns the readings in one partition.
+    pub fn in_partition(&self, partition: Partition) -> &[Row<R::Value>] {
+        let start = self.rows.partition_point(|row| Partition::of(row.time_ms) < partition);
+        let count = self.rows[start..].partition_point(|row| Partition::of(row.time_ms) == partition);
+        &self.rows[start..start + count]
+    }
+
+    /// Returns the time of the latest reading of each key.
+    pub fn latest_ms(&self) -> impl Iterator<Item = (KeyHash, i64)> {
+        // Rows are sorted by time, so the last one of a key is the latest. Each key has a row.
+        let mut latest_ms = vec![None; self.keys.len()];
+        self.rows.iter().for_each(|row| latest_ms[row.key as usize] = Some(row.time_ms));
+        self.keys.iter().zip(latest_ms).filter_map(|(key, latest_ms)| Some((key.hash, latest_ms?)))
+    }
+
+    /// Removes the readings that `keep` refuses, by key and partition. The keys stay.
+    pub fn retain(&mut self, keep: impl Fn(KeyHash, Partition) -> bool) {
+        let keys = &self.keys;
+        self.rows.retain(|row| keep(keys[row.key as usize].hash, Partition::of(row.time_ms)));
+        self.rows.shrink_to_fit();
     }
 }
 

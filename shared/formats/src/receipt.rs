@@ -1,20 +1,23 @@
 //! Receipts: the row counts of a landing file. Every row is kept, excluded or quarantined, and the sums agree.
+//!
+//! The receipt of a file of readings counts what became of its rows when the file was ingested. A later change of consent
+//! does not change it.
 
 use crate::Corrupt;
+use crate::cell::ShardVersions;
 use crate::quarantine::Quarantine;
-use crate::reading_rows::ShardVersions;
 use bytes::Bytes;
-use model::layout::{FileName, ObjectLocation, Source};
+use model::layout::{FileId, ObjectLocation, Source};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The row counts of one landing file, for its current version and the current consents.
+/// The row counts of one landing file in its current version. Those of a customer file follow later files and consents.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     /// The kind of file.
     pub source: Source,
-    /// Its name in the lake.
-    pub file: FileName,
+    /// Its id in the lake.
+    pub file: FileId,
     /// The landing object and its version.
     pub landing: LandingVersion,
     /// Why the file as a whole cannot be decoded. Then it counts as one quarantined row.
@@ -22,7 +25,7 @@ pub struct Receipt {
     pub undecodable: Option<String>,
     /// The number of records and rejected pieces: kept, excluded and quarantined together.
     pub rows: u64,
-    /// How many of them are rows of the outputs.
+    /// How many of them are, or were when the file was ingested, rows of the outputs.
     pub kept: u64,
     /// How many of them are legal records but not rows of the outputs, by reason.
     pub excluded: BTreeMap<String, u64>,
@@ -39,7 +42,7 @@ pub struct Receipt {
     pub quarantined: u64,
     /// How many pieces are in quarantine, by reason.
     pub rejected: BTreeMap<String, u64>,
-    /// Every object that has, or ever had, rows of the file.
+    /// The objects that these rows are in.
     pub outputs: Vec<OutputRows>,
     /// The generation of the file's manifest. Only files of readings have it.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -73,7 +76,7 @@ pub const COMMENT: &str = "the row counts of each landing file: rows = kept + ex
 /// The columns of the receipts table.
 pub const COLUMNS: &[ReceiptColumn] = &[
     column("source", "string", "customer, accelerometer or step_trainer"),
-    column("file", "string", "the landing file's name in the lake"),
+    column("file", "string", "the landing file's id in the lake"),
     column("landing", "struct<bucket:string,key:string,etag:string>", "the landing object and its version"),
     column(
         "undecodable",
@@ -81,7 +84,11 @@ pub const COLUMNS: &[ReceiptColumn] = &[
         "why the file could not be decoded as a whole; it then counts as one quarantined row",
     ),
     column("rows", "bigint", "records and rejected pieces: kept, excluded and quarantined together"),
-    column("kept", "bigint", "how many of them are rows of the outputs"),
+    column(
+        "kept",
+        "bigint",
+        "how many of them are rows of the outputs; of a file of readings: were, when it was ingested",
+    ),
     column("excluded", "map<string,bigint>", "how many are legal records but not rows of the outputs, by reason"),
     column(
         "superseded_within",
@@ -92,7 +99,7 @@ pub const COLUMNS: &[ReceiptColumn] = &[
     column("suspended", "bigint", "how many records suspend a customer, because their consent cannot be read"),
     column("quarantined", "bigint", "how many pieces are in quarantine"),
     column("rejected", "map<string,bigint>", "how many pieces are in quarantine, by reason"),
-    column("outputs", "array<struct<key:string,rows:bigint>>", "every object that has, or ever had, rows of the file"),
+    column("outputs", "array<struct<key:string,rows:bigint>>", "the objects that these rows are in"),
     column("generation", "bigint", "the generation of the file's manifest"),
     column(
         "derived_from",
@@ -126,10 +133,10 @@ pub struct OutputRows {
 
 impl Receipt {
     /// Returns a receipt that has only the quarantine: no row is kept or excluded yet.
-    pub fn new(source: Source, file: &FileName, landing: LandingVersion, quarantine: &Quarantine) -> Self {
+    pub fn new(source: Source, file: FileId, landing: LandingVersion, quarantine: &Quarantine) -> Self {
         Self {
             source,
-            file: file.clone(),
+            file,
             landing,
             undecodable: None,
             rows: quarantine.count(),
@@ -161,17 +168,6 @@ impl Receipt {
         }
     }
 
-    /// Reduces the rows of output `key` to `rows`, and counts the difference as excluded for `reason`.
-    pub fn withdraw(&mut self, key: &str, rows: u64, reason: &str) {
-        if let Some(output) = self.outputs.iter_mut().find(|output| output.key == key) {
-            let gone = output.rows.saturating_sub(rows);
-            output.rows -= gone;
-            self.kept -= gone;
-            self.rows -= gone;
-            self.exclude(reason, gone);
-        }
-    }
-
     /// Whether both receipts are the same, except for the versions that they were computed from.
     pub fn says_the_same(&self, other: &Self) -> bool {
         let Self { derived_from: _, .. } = self;
@@ -200,9 +196,9 @@ mod tests {
     #[test]
     fn columns_are_the_fields_in_order() {
         let location = ObjectLocation { bucket: "lake".into(), key: "accelerometer/landing/a.json".into() };
-        let file = FileName::of(&location);
+        let file = FileId::of(&location);
         let version = LandingVersion { location, etag: "e".into() };
-        let mut receipt = Receipt::new(Source::Accelerometer, &file, version, &Quarantine::default());
+        let mut receipt = Receipt::new(Source::Accelerometer, file, version, &Quarantine::default());
         // Fields that are left out if they are empty.
         receipt.undecodable = Some("damaged".into());
         receipt.superseded_within.insert("duplicate".into(), 1);

@@ -7,7 +7,7 @@ use formats::customer_shard::row_counts::{FileRowCounts, RowCounts};
 use formats::customer_shard::trusted::CustomerShard;
 use model::consent::ConsentHistory;
 use model::customer::{Customer, excluded};
-use model::layout::{FileName, ObjectLocation};
+use model::layout::{FileId, ObjectLocation};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -119,7 +119,7 @@ proptest! {
         for batch in batches {
             let mut update = shard.clone().update();
             for (file, customers) in batch {
-                update.ingest((&FileName::of(&location(file)), &location(file), 1), says(&customers).iter());
+                update.ingest((FileId::of(&location(file)), &location(file), 1), says(&customers).iter());
                 for (email, records) in &customers {
                     if let Some((date_ms, _)) = records.withdrawal {
                         let latest_ms = withdrawn.entry(email.clone()).or_insert(date_ms);
@@ -142,7 +142,7 @@ proptest! {
                 let (counts_before, version_before) = changed.get(file).cloned().unwrap_or_default();
                 let row_counts = row_counts(&files, *file, &withdrawn);
                 let version = if row_counts == counts_before { version_before } else { stored.version() };
-                let found = stored.of(&FileName::of(&location(*file)));
+                let found = stored.of(FileId::of(&location(*file)));
                 let found = found.map(|(row_counts, version)| (row_counts.clone(), version)).unwrap_or_default();
                 prop_assert_eq!(found, (row_counts.clone(), version));
                 changed.insert(*file, (row_counts, version));

@@ -2,8 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
+use arrow_array::RecordBatch;
 use bytes::Bytes;
 use formats::Corrupt;
+use formats::cell::{self, Cell, Entry};
+use formats::columnar::Decoder;
+use formats::compacted_segment::CompactedSegment;
 use formats::customer_file::{Customers, FileCustomer};
 use formats::customer_shard::consents::Consents;
 use formats::customer_shard::curated::CuratedShard;
@@ -16,13 +20,13 @@ use formats::latest_readings::LatestReadings;
 use formats::manifest::{CustomerFileManifest, FileManifest};
 use formats::quarantine::Quarantine;
 use formats::reading::{Accelerometer, EligibleReading, Key, Reading, Readings, ReadingsCollector, StepTrainer};
-use formats::reading_rows::{self, Output, Provenance};
 use formats::receipt::{LandingVersion, Receipt};
-use formats::training;
+use formats::training::{self, TrainingRow};
 use model::hash::KeyHash;
 use model::lake_config::{ConsentPolicy, Pairs};
-use model::layout::{self, FileName, Object, ObjectLocation, Source};
+use model::layout::{self, FileHour, FileId, Object, ObjectLocation, Source};
 use model::table::Table;
+use model::time::Partition;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -36,24 +40,28 @@ type Reader = fn(Bytes) -> Result<(), Corrupt>;
 /// Every kind of stored object: its name, a real object, and its reader.
 static OBJECTS: LazyLock<Vec<(&str, Bytes, Reader)>> = LazyLock::new(|| {
     let trusted = customers_shard().encode().unwrap();
-    let readings = readings();
-    let provenance = Provenance { shards: [(shard(), 3)].into(), generation: 1, had_rows: true };
-    let motions = reading_rows::encode::<Accelerometer>(&admitted(&readings), &provenance).unwrap();
-    let manifest = FileManifest::of(None, &location("f"), "etag", &readings);
+    let (motions, steps) = (cell_of(&motions()).encode().unwrap(), cell_of(&steps()).encode().unwrap());
     vec![
         ("trusted shard", trusted.clone(), trusted_shard as Reader),
         ("customer shard", trusted, customer_shard),
         ("curated shard", curated().encode().unwrap(), curated_shard),
-        ("accelerometer output", motions.clone(), accelerometer_output),
-        ("step trainer output", steps(), step_trainer_output),
-        ("training object", training_object(motions), training_holds),
-        ("manifest", manifest.encode().unwrap(), file_manifest),
+        ("accelerometer cell", motions.clone(), read_cell::<Accelerometer>),
+        ("step trainer cell", steps.clone(), read_cell::<StepTrainer>),
+        ("cell without an object", Cell::empty(Table::StepTrainerTrusted).encode().unwrap(), read_cell::<StepTrainer>),
+        ("accelerometer rows", motions.clone(), read_rows::<Accelerometer>),
+        ("step trainer rows", steps.clone(), read_rows::<StepTrainer>),
+        ("training object", training_object(), training_holds),
+        ("manifest", manifest().encode().unwrap(), file_manifest),
         ("customer manifest", customer_manifest().encode().unwrap(), customer_file_manifest),
         ("latest-reading index", latest_readings().encode(), latest_reading_index),
         ("receipt", receipt().encode().unwrap(), read_receipt),
         ("index segment", index_segment(), read_index_segment),
+        ("compacted segment", compacted_segment().encode().unwrap(), read_compacted_segment),
     ]
 });
+
+/// The rows of the training object.
+static TRAINING_ROWS: LazyLock<Vec<TrainingRow>> = LazyLock::new(training_rows);
 
 fn location(name: &str) -> ObjectLocation {
     ObjectLocation { bucket: "b".into(), key: format!("customer/landing/{name}.json") }
@@ -88,7 +96,7 @@ fn customers_shard() -> CustomerShard {
 /// Ingests the customers as a file of this name, as the function does.
 fn ingest(shard: CustomerShard, name: &str) -> Result<Option<CustomerShard>, Corrupt> {
     let mut update = shard.update();
-    update.ingest((&FileName::of(&location(name)), &location(name), TIME_MS), customers().iter());
+    update.ingest((FileId::of(&location(name)), &location(name), TIME_MS), customers().iter());
     let _ = update.wanted();
     update.settle()
 }
@@ -103,10 +111,16 @@ fn curated() -> CuratedShard {
     CuratedShard::default().curate(&trusted, &latest_readings(), ConsentPolicy::Ever).unwrap().unwrap()
 }
 
-fn readings() -> Readings<Accelerometer> {
+fn motions() -> Readings<Accelerometer> {
     let time = |i: i64| TIME_MS + i / 20 * 3_600_000;
     let record = |i| format!(r#"{{"user":"{}@example.com","timestamp":{},"x":{i},"y":-1.0,"z":0.5}}"#, i % 7, time(i));
     collected(ReadingsCollector::<Accelerometer>::default(), (0..60).map(record)).finish()
+}
+
+fn steps() -> Readings<StepTrainer> {
+    let mut steps = ReadingsCollector::<StepTrainer>::default();
+    (0..60).for_each(|i| steps.add("serial", TIME_MS + i, i as i32));
+    steps.finish()
 }
 
 fn admitted<R: Reading>(readings: &Readings<R>) -> Vec<EligibleReading<'_, R::Value>> {
@@ -116,17 +130,39 @@ fn admitted<R: Reading>(readings: &Readings<R>) -> Vec<EligibleReading<'_, R::Va
         .collect()
 }
 
-fn steps() -> Bytes {
-    let mut steps = ReadingsCollector::<StepTrainer>::default();
-    (0..60).for_each(|i| steps.add("serial", TIME_MS + i, i as i32));
-    let steps = steps.finish();
-    reading_rows::encode::<StepTrainer>(&admitted(&steps), &Provenance::default()).unwrap()
+/// A cell with the rows of two files, and a file without rows.
+fn cell_of<R: Reading>(readings: &Readings<R>) -> Cell {
+    let rows = admitted(readings);
+    let entries = [("f", 1, &rows[..]), ("g", 2, &rows[..9]), ("h", 3, &[])].map(|(name, generation, rows)| {
+        (FileId::of(&location(name)), Entry { generation, rows: cell::rows::<R>(rows).unwrap() })
+    });
+    let mut cell = Cell::empty(R::TRUSTED);
+    cell.entries = entries.into();
+    cell.consents.insert(shard(), 3);
+    cell
 }
 
-fn training_object(motions: Bytes) -> Bytes {
-    let batches = |table, bytes| Output::decode(table, bytes).and_then(Output::batches).unwrap();
-    let (steps, motions) = (batches(Table::StepTrainerTrusted, steps()), batches(Table::AccelerometerTrusted, motions));
-    training::encode(&training::join(&steps, &motions, Pairs::SameInstant)).unwrap()
+/// The rows of a cell, as the training table reads them.
+fn rows_of(table: Table, cell: Bytes) -> Result<Vec<RecordBatch>, Corrupt> {
+    Decoder::new(cell, table.name())?.batches(table)?.collect()
+}
+
+fn training_rows() -> Vec<TrainingRow> {
+    let rows = |cell: Cell, table| rows_of(table, cell.encode().unwrap()).unwrap();
+    let steps = rows(cell_of(&steps()), Table::StepTrainerTrusted);
+    let motions = rows(cell_of(&motions()), Table::AccelerometerTrusted);
+    training::join(&steps, &motions, Pairs::SameInstant)
+}
+
+fn training_object() -> Bytes {
+    let rows = training_rows();
+    assert!(!rows.is_empty());
+    training::encode(&rows).unwrap()
+}
+
+fn manifest() -> FileManifest {
+    let partitions = motions().partitions().into_iter().map(|(partition, _)| partition).collect();
+    FileManifest { landing: location("f"), etag: "etag".into(), generation: 2, partitions }
 }
 
 fn customer_manifest() -> CustomerFileManifest {
@@ -135,8 +171,7 @@ fn customer_manifest() -> CustomerFileManifest {
 
 fn receipt() -> Receipt {
     let landing = LandingVersion { location: location("f"), etag: "etag".into() };
-    let mut receipt =
-        Receipt::new(Source::Accelerometer, &FileName::of(&location("f")), landing, &Quarantine::default());
+    let mut receipt = Receipt::new(Source::Accelerometer, FileId::of(&location("f")), landing, &Quarantine::default());
     receipt.keep("key".into(), 10);
     receipt.exclude("no_trusted_customer", 3);
     receipt.derived_from.insert(shard(), 3);
@@ -174,35 +209,49 @@ fn curated_shard(bytes: Bytes) -> Result<(), Corrupt> {
     Ok(())
 }
 
-fn output_of<R: Reading>(bytes: Bytes, rows: &Readings<R>) -> Result<(), Corrupt> {
-    let holds = Output::decode(R::TRUSTED, bytes.clone())?.holds::<R>(&admitted(rows));
-    for batch in Output::decode(R::TRUSTED, bytes)?.batches()? {
-        for row in 0..batch.num_rows() {
-            let _ = R::stored(&batch, row);
-        }
+/// Reads a cell as ingestion and a change of consent do, and writes it again.
+fn read_cell<R: Reading>(bytes: Bytes) -> Result<(), Corrupt> {
+    let cell = Cell::decode(R::TRUSTED, bytes)?;
+    let rows: usize = cell.entries.values().map(|entry| entry.rows.num_rows()).sum();
+    assert_eq!(cell.has_rows(), rows > 0);
+    assert_eq!(cell.consents.iter().find(|(shard, version)| cell.consent(**shard) != **version), None);
+    for Entry { rows, .. } in cell.entries.values() {
+        let stored: Vec<_> = (0..rows.num_rows()).map(|row| R::stored(rows, row)).collect();
+        assert_eq!(cell::rows::<R>(&stored)?.num_rows(), rows.num_rows());
+        stored.iter().for_each(|row| drop(R::identity(row.key)));
     }
-    holds.map(drop)
+    let again = Cell::decode(R::TRUSTED, cell.encode()?)?;
+    assert_eq!(again.entries.keys().collect::<Vec<_>>(), cell.entries.keys().collect::<Vec<_>>());
+    assert_eq!(rows, again.entries.values().map(|entry| entry.rows.num_rows()).sum::<usize>());
+    Ok(())
 }
 
-fn accelerometer_output(bytes: Bytes) -> Result<(), Corrupt> {
-    output_of(bytes, &readings())
+/// Reads a cell as the training table does, and joins its rows.
+fn read_rows<R: Reading>(bytes: Bytes) -> Result<(), Corrupt> {
+    let rows = rows_of(R::TRUSTED, bytes)?;
+    let (steps, motions) =
+        (rows_of(Table::StepTrainerTrusted, stored("step trainer cell"))?, stored("accelerometer cell"));
+    let motions = rows_of(Table::AccelerometerTrusted, motions)?;
+    let joined = match R::SOURCE {
+        Source::StepTrainer => training::join(&rows, &motions, Pairs::SameCustomer),
+        _ => training::join(&steps, &rows, Pairs::SameCustomer),
+    };
+    training::encode(&joined).map(drop)
 }
 
-fn step_trainer_output(bytes: Bytes) -> Result<(), Corrupt> {
-    output_of(bytes, &ReadingsCollector::<StepTrainer>::default().finish())
+/// Returns a real object.
+fn stored(name: &str) -> Bytes {
+    OBJECTS.iter().find(|(other, _, _)| *other == name).unwrap().1.clone()
 }
 
 fn training_holds(bytes: Bytes) -> Result<(), Corrupt> {
-    let motions = OBJECTS.iter().find(|(name, _, _)| *name == "accelerometer output").unwrap().1.clone();
-    let steps = Output::decode(Table::StepTrainerTrusted, steps())?.batches()?;
-    let motions = Output::decode(Table::AccelerometerTrusted, motions)?.batches()?;
-    training::holds(bytes, &training::join(&steps, &motions, Pairs::SameInstant)).map(drop)
+    training::holds(bytes, &TRAINING_ROWS).map(drop)
 }
 
 fn file_manifest(bytes: Bytes) -> Result<(), Corrupt> {
-    let before = FileManifest::decode(&bytes)?;
-    let next = FileManifest::of(Some(&before), &location("g"), "etag", &readings());
-    assert!((0..next.partitions.len()).all(|partition| next.keys_in(partition).count() <= next.keys().len()));
+    let manifest = FileManifest::decode(&bytes)?;
+    let next = FileManifest { generation: manifest.generation.saturating_add(1), ..manifest };
+    assert_eq!(FileManifest::decode(&next.encode()?)?, next);
     Ok(())
 }
 
@@ -218,16 +267,32 @@ fn latest_reading_index(bytes: Bytes) -> Result<(), Corrupt> {
 }
 
 fn index_segment() -> Bytes {
-    let files =
-        ["f", "g"].map(|name| (FileName::of(&location(name)), (0..9).map(|key: u8| KeyHash::of(&key.to_string()))));
-    IndexSegment::encode(files).unwrap()
+    let file_hour = |name, time_ms| FileHour { partition: Partition::of(time_ms), file: FileId::of(&location(name)) };
+    let file_hours = [file_hour("f", TIME_MS), file_hour("f", TIME_MS + 3_600_000), file_hour("g", TIME_MS)];
+    let keys = |_| (0..9).map(|key: u8| KeyHash::of(&key.to_string()));
+    IndexSegment::encode(file_hours.map(|file_hour| (file_hour, keys(file_hour)))).unwrap()
 }
 
 fn read_index_segment(bytes: Bytes) -> Result<(), Corrupt> {
     let segment = IndexSegment::decode(bytes)?;
-    assert_eq!(segment.files_with(&Default::default()).count(), 0);
-    let _ = segment.files_with(&[KeyHash::of("1")].into()).count();
-    Ok(())
+    assert_eq!(segment.file_hours_with(&Default::default()).count(), 0);
+    let _ = segment.file_hours_with(&[KeyHash::of("1")].into()).count();
+    let compacted = CompactedSegment::default().with(KeyHash::of("1").index_part(), &[("name", &segment)]);
+    compacted.unwrap().encode().map(drop)
+}
+
+fn compacted_segment() -> CompactedSegment {
+    let segment = IndexSegment::decode(index_segment()).unwrap();
+    CompactedSegment::default().with(KeyHash::of("1").index_part(), &[("name", &segment)]).unwrap()
+}
+
+fn read_compacted_segment(bytes: Bytes) -> Result<(), Corrupt> {
+    let compacted = CompactedSegment::decode(bytes)?;
+    assert!(compacted.file_hours_with(&Default::default()).is_empty());
+    let _ = compacted.file_hours_with(&[KeyHash::of("1")].into());
+    let segment = IndexSegment::decode(index_segment())?;
+    let with = compacted.with(KeyHash::of("1").index_part(), &[("other", &segment)]);
+    with.map_or(Ok(()), |with| with.encode().map(drop))
 }
 
 fn read_receipt(bytes: Bytes) -> Result<(), Corrupt> {
@@ -314,9 +379,12 @@ proptest! {
     #[test]
     fn any_key_is_parsed_or_refused(any in "\\PC{0,60}", damaged in damaged_key()) {
         for key in [any, damaged] {
-            let _ = layout::parse_index_entry(Source::Accelerometer, &key);
-            let name = FileName::of(&ObjectLocation { bucket: "b".into(), key: key.clone() });
-            prop_assert!(name.as_str().len() <= 100 && !name.as_str().starts_with(['.', '_']), "{}", name);
+            if let Some((hash, file_hour)) = layout::parse_index_entry(Source::Accelerometer, &key) {
+                prop_assert_eq!(layout::index_entry(Source::Accelerometer, hash, file_hour), key.as_str());
+            }
+            let id = FileId::of(&ObjectLocation { bucket: "b".into(), key: key.clone() });
+            prop_assert_eq!(FileId::parse(&id.to_string()), Some(id));
+            prop_assert!(id.to_string().len() == 32 && id.to_string().bytes().all(|byte| byte.is_ascii_hexdigit()));
             match Object::parse(&key) {
                 Some(Object::CustomerTrusted(shard)) => {
                     prop_assert_eq!(layout::customers(Table::CustomerTrusted, shard), key)
@@ -326,10 +394,10 @@ proptest! {
                 }
                 Some(Object::LatestReadings(shard)) => prop_assert_eq!(layout::latest_readings(shard), key),
                 Some(Object::AccelerometerTrusted(partition)) => {
-                    prop_assert!(key.starts_with(&layout::partition_prefix(Table::AccelerometerTrusted, partition)))
+                    prop_assert_eq!(layout::cell(Table::AccelerometerTrusted, partition), key)
                 }
                 Some(Object::StepTrainerTrusted(partition)) => {
-                    prop_assert!(key.starts_with(&layout::partition_prefix(Table::StepTrainerTrusted, partition)))
+                    prop_assert_eq!(layout::cell(Table::StepTrainerTrusted, partition), key)
                 }
                 Some(Object::Landing(source)) => prop_assert!(key.starts_with(source.landing().prefix())),
                 None => {}
@@ -344,9 +412,9 @@ fn damaged_key() -> impl Strategy<Value = String> {
         "customer/trusted/07.parquet",
         "customer/curated/07.parquet",
         "lookup/readings/07",
-        "accelerometer/trusted/dt=2022-06-18/hour=15/f-0123456789abcdef.parquet",
-        "step_trainer/trusted/dt=2022-06-18/hour=15/f-0123456789abcdef.parquet",
-        "_state/index/accelerometer/0123456789abcdef0123456789abcdef/f-0123456789abcdef",
+        "accelerometer/trusted/dt=2022-06-18/hour=15/00.parquet",
+        "step_trainer/trusted/dt=2022-06-18/hour=15/00.parquet",
+        "_state/index/accelerometer/0123456789abcdef0123456789abcdef/dt=2022-06-18/hour=15/fedcba9876543210fedcba9876543210",
     ];
     let replacement = prop_oneof![any::<char>(), prop::char::range('0', '9')];
     (select(&KEYS[..]), any::<Index>(), replacement).prop_map(|(key, at, replacement)| {

@@ -4,7 +4,8 @@ use engine::landing_file::{self, LandingFile};
 use formats::landing::Undecodable;
 use formats::quarantine::Quarantine;
 use formats::reading::{Reading, Readings, ReadingsCollector};
-use model::layout::ObjectLocation;
+use model::hash::KeyHash;
+use model::layout::{FileHour, FileId, ObjectLocation};
 use store::{Store, StoreError};
 
 /// A version of a landing file.
@@ -19,6 +20,21 @@ pub struct ReadingFile<R: Reading> {
     pub undecodable: Option<Undecodable>,
 }
 
+impl<R: Reading> ReadingFile<R> {
+    /// Returns the keys of the file in each hour in which it has readings.
+    pub(crate) fn file_hours(&self, file: FileId) -> Vec<(FileHour, Vec<KeyHash>)> {
+        let keys = self.readings.keys();
+        let partitions = self.readings.partitions().into_iter().map(|(partition, range)| {
+            let mut in_hour: Vec<u32> = self.readings.rows()[range].iter().map(|row| row.key).collect();
+            in_hour.sort_unstable();
+            in_hour.dedup();
+            let hashes = in_hour.into_iter().filter_map(|key| keys.get(key as usize)).map(|key| key.hash);
+            (FileHour { partition, file }, hashes.collect())
+        });
+        partitions.collect()
+    }
+}
+
 /// Reads the file at `location`; none if it is deleted or archived.
 pub async fn read<R: Reading>(store: &Store, location: &ObjectLocation) -> Result<Option<ReadingFile<R>>, StoreError> {
     let file = landing_file::read(store, location, |_| ReadingsCollector::<R>::default()).await?;
@@ -28,14 +44,4 @@ pub async fn read<R: Reading>(store: &Store, location: &ObjectLocation) -> Resul
         quarantine,
         undecodable,
     }))
-}
-
-/// The state of a landing file against its manifest. It decides which readings the outputs are computed from.
-pub enum Basis<R: Reading> {
-    /// The manifest names this version: the outputs are computed from its readings.
-    Current(ReadingFile<R>),
-    /// Another version is there, whose event will write a manifest: rows can only be removed from the stored outputs.
-    Superseded,
-    /// The file is deleted: rows can only be removed from the stored outputs.
-    Deleted,
 }

@@ -1,8 +1,9 @@
-//! The key index: finds the files that have a key, at a cost that grows with the keys and not with all files.
+//! The key index: finds the landing files that have a key, and the hours in which they have it. Its cost grows with the keys
+//! and not with all files. A [`FileHour`] is a landing file in one of its hours.
 //!
-//! The upload of one phone has few keys. Each key gets an index entry: an empty object whose name has the key's hash and the
-//! file. An export has many keys. They are listed in an index segment, which exports of one batch share. The index may name
-//! a file without the key, but it never misses one with it.
+//! The upload of one phone has few keys. Each key gets an index entry: an empty object whose name has the key's hash, the
+//! hour and the file. An export has many keys. They are listed in an index segment, which exports of one batch share. The
+//! index may name a file without the key, but it never misses one with it.
 //!
 //! Any segment may have a key, and their number grows. So when a search has to read many, it
 //! [compacts](ReadingFiles::compact) them by range of hashes. A compacted segment names the segments that it contains; a
@@ -11,11 +12,11 @@
 use crate::ReadingFiles;
 use crate::Rule;
 use bytes::Bytes;
-use engine::{Error, Inputs};
+use engine::Error;
 use formats::compacted_segment::CompactedSegment;
 use formats::index_segment::IndexSegment;
 use model::hash::{IndexPart, KeyHash, content_name};
-use model::layout::{self, FileName, Source};
+use model::layout::{self, FileHour, Source};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use store::Version;
@@ -24,7 +25,7 @@ use store::lake::Lake;
 /// Limits that choose the form of the index. They do not change what a search finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// A file with more keys is in a segment and has no entry for each key.
+    /// A file with more keys, counted in each hour, is in a segment and has no entry for each key.
     pub entries_max: usize,
     /// Up to so many keys are searched one at a time. For more, one list of all entries is cheaper, if it is complete.
     pub keys_max: usize,
@@ -45,26 +46,26 @@ const COMPACTION_BYTES: usize = 16 << 20;
 pub struct PendingCompaction(Vec<String>);
 
 impl Limits {
-    /// Whether a file with so many keys is in a segment.
-    pub(crate) fn needs_segment(self, keys: usize) -> bool {
-        keys > self.entries_max
+    /// Whether a file with these keys is in a segment.
+    pub(crate) fn needs_segment(self, file_hours: &[(FileHour, Vec<KeyHash>)]) -> bool {
+        file_hours.iter().map(|(_, keys)| keys.len()).sum::<usize>() > self.entries_max
     }
 }
 
-/// Adds keys of files, before their manifests are written.
+/// Adds the keys of files, before their rows are written.
 pub(crate) async fn add(
     lake: &Lake,
     limits: Limits,
     source: Source,
-    files: impl IntoIterator<Item = (&FileName, Vec<KeyHash>)>,
+    files: &[Vec<(FileHour, Vec<KeyHash>)>],
 ) -> Result<(), Error> {
     let (mut entries, mut segments) = (Vec::new(), Vec::new());
-    for (file, keys) in files {
-        match limits.needs_segment(keys.len()) {
-            true => segments.push((file.clone(), keys.into_iter())),
-            false => {
-                entries.extend(keys.into_iter().map(|key| (layout::index_entry(source, key, file), Bytes::new())));
-            }
+    for file_hours in files {
+        match limits.needs_segment(file_hours) {
+            true => segments.extend(file_hours.iter().map(|(file_hour, keys)| (*file_hour, keys.iter().copied()))),
+            false => entries.extend(file_hours.iter().flat_map(|(file_hour, keys)| {
+                keys.iter().map(|key| (layout::index_entry(source, *key, *file_hour), Bytes::new()))
+            })),
         }
     }
     if !segments.is_empty() {
@@ -78,8 +79,14 @@ pub(crate) async fn add(
 }
 
 impl<R: Rule> ReadingFiles<R> {
-    /// Finds the files that have, or once had, readings of any of `keys`. Also returns the segments that it had to read.
-    pub async fn files_with(&self, keys: &BTreeSet<KeyHash>) -> Result<(BTreeSet<FileName>, PendingCompaction), Error> {
+    /// Finds the file hours that have, or once had, readings of any of `keys`. Also returns the segments that it had to read.
+    pub async fn file_hours_with(
+        &self,
+        keys: &BTreeSet<KeyHash>,
+    ) -> Result<(BTreeSet<FileHour>, PendingCompaction), Error> {
+        if keys.is_empty() {
+            return Ok(Default::default());
+        }
         let (lake, bucket) = (self.lake(), self.lake().bucket());
         let all = match keys.len() > self.limits.keys_max {
             true => Some(lake.store.list(bucket, &layout::index(Self::SOURCE), false).await?),
@@ -98,42 +105,25 @@ impl<R: Rule> ReadingFiles<R> {
             }
         };
         let entries = entries.iter().filter_map(|entry| layout::parse_index_entry(Self::SOURCE, entry));
-        let mut files: BTreeSet<FileName> =
-            entries.filter(|(key, _)| keys.contains(key)).map(|(_, file)| file).collect();
+        let mut file_hours: BTreeSet<FileHour> =
+            entries.filter(|(key, _)| keys.contains(key)).map(|(_, file_hour)| file_hour).collect();
 
         let segments = lake.store.list(bucket, &layout::index_segments(Self::SOURCE), true).await?;
         let (in_segments, pending) = self.in_segments(keys, segments.objects.keys()).await?;
-        files.extend(in_segments);
-        Ok((files, pending))
+        file_hours.extend(in_segments);
+        Ok((file_hours, pending))
     }
 
-    /// As [`Self::files_with`], with the lists of the index among the `inputs`.
-    pub async fn files_with_as_input(
-        &self,
-        keys: &BTreeSet<KeyHash>,
-        inputs: &Inputs<'_>,
-    ) -> Result<BTreeSet<FileName>, Error> {
-        let prefixes: Vec<String> = keys.iter().map(|key| layout::index_of_key(Self::SOURCE, *key)).collect();
-        let listings = store::try_join_bounded(prefixes.iter().map(|prefix| inputs.list(prefix))).await?;
-        let entries = listings.iter().flat_map(|listing| listing.objects.keys());
-        let entries = entries.filter_map(|entry| layout::parse_index_entry(Self::SOURCE, entry));
-        let mut files: BTreeSet<FileName> = entries.map(|(_, file)| file).collect();
-        // The engine checks the list. Segments never change, and a compacted segment contains whole segments.
-        let segments = inputs.list(&layout::index_segments(Self::SOURCE)).await?;
-        files.extend(self.in_segments(keys, segments.objects.keys()).await?.0);
-        Ok(files)
-    }
-
-    /// Finds the files that have any of `keys` in these segments. Also returns the segments that are not compacted.
+    /// Finds the file hours that have any of `keys` in these segments. Also returns the segments that are not compacted.
     async fn in_segments(
         &self,
         keys: &BTreeSet<KeyHash>,
         segments: impl ExactSizeIterator<Item = &String>,
-    ) -> Result<(BTreeSet<FileName>, PendingCompaction), Error> {
+    ) -> Result<(BTreeSet<FileHour>, PendingCompaction), Error> {
         let names =
             segments.filter_map(|key| key.strip_prefix(&layout::index_segments(Self::SOURCE)).map(str::to_owned));
         let mut pending: Vec<String> = names.collect();
-        let mut files = BTreeSet::new();
+        let mut file_hours = BTreeSet::new();
         if pending.len() > self.limits.pending_max {
             let mut parts: BTreeMap<IndexPart, BTreeSet<KeyHash>> = BTreeMap::new();
             for key in keys {
@@ -145,19 +135,19 @@ impl<R: Rule> ReadingFiles<R> {
                 let (index, names) = (self.clone(), names.clone());
                 async move {
                     let (_, compacted) = index.compacted_segment(part).await?;
-                    let files: Vec<FileName> = compacted.files_with(&keys).into_iter().cloned().collect();
+                    let file_hours: Vec<FileHour> = compacted.file_hours_with(&keys).into_iter().collect();
                     #[cfg(feature = "broken")]
                     if engine::broken::is(engine::broken::Broken::ReadsOnlyCompacted) {
-                        return Ok((files, Vec::new()));
+                        return Ok((file_hours, Vec::new()));
                     }
                     let others = names.iter().filter(|name| !compacted.has(name)).cloned();
-                    Ok::<_, Error>((files, others.collect::<Vec<String>>()))
+                    Ok::<_, Error>((file_hours, others.collect::<Vec<String>>()))
                 }
             });
             let mut others = BTreeSet::new();
             for search in store::join_bounded(searches).await {
                 let (of_part, not_compacted) = search?;
-                files.extend(of_part);
+                file_hours.extend(of_part);
                 others.extend(not_compacted);
             }
             pending.extend(others);
@@ -165,12 +155,10 @@ impl<R: Rule> ReadingFiles<R> {
         // Each segment is searched as soon as it is read, since all of them may not fit into memory together.
         let searches = pending.iter().map(async |name| {
             let segment = self.index_segment(name).await?;
-            Ok::<_, Error>(
-                segment.iter().flat_map(|segment| segment.files_with(keys)).cloned().collect::<Vec<FileName>>(),
-            )
+            Ok::<_, Error>(segment.iter().flat_map(|segment| segment.file_hours_with(keys)).collect::<Vec<FileHour>>())
         });
-        files.extend(store::try_join_bounded(searches).await?.into_iter().flatten());
-        Ok((files, PendingCompaction(pending)))
+        file_hours.extend(store::try_join_bounded(searches).await?.into_iter().flatten());
+        Ok((file_hours, PendingCompaction(pending)))
     }
 
     /// Compacts segments if they are many; perhaps not all of them. Only the cost of the next search depends on this, so it

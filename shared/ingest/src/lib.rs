@@ -1,52 +1,57 @@
 //! What `accelerometer_trusted` and `step_trainer_trusted` share: the life of a landing file of readings.
 //!
-//! A landing file is *ingested*: read, indexed, given a manifest, and its outputs are committed. When the consent of a
-//! customer changes, the customer's files are *reprocessed*: the index finds them, and their outputs are computed again. A
-//! [`Rule`] decides which readings are admitted.
+//! A landing file is *ingested*: read, indexed, given a manifest with a generation, and merged into a cell for each hour in
+//! which it has readings. When the consent of a customer changes, the customer's cells are *reprocessed*: the index finds
+//! them, and their rows are filtered again. A [`Rule`] decides which readings are admitted.
 //!
 //! | module | what it does |
 //! |---|---|
 //! | [`content`] | reads a landing file, in bounded memory |
-//! | [`manifest`] | writes down what a file may touch, before consent is read |
-//! | [`index`] | finds the files that have a key |
-//! | [`materialize`] | computes the outputs of a file, its quarantine and its receipt |
+//! | [`manifest`] | gives each version of a file its generation, and writes down what the file may touch |
+//! | [`index`] | finds the files that have a key, and the hours |
+//! | [`customers`] | reads the customers that decide |
+//! | [`cells`] | merges files into cells, and filters cells |
+//! | [`receipts`] | writes receipts and quarantines |
 //! | [`reprocess`] | processes changes of consent |
 //!
-//! The manifest is written before consent is read. So either a change of consent finds the manifest, or the function that
-//! wrote the manifest reads the changed consent.
+//! The index is written before consent is read. So either a change of consent finds the file, or the function that wrote the
+//! index entry reads the changed consent. Each cell has a *consent vector*: the versions of the shards that it was last
+//! filtered by. A function that holds an older version reads the shard again before it writes. So no slow function can bring
+//! back a row of a customer who has withdrawn.
 
+mod cells;
 pub mod content;
+pub mod customers;
 pub mod index;
-pub mod manifest;
-pub mod materialize;
+mod manifest;
+mod receipts;
 pub mod reprocess;
 
 use bytes::Bytes;
-use content::{Basis, ReadingFile};
-#[cfg(feature = "broken")]
-use engine::broken::{self, Broken};
-use engine::log::{self, Timer};
-use engine::{ATTEMPTS_MAX, CACHE_BYTES_MAX, Cache, Cause, Error, Start, commit, commit_first};
+use cells::{Merged, Outcome};
+use content::ReadingFile;
+pub use customers::Customers;
+use engine::log::Timer;
+use engine::{ATTEMPTS_MAX, CACHE_BYTES_MAX, Cache, Error, Start};
 use formats::Corrupt;
 use formats::compacted_segment::CompactedSegment;
 use formats::customer_shard::{Owner, Versions};
 use formats::index_segment::IndexSegment;
-#[cfg(feature = "broken")]
 use formats::manifest::FileManifest;
-use formats::reading::{Key, Reading};
+use formats::reading::{Key, Reading, Readings};
 use futures::stream::StreamExt;
 use index::{Limits, PendingCompaction};
-use manifest::CurrentManifest;
-use materialize::{FileReport, FilesMaterialization};
+use manifest::Subject;
 use model::hash::{KeyHash, Shard, ShardCount};
-use model::layout::{self, FileName, Object, ObjectLocation, Source};
+use model::layout::{FileId, Object, ObjectLocation, Source};
 use model::table::Table;
+use model::time::Partition;
+pub use receipts::BEFORE_CONSENT;
+use receipts::FileCounts;
 use runtime::function::{Failures, Input};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use store::Failure;
-#[cfg(feature = "broken")]
-use store::Version;
 use store::lake::Lake;
 
 /// Decides which readings are admitted, by the customers.
@@ -82,24 +87,6 @@ pub trait Rule: Send + Sync + 'static {
     fn owner<'a>(customers: &'a Customers<Self::Shard>, key: &'a Key) -> Result<Option<Owner<'a>>, (Shard, Corrupt)>;
 }
 
-/// The shards of customers that decide on the readings of a file.
-pub struct Customers<S> {
-    count: ShardCount,
-    shards: BTreeMap<Shard, Arc<S>>,
-}
-
-impl<S> Customers<S> {
-    /// Returns the shard of a customer.
-    pub fn shard_of(&self, key: KeyHash) -> Option<&S> {
-        self.shards.get(&key.shard(self.count)).map(AsRef::as_ref)
-    }
-
-    /// Returns all shards.
-    pub fn shards(&self) -> impl Iterator<Item = (Shard, &S)> {
-        self.shards.iter().map(|(shard, customers)| (*shard, customers.as_ref()))
-    }
-}
-
 /// The landing files of one kind of readings. Clones share the caches.
 pub struct ReadingFiles<R: Rule> {
     lake: Lake,
@@ -117,30 +104,31 @@ impl<R: Rule> Clone for ReadingFiles<R> {
     }
 }
 
-/// So many files of a batch are materialized together,
-const FILES_MAX: usize = 16;
-/// up to so many readings, so that they fit into memory.
-const ROWS_MAX: usize = 200_000;
+/// Files of a batch are merged together up to so many readings, so that they fit into memory.
+const ROWS_MAX: usize = 400_000;
+/// How many files are read before their readings are compared with [`ROWS_MAX`].
+const FILES_AT_ONCE: usize = 16;
 /// How many manifests are written at once. Each may need an index entry for each key of its file.
-const MANIFESTS_AT_ONCE: usize = 4;
+const MANIFESTS_AT_ONCE: usize = 8;
 
-/// What is at the location of a landing file.
+/// A landing file as it was read.
 struct FileSnapshot<R: Rule> {
     location: ObjectLocation,
-    file: FileName,
     /// None if the file is deleted.
     content: Option<ReadingFile<R::Reading>>,
     timer: Timer,
 }
 
-/// A landing file whose outputs are to be computed.
-struct WorkItem<R: Rule> {
-    location: ObjectLocation,
-    file: FileName,
-    basis: Basis<R::Reading>,
-    current: CurrentManifest,
-    cause: Cause,
-    timer: Timer,
+/// A landing file that has a manifest, and is merged into its cells.
+pub(crate) struct Ingestion<R: Rule> {
+    pub(crate) location: ObjectLocation,
+    pub(crate) file: FileId,
+    /// None if the file is deleted. Then only rows of a version that was replaced before are removed.
+    pub(crate) content: Option<ReadingFile<R::Reading>>,
+    pub(crate) generation: u64,
+    /// The partitions in which any version of the file has readings.
+    pub(crate) partitions: BTreeSet<Partition>,
+    pub(crate) timer: Timer,
 }
 
 impl<R: Rule> FileSnapshot<R> {
@@ -148,26 +136,17 @@ impl<R: Rule> FileSnapshot<R> {
         self.content.as_ref().map_or(0, |content| content.readings.rows().len())
     }
 
-    fn into_work_item(self, current: CurrentManifest, cause: Cause) -> WorkItem<R> {
-        let Self { location, file, content, timer } = self;
-        let basis = match content {
-            Some(content) if content.etag == current.manifest.etag => Basis::Current(content),
-            Some(_) => Basis::Superseded,
-            None => Basis::Deleted,
-        };
-        WorkItem { location, file, basis, current, cause, timer }
+    fn into_ingestion(self, manifest: FileManifest) -> Ingestion<R> {
+        let Self { location, content, timer } = self;
+        let FileManifest { generation, partitions, .. } = manifest;
+        Ingestion { file: FileId::of(&location), location, content, generation, partitions, timer }
     }
 }
 
-impl<R: Rule> WorkItem<R> {
-    /// Whether no output of the file can exist.
-    fn is_first(&self) -> bool {
-        self.current.is_first && matches!(self.basis, Basis::Current(_))
-    }
-}
+/// What the caller learns of each file that was ingested: its location and its readings.
+pub trait Record<R: Reading>: FnMut(&ObjectLocation, &Readings<R>) + Send {}
 
-/// The manifest that a file has after its outputs are committed; none if the file has none.
-type Outcome = (ObjectLocation, Result<Option<CurrentManifest>, Error>);
+impl<R: Reading, F: FnMut(&ObjectLocation, &Readings<R>) + Send> Record<R> for F {}
 
 impl<R: Rule> ReadingFiles<R> {
     const SOURCE: Source = R::Reading::SOURCE;
@@ -187,11 +166,11 @@ impl<R: Rule> ReadingFiles<R> {
         &self.lake
     }
 
-    /// Handles a batch: processes the changes of its shards, and then ingests its files. Calls `record` with the manifest of
-    /// each file.
+    /// Handles a batch: processes the changes of its shards, and then ingests its files. Calls `record` for each file that
+    /// was ingested.
     ///
-    /// The changes come first, so that each file is materialized once, with the changed consents.
-    pub async fn handle(&self, inputs: BTreeSet<Input>, mut record: impl FnMut(FileName, CurrentManifest)) -> Failures {
+    /// The changes come first, so that each file is merged once, with the changed consents.
+    pub async fn handle(&self, inputs: BTreeSet<Input>, mut record: impl Record<R::Reading>) -> Failures {
         let mut failures = Failures::new();
         let mut shards = BTreeSet::new();
         let (mut shard_locations, mut files) = (Vec::new(), Vec::new());
@@ -210,12 +189,7 @@ impl<R: Rule> ReadingFiles<R> {
             failures.extend(shard_locations.into_iter().map(|location| (location, error.clone())));
             PendingCompaction::default()
         });
-        for (location, outcome) in self.process(files, Cause::Ingested).await {
-            match outcome {
-                Ok(current) => current.into_iter().for_each(|current| record(FileName::of(&location), current)),
-                Err(error) => drop(failures.insert(location, Arc::new(error))),
-            }
-        }
+        self.ingest(files, &mut record, &mut failures).await;
         if let Err(error) = self.compact(pending).await {
             let error = store::with_causes(&error);
             tracing::warn!(error, "cannot compact the key index; the next search reads the same segments again");
@@ -223,88 +197,86 @@ impl<R: Rule> ReadingFiles<R> {
         failures
     }
 
-    /// Commits the outputs of the files at `locations`, and registers their partitions.
-    ///
-    /// With [`Cause::ConsentChanged`], outputs of older versions of the shards get a new version even if their rows are
-    /// equal: a fence.
-    async fn process(&self, locations: Vec<ObjectLocation>, cause: Cause) -> Vec<Outcome> {
-        // A few files have a task each; many files share tasks.
-        let files_max = locations.len().div_ceil(store::TASKS_MAX).clamp(1, FILES_MAX);
-        let groups = locations.chunks(files_max).map(|group| {
-            let (files, group) = (self.clone(), group.to_vec());
-            async move { files.process_group(group, cause).await }
-        });
-        store::join_bounded(groups).await.into_iter().flatten().collect()
-    }
-
-    async fn process_group(&self, locations: Vec<ObjectLocation>, cause: Cause) -> Vec<Outcome> {
-        let (mut outcomes, mut files) = (Vec::new(), Vec::new());
-        for location in locations {
-            match self.read(&location).await {
-                Ok(file) => files.push(file),
-                Err(error) => outcomes.push((location, Err(error))),
+    /// Ingests the files at `locations`, as many together as fit into memory.
+    async fn ingest(
+        &self,
+        locations: Vec<ObjectLocation>,
+        record: &mut impl Record<R::Reading>,
+        failures: &mut Failures,
+    ) {
+        let mut files = Vec::new();
+        for chunk in locations.chunks(FILES_AT_ONCE) {
+            let reads = chunk.iter().cloned().map(|location| {
+                let files = self.clone();
+                async move { (files.read(&location).await, location) }
+            });
+            for (file, location) in store::join_bounded(reads).await {
+                match file {
+                    Ok(file) => files.push(file),
+                    Err(error) => drop(failures.insert(location, Arc::new(error))),
+                }
             }
             if files.iter().map(FileSnapshot::rows).sum::<usize>() > ROWS_MAX {
-                self.process_files(std::mem::take(&mut files), cause, &mut outcomes).await;
+                self.ingest_together(std::mem::take(&mut files), record, failures).await;
             }
         }
-        self.process_files(files, cause, &mut outcomes).await;
-        outcomes
+        self.ingest_together(files, record, failures).await;
     }
 
-    async fn process_files(&self, files: Vec<FileSnapshot<R>>, cause: Cause, outcomes: &mut Vec<Outcome>) {
-        let manifests = self.current_manifests(&files, cause).await;
-        let (mut first, mut others): (Vec<WorkItem<R>>, Vec<WorkItem<R>>) = (Vec::new(), Vec::new());
-        for (file, current) in files.into_iter().zip(manifests) {
-            match current {
-                Ok(Some(current)) => {
-                    let item = file.into_work_item(current, cause);
-                    let list = if item.is_first() { &mut first } else { &mut others };
-                    list.push(item);
-                }
-                Ok(None) => outcomes.push((file.location, Ok(None))),
-                Err(error) => outcomes.push((file.location, Err(error))),
+    /// Ingests files together, and those that another function has overtaken alone. If that fails, it ingests each alone, so
+    /// that one bad file does not stop the others.
+    async fn ingest_together(
+        &self,
+        files: Vec<FileSnapshot<R>>,
+        record: &mut impl Record<R::Reading>,
+        failures: &mut Failures,
+    ) {
+        let (mut batch, mut alone) = (Vec::new(), Vec::new());
+        let manifests = self.manifests(&files).await;
+        for (file, manifest) in files.into_iter().zip(manifests) {
+            match manifest {
+                Ok(Some(manifest)) => batch.push(file.into_ingestion(manifest)),
+                Ok(None) => {}
+                Err(Error::Outdated) => alone.push((file.location, 0)),
+                Err(error) => drop(failures.insert(file.location, Arc::new(error))),
             }
         }
-        self.process_items(first, cause, outcomes).await;
-        self.process_items(others, cause, outcomes).await;
-    }
-
-    /// Materializes files together. If that fails, it processes each alone, so that one bad file does not stop the others.
-    async fn process_items(&self, items: Vec<WorkItem<R>>, cause: Cause, outcomes: &mut Vec<Outcome>) {
-        let error = match self.materialize(&items).await {
-            Ok(()) => {
-                outcomes.extend(items.into_iter().map(|item| (item.location, Ok(Some(item.current)))));
-                return;
+        let batch = Arc::new(batch);
+        match self.merge_all(&batch, record).await {
+            Ok(superseded) => alone.extend(superseded),
+            Err(error) => {
+                let (files, error) = (batch.len(), store::with_causes(&error));
+                tracing::warn!(files, error, "cannot ingest files together; trying each alone");
+                alone.extend(batch.iter().map(|item| (item.location.clone(), 0)));
             }
-            Err(error) => error,
-        };
-        let outdated = matches!(error, Error::Outdated);
-        if let ([_], false) = (items.as_slice(), outdated) {
-            outcomes.extend(items.into_iter().map(|item| item.location).zip([Err(error)]));
-            return;
         }
-        if !outdated {
-            let (files, error) = (items.len(), store::with_causes(&error));
-            tracing::warn!(files, error, "cannot materialize files together; trying each alone");
-        }
-        // This drops the contents of the files before each is read again.
-        let locations: Vec<ObjectLocation> = items.into_iter().map(|item| item.location).collect();
-        for location in locations {
-            let outcome = self.process_file(&location, cause).await;
-            outcomes.push((location, outcome));
+        // The contents of the files are dropped before each is read again.
+        drop(batch);
+        for (location, generation_min) in alone {
+            if let Err(error) = self.ingest_alone(&location, generation_min, record).await {
+                failures.insert(location, Arc::new(error));
+            }
         }
     }
 
-    async fn process_file(&self, location: &ObjectLocation, cause: Cause) -> Result<Option<CurrentManifest>, Error> {
+    /// Ingests one file, whose manifest must have at least `generation_min`.
+    async fn ingest_alone(
+        &self,
+        location: &ObjectLocation,
+        mut generation_min: u64,
+        record: &mut impl Record<R::Reading>,
+    ) -> Result<(), Error> {
         for _ in 0..ATTEMPTS_MAX {
             let file = self.read(location).await?;
-            let current = self.current_manifest(&file, cause, false).await?;
-            let Some(item) = current.map(|current| file.into_work_item(current, cause)) else { return Ok(None) };
-            match self.materialize(std::slice::from_ref(&item)).await {
-                Err(Error::Outdated) => {}
-                Err(error) => return Err(error),
-                Ok(()) => return Ok(Some(item.current)),
+            let manifest = match self.manifest(&file, generation_min, false).await {
+                Err(Error::Outdated) => continue,
+                manifest => manifest?,
+            };
+            let Some(manifest) = manifest else { return Ok(()) };
+            let batch = Arc::new(vec![file.into_ingestion(manifest)]);
+            match self.merge_all(&batch, record).await?.as_slice() {
+                [] => return Ok(()),
+                [(_, generation), ..] => generation_min = *generation,
             }
         }
         Err(Error::Contended { location: location.clone() })
@@ -314,89 +286,104 @@ impl<R: Rule> ReadingFiles<R> {
     async fn read(&self, location: &ObjectLocation) -> Result<FileSnapshot<R>, Error> {
         let timer = Timer::start();
         let content = content::read::<R::Reading>(&self.lake.store, location).await?;
-        Ok(FileSnapshot { location: location.clone(), file: FileName::of(location), content, timer })
+        Ok(FileSnapshot { location: location.clone(), content, timer })
     }
 
-    /// Returns the manifest of each file, and writes it first if the cause is the file's own event.
-    async fn current_manifests(
-        &self,
-        files: &[FileSnapshot<R>],
-        cause: Cause,
-    ) -> Vec<Result<Option<CurrentManifest>, Error>> {
-        let contents = files.iter().filter_map(|file| Some((&file.file, file.content.as_ref()?)));
-        let contents: Vec<_> = contents.filter(|_| cause == Cause::Ingested).collect();
-        let indexed = manifest::index_together(&self.lake, self.limits, &contents).await.unwrap_or_else(|error| {
+    /// Writes the manifest of each file.
+    async fn manifests(&self, files: &[FileSnapshot<R>]) -> Vec<Result<Option<FileManifest>, Error>> {
+        let contents: Vec<_> =
+            files.iter().filter_map(|file| Some((FileId::of(&file.location), file.content.as_ref()?))).collect();
+        let is_indexed = manifest::index_together(&self.lake, self.limits, &contents).await.unwrap_or_else(|error| {
             let (files, error) = (contents.len(), store::with_causes(&error));
             tracing::warn!(files, error, "cannot index files together; trying each alone");
             false
         });
-        let manifests = files.iter().map(|file| self.current_manifest(file, cause, indexed)).collect::<Vec<_>>();
+        let manifests = files.iter().map(|file| self.manifest(file, 0, is_indexed)).collect::<Vec<_>>();
         futures::stream::iter(manifests).buffered(MANIFESTS_AT_ONCE).collect().await
     }
 
-    async fn current_manifest(
+    /// Writes the manifest of a file. Of a deleted file it reads the manifest; none if it has none.
+    async fn manifest(
         &self,
-        file: &FileSnapshot<R>,
-        cause: Cause,
-        indexed: bool,
-    ) -> Result<Option<CurrentManifest>, Error> {
-        let FileSnapshot { location, file, content, .. } = file;
-        match (cause, content) {
-            #[cfg(feature = "broken")]
-            (Cause::Ingested, Some(content)) if broken::is(Broken::ManifestLate) => {
-                let manifest = FileManifest::of(None, location, &content.etag, &content.readings);
-                Ok(Some(CurrentManifest { manifest, version: Version::Absent, is_first: false }))
+        FileSnapshot { location, content, .. }: &FileSnapshot<R>,
+        generation_min: u64,
+        is_indexed: bool,
+    ) -> Result<Option<FileManifest>, Error> {
+        let file = FileId::of(location);
+        match content {
+            Some(content) => {
+                let subject = Subject { location, file, content, is_indexed, generation_min };
+                manifest::write(&self.lake, self.limits, subject).await.map(Some)
             }
-            // Only a file's own event writes its manifest. Reprocessing could be killed after it wrote a manifest of a
-            // version that is then replaced. The manifest would stay wrong, because no event would follow.
-            (Cause::Ingested, Some(content)) => {
-                manifest::write(&self.lake, self.limits, location, file, content, indexed).await.map(Some)
-            }
-            // A deleted file is materialized from its stored outputs: a killed function may have left it unfinished.
-            (Cause::ConsentChanged, Some(_)) | (_, None) => {
-                let key = layout::manifest(Self::SOURCE, file);
-                let (version, manifest) = manifest::read(&self.lake, &key).await?;
+            None => {
+                let manifest = manifest::read::<R::Reading>(&self.lake, file).await?;
                 if manifest.is_none() {
                     tracing::info!(object = %location, "landing file is deleted and has no manifest: nothing to do");
                 }
-                Ok(manifest.map(|manifest| CurrentManifest { manifest, version, is_first: false }))
+                Ok(manifest)
             }
         }
     }
 
-    /// Commits the outputs of files, and registers their partitions.
-    async fn materialize(&self, items: &[WorkItem<R>]) -> Result<(), Error> {
-        if items.is_empty() {
-            return Ok(());
+    /// Merges files into their cells, registers the partitions, and writes the receipts. Returns the files that another
+    /// function has overtaken, each with the generation that it found.
+    async fn merge_all(
+        &self,
+        batch: &Arc<Vec<Ingestion<R>>>,
+        record: &mut impl Record<R::Reading>,
+    ) -> Result<Vec<(ObjectLocation, u64)>, Error> {
+        if batch.is_empty() {
+            return Ok(Vec::new());
         }
-        let mut outputs = FilesMaterialization { files: self, items, first: items.iter().all(WorkItem::is_first) };
-        let committed = if outputs.first { commit_first(&self.lake, &outputs).await? } else { None };
-        let committed = match committed {
-            Some(committed) => committed,
-            None => {
-                outputs.first = false;
-                commit(&self.lake, &outputs).await?
-            }
-        };
+        let mut cells: BTreeMap<Partition, Vec<usize>> = BTreeMap::new();
+        for (position, item) in batch.iter().enumerate() {
+            item.partitions.iter().for_each(|partition| cells.entry(*partition).or_default().push(position));
+        }
+        let customers = self.customers(Self::keys_of(batch.iter())).await?;
         #[cfg(feature = "broken")]
-        for item in items.iter().filter(|item| broken::is(Broken::ManifestLate) && item.cause == Cause::Ingested) {
-            if let Basis::Current(content) = &item.basis {
-                manifest::write(&self.lake, self.limits, &item.location, &item.file, content, false).await?;
+        if engine::broken::is(engine::broken::Broken::IndexLate) {
+            let file_hours = |item: &Ingestion<R>| item.content.as_ref().map(|content| content.file_hours(item.file));
+            index::add(&self.lake, self.limits, Self::SOURCE, &batch.iter().filter_map(file_hours).collect::<Vec<_>>())
+                .await?;
+        }
+        let merges = cells.into_iter().map(|(partition, files)| {
+            let (of, batch, customers) = (self.clone(), batch.clone(), customers.clone());
+            async move { of.merge(partition, files, batch, customers).await }
+        });
+        let (mut counts, mut superseded, mut had_rows) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        for merged in store::join_bounded(merges.collect::<Vec<_>>()).await {
+            let Merged { key, partition, files, consents, had_rows: has_rows, is_written } = merged?;
+            #[cfg(feature = "broken")]
+            let has_rows = has_rows && (is_written || !engine::broken::is(engine::broken::Broken::RegistersWritesOnly));
+            had_rows.extend(has_rows.then_some(partition));
+            for (position, outcome) in files {
+                let counts: &mut FileCounts = counts.entry(position).or_default();
+                counts.writes += usize::from(is_written);
+                counts.consents.extend(&consents);
+                match outcome {
+                    Outcome::Merged(of_cell) => drop(counts.cells.insert(key.clone(), of_cell)),
+                    Outcome::Superseded(generation) => drop(superseded.insert(position, generation)),
+                }
             }
         }
-        #[cfg(feature = "broken")]
-        if committed.writes == 0 && broken::is(Broken::RegistersWritesOnly) {
-            return Ok(());
+        self.lake.catalog.register(R::Reading::TRUSTED, &had_rows).await?;
+        let (due, files) = (batch.iter().enumerate(), &superseded);
+        let due: Vec<(usize, &Ingestion<R>)> = due.filter(|(position, _)| !files.contains_key(position)).collect();
+        for (_, item) in &due {
+            item.content.iter().for_each(|content| record(&item.location, &content.readings));
         }
-        let partitions = committed.report.iter().flat_map(|report| report.partitions.iter().copied()).collect();
-        self.lake.catalog.register(R::Reading::TRUSTED, &partitions).await?;
-        for (item, FileReport { receipt, writes, .. }) in items.iter().zip(committed.report) {
-            let Some(receipt) = receipt else { continue };
-            log::landing_file(&item.location, &receipt, item.cause, writes, &item.timer);
-            if let (Cause::Ingested, Basis::Current(_)) = (item.cause, &item.basis) {
-                log::count_ingested(&self.lake.counters, &receipt);
+        let none = FileCounts::default();
+        let receipts = due.into_iter().map(async |(position, item)| {
+            Ok::<_, Error>((position, self.write_receipt(item, counts.get(&position).unwrap_or(&none)).await?))
+        });
+        for (position, outcome) in store::try_join_bounded(receipts).await? {
+            if let Outcome::Superseded(generation) = outcome {
+                superseded.insert(position, generation);
             }
         }
-        Ok(())
+        Ok(superseded
+            .into_iter()
+            .map(|(position, generation)| (batch[position].location.clone(), generation))
+            .collect())
     }
 }

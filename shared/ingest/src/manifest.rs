@@ -1,4 +1,4 @@
-//! Writes the manifest of a landing file, before anything is read that decides on its rows.
+//! Writes the manifest of a landing file, before any of its rows.
 
 use crate::content::ReadingFile;
 use crate::index::{self, Limits};
@@ -6,94 +6,110 @@ use engine::Error;
 use formats::manifest::FileManifest;
 use formats::reading::Reading;
 use model::hash::KeyHash;
-use model::layout::{self, FileName, ObjectLocation};
-use std::collections::HashSet;
+use model::layout::{self, FileHour, FileId, ObjectLocation};
 use store::lake::Lake;
 use store::{Change, Snapshot, Version, compare_and_swap};
 
-/// The stored manifest of a landing file.
-#[derive(Clone, Debug)]
-pub struct CurrentManifest {
-    /// The manifest.
-    pub manifest: FileManifest,
-    /// The version of the manifest's object.
-    pub version: Version,
-    /// Whether this call wrote the first manifest of the file. Then no output of the file can exist.
-    pub is_first: bool,
+/// What a manifest is written for.
+pub(crate) struct Subject<'a, R: Reading> {
+    pub(crate) location: &'a ObjectLocation,
+    pub(crate) file: FileId,
+    pub(crate) content: &'a ReadingFile<R>,
+    /// Whether the keys of the file are in the index.
+    pub(crate) is_indexed: bool,
+    /// An entry of the file with this generation was found: the manifest must have at least this one.
+    pub(crate) generation_min: u64,
 }
 
-/// Writes a manifest of this version of the file, unless the stored one names it. Returns the stored manifest.
+/// Writes a manifest of this version of the file, unless the stored one describes it. Returns the stored manifest.
 ///
-/// Index entries come first, unless the file's keys are `indexed`. An entry only says "look at the manifest of this file",
-/// so a superfluous one does no harm. Without an entry, a change of consent would not find the file.
-pub async fn write<R: Reading>(
+/// Index entries come first. An entry only says "look at this file in this hour", so a superfluous one does no harm. Without an entry, a
+/// change of consent would not find the rows.
+///
+/// # Errors
+/// [`Error::Outdated`] if the file has another version now.
+pub(crate) async fn write<R: Reading>(
     lake: &Lake,
     limits: Limits,
-    location: &ObjectLocation,
-    file: &FileName,
-    content: &ReadingFile<R>,
-    indexed: bool,
-) -> Result<CurrentManifest, Error> {
+    subject: Subject<'_, R>,
+) -> Result<FileManifest, Error> {
+    let Subject { location, file, content, is_indexed, generation_min } = subject;
     let at = lake.at(layout::manifest(R::SOURCE, file));
-    let decode = |snapshot: &Snapshot| decode(&at, snapshot);
-    let names_version = |manifest: &FileManifest| manifest.etag == content.etag;
+    let describes = |manifest: &FileManifest| manifest.etag == content.etag && manifest.generation >= generation_min;
+    let file_hours = content.file_hours(file);
     // Most files are new, and otherwise the put detects it. A read is worth it only before a new segment: the file may
     // have a segment together with other files.
-    let first = match indexed || !needs_segment(limits, content) {
+    let first = match is_indexed || !limits.needs_segment(&file_hours) {
         true => Snapshot::ABSENT,
         false => Snapshot::read(&lake.store, &at).await?,
     };
-    let stored = decode(&first)?;
-    if !indexed && !stored.as_ref().is_some_and(names_version) {
-        let known: HashSet<KeyHash> = stored.iter().flat_map(FileManifest::hashes).collect();
-        let new = hashes(content).filter(|key| !known.contains(key)).collect();
-        index::add(lake, limits, R::SOURCE, [(file, new)]).await?;
+    let stored = decode(&at, &first)?;
+    #[cfg(feature = "broken")]
+    let is_indexed = is_indexed || engine::broken::is(engine::broken::Broken::IndexLate);
+    if !is_indexed && !stored.as_ref().is_some_and(describes) {
+        index::add(lake, limits, R::SOURCE, &[file_hours]).await?;
     }
-    let (version, (manifest, is_first)) = compare_and_swap(&lake.store, &at, Some(first), |snapshot| {
-        let stored = decode(&snapshot)?;
-        if let Some(stored) = stored.as_ref().filter(|stored| names_version(stored)) {
+    let (_, (manifest, is_new)) = compare_and_swap(&lake.store, &at, Some(first), |snapshot| {
+        let stored = decode(&at, &snapshot)?;
+        if let Some(stored) = stored.as_ref().filter(|stored| describes(stored)) {
             return Ok::<_, Error>(Change::Keep((stored.clone(), false)));
         }
-        let manifest = FileManifest::of(stored.as_ref(), location, &content.etag, &content.readings);
+        let (mut partitions, generation) = match stored {
+            Some(stored) => (stored.partitions, stored.generation),
+            None => Default::default(),
+        };
+        #[cfg(feature = "broken")]
+        if engine::broken::is(engine::broken::Broken::NoUnion) {
+            partitions.clear();
+        }
+        partitions.extend(content.readings.partitions().into_iter().map(|(partition, _)| partition));
+        let generation = generation.max(generation_min) + 1;
+        let manifest = FileManifest { landing: location.clone(), etag: content.etag.clone(), generation, partitions };
         let body = manifest.encode().map_err(Error::corrupt(at.clone()))?;
-        Ok(Change::Put(body, (manifest, stored.is_none())))
+        Ok(Change::Put(body, (manifest, true)))
     })
     .await?;
-    Ok(CurrentManifest { manifest, version, is_first })
+    // A file that was put back to earlier bytes causes an event of the earlier version only. That event may have found the
+    // manifest of the earlier version, before this one replaced it.
+    if is_new && manifest.generation > 1 && lake.store.version(location).await? != Version::Etag(manifest.etag.clone())
+    {
+        #[cfg(feature = "broken")]
+        if engine::broken::is(engine::broken::Broken::NoLookAgain) {
+            return Ok(manifest);
+        }
+        return Err(Error::Outdated);
+    }
+    Ok(manifest)
 }
 
 /// Adds index entries for the keys of several files, if at least two of them can share a segment. Returns whether it did.
 pub(crate) async fn index_together<R: Reading>(
     lake: &Lake,
     limits: Limits,
-    files: &[(&FileName, &ReadingFile<R>)],
+    files: &[(FileId, &ReadingFile<R>)],
 ) -> Result<bool, Error> {
-    let mut large = files.iter().filter(|(_, content)| needs_segment(limits, content));
-    let (Some((file, _)), Some(_)) = (large.next(), large.next()) else { return Ok(false) };
-    // If the first file has a manifest, its event was delivered before, and perhaps those of the others. Then each file is
-    // handled alone.
-    if lake.store.version(&lake.at(layout::manifest(R::SOURCE, file))).await? != Version::Absent {
+    let file_hours: Vec<Vec<(FileHour, Vec<KeyHash>)>> =
+        files.iter().map(|(file, content)| content.file_hours(*file)).collect();
+    let mut large = files.iter().zip(&file_hours).filter(|(_, file_hours)| limits.needs_segment(file_hours));
+    let (Some(((file, _), _)), Some(_)) = (large.next(), large.next()) else { return Ok(false) };
+    #[cfg(feature = "broken")]
+    if engine::broken::is(engine::broken::Broken::IndexLate) {
         return Ok(false);
     }
-    let keys = files.iter().map(|(file, content)| (*file, hashes(content).collect()));
-    index::add(lake, limits, R::SOURCE, keys).await?;
+    // If the first file has a manifest, its event was delivered before, and perhaps those of the others. Then each file is
+    // handled alone.
+    if lake.store.version(&lake.at(layout::manifest(R::SOURCE, *file))).await? != Version::Absent {
+        return Ok(false);
+    }
+    index::add(lake, limits, R::SOURCE, &file_hours).await?;
     Ok(true)
 }
 
-fn hashes<R: Reading>(content: &ReadingFile<R>) -> impl Iterator<Item = KeyHash> {
-    content.readings.keys().iter().map(|key| key.hash)
-}
-
-fn needs_segment<R: Reading>(limits: Limits, content: &ReadingFile<R>) -> bool {
-    limits.needs_segment(content.readings.keys().len())
-}
-
-/// Reads the manifest at `key`, with the version of its object.
-pub async fn read(lake: &Lake, key: &str) -> Result<(Version, Option<FileManifest>), Error> {
-    let at = lake.at(key);
+/// Reads the manifest of a file; none if it has none.
+pub(crate) async fn read<R: Reading>(lake: &Lake, file: FileId) -> Result<Option<FileManifest>, Error> {
+    let at = lake.at(layout::manifest(R::SOURCE, file));
     let snapshot = Snapshot::read(&lake.store, &at).await?;
-    let manifest = decode(&at, &snapshot)?;
-    Ok((snapshot.version, manifest))
+    decode(&at, &snapshot)
 }
 
 fn decode(at: &ObjectLocation, snapshot: &Snapshot) -> Result<Option<FileManifest>, Error> {

@@ -1,7 +1,7 @@
 //! Every object key of the lake: functions that write it, and functions that parse it.
 //!
 //! `{source}` is `customer`, `accelerometer` or `step_trainer`; `{table}` is the name of a table; `{shard}` is a customer
-//! shard such as `07`; `{file}` is the [`FileName`] of a landing file; `{hour}` is a partition such as
+//! shard such as `07`; `{file}` is the [`FileId`] of a landing file; `{hour}` is a partition such as
 //! `dt=2022-06-18/hour=14`.
 //!
 //! Tables:
@@ -11,9 +11,9 @@
 //! | `{source}/landing/…` | a landing file, which the application writes | [`Source::landing`] |
 //! | `customer/trusted/{shard}.parquet` | the consenting customers of a shard, and the state of all its records | [`customers`] |
 //! | `customer/curated/{shard}.parquet` | the curated customers of a shard | [`customers`] |
-//! | `accelerometer/trusted/{hour}/{file}.parquet` | the eligible readings of one landing file in one hour | [`readings`] |
-//! | `step_trainer/trusted/{hour}/{file}.parquet` | the eligible readings of one landing file in one hour | [`readings`] |
-//! | `step_trainer/curated/{hour}/part-0.parquet` | the training rows of one hour | [`training`] |
+//! | `accelerometer/trusted/{hour}/00.parquet` | a cell: the eligible readings of all landing files in one hour | [`cell`] |
+//! | `step_trainer/trusted/{hour}/00.parquet` | a cell: the eligible readings of all landing files in one hour | [`cell`] |
+//! | `step_trainer/curated/{hour}/00.parquet` | the training rows of one hour | [`cell`] |
 //!
 //! Row counts and rejections:
 //!
@@ -27,14 +27,14 @@
 //! | key | object | item |
 //! |---|---|---|
 //! | `_state/lake.json` | the lake config | [`LAKE_CONFIG`] |
-//! | `_state/manifests/{source}/{file}` | the keys and partitions that one landing file may touch | [`manifest`] |
-//! | `_state/index/{source}/{key hash}/{file}` | an index entry: the file has, or had, readings of the key | [`index_entry`] |
+//! | `_state/manifests/{source}/{file}` | the generation of one landing file, and the cells or shards it may touch | [`manifest`] |
+//! | `_state/index/{source}/{key hash}/{hour}/{file}` | an index entry: the file has, or had, readings of the key in the hour | [`index_entry`] |
 //! | `_state/segments/{source}/{content hash}` | an index segment: the keys of files with many keys | [`index_segment`] |
 //! | `_state/compacted/{source}/{part}` | a compacted segment: many index segments for 1/16 of the keys | [`compacted_segment`] |
 //! | `_state/checkpoints/{table}/{shard}` | the version of a shard up to which the table's function is done | [`checkpoint`] |
 //! | `lookup/readings/{shard}` | the latest-reading index of a shard | [`latest_readings`] |
 
-use crate::hash::{IndexPart, KeyHash, Shard, fingerprint};
+use crate::hash::{IndexPart, KeyHash, Shard};
 use crate::table::Table;
 use crate::time::Partition;
 use serde::{Deserialize, Serialize};
@@ -96,38 +96,46 @@ impl fmt::Display for ObjectLocation {
     }
 }
 
-/// The name of a landing file within the lake. It is readable, unique, and safe in every key, path and Hive location.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// The id of a landing file within the lake: a hash of its bucket and key, as 32 hexadecimal digits.
+///
+/// The name of a landing file may contain personal data. So keys have the id, and the file's receipt has the name.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct FileName(String);
+pub struct FileId(KeyHash);
 
-impl FileName {
-    const BASE_BYTES_MAX: usize = 80;
-
-    /// Returns the name of the landing file at `location`: the base name of its key, and a hash of its bucket and key.
+impl FileId {
+    /// Returns the id of the landing file at `location`.
     ///
-    /// The hash contains the bucket because files of several landing buckets may have the same key.
+    /// It depends on the bucket, because files of several landing buckets may have the same key.
     pub fn of(location: &ObjectLocation) -> Self {
-        let base = location.key.rsplit('/').next().unwrap_or_default();
-        let base =
-            [".gz", ".zst", ".json", ".jsonl", ".ndjson"].iter().fold(base, |b, end| b.strip_suffix(end).unwrap_or(b));
-        let safe = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_') { c } else { '-' };
-        // Hive and Athena ignore files whose names start with a dot or an underscore.
-        let base: String = base.trim_start_matches(['.', '_']).chars().map(safe).take(Self::BASE_BYTES_MAX).collect();
-        let base = if base.is_empty() { "file" } else { &base };
-        Self(format!("{base}-{}", fingerprint(&location.to_string())))
+        Self(KeyHash::of(&location.to_string()))
     }
 
-    /// Returns the name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
+    /// Parses an id as [`FileId`]'s `Display` writes it.
+    pub fn parse(text: &str) -> Option<Self> {
+        text.parse().ok().map(Self)
     }
 }
 
-impl fmt::Display for FileName {
+impl fmt::Display for FileId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        self.0.fmt(f)
     }
+}
+
+impl fmt::Debug for FileId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FileId({self})")
+    }
+}
+
+/// A landing file in one of the hours in which it has, or once had, readings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct FileHour {
+    /// The hour.
+    pub partition: Partition,
+    /// The file.
+    pub file: FileId,
 }
 
 /// The lake config.
@@ -146,15 +154,13 @@ pub fn latest_readings(shard: Shard) -> String {
 /// The prefix of the latest-reading indexes.
 pub const LATEST_READINGS: &str = "lookup/readings/";
 
-/// The eligible rows of one landing file in one partition of `table`.
-pub fn readings(table: Table, partition: Partition, file: &FileName) -> String {
-    format!("{}{file}.parquet", partition_prefix(table, partition))
+/// The rows of one partition of `table`, of all landing files.
+pub fn cell(table: Table, partition: Partition) -> String {
+    format!("{}{CELL}", partition_prefix(table, partition))
 }
 
-/// The training rows of one partition. The name is fixed, because the name of a landing file may contain personal data.
-pub fn training(partition: Partition) -> String {
-    format!("{}part-0.parquet", partition_prefix(Table::MachineLearningCurated, partition))
-}
+/// The name of a cell's object within its partition.
+const CELL: &str = "00.parquet";
 
 /// The prefix of one partition of `table`, with the slash at the end.
 pub fn partition_prefix(table: Table, partition: Partition) -> String {
@@ -162,7 +168,7 @@ pub fn partition_prefix(table: Table, partition: Partition) -> String {
 }
 
 /// The row counts of one landing file.
-pub fn receipt(source: Source, file: &FileName) -> String {
+pub fn receipt(source: Source, file: FileId) -> String {
     format!("{}{file}.json", receipts(source))
 }
 
@@ -175,7 +181,7 @@ pub fn receipts(source: Source) -> String {
 pub const RECEIPTS: &str = "receipts/";
 
 /// The rejected records of one landing file.
-pub fn quarantine(source: Source, file: &FileName) -> String {
+pub fn quarantine(source: Source, file: FileId) -> String {
     format!("{}{file}.jsonl", quarantined(source))
 }
 
@@ -184,8 +190,8 @@ pub fn quarantined(source: Source) -> String {
     format!("quarantine/{source}/")
 }
 
-/// The manifest of one landing file: the keys and partitions that it may touch.
-pub fn manifest(source: Source, file: &FileName) -> String {
+/// The manifest of one landing file.
+pub fn manifest(source: Source, file: FileId) -> String {
     format!("{}{file}", manifests(source))
 }
 
@@ -194,9 +200,9 @@ pub fn manifests(source: Source) -> String {
     format!("_state/manifests/{source}/")
 }
 
-/// An index entry. Its existence says that `file` has, or once had, readings of `key`.
-pub fn index_entry(source: Source, key: KeyHash, file: &FileName) -> String {
-    format!("{}{file}", index_of_key(source, key))
+/// An index entry. Its existence says that the file has, or once had, readings of `key` in the hour.
+pub fn index_entry(source: Source, key: KeyHash, FileHour { partition, file }: FileHour) -> String {
+    format!("{}{partition}/{file}", index_of_key(source, key))
 }
 
 /// The prefix of the index entries of one key.
@@ -229,10 +235,11 @@ pub fn compacted_index(source: Source) -> String {
     format!("_state/compacted/{source}/")
 }
 
-/// Parses the key of an index entry of `source` into the key hash and the file.
-pub fn parse_index_entry(source: Source, key: &str) -> Option<(KeyHash, FileName)> {
-    let (hash, file) = key.strip_prefix(&index(source))?.split_once('/')?;
-    Some((hash.parse().ok()?, FileName(file.to_owned())))
+/// Parses the key of an index entry of `source` into the key hash and the file hour.
+pub fn parse_index_entry(source: Source, key: &str) -> Option<(KeyHash, FileHour)> {
+    let (hash, file_hour) = key.strip_prefix(&index(source))?.split_once('/')?;
+    let (partition, file) = file_hour.rsplit_once('/')?;
+    Some((hash.parse().ok()?, FileHour { partition: Partition::parse(partition)?, file: FileId::parse(file)? }))
 }
 
 /// A checkpoint: the version of `shard` up to which `table`'s function has applied the changes.
@@ -256,9 +263,9 @@ pub enum Object {
     CustomerCurated(Shard),
     /// A latest-reading index.
     LatestReadings(Shard),
-    /// The rows of one landing file in one partition of `accelerometer_trusted`.
+    /// A cell of `accelerometer_trusted`.
     AccelerometerTrusted(Partition),
-    /// The rows of one landing file in one partition of `step_trainer_trusted`.
+    /// A cell of `step_trainer_trusted`.
     StepTrainerTrusted(Partition),
 }
 
@@ -271,7 +278,7 @@ impl Object {
         let shard = |prefix: &str, end: &str| Shard::parse(key.strip_prefix(prefix)?.strip_suffix(end)?);
         let partition = |table: Table| {
             let (partition, file) = key.strip_prefix(table.prefix())?.rsplit_once('/')?;
-            file.ends_with(".parquet").then(|| Partition::parse(partition))?
+            (file == CELL).then(|| Partition::parse(partition))?
         };
         None.or_else(|| shard(Table::CustomerTrusted.prefix(), ".parquet").map(Self::CustomerTrusted))
             .or_else(|| shard(Table::CustomerCurated.prefix(), ".parquet").map(Self::CustomerCurated))
@@ -290,62 +297,62 @@ mod tests {
     }
 
     #[test]
-    fn file_names_are_readable_unique_and_visible_to_hive() {
-        let name = FileName::of(&location("accelerometer/landing/2022/accelerometer-1691348231445.json"));
-        assert!(name.as_str().starts_with("accelerometer-1691348231445-"), "{name}");
-        assert_ne!(name, FileName::of(&location("accelerometer/landing/2023/accelerometer-1691348231445.json")));
-        for odd in ["a/_hidden.json", "a/.json", "a/", "a/dt=1 ü?.json", &format!("a/{}", "x".repeat(900))] {
-            let name = FileName::of(&location(odd));
-            assert!(!name.as_str().starts_with(['.', '_']) && !name.as_str().contains(['=', '/', ' ']), "{name}");
-            assert!(name.as_str().len() <= 100, "{name}");
-        }
+    fn ids_of_files_differ_by_key_and_survive_their_text() {
+        let id = FileId::of(&location("accelerometer/landing/2022/ann@example.com.json"));
+        assert_eq!(FileId::parse(&id.to_string()), Some(id));
+        assert_ne!(id, FileId::of(&location("accelerometer/landing/2023/ann@example.com.json")));
+        assert_eq!(id.to_string().len(), 32);
+        assert_eq!(FileId::parse("ann"), None);
     }
 
     #[test]
     fn files_of_two_buckets_are_two_files() {
         let other = ObjectLocation { bucket: "other".into(), key: "customer/landing/a.json".into() };
-        assert_ne!(FileName::of(&other), FileName::of(&location("customer/landing/a.json")));
+        assert_ne!(FileId::of(&other), FileId::of(&location("customer/landing/a.json")));
     }
 
     #[test]
     fn keys_are_parsed_as_they_are_written() {
-        let file = FileName::of(&location("x/a.json"));
+        let file = FileId::of(&location("x/a.json"));
         let partition = Partition::of(1_655_564_444_103);
         let shard = KeyHash::of("a").shard(Default::default());
         for (key, object) in [
             (customers(Table::CustomerTrusted, shard), Object::CustomerTrusted(shard)),
             (customers(Table::CustomerCurated, shard), Object::CustomerCurated(shard)),
             (latest_readings(shard), Object::LatestReadings(shard)),
-            (readings(Table::AccelerometerTrusted, partition, &file), Object::AccelerometerTrusted(partition)),
-            (readings(Table::StepTrainerTrusted, partition, &file), Object::StepTrainerTrusted(partition)),
+            (cell(Table::AccelerometerTrusted, partition), Object::AccelerometerTrusted(partition)),
+            (cell(Table::StepTrainerTrusted, partition), Object::StepTrainerTrusted(partition)),
             ("customer/landing/deep/er/x".into(), Object::Landing(Source::Customer)),
         ] {
             assert_eq!(Object::parse(&key), Some(object), "{key}");
         }
-        for none in
-            [&training(partition), LAKE_CONFIG, &receipt(Source::Customer, &file), "customer/trusted/x.parquet", ""]
-        {
+        for none in [
+            &cell(Table::MachineLearningCurated, partition),
+            LAKE_CONFIG,
+            &receipt(Source::Customer, file),
+            "customer/trusted/x.parquet",
+            "accelerometer/trusted/dt=2022-06-18/hour=14/other.parquet",
+            "",
+        ] {
             assert_eq!(Object::parse(none), None, "{none}");
         }
-        let key = KeyHash::of("a");
-        assert_eq!(
-            parse_index_entry(Source::Accelerometer, &index_entry(Source::Accelerometer, key, &file)),
-            Some((key, file))
-        );
+        let (key, file_hour) = (KeyHash::of("a"), FileHour { partition, file });
+        let entry = index_entry(Source::Accelerometer, key, file_hour);
+        assert_eq!(parse_index_entry(Source::Accelerometer, &entry), Some((key, file_hour)));
     }
 
     #[test]
     fn state_receipts_and_quarantine_are_outside_the_tables_prefixes() {
-        let file = FileName::of(&location("x/a.json"));
+        let file = FileId::of(&location("x/a.json"));
         let key = KeyHash::of("a");
         let shard = key.shard(Default::default());
         for other in [
             LAKE_CONFIG.to_owned(),
             latest_readings(shard),
-            receipt(Source::Customer, &file),
-            quarantine(Source::Customer, &file),
-            manifest(Source::Customer, &file),
-            index_entry(Source::Accelerometer, key, &file),
+            receipt(Source::Customer, file),
+            quarantine(Source::Customer, file),
+            manifest(Source::Customer, file),
+            index_entry(Source::Accelerometer, key, FileHour { partition: Partition::of(0), file }),
             index_segment(Source::Accelerometer, "0123"),
             compacted_segment(Source::Accelerometer, key.index_part()),
             checkpoint(Table::AccelerometerTrusted, shard),

@@ -182,7 +182,7 @@ pub enum Table {
     CustomerTrusted,
     /// The accelerometer readings of consenting customers.
     AccelerometerTrusted,
-    /// The consenting customers who have accelerometer readings.
+    /// The consenting customers with an ingested accelerometer reading that the policy admits.
     CustomerCurated,
     /// The step trainer readings of curated customers.
     StepTrainerTrusted,
@@ -275,7 +275,7 @@ impl Table {
             Self::StepTrainerLanding => "step trainer readings as they came",
             Self::CustomerTrusted => "customers with a consent to research in force",
             Self::AccelerometerTrusted => "accelerometer readings of trusted customers",
-            Self::CustomerCurated => "trusted customers with at least one trusted accelerometer reading",
+            Self::CustomerCurated => "trusted customers who have, or once had, an accelerometer reading that counts",
             Self::StepTrainerTrusted => "step trainer readings of curated customers",
             Self::MachineLearningCurated => {
                 "step trainer and accelerometer readings of the same instant, without personal columns"

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::ops::Range;
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -38,6 +39,9 @@ pub struct Partition {
 }
 
 impl Partition {
+    /// The partitions of legal times.
+    const LEGAL: Range<Self> = Self { hours: TIME_MS_MIN / HOUR_MS }..Self { hours: TIME_MS_END / HOUR_MS };
+
     /// Returns the partition of a reading at `time_ms`.
     pub fn of(time_ms: i64) -> Self {
         Self { hours: time_ms.div_euclid(HOUR_MS) }
@@ -67,7 +71,8 @@ impl Partition {
         if !(1..=12).contains(&month) || !(1..=31).contains(&day) || !(1970..=9999).contains(&year) {
             return None;
         }
-        let partition = Self { hours: days_from_civil(year, month, day) * 24 + hour.parse::<i64>().ok()? };
+        let hour = hour.parse::<i64>().ok().filter(|hour| (0..24).contains(hour))?;
+        let partition = Self { hours: days_from_civil(year, month, day) * 24 + hour };
         (partition.to_string() == text).then_some(partition)
     }
 }
@@ -78,14 +83,25 @@ impl fmt::Display for Partition {
     }
 }
 
+/// Writes text in human-readable formats, and the hours since 1970 in the others.
 impl Serialize for Partition {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        match serializer.is_human_readable() {
+            true => serializer.collect_str(self),
+            false => self.hours.serialize(serializer),
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for Partition {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            let partition = i64::deserialize(deserializer).map(|hours| Self { hours })?;
+            return match Self::LEGAL.contains(&partition) {
+                true => Ok(partition),
+                false => Err(serde::de::Error::custom("a partition is outside of the legal times")),
+            };
+        }
         let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
         Self::parse(&text)
             .ok_or_else(|| serde::de::Error::custom(format!("partition is {text:?}, expected dt=YYYY-MM-DD/hour=HH")))

@@ -49,9 +49,7 @@ impl Access {
                 access.ingest_readings(Source::StepTrainer, table, Table::CustomerCurated);
             }
             Table::MachineLearningCurated => {
-                let inputs = [Table::StepTrainerTrusted.prefix(), Table::AccelerometerTrusted.prefix()];
-                access.read(inputs);
-                access.lists.extend(inputs.map(str::to_owned));
+                access.read([Table::StepTrainerTrusted.prefix(), Table::AccelerometerTrusted.prefix()]);
             }
             Table::CustomerLanding | Table::AccelerometerLanding | Table::StepTrainerLanding => return access,
         }
@@ -84,7 +82,7 @@ impl Access {
     }
 
     /// Adds the access of a function of readings. The rows of `customers` decide which readings are eligible. The key index
-    /// finds the files of a customer, and the checkpoints say which changes are applied.
+    /// finds the cells and files of a customer, and the checkpoints say which changes are applied.
     fn ingest_readings(&mut self, source: Source, table: Table, customers: Table) {
         self.ingest(source);
         self.read([customers.prefix()]);

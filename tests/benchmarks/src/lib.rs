@@ -5,15 +5,16 @@
 use arrow_array::RecordBatch;
 use bytes::Bytes;
 use formats::Corrupt;
+use formats::cell::{self, Cell, Entry};
+use formats::columnar::Decoder;
 use formats::customer_file::Customers;
 use formats::customer_shard::consents::Consents;
 use formats::customer_shard::trusted::CustomerShard;
 use formats::landing::{Collect, LandingReader, Undecodable};
 use formats::reading::{Accelerometer, EligibleReading, Reading, Readings, ReadingsCollector, StepTrainer};
-use formats::reading_rows::{self, Output, Provenance};
 use formats::training;
 use model::lake_config::{ConsentPolicy, Pairs};
-use model::layout::{FileName, ObjectLocation};
+use model::layout::{FileId, ObjectLocation};
 use model::table::Table;
 
 /// When S3 stored the sample files.
@@ -125,11 +126,11 @@ impl Sample {
             (file("customer/")?, file("accelerometer/")?, file("step_trainer/")?);
         let trusted = Consents::decode(shard(&customers)?)?;
         let motions = readings::<Accelerometer>(&accelerometer)?;
-        let motions_stored = reading_rows::encode::<Accelerometer>(&as_admitted(&motions), &Provenance::default())?;
+        let motions_stored = encode(&motions)?;
         let steps = readings::<StepTrainer>(&step_trainer)?;
-        let steps_stored = reading_rows::encode::<StepTrainer>(&as_admitted(&steps), &Provenance::default())?;
-        let steps_decoded = Output::decode(Table::StepTrainerTrusted, steps_stored)?.batches()?;
-        let motions_decoded = Output::decode(Table::AccelerometerTrusted, motions_stored.clone())?.batches()?;
+        let steps_stored = encode(&steps)?;
+        let steps_decoded = decode(Table::StepTrainerTrusted, steps_stored)?;
+        let motions_decoded = decode(Table::AccelerometerTrusted, motions_stored.clone())?;
         Ok(Self {
             customers,
             accelerometer,
@@ -175,12 +176,11 @@ impl Sample {
                 Amount { rows, bytes: bytes(&self.accelerometer) }
             }
             Work::Encode => {
-                let rows = as_admitted(&self.motions);
-                reading_rows::encode::<Accelerometer>(&rows, &Provenance::default())?;
-                Amount { rows: rows.len() as u64, bytes: bytes(&self.accelerometer) }
+                encode(&self.motions)?;
+                Amount { rows: self.motions.rows().len() as u64, bytes: bytes(&self.accelerometer) }
             }
             Work::Decode => {
-                let decoded = Output::decode(Table::AccelerometerTrusted, self.motions_stored.clone())?.batches()?;
+                let decoded = decode(Table::AccelerometerTrusted, self.motions_stored.clone())?;
                 let rows = decoded.iter().map(|batch| batch.num_rows() as u64).sum();
                 Amount { rows, bytes: bytes(&self.motions_stored) }
             }
@@ -232,11 +232,26 @@ fn as_admitted<R: Reading>(readings: &Readings<R>) -> Vec<EligibleReading<'_, R:
     admitted.collect()
 }
 
+/// All readings as the entry of one landing file in a cell.
+fn encode<R: Reading>(readings: &Readings<R>) -> Result<Bytes, Corrupt> {
+    let location =
+        ObjectLocation { bucket: "lake".into(), key: format!("{}sample.json", R::SOURCE.landing().prefix()) };
+    let entry = Entry { generation: 1, rows: cell::rows::<R>(&as_admitted(readings))? };
+    let mut cell = Cell::empty(R::TRUSTED);
+    cell.entries.insert(FileId::of(&location), entry);
+    cell.encode()
+}
+
+/// The rows of a cell, as the training table reads them.
+fn decode(table: Table, cell: Bytes) -> Result<Vec<RecordBatch>, Corrupt> {
+    Decoder::new(cell, table.name())?.batches(table)?.collect()
+}
+
 fn shard(file: &[u8]) -> Result<Bytes, BadSample> {
     let customers = customers(file)?;
     let location = ObjectLocation { bucket: "lake".into(), key: "customer/landing/sample.json".into() };
     let mut update = CustomerShard::default().update();
-    update.ingest((&FileName::of(&location), &location, STORED_MS), customers.customers());
+    update.ingest((FileId::of(&location), &location, STORED_MS), customers.customers());
     let shard = update.settle()?.ok_or_else(|| BadSample("no customers".into()))?;
     Ok(shard.encode()?)
 }

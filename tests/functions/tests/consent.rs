@@ -1,9 +1,10 @@
 //! Consent fails closed: withdrawals in every form, consents that cannot be read, spellings, and devices that were sold.
 
-use functions::{T, World, customer, motion, step};
+use functions::{T, World, customer, event, motion, step};
 use model::lake_config::ConsentPolicy::Ever;
-use model::layout::Source;
+use model::layout::{ObjectLocation, Source};
 use model::table::Table;
+use serde_json::{Value, json};
 
 const CUSTOMERS: &str = "customer/landing/c.json";
 const LATER: &str = "customer/landing/later.json";
@@ -38,12 +39,65 @@ async fn a_withdrawal_in_any_form_removes_every_row_and_is_counted() {
     ] {
         let world = world_of_ann().await;
         world.ingest(LATER, &withdrawal).await;
-        assert_eq!(world.counts().await, [0; 5], "{withdrawal}");
+        world.assert_tables(&withdrawal, [0; 5]).await;
         assert_eq!(world.receipt(Source::Customer, LATER).await.withdrew, 1, "{withdrawal}");
         world.ingest(LATER, "").await;
-        assert_eq!(world.counts().await, [0; 5], "the file of the withdrawal is emptied: {withdrawal}");
-        world.assert_row_counts(&withdrawal).await;
+        world.assert_tables(&format!("the file of the withdrawal is emptied: {withdrawal}"), [0; 5]).await;
     }
+}
+
+#[tokio::test]
+async fn a_withdrawal_needs_no_landing_file_of_readings() {
+    let world = World::new(Ever).await;
+    let names = ["ann", "bob"];
+    world.ingest(CUSTOMERS, &names.map(|name| customer(name, 0, Some(0))).join("\n")).await;
+    // One file of ann alone, and one of both.
+    world.ingest(MOTIONS, &motion("ann", 5)).await;
+    world.ingest("accelerometer/landing/both.json", &names.map(|name| motion(name, 6)).join("\n")).await;
+    world.ingest(STEPS, &step("ann", 5)).await;
+    world.ingest("step_trainer/landing/both.json", &names.map(|name| step(name, 6)).join("\n")).await;
+    world.assert_tables("before", [2, 3, 2, 3, 5]).await;
+    for key in [MOTIONS, "accelerometer/landing/both.json", STEPS, "step_trainer/landing/both.json"] {
+        world.expire(key);
+    }
+    world.ingest(LATER, &customer("ann", 1, None)).await;
+    world.assert_tables("withdrawn", [1; 5]).await;
+    assert_eq!(
+        world.rows(Table::MachineLearningCurated).await,
+        [format!("dt=2022-06-18/hour=15 {} 218 1.5 -1 0 true", T + 6)]
+    );
+    // Consent does not bring back rows of files that are gone.
+    world.ingest("customer/landing/again.json", &customer("ann", 2, Some(0))).await;
+    world.assert_tables("consented again", [2, 1, 2, 1, 1]).await;
+}
+
+/// A bucket that cannot be read is an error only for a customer who is eligible now.
+#[tokio::test]
+async fn a_withdrawal_is_processed_although_a_landing_bucket_cannot_be_read() {
+    let world = World::new(Ever).await;
+    world.lake.store.create_bucket("phones").await.unwrap();
+    world.ingest(CUSTOMERS, &[customer("ann", 0, Some(0)), customer("bob", 0, None)].join("\n")).await;
+    let location = ObjectLocation { bucket: "phones".into(), key: MOTIONS.into() };
+    world.put_at(&location, &[motion("ann", 5), motion("bob", 5)].join("\n")).await;
+    world.invoke(Table::AccelerometerTrusted, &event("phones", MOTIONS)).await.unwrap();
+    assert_eq!(world.rows(Table::AccelerometerTrusted).await.len(), 1);
+    world.hide_bucket("phones");
+    world.put(LATER, &[customer("ann", 1, None), customer("bob", 1, Some(0))].join("\n")).await;
+    world.deliver(Table::CustomerTrusted, LATER).await.unwrap();
+    let shards: Vec<String> =
+        world.objects().await.into_keys().filter(|key| key.starts_with(Table::CustomerTrusted.prefix())).collect();
+    let records: Vec<Value> = shards.iter().map(|shard| event("stedi", shard)["Records"][0].clone()).collect();
+    let changes = json!({ "Records": records });
+    for _ in 0..2 {
+        let error = world.invoke(Table::AccelerometerTrusted, &changes).await.unwrap_err();
+        assert!(error.contains("phones"), "{error}");
+        assert!(world.rows(Table::AccelerometerTrusted).await.is_empty());
+    }
+    world.show_bucket("phones");
+    world.invoke(Table::AccelerometerTrusted, &changes).await.unwrap();
+    let rows = world.rows(Table::AccelerometerTrusted).await;
+    assert!(rows.len() == 1 && rows[0].contains(" bob@example.com "), "{rows:?}");
+    world.assert_row_counts("the bucket is back").await;
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Events that are delivered again or late, that go to the wrong function, or that name no object.
 
-use functions::{T, World, customer, event, motion, step};
+use functions::{T, World, cell, customer, event, motion, step};
 use model::lake_config::ConsentPolicy::{AtReading, Ever};
 use model::lake_config::{LakeConfig, Pairs};
 use model::layout::Object;
@@ -40,12 +40,12 @@ async fn s3_test_event_makes_no_request() {
 }
 
 #[tokio::test]
-async fn reprocessing_fences_outputs_of_an_older_shard() {
+async fn reprocessing_fences_cells_of_an_older_shard() {
     let world = World::new(Ever).await;
     world.ingest(CUSTOMERS, &customer("ann", 0, Some(0))).await;
     world.ingest(MOTIONS, &[motion("ann", 5), motion("ann", 5 + functions::HOUR_MS)].join("\n")).await;
-    let outputs = [0, functions::HOUR_MS].map(|t| world.output(Table::AccelerometerTrusted, T + t, MOTIONS));
-    let before = [world.version(&outputs[0]).await, world.version(&outputs[1]).await];
+    let cells = [0, functions::HOUR_MS].map(|t| cell(Table::AccelerometerTrusted, T + t));
+    let before = [world.version(&cells[0]).await, world.version(&cells[1]).await];
     // Consent is withdrawn and given again before any function reads it: the rows stay the same.
     for (key, record) in [("w", customer("ann", 1, None)), ("g", customer("ann", 2, Some(0)))] {
         let key = format!("customer/landing/{key}.json");
@@ -58,8 +58,8 @@ async fn reprocessing_fences_outputs_of_an_older_shard() {
         world.deliver(Table::AccelerometerTrusted, &shard).await.unwrap();
     }
     assert_eq!(world.rows(Table::AccelerometerTrusted).await, rows);
-    for (output, before) in outputs.iter().zip(before) {
-        assert_ne!(world.version(output).await, before, "{output}");
+    for (cell, before) in cells.iter().zip(before) {
+        assert_ne!(world.version(cell).await, before, "{cell}");
     }
 }
 
@@ -67,8 +67,8 @@ async fn reprocessing_fences_outputs_of_an_older_shard() {
 async fn fence_without_rows_is_written_and_registers_no_partition() {
     let world = World::new(Ever).await;
     world.ingest(MOTIONS, &motion("ann", 5)).await;
-    let output = world.output(Table::AccelerometerTrusted, T, MOTIONS);
-    assert!(world.body(&output).await.is_none());
+    let cell = cell(Table::AccelerometerTrusted, T);
+    assert!(world.body(&cell).await.is_none());
     for (key, record) in [("g", customer("ann", 0, Some(0))), ("w", customer("ann", 1, None))] {
         let key = format!("customer/landing/{key}.json");
         world.put(&key, &record).await;
@@ -76,7 +76,7 @@ async fn fence_without_rows_is_written_and_registers_no_partition() {
     }
     let shards = world.objects().await.into_keys().filter(|key| key.starts_with(Table::CustomerTrusted.prefix()));
     world.deliver_all(shards.collect::<Vec<_>>()).await;
-    assert!(world.body(&output).await.is_some());
+    assert!(world.body(&cell).await.is_some());
     assert_eq!(world.counts().await, [0; 5]);
     assert!(world.lake.catalog.partitions(Table::AccelerometerTrusted).await.unwrap().is_empty());
 }
@@ -88,7 +88,8 @@ async fn error_names_the_key_that_is_not_an_input() {
         (Table::CustomerTrusted, MOTIONS),
         (Table::AccelerometerTrusted, STEPS),
         (Table::CustomerCurated, "customer/trusted/readme.txt"),
-        (Table::MachineLearningCurated, "step_trainer/curated/dt%3D2022-06-18/hour%3D15/part-0.parquet"),
+        (Table::MachineLearningCurated, "step_trainer/curated/dt%3D2022-06-18/hour%3D15/00.parquet"),
+        (Table::MachineLearningCurated, "step_trainer/trusted/dt%3D2022-06-18/hour%3D15/x.parquet"),
     ] {
         let error = world.deliver(function, key).await.unwrap_err();
         let key = key.replace("%3D", "=");
@@ -106,7 +107,7 @@ async fn events_of_deleted_objects_and_folders_are_acknowledged() {
         (Table::AccelerometerTrusted, MOTIONS),
         (Table::StepTrainerTrusted, "step_trainer/landing/2022/"),
         (Table::AccelerometerTrusted, "customer/trusted/00.parquet"),
-        (Table::MachineLearningCurated, "step_trainer/trusted/dt=2022-06-18/hour=15/x.parquet"),
+        (Table::MachineLearningCurated, "step_trainer/trusted/dt=2022-06-18/hour=15/00.parquet"),
     ] {
         let before = world.objects().await;
         assert_eq!(world.deliver(function, key).await, Ok(json!({"batchItemFailures": []})), "{function} {key}");

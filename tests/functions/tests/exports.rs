@@ -4,12 +4,13 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use formats::index_segment::IndexSegment;
 use formats::manifest::FileManifest;
 use functions::gate::Gate;
-use functions::{World, customer, event, motion};
+use functions::{HOUR_MS, T, World, cell, customer, event, motion};
 use ingest::index::LIMITS;
 use model::hash::{IndexPart, KeyHash};
 use model::lake_config::ConsentPolicy::{AtReading, Ever};
-use model::layout::{self, FileName, Source};
+use model::layout::{self, FileHour, Source};
 use model::table::Table;
+use model::time::Partition;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -27,6 +28,11 @@ fn key_of(file: usize) -> String {
 fn people(file: usize) -> Vec<String> {
     let others = (0..=ENTRIES_MAX).map(|person| format!("p{file}-{person}"));
     ["everywhere".to_owned()].into_iter().chain(others).collect()
+}
+
+/// The hashes of the keys of a file.
+fn hashes(file: usize) -> Vec<KeyHash> {
+    people(file).iter().map(|person| KeyHash::of(&format!("{person}@example.com"))).collect()
 }
 
 fn export(people: &[String], time: i64) -> String {
@@ -125,9 +131,39 @@ async fn replaced_file_is_found_by_old_and_new_people() {
     world.ingest(&key_of(3), export(&changed, 6)).await;
     assert_eq!(files_with(&world, "new").await, 1);
     assert_eq!(files_with(&world, &gone).await, 0);
-    // The latest reading was computed again, from all files that have, or had, this person.
-    assert!(world.rows(Table::CustomerCurated).await.is_empty());
+    // The latest reading is only raised, so it does not follow the correction.
+    assert_eq!(world.rows(Table::CustomerCurated).await.len(), 1);
     assert_eq!(files_with(&world, &changed[1]).await, 1);
+}
+
+/// The index finds the hours in which a person has readings. So the limit counts a person once in each hour.
+#[tokio::test]
+async fn keys_are_indexed_and_counted_in_each_hour() {
+    for (persons, in_segment) in [(ENTRIES_MAX / 2, false), (ENTRIES_MAX / 2 + 1, true)] {
+        let world = World::new(Ever).await;
+        let people = &people(0)[..persons];
+        let hours = [0, 1].map(|hour| export(people, hour * HOUR_MS));
+        // One person has readings in a third hour only.
+        world.ingest(&key_of(0), [&hours[..], &[motion("late", 2 * HOUR_MS)]].concat().join("\n")).await;
+        world.ingest(&key_of(1), [hours[0].clone(), hours[1].clone()].join("\n")).await;
+        let entries = world.objects().await.into_keys();
+        let entries = entries.filter(|key| key.starts_with(&layout::index(Source::Accelerometer))).count();
+        // The first file has one hour of a file more than the second.
+        let of_files = if in_segment { (2, 0) } else { (1, 2 * persons) };
+        assert_eq!((segments(&world).await.len(), entries), of_files, "{persons} persons");
+
+        let records = [customer("everywhere", 0, Some(0)), customer("late", 0, Some(0))];
+        world.ingest(CUSTOMERS, records.join("\n")).await;
+        assert_eq!(world.rows(Table::AccelerometerTrusted).await.len(), 5, "{persons} persons");
+        let written = world.written_by(async || {
+            world.ingest("customer/landing/later.json", customer("everywhere", 1, None)).await;
+        });
+        let cells: BTreeSet<String> = written.await;
+        let cells: BTreeSet<String> = cells.into_iter().filter(|key| key.ends_with("/00.parquet")).collect();
+        let expected = [0, HOUR_MS].map(|time| cell(Table::AccelerometerTrusted, T + time));
+        assert_eq!(cells, expected.into(), "{persons} persons: only the hours of that person are filtered");
+        assert_eq!(world.rows(Table::AccelerometerTrusted).await.len(), 1, "{persons} persons");
+    }
 }
 
 /// Every file with a manifest is in the index, so a consent change finds it. Redelivery then completes the batch.
@@ -140,23 +176,22 @@ async fn killed_batch_leaves_no_manifest_without_index_entries() {
         if finishes(&world, &batch(0..FILES), stop_before).await {
             break;
         }
-        let mut indexed: BTreeSet<(FileName, KeyHash)> = BTreeSet::new();
+        let mut indexed: BTreeSet<(FileHour, KeyHash)> = BTreeSet::new();
         for key in segments(&world).await {
             let segment = IndexSegment::decode(world.body(&key).await.unwrap()).unwrap();
-            for (file, person) in (0..FILES).flat_map(|file| people(file).into_iter().map(move |name| (file, name))) {
-                let hash = KeyHash::of(&format!("{person}@example.com"));
-                let name = FileName::of(&world.lake.at(key_of(file)));
-                if segment.files_with(&[hash].into()).any(|found| *found == name) {
-                    indexed.insert((name, hash));
-                }
+            for hash in (0..FILES).flat_map(hashes) {
+                indexed.extend(segment.file_hours_with(&[hash].into()).map(|file_hour| (file_hour, hash)));
             }
         }
         for file in 0..FILES {
-            let name = FileName::of(&world.lake.at(key_of(file)));
-            let Some(body) = world.body(&layout::manifest(Source::Accelerometer, &name)).await else { continue };
+            let id = world.file(&key_of(file));
+            let Some(body) = world.body(&layout::manifest(Source::Accelerometer, id)).await else { continue };
             manifests += 1;
-            for hash in FileManifest::decode(&body).unwrap().hashes() {
-                assert!(indexed.contains(&(name.clone(), hash)), "{name}, stopped before request {stop_before}");
+            let partitions = FileManifest::decode(&body).unwrap().partitions;
+            assert_eq!(partitions, [Partition::of(T)].into());
+            for hash in hashes(file) {
+                let file_hour = FileHour { partition: Partition::of(T), file: id };
+                assert!(indexed.contains(&(file_hour, hash)), "{file}, stopped before request {stop_before}");
             }
         }
         assert!(files_with(&world, "everywhere").await <= FILES);

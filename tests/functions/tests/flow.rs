@@ -1,10 +1,12 @@
 //! The tables after uploads, consent changes and corrections, and the objects that must not change.
 
-use functions::{HOUR_MS, T, World, customer, motion, step};
+use formats::cell::Cell;
+use functions::{HOUR_MS, T, World, cell, customer, motion, step};
 use model::lake_config::ConsentPolicy::{AtReading, Ever};
 use model::lake_config::{LakeConfig, Pairs};
 use model::layout::Source;
 use model::table::Table;
+use std::collections::BTreeSet;
 
 const CUSTOMERS: &str = "customer/landing/c.json";
 const MOTIONS: &str = "accelerometer/landing/a.json";
@@ -55,25 +57,40 @@ async fn file_with_many_keys_is_found() {
 
 #[tokio::test]
 async fn withdrawal_removes_rows_and_writes_nothing_else() {
+    const LATER: &str = "customer/landing/later.json";
     let world = World::new(Ever).await;
     world.ingest(CUSTOMERS, &[customer("ann", 0, Some(0)), customer("bob", 0, Some(0))].join("\n")).await;
-    for (name, key) in [("ann", "a"), ("bob", "b")] {
-        world.ingest(&format!("accelerometer/landing/{key}.json"), &motion(name, 5)).await;
-        world.ingest(&format!("step_trainer/landing/{key}.json"), &step(name, 5)).await;
+    for (name, key, time) in [("ann", "a", 5), ("bob", "b", 5), ("bob", "next_hour", HOUR_MS)] {
+        world.ingest(&format!("accelerometer/landing/{key}.json"), &motion(name, time)).await;
+        world.ingest(&format!("step_trainer/landing/{key}.json"), &step(name, time)).await;
     }
-    assert_eq!(world.counts().await, [2, 2, 2, 2, 4]);
-    let before = world.objects().await;
-    world.ingest("customer/landing/later.json", &customer("ann", 1, None)).await;
-    assert_eq!(world.counts().await, [1; 5]);
-    let after = world.objects().await;
-    let bobs = |key: &&String| key.contains("/b-");
-    assert!(before.keys().filter(bobs).count() >= 4);
-    for key in before.keys().filter(bobs) {
-        assert_eq!(before[key], after[key], "{key}");
-    }
+    world.assert_tables("before", [2, 3, 2, 3, 5]).await;
+    let entries_of_bob = async || {
+        let mut entries = Vec::new();
+        for (table, source) in
+            [(Table::AccelerometerTrusted, Source::Accelerometer), (Table::StepTrainerTrusted, Source::StepTrainer)]
+        {
+            let cell = Cell::decode(table, world.body(&cell(table, T)).await.unwrap()).unwrap();
+            entries.push(cell.entries[&world.file(&format!("{source}/landing/b.json"))].clone());
+        }
+        entries
+    };
+    let before = entries_of_bob().await;
+    let written = world.written_by(async || world.ingest(LATER, &customer("ann", 1, None)).await).await;
+    world.assert_tables("withdrawn", [1, 2, 1, 2, 2]).await;
+    assert_eq!(entries_of_bob().await, before);
+    // Of the objects that readings are in, the cells of the hour of the withdrawn rows.
+    let readings = written.into_iter().filter(|key| {
+        let is_of_customers = key.starts_with("customer/") || key.contains("/customer/");
+        !is_of_customers && !key.starts_with("_state/checkpoints/")
+    });
+    let cells = [Table::AccelerometerTrusted, Table::MachineLearningCurated, Table::StepTrainerTrusted];
+    let cells = cells.map(|table| cell(table, T));
+    assert_eq!(readings.collect::<BTreeSet<_>>(), cells.into());
 
     world.ingest("customer/landing/again.json", &customer("ann", 2, Some(0))).await;
-    assert_eq!(world.counts().await, [2, 2, 2, 2, 4]);
+    world.assert_tables("consented again", [2, 3, 2, 3, 5]).await;
+    assert_eq!(entries_of_bob().await, before);
 }
 
 #[tokio::test]
@@ -121,26 +138,31 @@ async fn replaced_file_is_a_correction() {
     world.ingest(STEPS, &step("ann", 5)).await;
     assert_eq!(world.counts().await, [2, 2, 2, 1, 2]);
     world.ingest(MOTIONS, &motion("ann", 5 + HOUR_MS)).await;
-    assert_eq!(world.counts().await, [2, 1, 1, 1, 0]);
+    // The customers had readings, so both stay curated.
+    world.assert_tables("corrected", [2, 1, 2, 1, 0]).await;
     let receipt = world.receipt(Source::Accelerometer, MOTIONS).await;
-    let rows: Vec<u64> = receipt.outputs.iter().map(|output| output.rows).collect();
-    assert_eq!((receipt.rows, receipt.kept, rows), (1, 1, vec![0, 1]));
+    let outputs: Vec<(&str, u64)> = receipt.outputs.iter().map(|output| (output.key.as_str(), output.rows)).collect();
+    let next_hour = cell(Table::AccelerometerTrusted, T + HOUR_MS);
+    assert_eq!((receipt.rows, receipt.kept, outputs), (1, 1, vec![(next_hour.as_str(), 1)]));
     // Both hours had rows once, so both stay registered.
     let registered = world.lake.catalog.partitions(Table::AccelerometerTrusted).await.unwrap();
     assert_eq!(registered.len(), 2);
 }
 
 #[tokio::test]
-async fn correction_may_lower_the_latest_reading() {
+async fn correction_does_not_lower_the_latest_reading() {
     let world = World::new(AtReading).await;
     world.ingest(CUSTOMERS, &customer("ann", 0, Some(10))).await;
     world.ingest(MOTIONS, &motion("ann", 20)).await;
     world.ingest("accelerometer/landing/other.json", &motion("ann", 5)).await;
     assert_eq!(world.counts().await, [1, 1, 1, 0, 0]);
     world.ingest(MOTIONS, &motion("ann", 6)).await;
-    assert_eq!(world.counts().await, [1, 0, 0, 0, 0]);
+    world.assert_tables("corrected", [1, 0, 1, 0, 0]).await;
     world.ingest("accelerometer/landing/other.json", &motion("ann", 15)).await;
-    assert_eq!(world.counts().await, [1, 1, 1, 0, 0]);
+    world.assert_tables("corrected again", [1, 1, 1, 0, 0]).await;
+    // A consent that is later than all readings takes the customer out.
+    world.ingest("customer/landing/later.json", &customer("ann", 1, Some(21))).await;
+    world.assert_tables("consent is later", [1, 0, 0, 0, 0]).await;
 }
 
 #[tokio::test]
@@ -153,8 +175,9 @@ async fn deleted_file_can_lose_rows_but_not_regain_them() {
     assert_eq!(world.counts().await, [2, 2, 2, 0, 0]);
     world.ingest("customer/landing/later.json", &customer("ann", 1, None)).await;
     assert_eq!(world.counts().await, [1, 1, 1, 0, 0]);
+    world.assert_row_counts("withdrawn").await;
     let receipt = world.receipt(Source::Accelerometer, MOTIONS).await;
-    assert_eq!((receipt.rows, receipt.kept, receipt.excluded["no_trusted_customer"]), (2, 1, 1));
+    assert_eq!((receipt.rows, receipt.kept, receipt.excluded.len()), (2, 2, 0), "as of ingestion");
     world.ingest("customer/landing/again.json", &customer("ann", 2, Some(0))).await;
     assert_eq!(world.rows(Table::AccelerometerTrusted).await.len(), 1);
     world.ingest(MOTIONS, &[motion("ann", 5), motion("bob", 5)].join("\n")).await;

@@ -63,15 +63,23 @@ async fn row_metrics_of_a_file_equal_its_receipt() {
 }
 
 #[tokio::test]
-async fn redelivery_counts_rows_again_unless_the_file_is_deleted() {
+async fn rows_of_each_version_of_a_file_of_readings_are_counted_once() {
     let world = World::new(Ever).await;
-    world.put(MOTIONS, motion("ann", 5)).await;
-    for objects_written in [true, false] {
-        let counts = counts_of(&world, Table::AccelerometerTrusted, MOTIONS).await;
-        assert_eq!((counts.rows_read, counts.objects_written > 0), (1, objects_written));
+    for times in [[5, 6], [5, 7]] {
+        world.put(MOTIONS, times.map(|time| motion("ann", time)).join("\n")).await;
+        for is_new in [true, false] {
+            let counts = counts_of(&world, Table::AccelerometerTrusted, MOTIONS).await;
+            let rows = if is_new { 2 } else { 0 };
+            assert_eq!((counts.rows_read, counts.objects_written > 0), (rows, is_new), "{times:?}");
+        }
     }
     world.expire(MOTIONS);
     assert_eq!(counts_of(&world, Table::AccelerometerTrusted, MOTIONS).await.rows_read, 0);
+    // The rows of a customer file are counted at each event.
+    world.put(CUSTOMERS, customer("ann", 0, Some(0))).await;
+    for _ in 0..2 {
+        assert_eq!(counts_of(&world, Table::CustomerTrusted, CUSTOMERS).await.rows_read, 1);
+    }
 }
 
 #[tokio::test]
@@ -83,8 +91,8 @@ async fn reprocessing_counts_no_rows() {
     let shard = world.objects().await.into_keys().find(|key| key.starts_with(Table::CustomerTrusted.prefix()));
     let counts = counts_of(&world, Table::AccelerometerTrusted, &shard.unwrap()).await;
     assert_eq!(world.counts().await[1], 1);
-    // The output, the receipt, the checkpoint.
-    assert_eq!((counts.rows_read, counts.rows_kept, counts.objects_written), (0, 0, 3));
+    // The cell, the checkpoint.
+    assert_eq!((counts.rows_read, counts.rows_kept, counts.objects_written), (0, 0, 2));
 
     // A record that supersedes another also changes the receipt of the other file.
     let later = "customer/landing/later.json";

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use functions::{HOUR_MS, T, World, customer, motion, step};
+use functions::{HOUR_MS, T, World, cell, customer, motion, step};
 use model::hash::KeyHash;
 use model::lake_config::ConsentPolicy;
 use model::layout::{customers, latest_readings};
@@ -55,23 +55,24 @@ async fn cost_of_an_upload_does_not_depend_on_history() {
 
         let accelerometer = "accelerometer/landing/new.json";
         upload(accelerometer, motion("phone0", 0)).await;
-        let motions = world.output(Table::AccelerometerTrusted, T, accelerometer);
+        let motions = cell(Table::AccelerometerTrusted, T);
         let latest = world.version(&latest_readings(shard)).await;
         costs(Table::AccelerometerTrusted, accelerometer, [4, 4, 0, 1], "a phone's new hour").await;
         assert_eq!(world.version(&latest_readings(shard)).await, latest, "no newer reading triggers no function");
-        costs(Table::MachineLearningCurated, &motions, [1, 0, 2, 0], "nothing to join with yet").await;
+        costs(Table::MachineLearningCurated, &motions, [3, 0, 0, 0], "nothing to join with yet").await;
 
         let step_trainer = "step_trainer/landing/new.json";
         upload(step_trainer, step("phone0", 0)).await;
-        let steps = world.output(Table::StepTrainerTrusted, T, step_trainer);
-        costs(Table::StepTrainerTrusted, step_trainer, [1, 4, 2, 1], "a step trainer's new hour").await;
-        costs(Table::MachineLearningCurated, &steps, [3, 1, 4, 1], "a pair").await;
+        let steps = cell(Table::StepTrainerTrusted, T);
+        costs(Table::StepTrainerTrusted, step_trainer, [2, 4, 1, 1], "a step trainer's new hour").await;
+        // The output, both cells, and their versions once more after the put.
+        costs(Table::MachineLearningCurated, &steps, [5, 1, 0, 1], "a pair").await;
         let pairs = hours * i64::from(phones * phones) + 1;
         assert_eq!(world.rows(Table::MachineLearningCurated).await.len() as i64, pairs, "of one instant each");
 
-        // Index and manifest are put as for a new file, and refused.
-        costs(Table::AccelerometerTrusted, accelerometer, [9, 2, 0, 0], "redelivery").await;
-        costs(Table::StepTrainerTrusted, step_trainer, [7, 2, 1, 0], "redelivery").await;
+        // Index, manifest and receipt are put as for a new file, and refused. Then manifest and receipt are read.
+        costs(Table::AccelerometerTrusted, accelerometer, [6, 3, 0, 0], "redelivery").await;
+        costs(Table::StepTrainerTrusted, step_trainer, [4, 3, 1, 0], "redelivery").await;
 
         let trusted = customers(Table::CustomerTrusted, shard);
         for (time, file) in [(1, "customer/landing/renewed.json"), (2, "customer/landing/again.json")] {
@@ -86,7 +87,7 @@ async fn cost_of_an_upload_does_not_depend_on_history() {
 }
 
 #[tokio::test]
-async fn cost_of_a_withdrawal_depends_only_on_the_files_of_the_customer() {
+async fn cost_of_a_withdrawal_depends_only_on_the_hours_of_the_customer() {
     let mut costs = Vec::new();
     for phones in [1, 12] {
         let world = with_history(2, phones).await;
@@ -103,12 +104,96 @@ async fn cost_of_a_withdrawal_depends_only_on_the_files_of_the_customer() {
             cost(&world, Table::StepTrainerTrusted, &curated).await,
         ];
         for hour in 1..=2 {
-            let file = format!("accelerometer/landing/phone0-{hour}.json");
-            let motions = world.output(Table::AccelerometerTrusted, T - hour * HOUR_MS, &file);
+            let motions = cell(Table::AccelerometerTrusted, T - hour * HOUR_MS);
             cost_of.push(cost(&world, Table::MachineLearningCurated, &motions).await);
         }
         assert_eq!(world.rows(Table::MachineLearningCurated).await.len() as u32, 2 * (phones - 1).pow(2));
         costs.push(cost_of);
     }
     assert_eq!(costs[0], costs[1]);
+}
+
+/// The files of an hour share a cell, which each function reads and writes as a whole.
+#[tokio::test]
+async fn cost_of_an_upload_does_not_depend_on_the_files_of_its_hour() {
+    const PHONES: usize = 61;
+    let mut costs = Vec::new();
+    for files in [3, 60] {
+        let world = World::new(ConsentPolicy::Ever).await;
+        let names: Vec<String> = (0..PHONES).map(|phone| format!("phone{phone}")).collect();
+        let all = |line: &dyn Fn(&String) -> String| names.iter().map(line).collect::<Vec<_>>().join("\n");
+        world.ingest("customer/landing/all.json", all(&|name| customer(name, 0, Some(0)))).await;
+        // All customers are curated by the readings of an earlier hour.
+        world.ingest("accelerometer/landing/all.json", all(&|name| motion(name, -HOUR_MS))).await;
+        for name in &names[1..=files] {
+            world.ingest(&format!("accelerometer/landing/{name}.json"), motion(name, 0)).await;
+            world.ingest(&format!("step_trainer/landing/{name}.json"), step(name, 0)).await;
+        }
+        let (motions, steps) = (cell(Table::AccelerometerTrusted, T), cell(Table::StepTrainerTrusted, T));
+        let (accelerometer, step_trainer) = ("accelerometer/landing/new.json", "step_trainer/landing/new.json");
+        world.put(accelerometer, motion("phone0", 0)).await;
+        world.put(step_trainer, step("phone0", 0)).await;
+        let shard = KeyHash::of("phone0@example.com").shard(world.lake.config().customer_shards);
+        let mut of_lake = Vec::new();
+        for (function, key) in [
+            (Table::AccelerometerTrusted, accelerometer),
+            (Table::MachineLearningCurated, &motions),
+            (Table::CustomerCurated, &latest_readings(shard)),
+            (Table::StepTrainerTrusted, &customers(Table::CustomerCurated, shard)),
+            (Table::StepTrainerTrusted, step_trainer),
+            (Table::MachineLearningCurated, &steps),
+        ] {
+            of_lake.push((function, cost(&world, function, key).await));
+        }
+        let files = files + 1;
+        let counts = [PHONES, PHONES + files, PHONES, files, files * files];
+        world.assert_tables(&format!("{files} files"), counts).await;
+        costs.push(of_lake);
+    }
+    assert_eq!(costs[0], costs[1]);
+    // Landing file, consent shard, cell, latest readings; manifest, index entry, cell, receipt.
+    assert_eq!(costs[0][0], (Table::AccelerometerTrusted, [4, 4, 0, 0]));
+    // Landing file, cell; the same puts; a list of all shards.
+    assert_eq!(costs[0][4], (Table::StepTrainerTrusted, [2, 4, 1, 0]));
+}
+
+#[tokio::test]
+async fn cost_of_a_withdrawal_does_not_depend_on_the_files_of_the_customer_in_an_hour() {
+    let mut costs = Vec::new();
+    for files in [2, 40] {
+        let world = World::new(ConsentPolicy::Ever).await;
+        let records = [customer("ann", 0, Some(0)), customer("bob", 0, Some(0))].join("\n");
+        world.ingest("customer/landing/all.json", records).await;
+        for file in 0..files {
+            let body = |reading: fn(&str, i64) -> String| [reading("ann", file), reading("bob", file)].join("\n");
+            world.ingest(&format!("accelerometer/landing/{file}.json"), body(motion)).await;
+            world.ingest(&format!("step_trainer/landing/{file}.json"), body(step)).await;
+        }
+        let rows = files as usize;
+        world.assert_tables("before", [2, 2 * rows, 2, 2 * rows, 4 * rows]).await;
+
+        let shard = KeyHash::of("ann@example.com").shard(world.lake.config().customer_shards);
+        let (trusted, curated) = (customers(Table::CustomerTrusted, shard), customers(Table::CustomerCurated, shard));
+        let (motions, steps) = (cell(Table::AccelerometerTrusted, T), cell(Table::StepTrainerTrusted, T));
+        let withdrawal = "customer/landing/withdrawal.json";
+        world.put(withdrawal, customer("ann", 1, None)).await;
+        let mut of_lake = Vec::new();
+        for (function, key) in [
+            (Table::CustomerTrusted, withdrawal),
+            (Table::AccelerometerTrusted, &trusted),
+            (Table::CustomerCurated, &trusted),
+            (Table::StepTrainerTrusted, &curated),
+            (Table::MachineLearningCurated, &motions),
+            (Table::MachineLearningCurated, &steps),
+        ] {
+            of_lake.push((function, cost(&world, function, key).await));
+        }
+        world.assert_tables("withdrawn", [1, rows, 1, rows, rows]).await;
+        costs.push(of_lake);
+    }
+    assert_eq!(costs[0], costs[1]);
+    // Checkpoint, shard twice, cell; cell, checkpoint; the index entries of the key, and all segments.
+    assert_eq!(costs[0][1], (Table::AccelerometerTrusted, [4, 2, 2, 0]));
+    // Checkpoint, shard, cell; cell, checkpoint; as above, and all shards.
+    assert_eq!(costs[0][3], (Table::StepTrainerTrusted, [3, 2, 3, 0]));
 }

@@ -9,7 +9,7 @@ use formats::landing::{Collect, LandingReader, LayoutFields, Undecodable};
 use formats::quarantine::Quarantine;
 use formats::reading::{Accelerometer, Reading, Readings, ReadingsCollector, StepTrainer};
 use formats::receipt::{LandingVersion, Receipt};
-use model::layout::{FileName, ObjectLocation, Source};
+use model::layout::{FileId, ObjectLocation, Source};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -275,7 +275,7 @@ impl<'a> Originals<'a> {
 fn check_receipt<K: Kind>(read: &Read<K>) {
     let location = ObjectLocation { bucket: "b".into(), key: format!("{}file", K::SOURCE.landing().prefix()) };
     let landing = LandingVersion { location: location.clone(), etag: "e".into() };
-    let mut receipt = Receipt::new(K::SOURCE, &FileName::of(&location), landing, &read.quarantine);
+    let mut receipt = Receipt::new(K::SOURCE, FileId::of(&location), landing, &read.quarantine);
     K::add_to(&read.rows, &mut receipt);
     let excluded: u64 = receipt.excluded.values().sum();
     assert_eq!(receipt.rows, read.kept + read.quarantine.count(), "rows of the receipt");

@@ -40,7 +40,7 @@ pub struct RowCounts {
     pub rows: u64,
     /// Rejected pieces.
     pub quarantined: u64,
-    /// Rows in the file's outputs. None for customer files: if several hold the same record, any one of them may count
+    /// Rows of the file in the table. None for customer files: if several hold the same record, any one of them may count
     /// it, so the definitions fix only their sum.
     pub kept: Option<u64>,
 }
@@ -73,9 +73,12 @@ fn partition(time: i64) -> String {
     format!("dt=2022-06-{}/hour={:02}", 18 + hours / 24, hours % 24)
 }
 
-/// The tables over these landing files in a lake of this config. `histories` has the times of all records that were
-/// processed, those of replaced files included.
-pub fn tables(files: &Files<'_>, config: LakeConfig, histories: &Histories) -> Expected {
+/// The time of the latest reading that was processed, by the name of the customer.
+pub type Latest = BTreeMap<String, i64>;
+
+/// The tables over these landing files in a lake of this config. `histories` and `latest` have the times of all records and
+/// readings that were processed, those of replaced files included.
+pub fn tables(files: &Files<'_>, config: LakeConfig, histories: &Histories, latest: &Latest) -> Expected {
     let mut expected = Expected::default();
 
     // customer_trusted: the customers with a grant in force.
@@ -89,10 +92,11 @@ pub fn tables(files: &Files<'_>, config: LakeConfig, histories: &Histories) -> E
     expected.eligible = trusted.keys().map(|name| (*name).to_owned()).collect();
 
     // accelerometer_trusted: their readings; under at-reading only those at or after the consent.
-    let counts = |owner: &Record, time: i64| match config.consent_policy {
+    let counts_at = |owner: &Record, time_ms: i64| match config.consent_policy {
         ConsentPolicy::Ever => true,
-        ConsentPolicy::AtReading => since(owner).is_some_and(|since| MIDNIGHT_MS + time >= since),
+        ConsentPolicy::AtReading => since(owner).is_some_and(|since| time_ms >= since),
     };
+    let counts = |owner: &Record, time: i64| counts_at(owner, MIDNIGHT_MS + time);
     let mut motions: Vec<(&Motion, &Record)> = Vec::new();
     for (key, version) in files {
         let before = motions.len();
@@ -105,10 +109,11 @@ pub fn tables(files: &Files<'_>, config: LakeConfig, histories: &Histories) -> E
     }
     expected.accelerometer_trusted = motions.iter().map(|(motion, owner)| motion_row(motion, owner)).collect();
 
-    // customer_curated: customers of customer_trusted with at least one row in accelerometer_trusted.
+    // customer_curated: customers of customer_trusted who have, or once had, a reading that counts. A correction that takes
+    // the reading away does not take the customer away.
     let curated: BTreeMap<&str, &Record> = trusted
         .iter()
-        .filter(|(name, _)| motions.iter().any(|(motion, _)| motion.name == **name))
+        .filter(|(name, grant)| latest.get(**name).is_some_and(|latest_ms| counts_at(grant, *latest_ms)))
         .map(|(name, record)| (*name, *record))
         .collect();
     expected.customer_curated = curated.values().map(|record| row(record)).collect();

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use formats::Corrupt;
 use formats::columnar::{self, Decoder};
 use formats::customer_shard::trusted::CustomerShard;
+use formats::latest_readings::LatestReadings;
 use model::consent::ConsentHistory;
 use model::hash::KeyHash;
 use model::table::{ColumnType, Table};
@@ -39,4 +40,15 @@ fn cell(batch: &RecordBatch, i: usize, row: usize, kind: ColumnType) -> String {
 /// What a shard of `customer_trusted` knows of the consent of its customers, by the hash of their identity.
 pub fn histories_of(body: Bytes) -> Result<BTreeMap<KeyHash, ConsentHistory>, Corrupt> {
     Ok(CustomerShard::decode(body)?.histories().collect())
+}
+
+/// What a part of the latest-reading index knows of the readings of these customers, by name.
+pub fn latest_of<'a>(
+    body: &Bytes,
+    names: impl IntoIterator<Item = &'a str>,
+    key_of: impl Fn(&str) -> KeyHash,
+) -> Result<BTreeMap<String, i64>, Corrupt> {
+    let index = LatestReadings::decode(body)?;
+    let known = names.into_iter().filter_map(|name| Some((name.to_owned(), index.latest_ms(key_of(name))?)));
+    Ok(known.collect())
 }

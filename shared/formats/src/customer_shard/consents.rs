@@ -103,7 +103,7 @@ mod tests {
     use super::*;
     use crate::customer_shard::test_customer::{customer, says};
     use crate::customer_shard::trusted::CustomerShard;
-    use model::layout::{FileName, ObjectLocation};
+    use model::layout::{FileId, ObjectLocation};
 
     #[test]
     fn consents_agree_with_the_rows_of_the_shard() {
@@ -111,7 +111,7 @@ mod tests {
         let people: Vec<_> = (0..500).map(|n| customer(&email(n), n, (n % 3 > 0).then_some(n))).collect();
         let location = ObjectLocation { bucket: "b".into(), key: "customer/landing/f".into() };
         let mut update = CustomerShard::default().update();
-        update.ingest((&FileName::of(&location), &location, 1), says(&people).iter());
+        update.ingest((FileId::of(&location), &location, 1), says(&people).iter());
         let bytes = update.settle().unwrap().unwrap().encode().unwrap();
         let start = bytes.slice(..Consents::needed(&bytes));
         assert!(Consents::decode(bytes.slice(..start.len() - 1)).is_err());

@@ -105,12 +105,12 @@ mod tests {
     use crate::customer_shard::test_customer::{customer, says};
     use crate::customer_shard::trusted::CustomerShard;
     use model::customer::Customer;
-    use model::layout::{FileName, ObjectLocation};
+    use model::layout::{FileId, ObjectLocation};
 
     fn trusted(customers: &[Customer]) -> TrustedShard {
         let location = ObjectLocation { bucket: "b".into(), key: "customer/landing/f".into() };
         let mut update = CustomerShard::default().update();
-        update.ingest((&FileName::of(&location), &location, 1), says(customers).iter());
+        update.ingest((FileId::of(&location), &location, 1), says(customers).iter());
         TrustedShard::decode(update.settle().unwrap().unwrap().encode().unwrap()).unwrap()
     }
 

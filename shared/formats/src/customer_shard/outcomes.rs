@@ -59,9 +59,9 @@ impl Records {
                 Some(_) if counting.is_none() => Outcome::ConsentWithdrawn,
                 Some(_) => Outcome::Superseded,
             };
-            // If several files have the same record, it counts in the first file by name. So the order of arrival never
+            // If several files have the same record, it counts in the first file by location. So the order of arrival never
             // decides. And when the record no longer counts, only the row counts of that file change.
-            let keeper = record.files.iter().min_by_key(|id| self.files.get(*id as usize).map(|known| &known.file));
+            let keeper = record.files.iter().min_by_key(|id| self.files.get(*id as usize).map(|known| &known.landing));
             let others = if record.consent.is_some() { Outcome::Duplicate } else { first };
             record.files.iter().map(move |id| (id, if Some(id) == keeper { first } else { others }))
         })
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
     use crate::customer_shard::test_customer::{customer, says};
     use model::customer::Customer;
-    use model::layout::{FileName, ObjectLocation};
+    use model::layout::{FileId, ObjectLocation};
 
     fn location(day: u32) -> ObjectLocation {
         ObjectLocation { bucket: "b".into(), key: format!("customer/landing/{day:03}.json") }
@@ -169,7 +169,7 @@ mod tests {
         let customers = says(customers);
         let incoming = customers.iter().map(|customer| (customer.key, IncomingCustomer::of(customer))).collect();
         let subtract = |records: &Records, key| changes.subtract(records, key, counted(records, key));
-        let file = (&FileName::of(&location(day)), &location(day), i64::from(day));
+        let file = (FileId::of(&location(day)), &location(day), i64::from(day));
         for key in records.replace(file, &incoming, subtract).changed {
             changes.add(records, key, counted(records, key));
         }

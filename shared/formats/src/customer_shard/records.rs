@@ -20,7 +20,7 @@ use crate::runs::Runs;
 use model::consent::ConsentHistory;
 use model::customer::Customer;
 use model::hash::{ContentDigest, KeyHash};
-use model::layout::{FileName, ObjectLocation};
+use model::layout::{FileId, ObjectLocation};
 use model::table::Table;
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
@@ -133,11 +133,11 @@ impl Records {
     /// Replaces what `file`, stored at `stored_ms`, says of this shard's customers. Calls `before_change` for each of them while the records are still the old ones.
     pub(super) fn replace(
         &mut self,
-        (file, landing, stored_ms): (&FileName, &ObjectLocation, i64),
+        (file, landing, stored_ms): (FileId, &ObjectLocation, i64),
         customers: &BTreeMap<KeyHash, IncomingCustomer<'_>>,
         mut before_change: impl FnMut(&Self, KeyHash),
     ) -> Replaced {
-        let (id, had) = match self.files.iter().position(|known| known.file == *file) {
+        let (id, had) = match self.files.iter().position(|known| known.file == file) {
             Some(id) => (id, self.of_file(id as u32)),
             None => {
                 self.files.push(LandingFile::new(file, landing, stored_ms));
@@ -261,7 +261,7 @@ mod tests {
         let mut replace = |stored_ms, date_ms| {
             let says = says(&[customer("a", date_ms, Some(1))]);
             let incoming = says.iter().map(|customer| (customer.key, IncomingCustomer::of(customer))).collect();
-            records.replace((&FileName::of(&at), &at, stored_ms), &incoming, |_, _| {}).changed.len()
+            records.replace((FileId::of(&at), &at, stored_ms), &incoming, |_, _| {}).changed.len()
         };
         assert_eq!([replace(5, 1), replace(4, 2), replace(5, 3), replace(5, 3)], [1, 0, 1, 0]);
     }
@@ -273,7 +273,7 @@ mod tests {
         for day in 0..365 {
             let at = ObjectLocation { bucket: "b".into(), key: format!("customer/landing/{day:03}.json") };
             let incoming = customer.iter().map(|customer| (customer.key, IncomingCustomer::of(customer))).collect();
-            records.replace((&FileName::of(&at), &at, day), &incoming, |_, _| {});
+            records.replace((FileId::of(&at), &at, day), &incoming, |_, _| {});
         }
         let [record] = records.of(customer[0].key) else { panic!("{records:?}") };
         assert_eq!(record.files, (0..365).collect());

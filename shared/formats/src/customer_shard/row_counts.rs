@@ -7,7 +7,7 @@ use super::header::Header;
 use crate::Corrupt;
 use crate::packed::unpacked;
 use bytes::Bytes;
-use model::layout::{FileName, ObjectLocation};
+use model::layout::{FileId, ObjectLocation};
 use model::table::Table;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ pub struct FileRowCounts {
 /// A landing file, and the row counts of those of its records that belong to the shard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct LandingFile {
-    pub(super) file: FileName,
+    pub(super) file: FileId,
     pub(super) landing: ObjectLocation,
     /// When S3 stored it.
     pub(super) stored_ms: i64,
@@ -34,9 +34,8 @@ pub(super) struct LandingFile {
 }
 
 impl LandingFile {
-    pub(super) fn new(file: &FileName, landing: &ObjectLocation, stored_ms: i64) -> Self {
-        let (file, landing) = (file.clone(), landing.clone());
-        Self { file, landing, stored_ms, row_counts: RowCounts::default(), changed: 0 }
+    pub(super) fn new(file: FileId, landing: &ObjectLocation, stored_ms: i64) -> Self {
+        Self { file, landing: landing.clone(), stored_ms, row_counts: RowCounts::default(), changed: 0 }
     }
 }
 
@@ -71,12 +70,12 @@ impl FileRowCounts {
     }
 
     /// Returns the row counts of `file` in this shard, and the version in which they last changed.
-    pub fn of(&self, file: &FileName) -> Option<(&RowCounts, u64)> {
-        self.files.iter().find(|known| known.file == *file).map(|known| (&known.row_counts, known.changed))
+    pub fn of(&self, file: FileId) -> Option<(&RowCounts, u64)> {
+        self.files.iter().find(|known| known.file == file).map(|known| (&known.row_counts, known.changed))
     }
 
     /// Returns the files whose row counts changed after version `seen`, with their locations.
-    pub fn changed_since(&self, seen: u64) -> impl Iterator<Item = (&FileName, &ObjectLocation)> {
-        self.files.iter().filter(move |file| file.changed > seen).map(|file| (&file.file, &file.landing))
+    pub fn changed_since(&self, seen: u64) -> impl Iterator<Item = (FileId, &ObjectLocation)> {
+        self.files.iter().filter(move |file| file.changed > seen).map(|file| (file.file, &file.landing))
     }
 }

@@ -4,7 +4,7 @@
 
 use super::header::Header;
 use crate::Corrupt;
-use crate::columnar::{self, Decoder, Metadata, bigint_at, text_at};
+use crate::columnar::{self, Decoder, Metadata, Order, bigint_at, text_at};
 use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, make_array};
 use arrow_schema::ArrowError;
 use arrow_select::concat::concat_batches;
@@ -79,7 +79,7 @@ impl Rows {
     pub(super) fn encode(&self, header: &Header, plain: &[usize]) -> Result<Bytes, Corrupt> {
         let plain: Vec<&str> = plain.iter().map(|position| self.table.columns()[*position].name).collect();
         let (header, rows) = (header.encode(), Ok(self.columns.clone()));
-        columnar::encode_with_header(&header, self.table, "email", &plain, [rows], &Metadata::new())
+        columnar::encode_with_header(&header, self.table, Order::By("email"), &plain, [rows], &Metadata::new())
             .map_err(|error| Corrupt::new(self.table.name(), error))
     }
 

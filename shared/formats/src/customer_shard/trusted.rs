@@ -15,7 +15,7 @@ use bytes::Bytes;
 use model::consent::ConsentHistory;
 use model::customer::Customer;
 use model::hash::{ContentDigest, KeyHash};
-use model::layout::{FileName, ObjectLocation};
+use model::layout::{FileId, ObjectLocation};
 use model::table::Table;
 use std::cell::OnceCell;
 use std::collections::btree_map::Entry;
@@ -174,7 +174,7 @@ impl Update {
     /// Replaces what `file`, at `landing` and stored at this time, says of this shard's customers.
     pub fn ingest<'a>(
         &mut self,
-        (file, landing, stored_ms): (&FileName, &ObjectLocation, i64),
+        (file, landing, stored_ms): (FileId, &ObjectLocation, i64),
         customers: impl Iterator<Item = &'a FileCustomer>,
     ) {
         let Self { before, records, touched, changes, contents, .. } = self;
@@ -271,7 +271,7 @@ mod tests {
 
     fn ingest(shard: CustomerShard, name: &str, customers: &[Customer]) -> Option<CustomerShard> {
         let mut update = shard.update();
-        update.ingest((&FileName::of(&location(name)), &location(name), 1), says(customers).iter());
+        update.ingest((FileId::of(&location(name)), &location(name), 1), says(customers).iter());
         assert!(update.wanted().is_empty());
         update.settle().unwrap()
     }
@@ -351,7 +351,7 @@ mod tests {
     fn a_suspension_holds_until_a_valid_record_is_stored_later() {
         let at = |shard: CustomerShard, name: &str, stored_ms, says: &[FileCustomer]| {
             let mut update = shard.update();
-            update.ingest((&FileName::of(&location(name)), &location(name), stored_ms), says.iter());
+            update.ingest((FileId::of(&location(name)), &location(name), stored_ms), says.iter());
             update.settle().unwrap()
         };
         let grant = says(&[customer("a", 1, Some(1))]);
@@ -376,7 +376,7 @@ mod tests {
         let shard = ingest(CustomerShard::default(), "f", &earlier).unwrap();
         let shard = ingest(shard, "g", &[customer("a", 2, Some(2))]).unwrap();
         let mut update = shard.clone().update();
-        update.ingest((&FileName::of(&location("g")), &location("g"), 1), [].iter());
+        update.ingest((FileId::of(&location("g")), &location("g"), 1), [].iter());
         assert_eq!(update.wanted(), BTreeSet::from([location("f")]));
         update.supply(says(&earlier).iter());
         assert!(update.wanted().is_empty());
@@ -384,7 +384,7 @@ mod tests {
         assert_eq!(settled.customers().collect::<Vec<_>>(), earlier);
 
         let mut gone = shard.update();
-        gone.ingest((&FileName::of(&location("g")), &location("g"), 1), [].iter());
+        gone.ingest((FileId::of(&location("g")), &location("g"), 1), [].iter());
         let gone = gone.settle().unwrap().unwrap();
         assert!(emails(&gone).is_empty(), "a grant that cannot be read again does not count");
         let back = ingest(gone, "f", &earlier).unwrap();
@@ -402,7 +402,7 @@ mod tests {
         };
         let row_counts = |shard: &CustomerShard, name: &str| {
             let of_all_files = of_all_files(shard);
-            let (row_counts, changed) = of_all_files.of(&FileName::of(&location(name))).unwrap();
+            let (row_counts, changed) = of_all_files.of(FileId::of(&location(name))).unwrap();
             (row_counts.kept, row_counts.excluded.clone(), changed)
         };
         let one = |reason: &str| BTreeMap::from([(reason.to_owned(), 1)]);
@@ -428,7 +428,7 @@ mod tests {
         let shard = ingest(shard, "g", &[customer("a", 2, None)]).unwrap();
         assert!(emails(&shard).is_empty());
         let row_counts = FileRowCounts::decode(shard.encode().unwrap()).unwrap();
-        let (row_counts, changed) = row_counts.of(&FileName::of(&location("f"))).unwrap();
+        let (row_counts, changed) = row_counts.of(FileId::of(&location("f"))).unwrap();
         let excluded = [excluded::CONSENT_WITHDRAWN, excluded::NO_CONSENT].map(|reason| (reason.to_owned(), 1));
         assert_eq!((row_counts.kept, &row_counts.excluded, changed), (0, &BTreeMap::from(excluded), 2));
     }

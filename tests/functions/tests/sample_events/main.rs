@@ -25,9 +25,8 @@ const MOTIONS: &str = "accelerometer/landing/accelerometer-1709972680003-seed1-c
 const STEPS: &str = "step_trainer/landing/step_trainer-1709973680006-seed1-customers956.json";
 /// The time of the events.
 const STORED_MS: u64 = 1_709_973_000_000;
-const MOTIONS_TRUSTED: &str = "accelerometer/trusted/dt=2024-03-09/hour=06/accelerometer-1709972680003-seed1-customers956-e9a755bd65997351.parquet";
-const STEPS_TRUSTED: &str =
-    "step_trainer/trusted/dt=2024-03-09/hour=07/step_trainer-1709973680006-seed1-customers956-a6f052582632415c.parquet";
+const MOTIONS_TRUSTED: &str = "accelerometer/trusted/dt=2024-03-09/hour=06/00.parquet";
+const STEPS_TRUSTED: &str = "step_trainer/trusted/dt=2024-03-09/hour=07/00.parquet";
 
 /// A lake with the files of `stedi generate`, before any function is invoked.
 async fn lake_with_landing_files() -> World {

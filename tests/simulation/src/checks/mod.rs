@@ -18,7 +18,7 @@ pub enum Invariant {
     /// L3: no row of a customer who is not eligible remains, anywhere outside landing and quarantine, and no withdrawal or
     /// suspension that was processed is forgotten.
     Withdrawal,
-    /// L4: rows = kept + excluded + quarantined, and kept = rows in the outputs.
+    /// L4: rows = kept + excluded + quarantined, and each cell has the rows of a file that are due.
     RowCounts,
     /// L5: the registered partitions are those that ever had rows.
     Catalog,

@@ -3,7 +3,7 @@
 
 use super::{Invariant, Violation};
 use crate::oracle::{Histories, Statement, greatest, key_of};
-use crate::scenario::{Line, Record, Upload, email, serial};
+use crate::scenario::{Line, MIDNIGHT_MS, Record, Upload, email, serial};
 use crate::tables;
 use bytes::Bytes;
 use memchr::memmem::Finder;
@@ -26,6 +26,8 @@ pub struct Watch {
     consented: BTreeSet<String>,
     /// The devices that these records name.
     devices: BTreeSet<u8>,
+    /// The times of the accelerometer readings of each customer.
+    times_ms: BTreeMap<String, BTreeSet<i64>>,
     /// The number of each reading → its customer or device. The number stays in the training table.
     motions: BTreeMap<i64, String>,
     steps: BTreeMap<i64, u8>,
@@ -47,7 +49,10 @@ impl Watch {
         for line in upload.content.lines() {
             match line {
                 Line::Customer(record) => self.add_record(record, stored_ms),
-                Line::Motion(motion) => drop(self.motions.insert(motion.number.into(), motion.name.clone())),
+                Line::Motion(motion) => {
+                    self.times_ms.entry(motion.name.clone()).or_default().insert(MIDNIGHT_MS + motion.time);
+                    self.motions.insert(motion.number.into(), motion.name.clone());
+                }
                 Line::Step(step) => drop(self.steps.insert(step.number.into(), step.device)),
                 Line::Broken(_) => {}
             }
@@ -71,6 +76,11 @@ impl Watch {
     /// The customers with an uploaded record.
     pub fn customers(&self) -> &BTreeSet<String> {
         &self.customers
+    }
+
+    /// The times of the accelerometer readings that were uploaded, by the name of the customer.
+    pub fn times_ms(&self) -> &BTreeMap<String, BTreeSet<i64>> {
+        &self.times_ms
     }
 
     fn add_personal_value(&mut self, value: &str) {
