@@ -215,8 +215,8 @@ def needed_s3_actions(caller: IAMRequestBase, operation: str, resource: str) -> 
             if source := headers.get("x-amz-copy-source"):
                 yield "s3:GetObject", f"arn:aws:s3:::{unquote(source).lstrip('/')}", {}
         case "DeleteObject" if "delete" in query:
-            for key in ElementTree.fromstring(caller._body).findall(".//{*}Key"):
-                yield "s3:DeleteObject", f"{resource}/{key.text}", {}
+            for one in ElementTree.fromstring(caller._body).findall(".//{*}Object"):
+                yield delete_action(one.find("{*}VersionId") is not None), f"{resource}/{one.findtext('{*}Key')}", {}
         case "GetObject":
             yield "s3:GetObject", resource, {}
             bucket, _, key = resource.removeprefix("arn:aws:s3:::").partition("/")
@@ -226,9 +226,14 @@ def needed_s3_actions(caller: IAMRequestBase, operation: str, resource: str) -> 
                 yield "s3:ListBucket", f"arn:aws:s3:::{bucket}", {}
                 yield "s3:ListBucket", f"arn:aws:s3:::{bucket}", {"s3:prefix": key}
         case "DeleteObject":
-            yield "s3:DeleteObject", resource, {}
+            yield delete_action("versionId" in query), resource, {}
         case _:
             yield f"s3:{operation}", resource, {}
+
+
+def delete_action(names_version: bool) -> str:
+    """Returns the action of a delete. Without a version it leaves a delete marker; with one, the version is gone."""
+    return "s3:DeleteObjectVersion" if names_version else "s3:DeleteObject"
 
 
 def put_context(method: str, query: dict[str, str], headers: dict[str, str]) -> dict[str, str]:

@@ -18,7 +18,16 @@ from policies import Principal, Request, decide
 TOPOLOGY = json.loads((SOURCE / "topology.json").read_text())
 LANDING = sorted(trigger["prefix"] for trigger in TOPOLOGY["triggers"] if trigger["landing"])
 DERIVED: list[str] = TOPOLOGY["derived"]
-OUTSIDE = ["_state/", "_state/lake.json.bak", "customer/", "receipts/", "elsewhere/", "customer/trusted-not/"]
+OUTSIDE = [
+    "_state/",
+    "_state/lake.json.bak",
+    "_state/work/",
+    "_state/work/customer_trusted/",
+    "customer/",
+    "receipts/",
+    "elsewhere/",
+    "customer/trusted-not/",
+]
 DENIED = {"AccessDenied", "AccessDeniedException", "403"}
 LISTED_MAX = 1000
 
@@ -118,12 +127,26 @@ def test_function_writes_only_its_prefixes(actor: Actor) -> None:
         assert allowed(s3.put_object, **put) == expected, name
 
 
-def test_function_deletes_nothing(actor: Actor) -> None:
+def test_function_deletes_only_its_work_items(actor: Actor) -> None:
     s3, bucket = actor.client("s3"), actor.deployment.lake_bucket
     for name in [*DERIVED, *LANDING, *OUTSIDE]:
-        assert not allowed(s3.delete_object, Bucket=bucket, Key=key_of(name)), name
+        # The other tests still need the object of this prefix.
+        key = f"{name}none" if name.endswith("/") else name
+        own = actor.may("deletes", key)
+        assert not own or name == f"_state/work/{actor.name}/", name
+        assert allowed(s3.delete_object, Bucket=bucket, Key=key) == own, name
         # DeleteObjects answers 200 with an error for each denied key.
-        answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key_of(name)}]})
+        answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key}]})
+        assert [error["Code"] for error in answer.get("Errors", [])] == ([] if own else ["AccessDenied"]), name
+
+
+def test_function_deletes_no_version(actor: Actor) -> None:
+    """A deleted work item leaves a version and a delete marker, which only the lifecycle removes."""
+    s3, bucket = actor.client("s3"), actor.deployment.lake_bucket
+    for name in DERIVED:
+        version = {"Key": key_of(name), "VersionId": "none"}
+        assert not allowed(s3.delete_object, Bucket=bucket, **version), name
+        answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": [version]})
         assert [error["Code"] for error in answer["Errors"]] == ["AccessDenied"], name
 
 

@@ -32,6 +32,24 @@ run "roles_have_the_permissions_of_the_topology" {
   }
 
   assert {
+    condition = alltrue([
+      for name, function in local.topology.functions : toset(flatten([
+        for statement in jsondecode(module.zone_function[name].policy).Statement : statement.Resource if contains(statement.Action, "s3:DeleteObject")
+        ])) == toset([
+        for key in function.deletes : "arn:aws:s3:::stedi-lake-123456789012/${key}${endswith(key, "/") ? "*" : ""}"
+      ])
+    ])
+    error_message = "A function may delete its own work items, and nothing else."
+  }
+
+  assert {
+    condition = alltrue(flatten([
+      for name, function in local.topology.functions : [for key in function.deletes : key == "_state/work/${name}/"]
+    ]))
+    error_message = "Only work items are deleted, each by the function that does the work."
+  }
+
+  assert {
     condition = alltrue(flatten([
       for name, function in local.topology.functions : [
         for statement in jsondecode(module.zone_function[name].policy).Statement : (
@@ -60,13 +78,17 @@ run "roles_have_the_permissions_of_the_topology" {
 
   assert {
     condition = alltrue([
-      for function in module.zone_function : toset(flatten(jsondecode(function.policy).Statement[*].Action)) == setsubtract([
-        "s3:GetObject", "s3:PutObject", "s3:ListBucket", "glue:BatchCreatePartition",
-        "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility",
-        "logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords",
-      ], strcontains(function.policy, "glue:") ? [] : ["glue:BatchCreatePartition"])
+      for name, function in module.zone_function : toset(flatten(jsondecode(function.policy).Statement[*].Action)) == setunion(
+        [
+          "s3:GetObject", "s3:PutObject", "s3:ListBucket",
+          "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility",
+          "logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords",
+        ],
+        local.topology.functions[name].registers_partitions ? ["glue:BatchCreatePartition"] : [],
+        length(local.topology.functions[name].deletes) > 0 ? ["s3:DeleteObject"] : [],
+      )
     ])
-    error_message = "A role allows these actions and no others; none deletes."
+    error_message = "A role allows these actions and no others; none deletes a version."
   }
 
   assert {

@@ -41,11 +41,19 @@ override_resource {
   target = aws_sns_topic.trigger["step-trainer-trusted"]
   values = { arn = "arn:aws:sns:eu-central-1:123456789012:step-trainer-trusted" }
 }
+override_resource {
+  target = aws_sns_topic.trigger["state-work-accelerometer-trusted"]
+  values = { arn = "arn:aws:sns:eu-central-1:123456789012:state-work-accelerometer-trusted" }
+}
+override_resource {
+  target = aws_sns_topic.trigger["state-work-step-trainer-trusted"]
+  values = { arn = "arn:aws:sns:eu-central-1:123456789012:state-work-step-trainer-trusted" }
+}
 
 run "events_reach_the_functions" {
   assert {
-    condition     = length(local.topology.triggers) == 8 && length(aws_sns_topic.trigger) == 8
-    error_message = "Each of the eight triggers has a topic."
+    condition     = length(local.topology.triggers) == 10 && length(aws_sns_topic.trigger) == 10
+    error_message = "Each of the ten triggers has a topic."
   }
 
   assert {

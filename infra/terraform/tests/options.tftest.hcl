@@ -156,7 +156,7 @@ run "missing_package_is_refused" {
     maximum_concurrency      = 2
     receive_count_max        = 1
     event_source_enabled     = true
-    access                   = { landing = [], reads = [], writes = [], lists = [] }
+    access                   = { landing = [], reads = [], writes = [], lists = [], deletes = [] }
     lake_bucket_arn          = "arn:aws:s3:::lake"
     landing_bucket_arns      = []
     partition_arns           = []

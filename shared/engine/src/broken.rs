@@ -22,7 +22,7 @@ pub enum Broken {
     ConflictCountsAsSuccess,
     /// A warm function uses cached shards without checking their versions.
     StaleCache,
-    /// The checkpoint is advanced before the work is done.
+    /// The checkpoint is advanced before the work items are put.
     EarlyCheckpoint,
     /// The key index is written after consent is read.
     IndexLate,

@@ -76,6 +76,15 @@ pub enum Error {
         /// The first of the outputs.
         location: ObjectLocation,
     },
+    /// A consent shard is older than work that was planned from it.
+    #[error(
+        "{location} is older than the work that was planned from it: it was put back to an earlier version; put the latest \
+         version back, and deliver the event again"
+    )]
+    PutBack {
+        /// The shard.
+        location: ObjectLocation,
+    },
     /// What the caller read before the commit has changed. The caller must read it again; this error never leaves a function.
     #[error("inputs changed during the commit; read them again")]
     Outdated,
@@ -100,7 +109,7 @@ impl Failure for Error {
             Self::Store(error) => error.kind(),
             Self::Catalog(error) => error.kind(),
             // The event is right and must not be thrown away: it may be a withdrawal.
-            Self::Corrupt { .. } => ErrorKind::Misconfigured,
+            Self::Corrupt { .. } | Self::PutBack { .. } => ErrorKind::Misconfigured,
             Self::Contended { .. } | Self::Outdated => ErrorKind::Retry,
         }
     }

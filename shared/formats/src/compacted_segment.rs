@@ -70,10 +70,10 @@ impl CompactedSegment {
         self.lists.segments.contains(segment)
     }
 
-    /// Returns the file hours that have one of the keys `wanted`. It knows only the keys of its part.
-    pub fn file_hours_with(&self, wanted: &BTreeSet<KeyHash>) -> BTreeSet<FileHour> {
-        let sets: BTreeSet<u64> = wanted.iter().filter_map(|key| self.keys.get(*key)).collect();
-        sets.into_iter().flat_map(|set| self.set(set)).collect()
+    /// Returns the file hours that have one of the keys `wanted`, with the key. It knows only the keys of its part.
+    pub fn file_hours_with(&self, wanted: &BTreeSet<KeyHash>) -> impl Iterator<Item = (KeyHash, FileHour)> {
+        let sets = wanted.iter().filter_map(|key| Some((*key, self.keys.get(*key)?)));
+        sets.flat_map(|(key, set)| self.set(set).map(move |file_hour| (key, file_hour)))
     }
 
     fn set(&self, position: u64) -> impl Iterator<Item = FileHour> {
@@ -185,10 +185,10 @@ mod tests {
                 prop_assert_eq!(&self::compacted(part, &others, 2), &compacted);
                 let again = CompactedSegment::decode(compacted.encode().unwrap()).unwrap();
                 prop_assert_eq!(&again, &compacted);
-                found.extend(again.file_hours_with(&wanted));
+                found.extend(again.file_hours_with(&wanted).map(|(key, at)| (at, key)));
             }
-            let expected: BTreeSet<FileHour> =
-                segments.iter().flat_map(|(_, segment)| segment.file_hours_with(&wanted)).collect();
+            let expected = segments.iter().flat_map(|(_, segment)| segment.file_hours_with(&wanted));
+            let expected: BTreeSet<(FileHour, KeyHash)> = expected.map(|(key, at)| (at, key)).collect();
             prop_assert_eq!(found, expected);
         }
     }
@@ -205,7 +205,9 @@ mod tests {
         for part in people.iter().map(|key| key.index_part()) {
             let compacted = compacted(part, &segments, 17);
             assert_eq!(compacted.lists.sets, [(0..200).collect()]);
-            assert_eq!(compacted.file_hours_with(&people.iter().copied().collect()).len(), 200);
+            let people = people.iter().copied().collect();
+            let found = compacted.file_hours_with(&people);
+            assert_eq!(found.map(|(_, at)| at).collect::<BTreeSet<_>>().len(), 200);
         }
     }
 

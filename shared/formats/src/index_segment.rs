@@ -54,9 +54,9 @@ impl IndexSegment {
         }
     }
 
-    /// Returns the file hours that have one of the keys `wanted`.
-    pub fn file_hours_with(&self, wanted: &BTreeSet<KeyHash>) -> impl Iterator<Item = FileHour> {
-        self.file_hours.iter().filter(|(_, keys)| keys.has_any(wanted)).map(|(file_hour, _)| *file_hour)
+    /// Returns the file hours that have one of the keys `wanted`, with the key.
+    pub fn file_hours_with(&self, wanted: &BTreeSet<KeyHash>) -> impl Iterator<Item = (KeyHash, FileHour)> {
+        self.file_hours.iter().flat_map(|(file_hour, keys)| keys.among(wanted).map(|key| (key, *file_hour)))
     }
 
     /// Returns the keys that belong to `part` of the index, by file hour, without those that have none.
@@ -78,11 +78,14 @@ fn corrupt(why: impl std::fmt::Display) -> Corrupt {
 }
 
 impl Keys {
-    fn has_any(&self, wanted: &BTreeSet<KeyHash>) -> bool {
-        match wanted.len() < self.all().len() {
-            true => wanted.iter().any(|key| self.all().binary_search(&key.bytes()).is_ok()),
-            false => self.all().iter().any(|key| wanted.contains(&KeyHash::from_bytes(*key))),
-        }
+    /// Returns those of the keys `wanted` that are here.
+    fn among(&self, wanted: &BTreeSet<KeyHash>) -> impl Iterator<Item = KeyHash> {
+        let (few, many) = match wanted.len() < self.all().len() {
+            true => (Some(wanted.iter().copied()), None),
+            false => (None, Some(self.all().iter().map(|key| KeyHash::from_bytes(*key)))),
+        };
+        let few = few.into_iter().flatten().filter(|key| self.all().binary_search(&key.bytes()).is_ok());
+        few.chain(many.into_iter().flatten().filter(|key| wanted.contains(key)))
     }
 
     fn in_part(&self, part: IndexPart) -> &[[u8; KEY_BYTES]] {
@@ -129,7 +132,10 @@ mod tests {
             (100..1000, vec![]),
             (0..0, vec![]),
         ] {
-            let found: Vec<FileHour> = segment.file_hours_with(&wanted.clone().map(key).collect()).collect();
+            let keys = wanted.clone().map(key).collect();
+            let found = segment.file_hours_with(&keys);
+            let found: Vec<FileHour> =
+                found.map(|(_, file_hour)| file_hour).collect::<BTreeSet<_>>().into_iter().collect();
             assert_eq!(found, file_hours.iter().map(|name| file_hour(name)).collect::<Vec<_>>(), "{wanted:?}");
         }
     }

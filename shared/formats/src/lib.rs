@@ -12,6 +12,7 @@
 //! | [`index_segment`], [`compacted_segment`] | the key index of files with many keys |
 //! | [`cell`] | an object of a reading table: the rows of all landing files in one hour, by file |
 //! | [`training`] | rows of the training table |
+//! | [`work_item`] | cells that a change of consent concerns |
 //! | [`receipt`], [`quarantine`] | the row counts of a landing file, and its rejected records |
 //! | [`columnar`] | Arrow and Parquet, byte-stable |
 
@@ -31,6 +32,7 @@ pub mod reading;
 pub mod receipt;
 mod runs;
 pub mod training;
+pub mod work_item;
 
 /// A stored object whose bytes are not what its key says.
 ///

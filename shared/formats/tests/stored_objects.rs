@@ -5,7 +5,7 @@
 use arrow_array::RecordBatch;
 use bytes::Bytes;
 use formats::Corrupt;
-use formats::cell::{self, Cell, Entry};
+use formats::cell::{self, Cell, Entry, ShardVersions};
 use formats::columnar::Decoder;
 use formats::compacted_segment::CompactedSegment;
 use formats::customer_file::{Customers, FileCustomer};
@@ -22,7 +22,8 @@ use formats::quarantine::Quarantine;
 use formats::reading::{Accelerometer, EligibleReading, Key, Reading, Readings, ReadingsCollector, StepTrainer};
 use formats::receipt::{LandingVersion, Receipt};
 use formats::training::{self, TrainingRow};
-use model::hash::KeyHash;
+use formats::work_item::WorkItem;
+use model::hash::{KeyHash, ShardCount};
 use model::lake_config::{ConsentPolicy, Pairs};
 use model::layout::{self, FileHour, FileId, Object, ObjectLocation, Source};
 use model::table::Table;
@@ -57,6 +58,7 @@ static OBJECTS: LazyLock<Vec<(&str, Bytes, Reader)>> = LazyLock::new(|| {
         ("receipt", receipt().encode().unwrap(), read_receipt),
         ("index segment", index_segment(), read_index_segment),
         ("compacted segment", compacted_segment().encode().unwrap(), read_compacted_segment),
+        ("work item", work_item(), read_work_item),
     ]
 });
 
@@ -288,11 +290,25 @@ fn compacted_segment() -> CompactedSegment {
 
 fn read_compacted_segment(bytes: Bytes) -> Result<(), Corrupt> {
     let compacted = CompactedSegment::decode(bytes)?;
-    assert!(compacted.file_hours_with(&Default::default()).is_empty());
-    let _ = compacted.file_hours_with(&[KeyHash::of("1")].into());
+    assert_eq!(compacted.file_hours_with(&Default::default()).count(), 0);
+    let _ = compacted.file_hours_with(&[KeyHash::of("1")].into()).count();
     let segment = IndexSegment::decode(index_segment())?;
     let with = compacted.with(KeyHash::of("1").index_part(), &[("other", &segment)]);
     with.map_or(Ok(()), |with| with.encode().map(drop))
+}
+
+fn work_item() -> Bytes {
+    let shards: ShardVersions = ShardCount::default().all().zip(3..).take(2).collect();
+    let files = ["f", "g"].map(|name| FileId::of(&location(name)));
+    let keys = ["a", "b"].map(|key| (KeyHash::of(key), files.into()));
+    let cells = [(Partition::of(TIME_MS), keys.into())].into();
+    WorkItem { planned: shards.clone(), changed: shards, cells }.encode().unwrap()
+}
+
+fn read_work_item(bytes: Bytes) -> Result<(), Corrupt> {
+    let item = WorkItem::decode(&bytes)?;
+    let _ = item.keys();
+    item.encode().map(drop)
 }
 
 fn read_receipt(bytes: Bytes) -> Result<(), Corrupt> {
@@ -399,6 +415,7 @@ proptest! {
                 Some(Object::StepTrainerTrusted(partition)) => {
                     prop_assert_eq!(layout::cell(Table::StepTrainerTrusted, partition), key)
                 }
+                Some(Object::WorkItem(table)) => prop_assert!(key.starts_with(layout::work_items(table))),
                 Some(Object::Landing(source)) => prop_assert!(key.starts_with(source.landing().prefix())),
                 None => {}
             }

@@ -1,7 +1,7 @@
 //! Writes cells: merges landing files into them, and filters them by changed consents.
 
 use crate::customers::Customers;
-use crate::reprocess::Rework;
+use crate::work::Rework;
 use crate::{Ingestion, ReadingFiles, Rule};
 use engine::{ATTEMPTS_MAX, Error};
 use foldhash::fast::FixedState;

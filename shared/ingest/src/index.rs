@@ -41,6 +41,9 @@ const SEGMENTS_AT_ONCE: usize = 16;
 /// About how many bytes one compaction takes, so that they fit into memory.
 const COMPACTION_BYTES: usize = 16 << 20;
 
+/// The file hours that a search found, each with a key that it has.
+pub type Found = BTreeSet<(FileHour, KeyHash)>;
+
 /// The names of segments that a search had to read because no compacted segment has them.
 #[derive(Debug, Default)]
 pub struct PendingCompaction(Vec<String>);
@@ -80,10 +83,7 @@ pub(crate) async fn add(
 
 impl<R: Rule> ReadingFiles<R> {
     /// Finds the file hours that have, or once had, readings of any of `keys`. Also returns the segments that it had to read.
-    pub async fn file_hours_with(
-        &self,
-        keys: &BTreeSet<KeyHash>,
-    ) -> Result<(BTreeSet<FileHour>, PendingCompaction), Error> {
+    pub async fn file_hours_with(&self, keys: &BTreeSet<KeyHash>) -> Result<(Found, PendingCompaction), Error> {
         if keys.is_empty() {
             return Ok(Default::default());
         }
@@ -105,13 +105,12 @@ impl<R: Rule> ReadingFiles<R> {
             }
         };
         let entries = entries.iter().filter_map(|entry| layout::parse_index_entry(Self::SOURCE, entry));
-        let mut file_hours: BTreeSet<FileHour> =
-            entries.filter(|(key, _)| keys.contains(key)).map(|(_, file_hour)| file_hour).collect();
+        let mut found: Found = entries.filter(|(key, _)| keys.contains(key)).map(|(key, at)| (at, key)).collect();
 
         let segments = lake.store.list(bucket, &layout::index_segments(Self::SOURCE), true).await?;
         let (in_segments, pending) = self.in_segments(keys, segments.objects.keys()).await?;
-        file_hours.extend(in_segments);
-        Ok((file_hours, pending))
+        found.extend(in_segments);
+        Ok((found, pending))
     }
 
     /// Finds the file hours that have any of `keys` in these segments. Also returns the segments that are not compacted.
@@ -119,11 +118,11 @@ impl<R: Rule> ReadingFiles<R> {
         &self,
         keys: &BTreeSet<KeyHash>,
         segments: impl ExactSizeIterator<Item = &String>,
-    ) -> Result<(BTreeSet<FileHour>, PendingCompaction), Error> {
+    ) -> Result<(Found, PendingCompaction), Error> {
         let names =
             segments.filter_map(|key| key.strip_prefix(&layout::index_segments(Self::SOURCE)).map(str::to_owned));
         let mut pending: Vec<String> = names.collect();
-        let mut file_hours = BTreeSet::new();
+        let mut found = Found::new();
         if pending.len() > self.limits.pending_max {
             let mut parts: BTreeMap<IndexPart, BTreeSet<KeyHash>> = BTreeMap::new();
             for key in keys {
@@ -135,19 +134,19 @@ impl<R: Rule> ReadingFiles<R> {
                 let (index, names) = (self.clone(), names.clone());
                 async move {
                     let (_, compacted) = index.compacted_segment(part).await?;
-                    let file_hours: Vec<FileHour> = compacted.file_hours_with(&keys).into_iter().collect();
+                    let found: Vec<_> = compacted.file_hours_with(&keys).map(|(key, at)| (at, key)).collect();
                     #[cfg(feature = "broken")]
                     if engine::broken::is(engine::broken::Broken::ReadsOnlyCompacted) {
-                        return Ok((file_hours, Vec::new()));
+                        return Ok((found, Vec::new()));
                     }
                     let others = names.iter().filter(|name| !compacted.has(name)).cloned();
-                    Ok::<_, Error>((file_hours, others.collect::<Vec<String>>()))
+                    Ok::<_, Error>((found, others.collect::<Vec<String>>()))
                 }
             });
             let mut others = BTreeSet::new();
             for search in store::join_bounded(searches).await {
                 let (of_part, not_compacted) = search?;
-                file_hours.extend(of_part);
+                found.extend(of_part);
                 others.extend(not_compacted);
             }
             pending.extend(others);
@@ -155,10 +154,11 @@ impl<R: Rule> ReadingFiles<R> {
         // Each segment is searched as soon as it is read, since all of them may not fit into memory together.
         let searches = pending.iter().map(async |name| {
             let segment = self.index_segment(name).await?;
-            Ok::<_, Error>(segment.iter().flat_map(|segment| segment.file_hours_with(keys)).collect::<Vec<FileHour>>())
+            let found = segment.iter().flat_map(|segment| segment.file_hours_with(keys)).map(|(key, at)| (at, key));
+            Ok::<_, Error>(found.collect::<Vec<_>>())
         });
-        file_hours.extend(store::try_join_bounded(searches).await?.into_iter().flatten());
-        Ok((file_hours, PendingCompaction(pending)))
+        found.extend(store::try_join_bounded(searches).await?.into_iter().flatten());
+        Ok((found, PendingCompaction(pending)))
     }
 
     /// Compacts segments if they are many; perhaps not all of them. Only the cost of the next search depends on this, so it

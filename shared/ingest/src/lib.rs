@@ -12,7 +12,8 @@
 //! | [`customers`] | reads the customers that decide |
 //! | [`cells`] | merges files into cells, and filters cells |
 //! | [`receipts`] | writes receipts and quarantines |
-//! | [`reprocess`] | processes changes of consent |
+//! | `plan` | turns changes of consent into work items |
+//! | `work` | does work items |
 //!
 //! The index is written before consent is read. So either a change of consent finds the file, or the function that wrote the
 //! index entry reads the changed consent. Each cell has a *consent vector*: the versions of the shards that it was last
@@ -24,8 +25,9 @@ pub mod content;
 pub mod customers;
 pub mod index;
 mod manifest;
+mod plan;
 mod receipts;
-pub mod reprocess;
+mod work;
 
 use bytes::Bytes;
 use cells::{Merged, Outcome};
@@ -105,7 +107,7 @@ impl<R: Rule> Clone for ReadingFiles<R> {
 }
 
 /// Files of a batch are merged together up to so many readings, so that they fit into memory.
-const ROWS_MAX: usize = 400_000;
+const ROWS_MAX: usize = 1_500_000;
 /// How many files are read before their readings are compared with [`ROWS_MAX`].
 const FILES_AT_ONCE: usize = 16;
 /// How many manifests are written at once. Each may need an index entry for each key of its file.
@@ -166,14 +168,12 @@ impl<R: Rule> ReadingFiles<R> {
         &self.lake
     }
 
-    /// Handles a batch: processes the changes of its shards, and then ingests its files. Calls `record` for each file that
-    /// was ingested.
-    ///
-    /// The changes come first, so that each file is merged once, with the changed consents.
+    /// Handles a batch: plans the changes of its shards, does its work items, and ingests its files. Calls `record` for each
+    /// file that was ingested.
     pub async fn handle(&self, inputs: BTreeSet<Input>, mut record: impl Record<R::Reading>) -> Failures {
         let mut failures = Failures::new();
         let mut shards = BTreeSet::new();
-        let (mut shard_locations, mut files) = (Vec::new(), Vec::new());
+        let (mut shard_locations, mut items, mut files) = (Vec::new(), Vec::new(), Vec::new());
         for (location, object) in inputs {
             match object {
                 Object::Landing(_) => files.push(location),
@@ -181,14 +181,20 @@ impl<R: Rule> ReadingFiles<R> {
                     shards.insert(shard);
                     shard_locations.push(location);
                 }
+                Object::WorkItem(_) => items.push(location),
                 Object::LatestReadings(_) | Object::AccelerometerTrusted(_) | Object::StepTrainerTrusted(_) => {}
             }
         }
-        let pending = self.reprocess(&shards).await.unwrap_or_else(|error| {
+        let pending = self.plan(&shards).await.unwrap_or_else(|error| {
             let error: Arc<dyn Failure> = Arc::new(error);
             failures.extend(shard_locations.into_iter().map(|location| (location, error.clone())));
             PendingCompaction::default()
         });
+        for location in items {
+            if let Err(error) = self.work(&location).await {
+                failures.insert(location, Arc::new(error));
+            }
+        }
         self.ingest(files, &mut record, &mut failures).await;
         if let Err(error) = self.compact(pending).await {
             let error = store::with_causes(&error);

@@ -6,8 +6,12 @@ use unicode_normalization::UnicodeNormalization;
 /// Returns the identity of the customer with this email: trimmed, in Unicode NFC, and in lower case.
 pub fn of_email(email: &str) -> Cow<'_, str> {
     let trimmed = email.trim();
-    if trimmed.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
-        return Cow::Borrowed(trimmed);
+    if trimmed.is_ascii() {
+        // NFC does not change ASCII.
+        return match trimmed.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            true => Cow::Owned(trimmed.to_ascii_lowercase()),
+            false => Cow::Borrowed(trimmed),
+        };
     }
     let composed: String = trimmed.nfc().collect();
     // Lower case may decompose a letter.

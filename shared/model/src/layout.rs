@@ -31,7 +31,8 @@
 //! | `_state/index/{source}/{key hash}/{hour}/{file}` | an index entry: the file has, or had, readings of the key in the hour | [`index_entry`] |
 //! | `_state/segments/{source}/{content hash}` | an index segment: the keys of files with many keys | [`index_segment`] |
 //! | `_state/compacted/{source}/{part}` | a compacted segment: many index segments for 1/16 of the keys | [`compacted_segment`] |
-//! | `_state/checkpoints/{table}/{shard}` | the version of a shard up to which the table's function is done | [`checkpoint`] |
+//! | `_state/checkpoints/{table}/{shard}` | the version of a shard up to which the table's function has planned the work | [`checkpoint`] |
+//! | `_state/work/{table}/{content hash}` | a work item: cells that a change of consent concerns | [`work_item`] |
 //! | `lookup/readings/{shard}` | the latest-reading index of a shard | [`latest_readings`] |
 
 use crate::hash::{IndexPart, KeyHash, Shard};
@@ -252,6 +253,23 @@ pub fn checkpoints(table: Table) -> String {
     format!("_state/checkpoints/{table}/")
 }
 
+/// A work item for the function of `table`. `name` is a hash of its content.
+pub fn work_item(table: Table, name: &str) -> String {
+    format!("{}{name}", work_items(table))
+}
+
+/// The prefix of the work items of `table`'s function.
+pub const fn work_items(table: Table) -> &'static str {
+    match table {
+        Table::AccelerometerTrusted => "_state/work/accelerometer_trusted/",
+        Table::StepTrainerTrusted => "_state/work/step_trainer_trusted/",
+        _ => "",
+    }
+}
+
+/// The tables whose functions have work items.
+const TABLES_OF_WORK: [Table; 2] = [Table::AccelerometerTrusted, Table::StepTrainerTrusted];
+
 /// An object whose creation triggers a function, by its key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Object {
@@ -267,6 +285,8 @@ pub enum Object {
     AccelerometerTrusted(Partition),
     /// A cell of `step_trainer_trusted`.
     StepTrainerTrusted(Partition),
+    /// A work item of the function of this table.
+    WorkItem(Table),
 }
 
 impl Object {
@@ -285,6 +305,9 @@ impl Object {
             .or_else(|| shard(LATEST_READINGS, "").map(Self::LatestReadings))
             .or_else(|| partition(Table::AccelerometerTrusted).map(Self::AccelerometerTrusted))
             .or_else(|| partition(Table::StepTrainerTrusted).map(Self::StepTrainerTrusted))
+            .or_else(|| {
+                TABLES_OF_WORK.into_iter().find(|table| key.starts_with(work_items(*table))).map(Self::WorkItem)
+            })
     }
 }
 
@@ -323,6 +346,7 @@ mod tests {
             (cell(Table::AccelerometerTrusted, partition), Object::AccelerometerTrusted(partition)),
             (cell(Table::StepTrainerTrusted, partition), Object::StepTrainerTrusted(partition)),
             ("customer/landing/deep/er/x".into(), Object::Landing(Source::Customer)),
+            (work_item(Table::StepTrainerTrusted, "0123"), Object::WorkItem(Table::StepTrainerTrusted)),
         ] {
             assert_eq!(Object::parse(&key), Some(object), "{key}");
         }
@@ -356,6 +380,7 @@ mod tests {
             index_segment(Source::Accelerometer, "0123"),
             compacted_segment(Source::Accelerometer, key.index_part()),
             checkpoint(Table::AccelerometerTrusted, shard),
+            work_item(Table::AccelerometerTrusted, "0123"),
         ] {
             assert!(Table::ALL.iter().all(|table| !other.starts_with(table.prefix())), "{other}");
         }

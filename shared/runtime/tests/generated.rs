@@ -18,7 +18,7 @@ use topology::access::{self, Access};
 fn topology() -> Value {
     let triggers = TRIGGERS.iter().map(|trigger| {
         let landing = Table::ALL.iter().any(|t| t.prefix() == trigger.prefix && t.format() == Format::Json);
-        let name = trigger.prefix.trim_end_matches('/').replace(['/', '_'], "-");
+        let name = trigger.prefix.trim_matches(['/', '_']).replace(['/', '_'], "-");
         json!({"prefix": trigger.prefix, "name": name, "landing": landing, "functions": trigger.functions})
     });
     let functions: BTreeMap<&str, Access> = Table::DERIVED.iter().map(|t| (t.name(), Access::of(*t))).collect();

@@ -243,6 +243,14 @@ impl Store {
         })
     }
 
+    /// Deletes an object. If there is none, it does nothing.
+    pub fn delete<'a>(&'a self, location: &'a ObjectLocation) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let call = self.client.delete_object().bucket(&location.bucket).key(&location.key);
+            call.send().await.map(drop).map_err(|error| refused("delete", location, &error))
+        })
+    }
+
     /// Creates a bucket that does not exist. On AWS, Terraform does this.
     pub fn create_bucket<'a>(&'a self, bucket: &'a str) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {

@@ -20,6 +20,8 @@ pub struct Access {
     pub writes: BTreeSet<String>,
     /// The prefixes that it lists in the lake's bucket.
     pub lists: BTreeSet<String>,
+    /// The objects that it deletes in the lake's bucket: work items that are done.
+    pub deletes: BTreeSet<String>,
     /// Whether it registers partitions of its table in the catalog.
     pub registers_partitions: bool,
 }
@@ -33,6 +35,7 @@ impl Access {
             reads: BTreeSet::new(),
             writes: BTreeSet::new(),
             lists: BTreeSet::new(),
+            deletes: BTreeSet::new(),
             registers_partitions: !table.partition_columns().is_empty(),
         };
         match table {
@@ -73,6 +76,11 @@ impl Access {
         naming(&self.lists, prefix)
     }
 
+    /// Returns the prefix that allows it to delete `key`.
+    pub fn to_delete(&self, key: &str) -> Option<&str> {
+        naming(&self.deletes, key)
+    }
+
     /// Adds the access of a function of landing files. Each landing file has a manifest, a receipt and a quarantine. The
     /// function of the first landing file makes the lake, so it writes the lake config.
     fn ingest(&mut self, source: Source) {
@@ -82,7 +90,7 @@ impl Access {
     }
 
     /// Adds the access of a function of readings. The rows of `customers` decide which readings are eligible. The key index
-    /// finds the cells and files of a customer, and the checkpoints say which changes are applied.
+    /// finds the cells and files of a customer, the checkpoints say which changes are planned, and work items say what is due.
     fn ingest_readings(&mut self, source: Source, table: Table, customers: Table) {
         self.ingest(source);
         self.read([customers.prefix()]);
@@ -90,6 +98,8 @@ impl Access {
         // An index entry is an empty object, so the function writes it and never reads it.
         self.writes.insert(layout::index(source));
         self.write([layout::index_segments(source), layout::compacted_index(source), layout::checkpoints(table)]);
+        self.write([layout::work_items(table).to_owned()]);
+        self.deletes.insert(layout::work_items(table).to_owned());
     }
 
     fn read<const N: usize>(&mut self, what: [&str; N]) {
@@ -145,6 +155,14 @@ mod tests {
         let access = Access::of(Table::MachineLearningCurated);
         for personal in [Table::CustomerTrusted.prefix(), Table::CustomerCurated.prefix(), "receipts/", "quarantine/"] {
             assert_eq!(access.to_read(personal), None);
+        }
+    }
+
+    #[test]
+    fn only_work_items_are_deleted() {
+        for table in Table::DERIVED {
+            let deletes = Access::of(table).deletes;
+            assert!(deletes.iter().all(|prefix| prefix.starts_with("_state/work/")), "{table}: {deletes:?}");
         }
     }
 

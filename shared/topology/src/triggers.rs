@@ -1,6 +1,6 @@
 //! Which new or changed object triggers which function.
 
-use model::layout::LATEST_READINGS;
+use model::layout::{LATEST_READINGS, work_items};
 use model::table::Table;
 use serde::Serialize;
 
@@ -27,6 +27,8 @@ pub const TRIGGERS: &[Trigger] = &[
     trigger(Table::AccelerometerTrusted.prefix(), &[Table::MachineLearningCurated]),
     trigger(Table::CustomerCurated.prefix(), &[Table::StepTrainerTrusted]),
     trigger(Table::StepTrainerTrusted.prefix(), &[Table::MachineLearningCurated]),
+    trigger(work_items(Table::AccelerometerTrusted), &[Table::AccelerometerTrusted]),
+    trigger(work_items(Table::StepTrainerTrusted), &[Table::StepTrainerTrusted]),
 ];
 
 /// Returns the prefixes whose objects trigger the function of `table`.
@@ -49,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn no_function_triggers_itself() {
+    fn no_table_triggers_its_own_function() {
         for table in Table::DERIVED {
             assert!(inputs_of(table).all(|prefix| prefix != table.prefix()), "{table}");
         }

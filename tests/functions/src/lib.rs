@@ -7,6 +7,7 @@
 
 pub mod gate;
 
+use crate::gate::Gate;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use bytes::Bytes;
 use emulator::{Cloud, Requests};
@@ -98,13 +99,14 @@ impl World {
         after.filter(|(key, etag)| before.get(key) != Some(etag)).map(|(key, _)| key).collect()
     }
 
-    /// Asserts that the row counts of all receipts add up, and that cells have the rows that the receipts count. No event may
-    /// be pending.
+    /// Asserts that the row counts of all receipts add up, that cells have the rows that the receipts count, and that no work
+    /// item remains. No event may be pending.
     ///
     /// A cell that was filtered by a consent newer than a receipt may have other rows of that file.
     pub async fn assert_row_counts(&self, what: &str) {
         let mut cells = BTreeMap::new();
         for table in CELLS {
+            assert_eq!(self.work_items(table).await, [""; 0], "{what}");
             for key in self.objects().await.into_keys().filter(|key| key.starts_with(table.prefix())) {
                 let cell = Cell::decode(table, self.body(&key).await.unwrap()).unwrap();
                 cells.insert(key, cell);
@@ -178,7 +180,7 @@ impl World {
         std::fs::remove_file(self.folder.path().join(self.lake.bucket()).join(key)).unwrap();
     }
 
-    /// Makes a bucket unknown, as one that was deleted or is of another account.
+    /// Makes a bucket unknown, as one that was deleted or belongs to another AWS account.
     pub fn hide_bucket(&self, bucket: &str) {
         std::fs::rename(self.folder.path().join(bucket), self.hidden(bucket)).unwrap();
     }
@@ -200,10 +202,15 @@ impl World {
 
     /// Delivers the events of these objects, and of all objects that are written, until none is pending.
     pub async fn deliver_all(&self, keys: impl IntoIterator<Item = String>) {
+        self.deliver_to(&Table::DERIVED, keys).await;
+    }
+
+    /// Does the same with some of the functions. Events for the other ones are dropped.
+    pub async fn deliver_to(&self, functions: &[Table], keys: impl IntoIterator<Item = String>) {
         let mut due: BTreeSet<String> = keys.into_iter().collect();
         while let Some(key) = due.pop_first() {
             let written = self.written_by(async || {
-                for function in triggered_by(&key) {
+                for function in triggered_by(&key).filter(|function| functions.contains(function)) {
                     self.deliver(function, &key).await.unwrap();
                 }
             });
@@ -219,6 +226,33 @@ impl World {
     /// Invokes a function.
     pub async fn invoke(&self, function: Table, payload: &Value) -> Result<Value, String> {
         self.functions.invoke(function, payload).await
+    }
+
+    /// Kills a function before its request number `stop_before`. Returns whether it finishes before that.
+    pub async fn finishes(&self, function: Table, payload: &Value, stop_before: usize) -> bool {
+        let gate = Gate::new(self.http_client(), stop_before);
+        let slow = self.over(SharedHttpClient::new(gate.clone()));
+        tokio::select! {
+            biased;
+            answer = slow.invoke(function, payload) => {
+                answer.unwrap();
+                true
+            }
+            () = gate.stopped() => false,
+        }
+    }
+
+    /// The keys of the work items of a function.
+    pub async fn work_items(&self, function: Table) -> Vec<String> {
+        let prefix = model::layout::work_items(function);
+        self.objects().await.into_keys().filter(|key| key.starts_with(prefix)).collect()
+    }
+
+    /// Delivers the events of a function's work items.
+    pub async fn deliver_work(&self, function: Table) {
+        for item in self.work_items(function).await {
+            self.deliver(function, &item).await.unwrap();
+        }
     }
 
     /// All objects of the lake: key → ETag.

@@ -71,9 +71,26 @@ async fn a_withdrawal_needs_no_landing_file_of_readings() {
     world.assert_tables("consented again", [2, 1, 2, 1, 1]).await;
 }
 
-/// A bucket that cannot be read is an error only for a customer who is eligible now.
+/// No eligible customer has readings in its file, so the file is not read.
 #[tokio::test]
-async fn a_withdrawal_is_processed_although_a_landing_bucket_cannot_be_read() {
+async fn a_withdrawal_is_done_although_its_landing_bucket_cannot_be_read() {
+    let world = World::new(Ever).await;
+    world.lake.store.create_bucket("phones").await.unwrap();
+    world.ingest(CUSTOMERS, &customer("ann", 0, Some(0))).await;
+    let location = ObjectLocation { bucket: "phones".into(), key: MOTIONS.into() };
+    world.put_at(&location, &motion("ann", 5)).await;
+    world.invoke(Table::AccelerometerTrusted, &event("phones", MOTIONS)).await.unwrap();
+    assert_eq!(world.rows(Table::AccelerometerTrusted).await.len(), 1);
+    world.hide_bucket("phones");
+    world.ingest(LATER, &customer("ann", 1, None)).await;
+    assert!(world.rows(Table::AccelerometerTrusted).await.is_empty());
+    world.assert_row_counts("withdrawn").await;
+}
+
+/// A bucket that cannot be read is an error only for a customer who is eligible now. The work item stays until the bucket is
+/// back.
+#[tokio::test]
+async fn a_withdrawal_does_not_wait_for_a_file_that_another_customer_needs() {
     let world = World::new(Ever).await;
     world.lake.store.create_bucket("phones").await.unwrap();
     world.ingest(CUSTOMERS, &[customer("ann", 0, Some(0)), customer("bob", 0, None)].join("\n")).await;
@@ -88,13 +105,21 @@ async fn a_withdrawal_is_processed_although_a_landing_bucket_cannot_be_read() {
         world.objects().await.into_keys().filter(|key| key.starts_with(Table::CustomerTrusted.prefix())).collect();
     let records: Vec<Value> = shards.iter().map(|shard| event("stedi", shard)["Records"][0].clone()).collect();
     let changes = json!({ "Records": records });
+    world.invoke(Table::AccelerometerTrusted, &changes).await.unwrap();
+    let items = world.work_items(Table::AccelerometerTrusted).await;
+    assert_eq!(items.len(), 1);
     for _ in 0..2 {
-        let error = world.invoke(Table::AccelerometerTrusted, &changes).await.unwrap_err();
+        let error = world.deliver(Table::AccelerometerTrusted, &items[0]).await.unwrap_err();
         assert!(error.contains("phones"), "{error}");
         assert!(world.rows(Table::AccelerometerTrusted).await.is_empty());
+        assert_eq!(world.work_items(Table::AccelerometerTrusted).await, items);
+        // The changes are planned, so their event does nothing.
+        let written =
+            world.written_by(async || drop(world.invoke(Table::AccelerometerTrusted, &changes).await.unwrap()));
+        assert_eq!(written.await, [].into());
     }
     world.show_bucket("phones");
-    world.invoke(Table::AccelerometerTrusted, &changes).await.unwrap();
+    world.deliver(Table::AccelerometerTrusted, &items[0]).await.unwrap();
     let rows = world.rows(Table::AccelerometerTrusted).await;
     assert!(rows.len() == 1 && rows[0].contains(" bob@example.com "), "{rows:?}");
     world.assert_row_counts("the bucket is back").await;

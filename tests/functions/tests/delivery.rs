@@ -57,6 +57,8 @@ async fn reprocessing_fences_cells_of_an_older_shard() {
     for shard in shards {
         world.deliver(Table::AccelerometerTrusted, &shard).await.unwrap();
     }
+    assert_eq!(world.work_items(Table::AccelerometerTrusted).await.len(), 1);
+    world.deliver_work(Table::AccelerometerTrusted).await;
     assert_eq!(world.rows(Table::AccelerometerTrusted).await, rows);
     for (cell, before) in cells.iter().zip(before) {
         assert_ne!(world.version(cell).await, before, "{cell}");
@@ -88,6 +90,8 @@ async fn error_names_the_key_that_is_not_an_input() {
         (Table::CustomerTrusted, MOTIONS),
         (Table::AccelerometerTrusted, STEPS),
         (Table::CustomerCurated, "customer/trusted/readme.txt"),
+        (Table::StepTrainerTrusted, "_state/work/accelerometer_trusted/0123"),
+        (Table::CustomerCurated, "_state/work/customer_curated/0123"),
         (Table::MachineLearningCurated, "step_trainer/curated/dt%3D2022-06-18/hour%3D15/00.parquet"),
         (Table::MachineLearningCurated, "step_trainer/trusted/dt%3D2022-06-18/hour%3D15/x.parquet"),
     ] {
@@ -107,6 +111,7 @@ async fn events_of_deleted_objects_and_folders_are_acknowledged() {
         (Table::AccelerometerTrusted, MOTIONS),
         (Table::StepTrainerTrusted, "step_trainer/landing/2022/"),
         (Table::AccelerometerTrusted, "customer/trusted/00.parquet"),
+        (Table::StepTrainerTrusted, "_state/work/step_trainer_trusted/0123"),
         (Table::MachineLearningCurated, "step_trainer/trusted/dt=2022-06-18/hour=15/00.parquet"),
     ] {
         let before = world.objects().await;

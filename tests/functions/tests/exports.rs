@@ -1,9 +1,7 @@
 //! Files with readings of many people. The index finds them by segments instead of one entry per person.
 
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use formats::index_segment::IndexSegment;
 use formats::manifest::FileManifest;
-use functions::gate::Gate;
 use functions::{HOUR_MS, T, World, cell, customer, event, motion};
 use ingest::index::LIMITS;
 use model::hash::{IndexPart, KeyHash};
@@ -55,17 +53,6 @@ fn batch(files: impl Iterator<Item = usize>) -> Value {
 async fn deliver(world: &World, files: impl Iterator<Item = usize>) {
     let answer = world.invoke(Table::AccelerometerTrusted, &batch(files)).await;
     assert_eq!(answer, Ok(json!({"batchItemFailures": []})));
-}
-
-/// Kills the function before its request number `stop_before`. Returns whether it finishes before that.
-async fn finishes(world: &World, events: &Value, stop_before: usize) -> bool {
-    let gate = Gate::new(world.http_client(), stop_before);
-    let slow = world.over(SharedHttpClient::new(gate.clone()));
-    tokio::select! {
-        biased;
-        _ = slow.invoke(Table::AccelerometerTrusted, events) => true,
-        () = gate.stopped() => false,
-    }
 }
 
 async fn segments(world: &World) -> BTreeSet<String> {
@@ -173,14 +160,14 @@ async fn killed_batch_leaves_no_manifest_without_index_entries() {
     for stop_before in 0.. {
         let world = World::new(Ever).await;
         put_all(&world).await;
-        if finishes(&world, &batch(0..FILES), stop_before).await {
+        if world.finishes(Table::AccelerometerTrusted, &batch(0..FILES), stop_before).await {
             break;
         }
         let mut indexed: BTreeSet<(FileHour, KeyHash)> = BTreeSet::new();
         for key in segments(&world).await {
             let segment = IndexSegment::decode(world.body(&key).await.unwrap()).unwrap();
             for hash in (0..FILES).flat_map(hashes) {
-                indexed.extend(segment.file_hours_with(&[hash].into()).map(|file_hour| (file_hour, hash)));
+                indexed.extend(segment.file_hours_with(&[hash].into()).map(|(key, file_hour)| (file_hour, key)));
             }
         }
         for file in 0..FILES {
@@ -244,6 +231,7 @@ async fn search_compacts_the_segments_that_it_reads() {
     let trigger = event(world.lake.bucket(), &layout::customers(Table::CustomerTrusted, shard));
     let answer = functions.invoke(Table::AccelerometerTrusted, &trigger).await;
     assert_eq!(answer, Ok(json!({"batchItemFailures": []})));
+    world.deliver_work(Table::AccelerometerTrusted).await;
     assert_eq!(world.rows(Table::AccelerometerTrusted).await.len(), MANY);
     assert_eq!(compacted(&world).await, parts);
 
@@ -253,6 +241,7 @@ async fn search_compacts_the_segments_that_it_reads() {
     world.deliver(Table::CustomerTrusted, CUSTOMERS).await.unwrap();
     let answer = functions.invoke(Table::AccelerometerTrusted, &trigger).await;
     assert_eq!(answer, Ok(json!({"batchItemFailures": []})));
+    world.deliver_work(Table::AccelerometerTrusted).await;
     assert!(world.rows(Table::AccelerometerTrusted).await.is_empty());
 }
 
@@ -280,13 +269,14 @@ async fn killed_search_leaves_a_complete_index() {
         world.deliver(Table::CustomerTrusted, CUSTOMERS).await.unwrap();
         let shard = KeyHash::of("everywhere@example.com").shard(world.lake.config().customer_shards);
         let trigger = event(world.lake.bucket(), &layout::customers(Table::CustomerTrusted, shard));
-        if finishes(&world, &trigger, stop_before).await {
+        if world.finishes(Table::AccelerometerTrusted, &trigger, stop_before).await {
             break;
         }
         let parts = compacted(&world).await.len();
         partly_compacted += usize::from((1..IndexPart::all().count()).contains(&parts));
         let answer = world.invoke(Table::AccelerometerTrusted, &trigger).await;
         assert_eq!(answer, Ok(json!({"batchItemFailures": []})), "stopped before request {stop_before}");
+        world.deliver_work(Table::AccelerometerTrusted).await;
         let rows = world.rows(Table::AccelerometerTrusted).await.len();
         assert_eq!(rows, MANY, "stopped before request {stop_before}");
         let before = world.objects().await;

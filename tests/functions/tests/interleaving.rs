@@ -22,7 +22,7 @@ struct Scenario {
     stopped: Files,
     /// Ingested while the function is stopped.
     meanwhile: Files,
-    /// Whether a later version has no reading of a customer of whom an earlier version has some.
+    /// Whether an earlier version has readings of a customer, and a later one has none of the same customer.
     takes_all_readings_away: bool,
 }
 
@@ -33,7 +33,7 @@ impl Scenario {
     }
 
     /// The tables of a lake in which no file was replaced, and those of one in which each version of each file was
-    /// ingested. They differ only if a correction takes all readings of a customer away: whoever had readings stays in
+    /// ingested. They differ only if a correction takes all readings of a customer away: the customer stays in
     /// customer_curated, and the first version may or may not have been ingested.
     async fn expected(&self) -> Vec<Vec<Vec<String>>> {
         let (without, with) = (World::new(self.policy).await, World::new(self.policy).await);

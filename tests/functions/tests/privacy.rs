@@ -84,12 +84,17 @@ async fn logs_name_each_landing_file_and_no_customer() {
     let writer = log.clone();
     runtime::logging::init("debug,s3s=off", move || writer.clone());
     let world = scenario().await;
+    world.ingest("customer/landing/later.json", customer("ann", 1, None)).await;
     let _ = world.deliver(Table::CustomerTrusted, MOTIONS).await;
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     for value in personal("ann").iter().chain(&personal("bob")) {
         assert!(!text.contains(value.as_str()), "{value} in {text}");
     }
     let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(
+        lines.iter().any(|line| line["item"].as_str().is_some_and(|item| item.contains("/_state/work/"))),
+        "{text}"
+    );
     let line = lines.iter().find(|line| line["object"] == "s3://stedi/accelerometer/landing/a.json");
     let line = line.unwrap_or_else(|| panic!("no line for the file in {text}"));
     let counts = ["rows", "kept", "excluded", "quarantined"].map(|name| line[name].as_u64());

@@ -9,21 +9,32 @@ use model::lake_config::ConsentPolicy;
 use model::layout::{customers, latest_readings};
 use model::table::Table;
 
-/// Gets and heads, puts, lists, and calls of Glue.
-type Cost = [u64; 4];
+/// Gets and heads, puts, lists, deletes, and calls of Glue.
+type Cost = [u64; 5];
 
 async fn cost(world: &World, function: Table, key: &str) -> Cost {
     let before = world.requests();
     let answer = world.deliver(function, key).await.unwrap();
     assert_eq!(answer["batchItemFailures"], serde_json::json!([]), "{function} on {key}");
     let after = world.requests();
-    assert_eq!(before.delete + before.other, after.delete + after.other, "{function} on {key}");
+    assert_eq!(before.other, after.other, "{function} on {key}");
     [
         after.get + after.head - before.get - before.head,
         after.put - before.put,
         after.list - before.list,
+        after.delete - before.delete,
         after.glue - before.glue,
     ]
+}
+
+/// The costs of planning a change of consent, and then of each of its work items.
+async fn costs_of_change(world: &World, function: Table, shard: &str) -> Vec<(Table, Cost)> {
+    let mut costs = vec![(function, cost(world, function, shard).await)];
+    for item in world.work_items(function).await {
+        costs.push((function, cost(world, function, &item).await));
+    }
+    assert_eq!(world.work_items(function).await, [""; 0], "{function}");
+    costs
 }
 
 /// A lake with one file per hour of each phone and each step trainer.
@@ -57,22 +68,22 @@ async fn cost_of_an_upload_does_not_depend_on_history() {
         upload(accelerometer, motion("phone0", 0)).await;
         let motions = cell(Table::AccelerometerTrusted, T);
         let latest = world.version(&latest_readings(shard)).await;
-        costs(Table::AccelerometerTrusted, accelerometer, [4, 4, 0, 1], "a phone's new hour").await;
+        costs(Table::AccelerometerTrusted, accelerometer, [4, 4, 0, 0, 1], "a phone's new hour").await;
         assert_eq!(world.version(&latest_readings(shard)).await, latest, "no newer reading triggers no function");
-        costs(Table::MachineLearningCurated, &motions, [3, 0, 0, 0], "nothing to join with yet").await;
+        costs(Table::MachineLearningCurated, &motions, [3, 0, 0, 0, 0], "nothing to join with yet").await;
 
         let step_trainer = "step_trainer/landing/new.json";
         upload(step_trainer, step("phone0", 0)).await;
         let steps = cell(Table::StepTrainerTrusted, T);
-        costs(Table::StepTrainerTrusted, step_trainer, [2, 4, 1, 1], "a step trainer's new hour").await;
+        costs(Table::StepTrainerTrusted, step_trainer, [2, 4, 1, 0, 1], "a step trainer's new hour").await;
         // The output, both cells, and their versions once more after the put.
-        costs(Table::MachineLearningCurated, &steps, [5, 1, 0, 1], "a pair").await;
+        costs(Table::MachineLearningCurated, &steps, [5, 1, 0, 0, 1], "a pair").await;
         let pairs = hours * i64::from(phones * phones) + 1;
         assert_eq!(world.rows(Table::MachineLearningCurated).await.len() as i64, pairs, "of one instant each");
 
         // Index, manifest and receipt are put as for a new file, and refused. Then manifest and receipt are read.
-        costs(Table::AccelerometerTrusted, accelerometer, [6, 3, 0, 0], "redelivery").await;
-        costs(Table::StepTrainerTrusted, step_trainer, [4, 3, 1, 0], "redelivery").await;
+        costs(Table::AccelerometerTrusted, accelerometer, [6, 3, 0, 0, 0], "redelivery").await;
+        costs(Table::StepTrainerTrusted, step_trainer, [4, 3, 1, 0, 0], "redelivery").await;
 
         let trusted = customers(Table::CustomerTrusted, shard);
         for (time, file) in [(1, "customer/landing/renewed.json"), (2, "customer/landing/again.json")] {
@@ -80,8 +91,8 @@ async fn cost_of_an_upload_does_not_depend_on_history() {
             // It also writes the receipt of the file whose record it supersedes, which at first is the file of all.
             let reads = if time == 1 { None } else { Some(19) };
             let cost = cost(&world, Table::CustomerTrusted, file).await;
-            assert_eq!((reads.unwrap_or(cost[0]), &cost[1..]), (cost[0], &[5, 0, 0][..]), "customer_trusted");
-            costs(Table::AccelerometerTrusted, &trusted, [2, 1, 0, 0], "no consent changed").await;
+            assert_eq!((reads.unwrap_or(cost[0]), &cost[1..]), (cost[0], &[5, 0, 0, 0][..]), "customer_trusted");
+            costs(Table::AccelerometerTrusted, &trusted, [2, 1, 0, 0, 0], "no consent changed").await;
         }
     }
 }
@@ -98,19 +109,21 @@ async fn cost_of_a_withdrawal_depends_only_on_the_hours_of_the_customer() {
         cost(&world, Table::CustomerTrusted, withdrawal).await;
 
         let (trusted, curated) = (customers(Table::CustomerTrusted, shard), customers(Table::CustomerCurated, shard));
-        let mut cost_of = vec![
-            cost(&world, Table::AccelerometerTrusted, &trusted).await,
-            cost(&world, Table::CustomerCurated, &trusted).await,
-            cost(&world, Table::StepTrainerTrusted, &curated).await,
-        ];
+        let mut of_lake = costs_of_change(&world, Table::AccelerometerTrusted, &trusted).await;
+        of_lake.push((Table::CustomerCurated, cost(&world, Table::CustomerCurated, &trusted).await));
+        of_lake.extend(costs_of_change(&world, Table::StepTrainerTrusted, &curated).await);
         for hour in 1..=2 {
             let motions = cell(Table::AccelerometerTrusted, T - hour * HOUR_MS);
-            cost_of.push(cost(&world, Table::MachineLearningCurated, &motions).await);
+            let cost = cost(&world, Table::MachineLearningCurated, &motions).await;
+            of_lake.push((Table::MachineLearningCurated, cost));
         }
         assert_eq!(world.rows(Table::MachineLearningCurated).await.len() as u32, 2 * (phones - 1).pow(2));
-        costs.push(cost_of);
+        costs.push(of_lake);
     }
     assert_eq!(costs[0], costs[1]);
+    // Work item, shard, two cells; two cells; the work item is deleted.
+    assert_eq!(costs[0][1], (Table::AccelerometerTrusted, [4, 2, 0, 1, 0]));
+    assert_eq!(costs[0][4], (Table::StepTrainerTrusted, [3, 2, 1, 1, 0]));
 }
 
 /// The files of an hour share a cell, which each function reads and writes as a whole.
@@ -152,9 +165,9 @@ async fn cost_of_an_upload_does_not_depend_on_the_files_of_its_hour() {
     }
     assert_eq!(costs[0], costs[1]);
     // Landing file, consent shard, cell, latest readings; manifest, index entry, cell, receipt.
-    assert_eq!(costs[0][0], (Table::AccelerometerTrusted, [4, 4, 0, 0]));
+    assert_eq!(costs[0][0], (Table::AccelerometerTrusted, [4, 4, 0, 0, 0]));
     // Landing file, cell; the same puts; a list of all shards.
-    assert_eq!(costs[0][4], (Table::StepTrainerTrusted, [2, 4, 1, 0]));
+    assert_eq!(costs[0][4], (Table::StepTrainerTrusted, [2, 4, 1, 0, 0]));
 }
 
 #[tokio::test]
@@ -177,23 +190,24 @@ async fn cost_of_a_withdrawal_does_not_depend_on_the_files_of_the_customer_in_an
         let (motions, steps) = (cell(Table::AccelerometerTrusted, T), cell(Table::StepTrainerTrusted, T));
         let withdrawal = "customer/landing/withdrawal.json";
         world.put(withdrawal, customer("ann", 1, None)).await;
-        let mut of_lake = Vec::new();
-        for (function, key) in [
-            (Table::CustomerTrusted, withdrawal),
-            (Table::AccelerometerTrusted, &trusted),
-            (Table::CustomerCurated, &trusted),
-            (Table::StepTrainerTrusted, &curated),
-            (Table::MachineLearningCurated, &motions),
-            (Table::MachineLearningCurated, &steps),
-        ] {
-            of_lake.push((function, cost(&world, function, key).await));
+        let mut of_lake = vec![(Table::CustomerTrusted, cost(&world, Table::CustomerTrusted, withdrawal).await)];
+        of_lake.extend(costs_of_change(&world, Table::AccelerometerTrusted, &trusted).await);
+        of_lake.push((Table::CustomerCurated, cost(&world, Table::CustomerCurated, &trusted).await));
+        of_lake.extend(costs_of_change(&world, Table::StepTrainerTrusted, &curated).await);
+        for cell in [&motions, &steps] {
+            let cost = cost(&world, Table::MachineLearningCurated, cell).await;
+            of_lake.push((Table::MachineLearningCurated, cost));
         }
         world.assert_tables("withdrawn", [1, rows, 1, rows, rows]).await;
         costs.push(of_lake);
     }
     assert_eq!(costs[0], costs[1]);
-    // Checkpoint, shard twice, cell; cell, checkpoint; the index entries of the key, and all segments.
-    assert_eq!(costs[0][1], (Table::AccelerometerTrusted, [4, 2, 2, 0]));
-    // Checkpoint, shard, cell; cell, checkpoint; as above, and all shards.
-    assert_eq!(costs[0][3], (Table::StepTrainerTrusted, [3, 2, 3, 0]));
+    let [_, plan_motions, motions, _, plan_steps, steps, ..] = costs[0][..] else { panic!("{:?}", costs[0]) };
+    // Checkpoint, shard; work item, checkpoint; the index entries of the key, and all segments.
+    assert_eq!(plan_motions, (Table::AccelerometerTrusted, [2, 2, 2, 0, 0]));
+    // Work item, shard, cell; cell; the work item is deleted.
+    assert_eq!(motions, (Table::AccelerometerTrusted, [3, 1, 0, 1, 0]));
+    assert_eq!(plan_steps, (Table::StepTrainerTrusted, [2, 2, 2, 0, 0]));
+    // Work item, cell; cell; a list of all shards; the work item is deleted.
+    assert_eq!(steps, (Table::StepTrainerTrusted, [2, 1, 1, 1, 0]));
 }

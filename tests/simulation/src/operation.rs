@@ -10,6 +10,7 @@ pub(crate) enum Operation {
     Get { key: String },
     Head { key: String },
     Put { key: String, condition: String },
+    Delete { key: String },
     List { prefix: String },
     Glue { call: String },
     Other { what: String },
@@ -41,21 +42,22 @@ impl Operation {
                 };
                 Self::Put { key, condition }
             }
+            "DELETE" if !key.is_empty() => Self::Delete { key },
             method => Self::Other { what: format!("{method} {path}") },
         }
     }
 
-    /// The key of the object that it reads or writes.
+    /// The key of the object that it reads, writes or deletes.
     pub(crate) fn key(&self) -> Option<&str> {
         match self {
-            Self::Get { key } | Self::Head { key } | Self::Put { key, .. } => Some(key),
+            Self::Get { key } | Self::Head { key } | Self::Put { key, .. } | Self::Delete { key } => Some(key),
             Self::List { .. } | Self::Glue { .. } | Self::Other { .. } => None,
         }
     }
 
     /// The key of the object that it reads.
     pub(crate) fn read_key(&self) -> Option<&str> {
-        self.key().filter(|_| !self.is_put())
+        self.key().filter(|_| matches!(self, Self::Get { .. } | Self::Head { .. }))
     }
 
     pub(crate) fn is_put(&self) -> bool {
@@ -73,6 +75,7 @@ impl fmt::Display for Operation {
             Self::Get { key } => write!(f, "GET {key}"),
             Self::Head { key } => write!(f, "HEAD {key}"),
             Self::Put { key, condition } => write!(f, "PUT {key} {condition}"),
+            Self::Delete { key } => write!(f, "DELETE {key}"),
             Self::List { prefix } => write!(f, "LIST {prefix}"),
             Self::Glue { call } => write!(f, "GLUE {call}"),
             Self::Other { what } => f.write_str(what),

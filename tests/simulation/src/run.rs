@@ -154,6 +154,7 @@ impl Run {
             Operation::Get { key } | Operation::Head { key } => access.to_read(key).map(|what| ("read", what)),
             Operation::Put { key, .. } => access.to_write(key).map(|what| ("write", what)),
             Operation::List { prefix } => access.to_list(prefix).map(|what| ("list", what)),
+            Operation::Delete { key } => access.to_delete(key).map(|what| ("delete", what)),
             Operation::Glue { call } if access.registers_partitions && call == "BatchCreatePartition" => {
                 Some(("register", function.name()))
             }

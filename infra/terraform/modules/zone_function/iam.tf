@@ -32,6 +32,12 @@ locals {
         Action   = ["s3:PutObject"]
         Resource = [for pattern in local.patterns.writes : "${var.lake_bucket_arn}/${pattern}"]
       },
+      {
+        # Work items that are done.
+        Sid      = "DeleteObjects"
+        Action   = ["s3:DeleteObject"]
+        Resource = [for pattern in local.patterns.deletes : "${var.lake_bucket_arn}/${pattern}"]
+      },
     ],
     [
       for index, arn in keys(local.listable) : {

@@ -74,17 +74,18 @@ variable "event_source_enabled" {
 }
 
 variable "access" {
-  description = "The objects it may read, write and list: prefixes, which end with a slash, and whole keys. See topology.json."
+  description = "The objects it may read, write, list and delete: prefixes, which end with a slash, and whole keys. See topology.json."
   type = object({
     landing = list(string)
     reads   = list(string)
     writes  = list(string)
     lists   = list(string)
+    deletes = list(string)
   })
 }
 
 variable "lake_bucket_arn" {
-  description = "The bucket it reads, writes and lists."
+  description = "The bucket it reads, writes, lists and deletes from."
   type        = string
 }
 

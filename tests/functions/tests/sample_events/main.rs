@@ -58,7 +58,11 @@ fn compact(json: &Json) -> String {
 
 /// The event of this name.
 async fn event(world: &World, name: &str) -> Json {
-    let single = async |key| s3(vec![created(&object(world, key).await)]);
+    let single = async |key: &str| s3(vec![created(&object(world, key).await)]);
+    let work_item = async |function| match &world.work_items(function).await[..] {
+        [item] => single(item).await,
+        items => panic!("expected one work item of {function}: {items:?}"),
+    };
     let customers = object(world, CUSTOMERS).await;
     let notification = || compact(&s3(vec![created(&customers)]));
     let to_customer_trusted = |bodies| sqs(Table::CustomerTrusted.name(), bodies);
@@ -70,6 +74,8 @@ async fn event(world: &World, name: &str) -> Json {
         "latest_readings.json" => single("lookup/readings/03").await,
         "accelerometer_trusted.json" => single(MOTIONS_TRUSTED).await,
         "customer_curated.json" => single("customer/curated/07.parquet").await,
+        "work_accelerometer_trusted.json" => work_item(Table::AccelerometerTrusted).await,
+        "work_step_trainer_trusted.json" => work_item(Table::StepTrainerTrusted).await,
         "step_trainer_trusted.json" => single(STEPS_TRUSTED).await,
         "s3_inside_sqs.json" => to_customer_trusted(vec![notification()]),
         "sns_inside_sqs.json" => to_customer_trusted(vec![compact(&sns(CUSTOMERS, notification()))]),
@@ -110,8 +116,9 @@ async fn checked(world: &World, name: &str) -> Value {
     serde_json::from_str(&found).unwrap()
 }
 
-/// Invokes the row's function with the row's event, and compares the answer and the written objects with the row.
-async fn check(world: &World, row: &Row) {
+/// Invokes the row's function with the row's event, and compares the answer and the written objects with the row. Returns the
+/// event.
+async fn check(world: &World, row: &Row) -> Value {
     let event = checked(world, &row.event).await;
     let before = world.objects().await;
     let answer = world.invoke(row.function, &event).await;
@@ -127,6 +134,7 @@ async fn check(world: &World, row: &Row) {
         }
         None => assert_eq!(after, before, "{row:?}"),
     }
+    event
 }
 
 fn is_of_a_trigger(row: &Row) -> bool {
@@ -139,14 +147,13 @@ async fn events_in_order_fill_all_tables() {
     let (mut triggered, mut expected) = (BTreeSet::new(), BTreeSet::new());
     for row in rows() {
         let before = world.objects().await;
-        check(&world, &row).await;
+        let event = check(&world, &row).await;
         if !is_of_a_trigger(&row) {
             continue;
         }
         // Each of these events writes a new object.
         let writes = row.writes.clone().unwrap();
         assert!(!before.keys().any(|key| key.starts_with(&writes)), "{writes} was there before {row:?}");
-        let event = checked(&world, &row.event).await;
         let key = runtime::events::parse(&event).remove(0).objects.unwrap().remove(0).key;
         let trigger = topology::TRIGGERS.iter().find(|trigger| key.starts_with(trigger.prefix)).unwrap();
         triggered.insert((trigger.prefix, row.function));

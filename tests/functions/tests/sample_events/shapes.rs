@@ -73,7 +73,7 @@ pub(crate) fn record(name: &str, object: &Object, time: &str, sequencer: &str) -
 /// The name of the trigger of the key, which is part of the name of its topic.
 fn trigger(key: &str) -> String {
     let trigger = TRIGGERS.iter().find(|trigger| key.starts_with(trigger.prefix));
-    trigger.map_or("elsewhere", |trigger| trigger.prefix.trim_end_matches('/')).replace(['/', '_'], "-")
+    trigger.map_or("elsewhere", |trigger| trigger.prefix.trim_matches(['/', '_'])).replace(['/', '_'], "-")
 }
 
 /// Encodes a key as S3 does in events: a space as `+`, and most other bytes as `%XX`.

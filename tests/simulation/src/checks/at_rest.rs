@@ -61,6 +61,9 @@ pub fn check(
     let rows = convergence(&expected, &snapshot.objects, &mut violations)?;
     withdrawal(&expected, watch, &snapshot.objects, &rows, &mut violations);
     row_counts(snapshot, &expected, files, &mut violations)?;
+    for key in snapshot.objects.keys().filter(|key| key.starts_with("_state/work/")) {
+        violations.add(Invariant::Withdrawal, true, || format!("{key} is not done"));
+    }
     for (table, registered) in &snapshot.registered {
         let had_rows = watch.had_rows(*table);
         violations.add(Invariant::Catalog, *registered != had_rows, || {

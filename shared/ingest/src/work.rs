@@ -1,0 +1,134 @@
+//! Does work items: filters cells by changed consents.
+//!
+//! A withdrawal needs no landing file: the rows of the customer are removed from the cells. Only a customer who is eligible
+//! now may get rows back, and then the customer's files are read.
+
+use crate::customers::Customers;
+use crate::{ReadingFiles, Rule, content, manifest};
+use engine::Error;
+use formats::cell::ShardVersions;
+use formats::reading::{Key, Reading, Readings};
+use formats::work_item::WorkItem;
+use model::hash::KeyHash;
+use model::layout::{self, FileId, ObjectLocation};
+use model::time::Partition;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use store::Snapshot;
+
+/// Cells whose rows are filtered by changed consents.
+pub(crate) struct Rework<R: Rule> {
+    /// The keys whose consent changed.
+    pub(crate) keys: BTreeSet<KeyHash>,
+    /// Those of them that an eligible customer owns.
+    pub(crate) eligible: Arc<BTreeSet<KeyHash>>,
+    /// For each changed shard the last version in which a key changed.
+    pub(crate) changed: ShardVersions,
+    pub(crate) customers: Arc<Customers<R::Shard>>,
+    /// The files that have readings of eligible keys.
+    pub(crate) files: BTreeMap<FileId, FreshFile<R::Reading>>,
+}
+
+/// The current version of a landing file.
+pub(crate) struct FreshFile<R: Reading> {
+    pub(crate) generation: u64,
+    /// Its readings of eligible keys.
+    pub(crate) readings: Readings<R>,
+}
+
+impl<R: Rule> ReadingFiles<R> {
+    /// Does the work item at `location`, and deletes it.
+    ///
+    /// # Errors
+    /// If a landing file cannot be read, only after all cells were filtered: the rows of a customer who has withdrawn are gone
+    /// by then, and the item stays until the file can be read.
+    pub(crate) async fn work(&self, location: &ObjectLocation) -> Result<(), Error> {
+        let store = &self.lake().store;
+        let Some(body) = Snapshot::read(store, location).await?.body else { return Ok(()) };
+        let item = WorkItem::decode(&body).map_err(Error::corrupt(location.clone()))?;
+        self.filter_cells(item).await?;
+        store.delete(location).await?;
+        tracing::info!(item = %location, "change of consent is done in the cells of the item");
+        Ok(())
+    }
+
+    async fn filter_cells(&self, item: WorkItem) -> Result<(), Error> {
+        let keys = item.keys();
+        let customers = self.customers(keys.iter().copied().collect()).await?;
+        self.check_planned(&item, &customers)?;
+        let mut eligible = BTreeSet::new();
+        for key in &keys {
+            // Only whether there is an owner is asked.
+            let key = Key { text: String::new(), hash: *key };
+            if self.owner(&customers, &key)?.is_some() {
+                eligible.insert(key.hash);
+            }
+        }
+        let of_eligible = item.cells.values().flatten().filter(|(key, _)| eligible.contains(key));
+        let files: BTreeSet<FileId> = of_eligible.flat_map(|(_, files)| files).copied().collect();
+        let partitions: Arc<BTreeSet<Partition>> = Arc::new(item.cells.into_keys().collect());
+        let eligible = Arc::new(eligible);
+        let reads = files.into_iter().map(|file| {
+            let (of, eligible, partitions) = (self.clone(), eligible.clone(), partitions.clone());
+            async move { (file, of.fresh(file, &eligible, &partitions).await) }
+        });
+        let (mut files, mut unreadable) = (BTreeMap::new(), None);
+        for (file, fresh) in store::join_bounded(reads.collect::<Vec<_>>()).await {
+            match fresh {
+                Ok(fresh) => files.extend(fresh.map(|fresh| (file, fresh))),
+                Err(error) => unreadable = Some(error),
+            }
+        }
+        let work = Arc::new(Rework { keys, eligible, changed: item.changed, customers, files });
+        let cells = partitions.iter().map(|partition| {
+            let (files, work, partition) = (self.clone(), work.clone(), *partition);
+            async move { Ok::<_, Error>((partition, files.rework(partition, work).await?)) }
+        });
+        let mut had_rows = BTreeSet::new();
+        for cell in store::join_bounded(cells.collect::<Vec<_>>()).await {
+            let (partition, has_rows) = cell?;
+            had_rows.extend(has_rows.then_some(partition));
+        }
+        self.lake().catalog.register(R::Reading::TRUSTED, &had_rows).await?;
+        #[cfg(feature = "broken")]
+        if engine::broken::is(engine::broken::Broken::UnreadableCountsAsDone) {
+            return Ok(());
+        }
+        unreadable.map_or(Ok(()), Err)
+    }
+
+    /// Checks that no shard is older than the version that the work was planned from.
+    fn check_planned(&self, item: &WorkItem, customers: &Customers<R::Shard>) -> Result<(), Error> {
+        let versions = Self::versions(customers);
+        let is_older = |(shard, planned): (&_, &u64)| versions.get(shard).copied().unwrap_or(0) < *planned;
+        match item.planned.iter().find(|(shard, planned)| is_older((shard, planned))) {
+            Some((shard, _)) => {
+                Err(Error::PutBack { location: self.lake().at(layout::customers(R::CUSTOMERS, *shard)) })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Reads the eligible readings of a file in these partitions; none if the file is deleted, or if its manifest does not
+    /// describe the version that is there. The event of that version follows.
+    async fn fresh(
+        &self,
+        file: FileId,
+        eligible: &BTreeSet<KeyHash>,
+        partitions: &BTreeSet<Partition>,
+    ) -> Result<Option<FreshFile<R::Reading>>, Error> {
+        let Some(manifest) = manifest::read::<R::Reading>(self.lake(), file).await? else { return Ok(None) };
+        let Some(mut content) = content::read::<R::Reading>(&self.lake().store, &manifest.landing).await? else {
+            return Ok(None);
+        };
+        #[cfg(feature = "broken")]
+        if engine::broken::is(engine::broken::Broken::WorkerIgnoresManifest) {
+            content.etag.clone_from(&manifest.etag);
+        }
+        if content.etag != manifest.etag {
+            return Ok(None);
+        }
+        content.readings.retain(|key, partition| eligible.contains(&key) && partitions.contains(&partition));
+        Ok(Some(FreshFile { generation: manifest.generation, readings: content.readings }))
+    }
+}
