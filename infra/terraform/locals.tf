@@ -39,6 +39,7 @@ locals {
     LAKE_BUCKET     = local.lake_bucket_name
     CONSENT_POLICY  = var.consent_policy
     PAIRS           = var.pairs
+    SLICES_PER_HOUR = tostring(var.slices_per_hour)
     CUSTOMER_SHARDS = tostring(var.customer_shards)
     GLUE_DATABASE   = var.glue_database
     RUST_LOG        = var.rust_log

@@ -165,6 +165,18 @@ variable "pairs" {
   }
 }
 
+variable "slices_per_hour" {
+  description = "Number of slices into which an hour is divided, each with one object in a table: a divisor of 3600. Each upload writes the objects of its slices again, so busy lakes need more. The lake records it when it is made; the functions refuse another number later."
+  type        = number
+  default     = 1
+  nullable    = false
+
+  validation {
+    condition     = var.slices_per_hour >= 1 && floor(var.slices_per_hour) == var.slices_per_hour && 3600 % max(1, var.slices_per_hour) == 0
+    error_message = "slices_per_hour must be a divisor of 3600, such as 1, 4, 12 or 60."
+  }
+}
+
 variable "customer_shards" {
   description = "Number of objects into which a table of customers is split. The lake records it when it is made; the functions refuse another number later."
   type        = number

@@ -90,7 +90,13 @@ def test_bad_message_does_not_block_others(lake: DeployedLake, landing: Landing)
 
 def test_redrive_after_the_cause_is_fixed(lake: DeployedLake, landing: Landing) -> None:
     """The functions refuse a lake that was made with other settings. A redrive succeeds when the settings agree."""
-    config = {"format": 5, "customer_shards": 3, "consent_policy": "ever", "pairs": "same-instant"}
+    config = {
+        "format": 5,
+        "customer_shards": 3,
+        "consent_policy": "ever",
+        "pairs": "same-instant",
+        "slices_per_hour": 1,
+    }
     lake.s3.put_object(Bucket=lake.bucket, Key="_state/lake.json", Body=json.dumps(config), IfNoneMatch="*")
     before = lake.versions()
     uploads = lake.upload(landing.folder)

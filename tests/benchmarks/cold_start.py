@@ -89,6 +89,7 @@ def environment(name: str, api: str) -> dict[str, str]:
         "CONSENT_POLICY": "ever",
         "PAIRS": "same-instant",
         "CUSTOMER_SHARDS": "16",
+        "SLICES_PER_HOUR": "1",
         "GLUE_DATABASE": "stedi",
         "RUST_LOG": "info,lambda_runtime=warn",
     }

@@ -4,33 +4,38 @@ import json
 import re
 import signal
 import subprocess
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from checkout import Stedi
+from checkout import COUNTS, Stedi
+from comparison import assert_equal_lakes
+from conftest import Ingestion
 from lake import TABLES, Lake
 from up import Up, until
 
 
-def settings(lake: Lake) -> tuple[str, str]:
+def settings(lake: Lake) -> tuple[str, str, int]:
     config = json.loads((lake.bucket / "_state" / "lake.json").read_text())
-    return config["consent_policy"], config["pairs"]
+    return config["consent_policy"], config["pairs"], config["slices_per_hour"]
 
 
 def test_new_lake_has_the_default_settings(stedi: Stedi, lake: Lake) -> None:
     stedi("run")
-    assert settings(lake) == ("ever", "same-instant")
+    assert settings(lake) == ("ever", "same-instant", 1)
 
 
 @pytest.mark.parametrize(
     ("given", "made"),
     [
-        (("--consent", "at-reading"), ("at-reading", "same-instant")),
-        (("--pairs", "same-customer"), ("ever", "same-customer")),
+        (("--consent", "at-reading"), ("at-reading", "same-instant", 1)),
+        (("--pairs", "same-customer"), ("ever", "same-customer", 1)),
+        (("--slices", "60"), ("ever", "same-instant", 60)),
     ],
 )
 def test_commands_take_the_settings_of_the_lake(
-    stedi: Stedi, lake: Lake, given: tuple[str, ...], made: tuple[str, str]
+    stedi: Stedi, lake: Lake, given: tuple[str, ...], made: tuple[str, str, int]
 ) -> None:
     for options in (given, ()):
         stedi("run", *options)
@@ -38,9 +43,46 @@ def test_commands_take_the_settings_of_the_lake(
     command = [stedi.binary, "up", "--lake", lake.folder, "--port", 0]
     with subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True) as up:
         assert up.stdout is not None
-        printed = [next(line for line in up.stdout if name in line) for name in ("CONSENT_POLICY", "PAIRS")]
+        names = ("CONSENT_POLICY", "PAIRS", "SLICES_PER_HOUR")
+        printed = [next(line for line in up.stdout if name in line) for name in names]
         up.send_signal(signal.SIGINT)
-    assert printed == [f"export CONSENT_POLICY={made[0]}\n", f"export PAIRS={made[1]}\n"]
+    assert printed == [f"export {name}={value}\n" for name, value in zip(names, made, strict=True)]
+
+
+def test_other_slices_than_those_of_the_lake_are_refused(stedi: Stedi, lake: Lake) -> None:
+    stedi("run", "--slices", "4")
+    before = lake.versions()
+    for arguments in (("run", "--slices", "60"), ("up", "--port", 0, "--slices", "1")):
+        done = stedi.attempt(*arguments)
+        assert done.returncode == 1
+        assert f"has the slices per hour 4, but --slices says {arguments[-1]}" in done.stderr
+    assert lake.versions() == before
+    stedi("run", "--slices", "4")
+
+
+@pytest.mark.parametrize("slices", ["0", "7", "3601", "7200", "-1", "1.5", "many", ""])
+def test_slices_that_do_not_divide_an_hour_are_wrong_usage(stedi: Stedi, lake: Lake, slices: str) -> None:
+    done = stedi.attempt("run", f"--slices={slices}")
+    assert done.returncode == 2
+    assert "expected a divisor of 3600" in done.stderr
+    assert not lake.bucket.exists()
+
+
+def test_slices_change_the_objects_of_tables_and_no_row(reference: Path, ingest: Callable[..., Ingestion]) -> None:
+    whole, sliced = ingest(reference), ingest(reference, "--slices", 60)
+    assert sliced.run.rows() == whole.run.rows() == COUNTS["ever"]
+    assert_equal_lakes(sliced.lake, whole.lake)
+    report = subprocess.check_output([sliced.lake.binary, "tables", "--json", "--lake", sliced.lake.folder], text=True)
+    shown = json.loads(report)["tables"]
+    for name, table in TABLES.items():
+        assert shown[name]["rows"] == COUNTS["ever"][name], name
+        if table.partitioned:
+            files = sliced.lake.table_files(table)
+            assert {file.name for file in whole.lake.table_files(table)} == {"00.parquet"}, name
+            assert all(re.fullmatch(r"[0-5]\d\.parquet", file.name) for file in files), name
+            partitions = {file.parent for file in files}
+            assert len(files) > len(partitions), name
+            assert len(partitions) == len(whole.lake.table_files(table)), name
 
 
 def test_quiet_prints_nothing(stedi: Stedi) -> None:
@@ -94,7 +136,7 @@ def test_version_names_commit_features_and_stored_format(stedi: Stedi) -> None:
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "elvish", "powershell"])
 def test_completions_know_commands_and_options(stedi: Stedi, shell: str) -> None:
     script = stedi("completions", shell)
-    for word in ("simulate", "tables", "partitions", "consent", "pairs"):
+    for word in ("simulate", "tables", "partitions", "consent", "pairs", "slices"):
         assert word in script, word
 
 

@@ -93,7 +93,8 @@ def test_printed_exports_are_shell_commands(lake: Lake) -> None:
         host, port = up.address
         assert done.stdout == f"http://{host}:{port} another-lake stedi ever same-instant\n"
         assert host == "127.0.0.1"
-        expected = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION", "CUSTOMER_SHARDS"}
+        expected = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION"}
+        expected |= {"CUSTOMER_SHARDS", "SLICES_PER_HOUR"}
         assert up.environment.keys() >= expected
         assert up.request("HEAD", "/another-lake")[0] == 200
 

@@ -17,8 +17,8 @@ use engine::{Cache, Error, Inputs, Materialize, Materialized, Stored, commit};
 use formats::columnar::Decoder;
 use formats::training;
 use model::layout::{self, Object, ObjectLocation};
+use model::slice::Slice;
 use model::table::Table;
-use model::time::Partition;
 use runtime::function::{Failures, Function, Handling, Input};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -41,10 +41,10 @@ impl MachineLearningCurated {
         Self { lake, cells: Arc::new(Cache::new(CELLS_BYTES_MAX)) }
     }
 
-    async fn commit(&self, partition: Partition) -> Result<(), Error> {
-        let committed = commit(&self.lake, &Join { function: self, partition }).await?;
+    async fn commit(&self, slice: Slice) -> Result<(), Error> {
+        let committed = commit(&self.lake, &Join { function: self, slice }).await?;
         if committed.report.has_object {
-            self.lake.catalog.register(Table::MachineLearningCurated, &BTreeSet::from([partition])).await?;
+            self.lake.catalog.register(Table::MachineLearningCurated, &BTreeSet::from([slice.partition])).await?;
         }
         Ok(())
     }
@@ -59,16 +59,16 @@ impl Function for MachineLearningCurated {
 
     fn handle(&self, inputs: BTreeSet<Input>) -> Handling<'_> {
         Box::pin(async move {
-            // Several changed cells of one partition cause one commit.
-            let mut partitions: BTreeMap<Partition, Vec<ObjectLocation>> = BTreeMap::new();
+            // Both changed cells of one slice cause one commit.
+            let mut slices: BTreeMap<Slice, Vec<ObjectLocation>> = BTreeMap::new();
             for (location, object) in inputs {
-                if let Object::AccelerometerTrusted(partition) | Object::StepTrainerTrusted(partition) = object {
-                    partitions.entry(partition).or_default().push(location);
+                if let Object::AccelerometerTrusted(slice) | Object::StepTrainerTrusted(slice) = object {
+                    slices.entry(slice).or_default().push(location);
                 }
             }
-            let commits = partitions.into_iter().map(|(partition, locations)| {
+            let commits = slices.into_iter().map(|(slice, locations)| {
                 let function = self.clone();
-                async move { (locations, function.commit(partition).await) }
+                async move { (locations, function.commit(slice).await) }
             });
             let mut failures = Failures::new();
             for (locations, committed) in store::join_bounded(commits).await {
@@ -82,14 +82,14 @@ impl Function for MachineLearningCurated {
     }
 }
 
-/// The output of one partition.
+/// The output of one slice.
 struct Join<'a> {
     function: &'a MachineLearningCurated,
-    partition: Partition,
+    slice: Slice,
 }
 
 struct JoinReport {
-    /// Whether the partition has an object, and so has, or once had, rows.
+    /// Whether the slice has an object, and so has, or once had, rows.
     has_object: bool,
 }
 
@@ -97,7 +97,7 @@ impl Materialize for Join<'_> {
     type Report = JoinReport;
 
     fn outputs(&self) -> Vec<String> {
-        vec![layout::cell(Table::MachineLearningCurated, self.partition)]
+        vec![layout::cell(Table::MachineLearningCurated, self.slice)]
     }
 
     async fn materialize(&self, stored: &[Stored], inputs: &Inputs<'_>) -> Result<Materialized<JoinReport>, Error> {
@@ -122,11 +122,11 @@ impl Materialize for Join<'_> {
 }
 
 impl Join<'_> {
-    /// Reads the rows of the partition in `table`.
+    /// Reads the rows of the slice in `table`.
     async fn rows_of(&self, table: Table, inputs: &Inputs<'_>) -> Result<Arc<Vec<RecordBatch>>, Error> {
         let MachineLearningCurated { lake, cells } = self.function;
         let decode = move |bytes| Decoder::new(bytes, table.name())?.batches(table)?.collect();
-        let rows = inputs.read_cached(cells, &lake.at(layout::cell(table, self.partition)), decode).await?;
+        let rows = inputs.read_cached(cells, &lake.at(layout::cell(table, self.slice)), decode).await?;
         Ok(rows.unwrap_or_default())
     }
 }

@@ -6,6 +6,7 @@ use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use clap_mangen::roff::{Roff, roman};
 use model::lake_config::{ConsentPolicy, Pairs};
+use model::slice::SlicesPerHour;
 use simulation::faults::Faults;
 use std::fmt::Display;
 use std::num::NonZeroUsize;
@@ -83,6 +84,10 @@ pub(crate) struct WriteArgs {
     /// of one customer. A lake keeps its pairs [default: those of the lake, `same-instant` for a new one]
     #[arg(long, value_name = "PAIRS")]
     pub pairs: Option<Pairs>,
+    /// Into how many cells an hour of readings is divided, for lakes with many uploads an hour: a divisor of 3600. A lake
+    /// keeps its slices [default: those of the lake, 1 for a new one]
+    #[arg(long, value_name = "N")]
+    pub slices: Option<SlicesPerHour>,
 }
 
 /// Arguments of `stedi run`.

@@ -76,7 +76,10 @@ impl Stack {
         let made_policy = made.map(|made| made.consent_policy);
         let consent_policy = kept(&folder, "consent policy", "--consent", made_policy, args.consent)?;
         let pairs = kept(&folder, "pairs", "--pairs", made.map(|made| made.pairs), args.pairs)?;
-        Self::open(&args.lake, LakeConfig { customer_shards: ShardCount::default(), consent_policy, pairs }, command)
+        let made_slices = made.map(|made| made.slices_per_hour);
+        let slices_per_hour = kept(&folder, "slices per hour", "--slices", made_slices, args.slices)?;
+        let customer_shards = ShardCount::default();
+        Self::open(&args.lake, LakeConfig { customer_shards, consent_policy, pairs, slices_per_hour }, command)
     }
 
     /// Opens a lake that no other process holds, for `command`.

@@ -123,7 +123,7 @@ async fn listen(port: u16) -> Result<TcpListener, PortError> {
 
 /// Returns the environment of a client, or of a function that runs elsewhere, as lines for a shell.
 fn environment(url: &str, stack: &Stack) -> String {
-    let LakeConfig { customer_shards, consent_policy, pairs } = stack.lake.config();
+    let LakeConfig { customer_shards, consent_policy, pairs, slices_per_hour } = stack.lake.config();
     let bucket = stack.lake.bucket();
     let (region, AccessKey { id, secret }) = (emulator::REGION, access_key());
     format!(
@@ -137,6 +137,7 @@ fn environment(url: &str, stack: &Stack) -> String {
          export GLUE_DATABASE={DATABASE}\n\
          export CONSENT_POLICY={consent_policy}\n\
          export PAIRS={pairs}\n\
+         export SLICES_PER_HOUR={slices_per_hour}\n\
          export CUSTOMER_SHARDS={}{}",
         athena::SERVICES,
         customer_shards.get(),

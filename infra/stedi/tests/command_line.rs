@@ -73,6 +73,8 @@ fn wrong_usage() {
             "generate",
             "run --consent sometimes",
             "run --pairs all",
+            "run --slices 7",
+            "run --slices 0",
             "run --duplicate 0",
             "run --duplicate none",
             "run --shuffle",
@@ -135,6 +137,7 @@ fn errors_of_a_lake() {
     let lines = [
         "run landing --consent at-reading",
         "run landing --pairs same-customer",
+        "run landing --slices 60",
         "tables --bucket other",
         "run landing --bucket other",
     ];

@@ -13,6 +13,7 @@ run "functions_have_their_settings" {
     consent_policy  = "at-reading"
     pairs           = "same-customer"
     customer_shards = 4
+    slices_per_hour = 60
     rust_log        = "debug"
   }
 
@@ -23,6 +24,7 @@ run "functions_have_their_settings" {
         CONSENT_POLICY  = "at-reading"
         PAIRS           = "same-customer"
         CUSTOMER_SHARDS = "4"
+        SLICES_PER_HOUR = "60"
         GLUE_DATABASE   = "stedi"
         RUST_LOG        = "debug"
       })

@@ -36,12 +36,15 @@ run "unknown_values" {
   variables {
     consent_policy     = "never"
     pairs              = "all"
+    slices_per_hour    = 7
     architecture       = "arm"
     log_retention_days = 42
     landing_buckets    = [{ name = "uploads" }, { name = "uploads" }]
   }
 
-  expect_failures = [var.consent_policy, var.pairs, var.architecture, var.log_retention_days, var.landing_buckets]
+  expect_failures = [
+    var.consent_policy, var.pairs, var.slices_per_hour, var.architecture, var.log_retention_days, var.landing_buckets,
+  ]
 }
 
 run "numbers_too_small" {
@@ -52,6 +55,7 @@ run "numbers_too_small" {
     noncurrent_expiry_days     = 0
     athena_results_expiry_days = 0
     customer_shards            = 0
+    slices_per_hour            = 0
     memory_mb                  = 64
     timeout_seconds            = 0
     batching_window_seconds    = -1
@@ -64,7 +68,7 @@ run "numbers_too_small" {
 
   expect_failures = [
     var.quarantine_expiry_days, var.noncurrent_expiry_days, var.athena_results_expiry_days, var.customer_shards,
-    var.memory_mb, var.timeout_seconds, var.batching_window_seconds, var.maximum_concurrency, var.receive_count_max,
+    var.slices_per_hour, var.memory_mb, var.timeout_seconds, var.batching_window_seconds, var.maximum_concurrency, var.receive_count_max,
     var.athena_bytes_scanned_max, var.alarm_message_age_seconds, var.alarm_quarantine_percent,
   ]
 }
@@ -74,6 +78,7 @@ run "numbers_too_large" {
 
   variables {
     customer_shards          = 1025
+    slices_per_hour          = 7200
     memory_mb                = 10241
     timeout_seconds          = 901
     batching_window_seconds  = 301
@@ -83,8 +88,19 @@ run "numbers_too_large" {
   }
 
   expect_failures = [
-    var.customer_shards, var.memory_mb, var.timeout_seconds, var.batching_window_seconds, var.maximum_concurrency, var.receive_count_max, var.alarm_quarantine_percent,
+    var.customer_shards, var.slices_per_hour, var.memory_mb, var.timeout_seconds, var.batching_window_seconds,
+    var.maximum_concurrency, var.receive_count_max, var.alarm_quarantine_percent,
   ]
+}
+
+run "part_of_a_slice" {
+  command = plan
+
+  variables {
+    slices_per_hour = 1.5
+  }
+
+  expect_failures = [var.slices_per_hour]
 }
 
 run "empty_batch" {

@@ -32,7 +32,7 @@ pub enum Broken {
     NoLookAgain,
     /// A function writes a cell although it holds older consents than the cell.
     NoVersionRule,
-    /// A function replaces an entry of a later generation.
+    /// A function replaces an entry and a receipt of a later generation.
     NoGeneration,
     /// A later version without rows puts no entry.
     NoEmptyEntry,
@@ -46,8 +46,6 @@ pub enum Broken {
     WorkerIgnoresGeneration,
     /// A change of consent counts as done although a file could not be read.
     UnreadableCountsAsDone,
-    /// A receipt of a later generation is replaced.
-    ReceiptIgnoresGeneration,
     /// Only a function that wrote an object registers partitions.
     RegistersWritesOnly,
     /// A search in the index reads only compacted segments.
@@ -60,7 +58,7 @@ pub enum Broken {
 
 impl Broken {
     /// All broken engines.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 22] = [
         Self::Unconditional,
         Self::InputsFirst,
         Self::NoRecheck,
@@ -79,7 +77,6 @@ impl Broken {
         Self::WorkerIgnoresManifest,
         Self::WorkerIgnoresGeneration,
         Self::UnreadableCountsAsDone,
-        Self::ReceiptIgnoresGeneration,
         Self::RegistersWritesOnly,
         Self::ReadsOnlyCompacted,
         Self::WithdrawalNeedsValidRecord,

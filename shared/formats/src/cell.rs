@@ -1,4 +1,5 @@
-//! A cell: an object of a reading table, with the eligible rows of all landing files in one hour.
+//! A cell: an object of a reading table, with the eligible rows of all landing files in one slice of an
+//! hour.
 //!
 //! A cell is a container of entries, one for each landing file. An entry has the generation of the file's manifest that its
 //! rows were computed from, so a slow function cannot replace the rows of a newer version of the file. The cell has a

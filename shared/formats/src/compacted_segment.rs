@@ -11,7 +11,7 @@ use crate::packed::{packed, unpacked};
 use crate::runs::Runs;
 use bytes::Bytes;
 use model::hash::{IndexPart, KeyHash};
-use model::layout::FileHour;
+use model::layout::FileSlice;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -22,7 +22,7 @@ const LENGTH_BYTES: usize = 8;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CompactedSegment {
     lists: Lists,
-    /// For each key the position of its set of file hours in [`Lists::sets`].
+    /// For each key the position of its set of file slices in [`Lists::sets`].
     keys: KeyMap,
 }
 
@@ -30,9 +30,9 @@ pub struct CompactedSegment {
 struct Lists {
     /// The names of the index segments that it contains.
     segments: BTreeSet<String>,
-    /// The file hours that have a key of this part, sorted.
-    file_hours: Vec<FileHour>,
-    /// Distinct sets of file hours, as positions in `file_hours`. Many keys share one set.
+    /// The file slices that have a key of this part, sorted.
+    file_slices: Vec<FileSlice>,
+    /// Distinct sets of file slices, as positions in `file_slices`. Many keys share one set.
     sets: Vec<Runs>,
     /// The number of keys.
     keys: usize,
@@ -51,10 +51,10 @@ impl CompactedSegment {
             return Err(corrupt("its number of keys is not the one in its header"));
         }
         let sets = lists.sets.len() as u64;
-        if !lists.sets.iter().all(|set| set.are_below(lists.file_hours.len()))
+        if !lists.sets.iter().all(|set| set.are_below(lists.file_slices.len()))
             || keys.iter().any(|(_, set)| set >= sets)
         {
-            return Err(corrupt("its keys refer to file_hours that it does not list"));
+            return Err(corrupt("its keys refer to file slices that it does not list"));
         }
         Ok(Self { lists, keys })
     }
@@ -70,17 +70,17 @@ impl CompactedSegment {
         self.lists.segments.contains(segment)
     }
 
-    /// Returns the file hours that have one of the keys `wanted`, with the key. It knows only the keys of its part.
-    pub fn file_hours_with(&self, wanted: &BTreeSet<KeyHash>) -> impl Iterator<Item = (KeyHash, FileHour)> {
+    /// Returns the file slices that have one of the keys `wanted`, with the key. It knows only the keys of its part.
+    pub fn file_slices_with(&self, wanted: &BTreeSet<KeyHash>) -> impl Iterator<Item = (KeyHash, FileSlice)> {
         let sets = wanted.iter().filter_map(|key| Some((*key, self.keys.get(*key)?)));
-        sets.flat_map(|(key, set)| self.set(set).map(move |file_hour| (key, file_hour)))
+        sets.flat_map(|(key, set)| self.set(set).map(move |file_slice| (key, file_slice)))
     }
 
-    fn set(&self, position: u64) -> impl Iterator<Item = FileHour> {
+    fn set(&self, position: u64) -> impl Iterator<Item = FileSlice> {
         let set = usize::try_from(position).ok().and_then(|position| self.lists.sets.get(position));
         set.into_iter()
             .flat_map(Runs::iter)
-            .filter_map(|file_hour| self.lists.file_hours.get(file_hour as usize))
+            .filter_map(|file_slice| self.lists.file_slices.get(file_slice as usize))
             .copied()
     }
 
@@ -90,17 +90,18 @@ impl CompactedSegment {
         if new.is_empty() {
             return None;
         }
-        let new_file_hours = new.iter().flat_map(|(_, segment)| segment.in_part(part)).map(|(file_hour, _)| file_hour);
-        let file_hours: BTreeSet<FileHour> = self.lists.file_hours.iter().copied().chain(new_file_hours).collect();
-        // 32 bits are enough: an object cannot hold more file hours.
-        let positions: HashMap<FileHour, u32> = file_hours.iter().copied().zip(0..).collect();
+        let new_file_slices =
+            new.iter().flat_map(|(_, segment)| segment.in_part(part)).map(|(file_slice, _)| file_slice);
+        let file_slices: BTreeSet<FileSlice> = self.lists.file_slices.iter().copied().chain(new_file_slices).collect();
+        // 32 bits are enough: an object cannot hold more file slices.
+        let positions: HashMap<FileSlice, u32> = file_slices.iter().copied().zip(0..).collect();
 
-        // For each key: the set of file hours that it had, and those that the new segments add. Many keys share such a pair, and
+        // For each key: the set of file slices that it had, and those that the new segments add. Many keys share such a pair, and
         // each distinct pair is held once.
-        let position = |file_hour: FileHour| positions.get(&file_hour).copied();
+        let position = |file_slice: FileSlice| positions.get(&file_slice).copied();
         let mut added: BTreeMap<KeyHash, Runs> = BTreeMap::new();
-        for (file_hour, keys) in new.iter().flat_map(|(_, segment)| segment.in_part(part)) {
-            let Some(position) = position(file_hour) else { continue };
+        for (file_slice, keys) in new.iter().flat_map(|(_, segment)| segment.in_part(part)) {
+            let Some(position) = position(file_slice) else { continue };
             keys.for_each(|key| added.entry(key).or_default().insert(position));
         }
         let mut pairs: BTreeMap<(Option<u64>, Runs), usize> = BTreeMap::new();
@@ -126,8 +127,8 @@ impl CompactedSegment {
         let sets: Vec<Runs> = numbers.into_keys().cloned().collect();
         let segments =
             self.lists.segments.iter().cloned().chain(new.iter().map(|(name, _)| (*name).to_owned())).collect();
-        let file_hours = file_hours.into_iter().collect();
-        Some(Self { lists: Lists { segments, file_hours, sets, keys: pair_of.len() }, keys })
+        let file_slices = file_slices.into_iter().collect();
+        Some(Self { lists: Lists { segments, file_slices, sets, keys: pair_of.len() }, keys })
     }
 }
 
@@ -137,20 +138,21 @@ mod tests {
 
     use super::*;
     use model::layout::{FileId, ObjectLocation};
-    use model::time::{Partition, TIME_MS_MIN};
+    use model::slice::SlicesPerHour;
+    use model::time::TIME_MS_MIN;
     use proptest::collection::{btree_set, vec};
     use proptest::prelude::*;
 
-    const FILE_HOURS: u8 = 9;
+    const FILE_SLICES: u8 = 9;
     const KEYS: u8 = 40;
 
     fn key(n: u8) -> KeyHash {
         KeyHash::of(&n.to_string())
     }
 
-    fn file_hour(n: u8) -> FileHour {
+    fn file_slice(n: u8) -> FileSlice {
         let file = FileId::of(&ObjectLocation { bucket: "b".into(), key: n.to_string() });
-        FileHour { partition: Partition::of(TIME_MS_MIN + i64::from(n % 2) * 3_600_000), file }
+        FileSlice { slice: SlicesPerHour::default().slice_of(TIME_MS_MIN + i64::from(n % 2) * 3_600_000), file }
     }
 
     fn compacted(part: IndexPart, segments: &[(String, IndexSegment)], chunk: usize) -> CompactedSegment {
@@ -167,13 +169,13 @@ mod tests {
         /// The order and the batches in which segments are compacted make no difference.
         #[test]
         fn all_compacted_parts_hold_what_the_segments_hold(
-            segments in vec(vec((0..FILE_HOURS, btree_set(0..KEYS, 0..12)), 1..4), 1..9),
+            segments in vec(vec((0..FILE_SLICES, btree_set(0..KEYS, 0..12)), 1..4), 1..9),
             wanted in btree_set(0..KEYS + 3, 0..5),
             chunk in 1..4_usize,
         ) {
-            let segment = |(number, file_hours): (usize, &Vec<(u8, BTreeSet<u8>)>)| {
-                let file_hours = file_hours.iter().map(|(of, keys)| (file_hour(*of), keys.iter().copied().map(key)));
-                (number.to_string(), IndexSegment::decode(IndexSegment::encode(file_hours).unwrap()).unwrap())
+            let segment = |(number, file_slices): (usize, &Vec<(u8, BTreeSet<u8>)>)| {
+                let file_slices = file_slices.iter().map(|(of, keys)| (file_slice(*of), keys.iter().copied().map(key)));
+                (number.to_string(), IndexSegment::decode(IndexSegment::encode(file_slices).unwrap()).unwrap())
             };
             let segments: Vec<(String, IndexSegment)> = segments.iter().enumerate().map(segment).collect();
             let wanted: BTreeSet<KeyHash> = wanted.into_iter().map(key).collect();
@@ -185,10 +187,10 @@ mod tests {
                 prop_assert_eq!(&self::compacted(part, &others, 2), &compacted);
                 let again = CompactedSegment::decode(compacted.encode().unwrap()).unwrap();
                 prop_assert_eq!(&again, &compacted);
-                found.extend(again.file_hours_with(&wanted).map(|(key, at)| (at, key)));
+                found.extend(again.file_slices_with(&wanted).map(|(key, at)| (at, key)));
             }
-            let expected = segments.iter().flat_map(|(_, segment)| segment.file_hours_with(&wanted));
-            let expected: BTreeSet<(FileHour, KeyHash)> = expected.map(|(key, at)| (at, key)).collect();
+            let expected = segments.iter().flat_map(|(_, segment)| segment.file_slices_with(&wanted));
+            let expected: BTreeSet<(FileSlice, KeyHash)> = expected.map(|(key, at)| (at, key)).collect();
             prop_assert_eq!(found, expected);
         }
     }
@@ -198,7 +200,7 @@ mod tests {
         let people: Vec<KeyHash> = (0..KEYS).map(key).collect();
         let segments: Vec<(String, IndexSegment)> = (0..200)
             .map(|day| {
-                let bytes = IndexSegment::encode([(file_hour(day), people.iter().copied())]).unwrap();
+                let bytes = IndexSegment::encode([(file_slice(day), people.iter().copied())]).unwrap();
                 (model::hash::content_name(&bytes), IndexSegment::decode(bytes).unwrap())
             })
             .collect();
@@ -206,22 +208,22 @@ mod tests {
             let compacted = compacted(part, &segments, 17);
             assert_eq!(compacted.lists.sets, [(0..200).collect()]);
             let people = people.iter().copied().collect();
-            let found = compacted.file_hours_with(&people);
+            let found = compacted.file_slices_with(&people);
             assert_eq!(found.map(|(_, at)| at).collect::<BTreeSet<_>>().len(), 200);
         }
     }
 
     #[test]
     fn damaged_compacted_segments_are_refused() {
-        let segment = IndexSegment::encode([(file_hour(0), [key(1)])]).unwrap();
+        let segment = IndexSegment::encode([(file_slice(0), [key(1)])]).unwrap();
         let segments = [("0".to_owned(), IndexSegment::decode(segment).unwrap())];
         let whole = compacted(key(1).index_part(), &segments, 1);
         let bytes = whole.encode().unwrap();
         assert!((0..bytes.len()).all(|length| CompactedSegment::decode(bytes.slice(..length)).is_err()));
-        let no_file_hour =
-            CompactedSegment { lists: Lists { file_hours: Vec::new(), ..whole.lists.clone() }, ..whole.clone() };
+        let no_file_slice =
+            CompactedSegment { lists: Lists { file_slices: Vec::new(), ..whole.lists.clone() }, ..whole.clone() };
         let no_set = CompactedSegment { lists: Lists { sets: Vec::new(), ..whole.lists.clone() }, ..whole };
-        for unsound in [no_file_hour, no_set] {
+        for unsound in [no_file_slice, no_set] {
             assert!(CompactedSegment::decode(unsound.encode().unwrap()).is_err());
         }
     }

@@ -5,31 +5,31 @@
 use crate::Corrupt;
 use bytes::Bytes;
 use model::hash::{IndexPart, KeyHash};
-use model::layout::FileHour;
+use model::layout::FileSlice;
 use std::collections::BTreeSet;
 
 const KEY_BYTES: usize = 16;
 
-/// The keys of some files, by the hours in which they have readings. It never changes: its name is a hash of its content.
+/// The keys of some files, by the slices in which they have readings. It never changes: its name is a hash of its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IndexSegment {
-    file_hours: Vec<(FileHour, Keys)>,
+    file_slices: Vec<(FileSlice, Keys)>,
 }
 
-/// The sorted hashes of the keys of one file in one hour, one after the other.
+/// The sorted hashes of the keys of one file in one slice, one after the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Keys(Bytes);
 
 impl IndexSegment {
-    /// Writes the keys in `file_hours` as an object.
+    /// Writes the keys in `file_slices` as an object.
     pub fn encode<K: IntoIterator<Item = KeyHash>>(
-        file_hours: impl IntoIterator<Item = (FileHour, K)>,
+        file_slices: impl IntoIterator<Item = (FileSlice, K)>,
     ) -> Result<Bytes, Corrupt> {
         let (mut head, mut keys) = (Vec::new(), Vec::new());
-        for (file_hour, in_hour) in file_hours {
-            let in_hour: BTreeSet<KeyHash> = in_hour.into_iter().collect();
-            head.push((file_hour, in_hour.len()));
-            keys.extend(in_hour.into_iter().map(KeyHash::bytes));
+        for (file_slice, in_slice) in file_slices {
+            let in_slice: BTreeSet<KeyHash> = in_slice.into_iter().collect();
+            head.push((file_slice, in_slice.len()));
+            keys.extend(in_slice.into_iter().map(KeyHash::bytes));
         }
         let head = postcard::to_allocvec(&head).map_err(corrupt)?;
         Ok([&head, keys.as_flattened()].concat().into())
@@ -37,39 +37,39 @@ impl IndexSegment {
 
     /// Reads an object.
     pub fn decode(bytes: Bytes) -> Result<Self, Corrupt> {
-        let (head, rest) = postcard::take_from_bytes::<Vec<(FileHour, usize)>>(&bytes).map_err(corrupt)?;
+        let (head, rest) = postcard::take_from_bytes::<Vec<(FileSlice, usize)>>(&bytes).map_err(corrupt)?;
         let mut rest = bytes.slice_ref(rest);
-        let mut file_hours = Vec::with_capacity(head.len());
-        for (file_hour, keys) in head {
+        let mut file_slices = Vec::with_capacity(head.len());
+        for (file_slice, keys) in head {
             let length = keys.checked_mul(KEY_BYTES).filter(|length| *length <= rest.len());
             let keys = Keys(rest.split_to(length.ok_or_else(|| corrupt("it ends before its keys"))?));
             if !keys.all().is_sorted_by(|a, b| a < b) {
                 return Err(corrupt("its keys are not in order"));
             }
-            file_hours.push((file_hour, keys));
+            file_slices.push((file_slice, keys));
         }
         match rest.is_empty() {
-            true => Ok(Self { file_hours }),
+            true => Ok(Self { file_slices }),
             false => Err(corrupt("it has bytes after its keys")),
         }
     }
 
-    /// Returns the file hours that have one of the keys `wanted`, with the key.
-    pub fn file_hours_with(&self, wanted: &BTreeSet<KeyHash>) -> impl Iterator<Item = (KeyHash, FileHour)> {
-        self.file_hours.iter().flat_map(|(file_hour, keys)| keys.among(wanted).map(|key| (key, *file_hour)))
+    /// Returns the file slices that have one of the keys `wanted`, with the key.
+    pub fn file_slices_with(&self, wanted: &BTreeSet<KeyHash>) -> impl Iterator<Item = (KeyHash, FileSlice)> {
+        self.file_slices.iter().flat_map(|(file_slice, keys)| keys.among(wanted).map(|key| (key, *file_slice)))
     }
 
-    /// Returns the keys that belong to `part` of the index, by file hour, without those that have none.
-    pub(crate) fn in_part(&self, part: IndexPart) -> impl Iterator<Item = (FileHour, impl Iterator<Item = KeyHash>)> {
-        self.file_hours.iter().filter_map(move |(file_hour, keys)| {
+    /// Returns the keys that belong to `part` of the index, by file slice, without those that have none.
+    pub(crate) fn in_part(&self, part: IndexPart) -> impl Iterator<Item = (FileSlice, impl Iterator<Item = KeyHash>)> {
+        self.file_slices.iter().filter_map(move |(file_slice, keys)| {
             let keys = keys.in_part(part);
-            (!keys.is_empty()).then(|| (*file_hour, keys.iter().map(|key| KeyHash::from_bytes(*key))))
+            (!keys.is_empty()).then(|| (*file_slice, keys.iter().map(|key| KeyHash::from_bytes(*key))))
         })
     }
 
     /// Returns how many bytes its keys take.
     pub fn size(&self) -> usize {
-        self.file_hours.iter().map(|(_, keys)| keys.0.len()).sum()
+        self.file_slices.iter().map(|(_, keys)| keys.0.len()).sum()
     }
 }
 
@@ -105,26 +105,27 @@ impl Keys {
 mod tests {
     use super::*;
     use model::layout::{FileId, ObjectLocation};
-    use model::time::{Partition, TIME_MS_MIN};
+    use model::slice::SlicesPerHour;
+    use model::time::TIME_MS_MIN;
     use std::ops::Range;
 
     fn key(n: u32) -> KeyHash {
         KeyHash::of(&n.to_string())
     }
 
-    fn file_hour(name: &str) -> FileHour {
+    fn file_slice(name: &str) -> FileSlice {
         let file = FileId::of(&ObjectLocation { bucket: "b".into(), key: name.into() });
-        FileHour { partition: Partition::of(TIME_MS_MIN), file }
+        FileSlice { slice: SlicesPerHour::default().slice_of(TIME_MS_MIN), file }
     }
 
-    fn segment(file_hours: &[(&str, Range<u32>)]) -> Bytes {
-        IndexSegment::encode(file_hours.iter().map(|(name, keys)| (file_hour(name), keys.clone().map(key)))).unwrap()
+    fn segment(file_slices: &[(&str, Range<u32>)]) -> Bytes {
+        IndexSegment::encode(file_slices.iter().map(|(name, keys)| (file_slice(name), keys.clone().map(key)))).unwrap()
     }
 
     #[test]
-    fn each_file_hour_has_its_keys_and_no_others() {
+    fn each_file_slice_has_its_keys_and_no_others() {
         let segment = IndexSegment::decode(segment(&[("a", 0..100), ("b", 50..60), ("none", 0..0)])).unwrap();
-        for (wanted, file_hours) in [
+        for (wanted, file_slices) in [
             (0..1, vec!["a"]),
             (55..56, vec!["a", "b"]),
             (59..1000, vec!["a", "b"]),
@@ -133,10 +134,9 @@ mod tests {
             (0..0, vec![]),
         ] {
             let keys = wanted.clone().map(key).collect();
-            let found = segment.file_hours_with(&keys);
-            let found: Vec<FileHour> =
-                found.map(|(_, file_hour)| file_hour).collect::<BTreeSet<_>>().into_iter().collect();
-            assert_eq!(found, file_hours.iter().map(|name| file_hour(name)).collect::<Vec<_>>(), "{wanted:?}");
+            let found = segment.file_slices_with(&keys);
+            let found: BTreeSet<FileSlice> = found.map(|(_, file_slice)| file_slice).collect();
+            assert_eq!(found, file_slices.into_iter().map(file_slice).collect(), "{wanted:?}");
         }
     }
 
@@ -149,7 +149,7 @@ mod tests {
         let last_key = bytes.len() - KEY_BYTES;
         swapped[last_key - KEY_BYTES..].rotate_left(KEY_BYTES);
         assert!(IndexSegment::decode(swapped.into()).is_err());
-        let huge = postcard::to_allocvec(&[(file_hour("a"), usize::MAX)].to_vec()).unwrap();
+        let huge = postcard::to_allocvec(&[(file_slice("a"), usize::MAX)].to_vec()).unwrap();
         assert!(IndexSegment::decode(huge.into()).is_err());
     }
 }

@@ -8,12 +8,12 @@ use crate::Corrupt;
 use bytes::Bytes;
 use model::hash::Shard;
 use model::layout::ObjectLocation;
-use model::time::Partition;
+use model::slice::Slice;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// The manifest of a file of readings. Its partitions are never removed.
+/// The manifest of a file of readings. Its slices are never removed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileManifest {
     /// The location of the landing file.
@@ -22,8 +22,8 @@ pub struct FileManifest {
     pub etag: String,
     /// Counts the versions of the file from 1. The same content may get several generations.
     pub generation: u64,
-    /// The partitions in which any version of the file has readings.
-    pub partitions: BTreeSet<Partition>,
+    /// The slices in which any version of the file has readings.
+    pub slices: BTreeSet<Slice>,
 }
 
 /// The manifest of a customer file. Its shards are never removed.

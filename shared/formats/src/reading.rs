@@ -7,8 +7,9 @@ use arrow_array::{ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, S
 use model::hash::KeyHash;
 use model::identity;
 use model::layout::Source;
+use model::slice::{Slice, SlicesPerHour};
 use model::table::Table;
-use model::time::{Partition, check_time};
+use model::time::check_time;
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -197,25 +198,24 @@ impl<R: Reading> Readings<R> {
         &self.rows
     }
 
-    /// Returns the partitions in which the file has readings, each with the range of its rows.
-    pub fn partitions(&self) -> Vec<(Partition, Range<usize>)> {
-        let mut partitions = Vec::new();
+    /// Returns the slices in which the file has readings, each with the range of its rows.
+    pub fn slices(&self, count: SlicesPerHour) -> Vec<(Slice, Range<usize>)> {
+        let mut slices = Vec::new();
         let mut start = 0;
         while let Some(row) = self.rows.get(start) {
-            let partition = Partition::of(row.time_ms);
-            let end = start + self.rows[start..].partition_point(|row| Partition::of(row.time_ms) <= partition);
-            partitions.push((partition, start..end));
+            let slice = count.slice_of(row.time_ms);
+            let end_ms = count.times_of(slice).end;
+            let end = start + self.rows[start..].partition_point(|row| row.time_ms < end_ms);
+            slices.push((slice, start..end));
             start = end;
         }
-        partitions
+        slices
     }
-}
 
-impl<R: Reading> Readings<R> {
-    /// Returns the readings in one partition.
-    pub fn in_partition(&self, partition: Partition) -> &[Row<R::Value>] {
-        let start = self.rows.partition_point(|row| Partition::of(row.time_ms) < partition);
-        let count = self.rows[start..].partition_point(|row| Partition::of(row.time_ms) == partition);
+    /// Returns the readings at these times.
+    pub fn at(&self, times_ms: Range<i64>) -> &[Row<R::Value>] {
+        let start = self.rows.partition_point(|row| row.time_ms < times_ms.start);
+        let count = self.rows[start..].partition_point(|row| row.time_ms < times_ms.end);
         &self.rows[start..start + count]
     }
 
@@ -227,10 +227,10 @@ impl<R: Reading> Readings<R> {
         self.keys.iter().zip(latest_ms).filter_map(|(key, latest_ms)| Some((key.hash, latest_ms?)))
     }
 
-    /// Removes the readings that `keep` refuses, by key and partition. The keys stay.
-    pub fn retain(&mut self, keep: impl Fn(KeyHash, Partition) -> bool) {
+    /// Removes the readings that `keep` refuses, by key and time. The keys stay.
+    pub fn retain(&mut self, keep: impl Fn(KeyHash, i64) -> bool) {
         let keys = &self.keys;
-        self.rows.retain(|row| keep(keys[row.key as usize].hash, Partition::of(row.time_ms)));
+        self.rows.retain(|row| keep(keys[row.key as usize].hash, row.time_ms));
         self.rows.shrink_to_fit();
     }
 }

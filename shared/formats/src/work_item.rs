@@ -9,7 +9,7 @@ use crate::packed::{packed, unpacked};
 use bytes::Bytes;
 use model::hash::KeyHash;
 use model::layout::FileId;
-use model::time::Partition;
+use model::slice::Slice;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +23,7 @@ pub struct WorkItem {
     /// For each of these shards the last version in which one of the keys changed.
     pub changed: ShardVersions,
     /// For each cell the keys whose consent changed, and for each key the files that have, or once had, readings of it.
-    pub cells: BTreeMap<Partition, BTreeMap<KeyHash, BTreeSet<FileId>>>,
+    pub cells: BTreeMap<Slice, BTreeMap<KeyHash, BTreeSet<FileId>>>,
 }
 
 impl WorkItem {

@@ -25,9 +25,10 @@ use formats::training::{self, TrainingRow};
 use formats::work_item::WorkItem;
 use model::hash::{KeyHash, ShardCount};
 use model::lake_config::{ConsentPolicy, Pairs};
-use model::layout::{self, FileHour, FileId, Object, ObjectLocation, Source};
+use model::layout::{self, FileId, FileSlice, Object, ObjectLocation, Source};
+use model::slice::SlicesPerHour;
 use model::table::Table;
-use model::time::Partition;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -163,8 +164,8 @@ fn training_object() -> Bytes {
 }
 
 fn manifest() -> FileManifest {
-    let partitions = motions().partitions().into_iter().map(|(partition, _)| partition).collect();
-    FileManifest { landing: location("f"), etag: "etag".into(), generation: 2, partitions }
+    let slices = motions().slices(SlicesPerHour::default()).into_iter().map(|(slice, _)| slice).collect();
+    FileManifest { landing: location("f"), etag: "etag".into(), generation: 2, slices }
 }
 
 fn customer_manifest() -> CustomerFileManifest {
@@ -269,16 +270,19 @@ fn latest_reading_index(bytes: Bytes) -> Result<(), Corrupt> {
 }
 
 fn index_segment() -> Bytes {
-    let file_hour = |name, time_ms| FileHour { partition: Partition::of(time_ms), file: FileId::of(&location(name)) };
-    let file_hours = [file_hour("f", TIME_MS), file_hour("f", TIME_MS + 3_600_000), file_hour("g", TIME_MS)];
+    let file_slice = |name, time_ms| FileSlice {
+        slice: SlicesPerHour::default().slice_of(time_ms),
+        file: FileId::of(&location(name)),
+    };
+    let file_slices = [file_slice("f", TIME_MS), file_slice("f", TIME_MS + 3_600_000), file_slice("g", TIME_MS)];
     let keys = |_| (0..9).map(|key: u8| KeyHash::of(&key.to_string()));
-    IndexSegment::encode(file_hours.map(|file_hour| (file_hour, keys(file_hour)))).unwrap()
+    IndexSegment::encode(file_slices.map(|file_slice| (file_slice, keys(file_slice)))).unwrap()
 }
 
 fn read_index_segment(bytes: Bytes) -> Result<(), Corrupt> {
     let segment = IndexSegment::decode(bytes)?;
-    assert_eq!(segment.file_hours_with(&Default::default()).count(), 0);
-    let _ = segment.file_hours_with(&[KeyHash::of("1")].into()).count();
+    assert_eq!(segment.file_slices_with(&Default::default()).count(), 0);
+    let _ = segment.file_slices_with(&[KeyHash::of("1")].into()).count();
     let compacted = CompactedSegment::default().with(KeyHash::of("1").index_part(), &[("name", &segment)]);
     compacted.unwrap().encode().map(drop)
 }
@@ -290,8 +294,8 @@ fn compacted_segment() -> CompactedSegment {
 
 fn read_compacted_segment(bytes: Bytes) -> Result<(), Corrupt> {
     let compacted = CompactedSegment::decode(bytes)?;
-    assert_eq!(compacted.file_hours_with(&Default::default()).count(), 0);
-    let _ = compacted.file_hours_with(&[KeyHash::of("1")].into()).count();
+    assert_eq!(compacted.file_slices_with(&Default::default()).count(), 0);
+    let _ = compacted.file_slices_with(&[KeyHash::of("1")].into()).count();
     let segment = IndexSegment::decode(index_segment())?;
     let with = compacted.with(KeyHash::of("1").index_part(), &[("other", &segment)]);
     with.map_or(Ok(()), |with| with.encode().map(drop))
@@ -301,7 +305,7 @@ fn work_item() -> Bytes {
     let shards: ShardVersions = ShardCount::default().all().zip(3..).take(2).collect();
     let files = ["f", "g"].map(|name| FileId::of(&location(name)));
     let keys = ["a", "b"].map(|key| (KeyHash::of(key), files.into()));
-    let cells = [(Partition::of(TIME_MS), keys.into())].into();
+    let cells = [(SlicesPerHour::default().slice_of(TIME_MS), keys.into())].into();
     WorkItem { planned: shards.clone(), changed: shards, cells }.encode().unwrap()
 }
 
@@ -395,8 +399,8 @@ proptest! {
     #[test]
     fn any_key_is_parsed_or_refused(any in "\\PC{0,60}", damaged in damaged_key()) {
         for key in [any, damaged] {
-            if let Some((hash, file_hour)) = layout::parse_index_entry(Source::Accelerometer, &key) {
-                prop_assert_eq!(layout::index_entry(Source::Accelerometer, hash, file_hour), key.as_str());
+            if let Some((hash, file_slice)) = layout::parse_index_entry(Source::Accelerometer, &key) {
+                prop_assert_eq!(layout::index_entry(Source::Accelerometer, hash, file_slice), key.as_str());
             }
             let id = FileId::of(&ObjectLocation { bucket: "b".into(), key: key.clone() });
             prop_assert_eq!(FileId::parse(&id.to_string()), Some(id));

@@ -10,8 +10,9 @@ use formats::customer_shard::Owner;
 use formats::reading::{EligibleReading, Key, Reading, Row};
 use model::hash::KeyHash;
 use model::layout::{self, ObjectLocation};
-use model::time::Partition;
+use model::slice::Slice;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 use store::{Change, Snapshot, compare_and_swap};
 
@@ -38,7 +39,7 @@ pub(crate) enum Outcome {
 pub(crate) struct Merged {
     /// The cell's key.
     pub(crate) key: String,
-    pub(crate) partition: Partition,
+    pub(crate) slice: Slice,
     /// What became of each file, by its position.
     pub(crate) files: Vec<(usize, Outcome)>,
     /// The versions of the shards that decided.
@@ -46,6 +47,9 @@ pub(crate) struct Merged {
     pub(crate) had_rows: bool,
     pub(crate) is_written: bool,
 }
+
+/// The keys of a landing file, and its readings in one cell.
+type FileReadings<'a, R> = (&'a [Key], &'a [Row<<R as Reading>::Value>]);
 
 /// What to do after an attempt to change a cell.
 enum Step<T> {
@@ -58,18 +62,18 @@ impl<R: Rule> ReadingFiles<R> {
     /// Gives each of `files`, which are positions in `batch`, its entry in one cell.
     pub(crate) async fn merge(
         &self,
-        partition: Partition,
+        slice: Slice,
         files: Vec<usize>,
         batch: Arc<Vec<Ingestion<R>>>,
         mut customers: Arc<Customers<R::Shard>>,
     ) -> Result<Merged, Error> {
-        let key = layout::cell(R::Reading::TRUSTED, partition);
+        let key = layout::cell(R::Reading::TRUSTED, slice);
         let at = self.lake().at(key.as_str());
         for _ in 0..ATTEMPTS_MAX {
             let mut entries = Vec::new();
             for position in &files {
                 let item = &batch[*position];
-                entries.push((*position, item, self.entry(item, partition, &customers)?));
+                entries.push((*position, item, self.entry(item, slice, &customers)?));
             }
             let (_, step) = compare_and_swap(&self.lake().store, &at, None, |snapshot| {
                 let stored = decode::<R>(&at, &snapshot)?;
@@ -84,7 +88,7 @@ impl<R: Rule> ReadingFiles<R> {
                 let is_written = cell.entries != stored.entries;
                 let merged = Merged {
                     key: key.clone(),
-                    partition,
+                    slice,
                     files,
                     consents: Self::versions(&customers),
                     had_rows: stored.had_rows || cell.has_rows(),
@@ -106,6 +110,10 @@ impl<R: Rule> ReadingFiles<R> {
         Err(Error::Contended { location: at })
     }
 
+    fn times_of(&self, slice: Slice) -> Range<i64> {
+        self.lake().config().slices_per_hour.times_of(slice)
+    }
+
     /// Returns the keys of files.
     pub(crate) fn keys_of<'a>(files: impl Iterator<Item = &'a Ingestion<R>>) -> Vec<KeyHash> {
         let contents = files.filter_map(|item| item.content.as_ref());
@@ -116,11 +124,11 @@ impl<R: Rule> ReadingFiles<R> {
     fn entry(
         &self,
         item: &Ingestion<R>,
-        partition: Partition,
+        slice: Slice,
         customers: &Customers<R::Shard>,
     ) -> Result<(Entry, RowCounts), Error> {
         let (keys, rows): (&[Key], &[Row<_>]) = match &item.content {
-            Some(content) => (content.readings.keys(), content.readings.in_partition(partition)),
+            Some(content) => (content.readings.keys(), content.readings.at(self.times_of(slice))),
             None => (&[], &[]),
         };
         let (mut counts, mut eligible) = (RowCounts::default(), Vec::with_capacity(rows.len()));
@@ -163,8 +171,8 @@ impl<R: Rule> ReadingFiles<R> {
     }
 
     /// Filters one cell by changed consents, and restores the rows that they admit again. Returns whether it has, or had, rows.
-    pub(crate) async fn rework(&self, partition: Partition, work: Arc<Rework<R>>) -> Result<bool, Error> {
-        let at = self.lake().at(layout::cell(R::Reading::TRUSTED, partition));
+    pub(crate) async fn rework(&self, slice: Slice, work: Arc<Rework<R>>) -> Result<bool, Error> {
+        let at = self.lake().at(layout::cell(R::Reading::TRUSTED, slice));
         let mut customers = work.customers.clone();
         for _ in 0..ATTEMPTS_MAX {
             let (_, step) = compare_and_swap(&self.lake().store, &at, None, |snapshot| {
@@ -173,7 +181,7 @@ impl<R: Rule> ReadingFiles<R> {
                     return Ok::<_, Error>(Change::Keep(Step::Behind));
                 }
                 let mut cell = stored.clone();
-                self.rework_entries(&mut cell, partition, &work, &customers)?;
+                self.rework_entries(&mut cell, slice, &work, &customers)?;
                 // The fence: a slow function that holds older consents must not find the cell as it read it.
                 let needs_fence = work.changed.iter().any(|(shard, changed)| stored.consent(*shard) < *changed);
                 #[cfg(feature = "broken")]
@@ -201,7 +209,7 @@ impl<R: Rule> ReadingFiles<R> {
     fn rework_entries(
         &self,
         cell: &mut Cell,
-        partition: Partition,
+        slice: Slice,
         work: &Rework<R>,
         customers: &Customers<R::Shard>,
     ) -> Result<(), Error> {
@@ -213,14 +221,14 @@ impl<R: Rule> ReadingFiles<R> {
                 true => work.files.get(file),
                 false => fresh,
             };
-            let fresh = fresh.map(|fresh| (fresh.readings.keys(), fresh.readings.in_partition(partition)));
+            let fresh = fresh.map(|fresh| (fresh.readings.keys(), fresh.readings.at(self.times_of(slice))));
             if let Some(rows) = self.rework_rows(entry, fresh, work, customers, &mut known)? {
                 entry.rows = rows;
             }
         }
         for (file, fresh) in work.files.iter().filter(|(file, _)| !cell.entries.contains_key(file)).collect::<Vec<_>>()
         {
-            let rows = fresh.readings.in_partition(partition);
+            let rows = fresh.readings.at(self.times_of(slice));
             if rows.is_empty() {
                 continue;
             }
@@ -240,7 +248,7 @@ impl<R: Rule> ReadingFiles<R> {
     fn rework_rows(
         &self,
         entry: &Entry,
-        fresh: Option<(&[Key], &[Row<<R::Reading as Reading>::Value>])>,
+        fresh: Option<FileReadings<'_, R::Reading>>,
         work: &Rework<R>,
         customers: &Customers<R::Shard>,
         known: &mut KnownKeys,

@@ -5,7 +5,8 @@ use formats::landing::Undecodable;
 use formats::quarantine::Quarantine;
 use formats::reading::{Reading, Readings, ReadingsCollector};
 use model::hash::KeyHash;
-use model::layout::{FileHour, FileId, ObjectLocation};
+use model::layout::{FileId, FileSlice, ObjectLocation};
+use model::slice::SlicesPerHour;
 use store::{Store, StoreError};
 
 /// A version of a landing file.
@@ -21,17 +22,17 @@ pub struct ReadingFile<R: Reading> {
 }
 
 impl<R: Reading> ReadingFile<R> {
-    /// Returns the keys of the file in each hour in which it has readings.
-    pub(crate) fn file_hours(&self, file: FileId) -> Vec<(FileHour, Vec<KeyHash>)> {
+    /// Returns the keys of the file in each slice in which it has readings.
+    pub(crate) fn file_slices(&self, file: FileId, count: SlicesPerHour) -> Vec<(FileSlice, Vec<KeyHash>)> {
         let keys = self.readings.keys();
-        let partitions = self.readings.partitions().into_iter().map(|(partition, range)| {
-            let mut in_hour: Vec<u32> = self.readings.rows()[range].iter().map(|row| row.key).collect();
-            in_hour.sort_unstable();
-            in_hour.dedup();
-            let hashes = in_hour.into_iter().filter_map(|key| keys.get(key as usize)).map(|key| key.hash);
-            (FileHour { partition, file }, hashes.collect())
+        let slices = self.readings.slices(count).into_iter().map(|(slice, range)| {
+            let mut in_slice: Vec<u32> = self.readings.rows()[range].iter().map(|row| row.key).collect();
+            in_slice.sort_unstable();
+            in_slice.dedup();
+            let hashes = in_slice.into_iter().filter_map(|key| keys.get(key as usize)).map(|key| key.hash);
+            (FileSlice { slice, file }, hashes.collect())
         });
-        partitions.collect()
+        slices.collect()
     }
 }
 

@@ -1,8 +1,8 @@
-//! The key index: finds the landing files that have a key, and the hours in which they have it. Its cost grows with the keys
-//! and not with all files. A [`FileHour`] is a landing file in one of its hours.
+//! The key index: finds the landing files that have a key, and the slices in which they have it. Its cost grows with the keys
+//! and not with all files. A [`FileSlice`] is a landing file in one of its slices.
 //!
 //! The upload of one phone has few keys. Each key gets an index entry: an empty object whose name has the key's hash, the
-//! hour and the file. An export has many keys. They are listed in an index segment, which exports of one batch share. The
+//! slice and the file. An export has many keys. They are listed in an index segment, which exports of one batch share. The
 //! index may name a file without the key, but it never misses one with it.
 //!
 //! Any segment may have a key, and their number grows. So when a search has to read many, it
@@ -16,7 +16,7 @@ use engine::Error;
 use formats::compacted_segment::CompactedSegment;
 use formats::index_segment::IndexSegment;
 use model::hash::{IndexPart, KeyHash, content_name};
-use model::layout::{self, FileHour, Source};
+use model::layout::{self, FileSlice, Source};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use store::Version;
@@ -25,7 +25,7 @@ use store::lake::Lake;
 /// Limits that choose the form of the index. They do not change what a search finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// A file with more keys, counted in each hour, is in a segment and has no entry for each key.
+    /// A file with more keys, counted in each slice, is in a segment and has no entry for each key.
     pub entries_max: usize,
     /// Up to so many keys are searched one at a time. For more, one list of all entries is cheaper, if it is complete.
     pub keys_max: usize,
@@ -41,8 +41,8 @@ const SEGMENTS_AT_ONCE: usize = 16;
 /// About how many bytes one compaction takes, so that they fit into memory.
 const COMPACTION_BYTES: usize = 16 << 20;
 
-/// The file hours that a search found, each with a key that it has.
-pub type Found = BTreeSet<(FileHour, KeyHash)>;
+/// The file slices that a search found, each with a key that it has.
+pub type Found = BTreeSet<(FileSlice, KeyHash)>;
 
 /// The names of segments that a search had to read because no compacted segment has them.
 #[derive(Debug, Default)]
@@ -50,8 +50,8 @@ pub struct PendingCompaction(Vec<String>);
 
 impl Limits {
     /// Whether a file with these keys is in a segment.
-    pub(crate) fn needs_segment(self, file_hours: &[(FileHour, Vec<KeyHash>)]) -> bool {
-        file_hours.iter().map(|(_, keys)| keys.len()).sum::<usize>() > self.entries_max
+    pub(crate) fn needs_segment(self, file_slices: &[(FileSlice, Vec<KeyHash>)]) -> bool {
+        file_slices.iter().map(|(_, keys)| keys.len()).sum::<usize>() > self.entries_max
     }
 }
 
@@ -60,14 +60,14 @@ pub(crate) async fn add(
     lake: &Lake,
     limits: Limits,
     source: Source,
-    files: &[Vec<(FileHour, Vec<KeyHash>)>],
+    files: &[Vec<(FileSlice, Vec<KeyHash>)>],
 ) -> Result<(), Error> {
     let (mut entries, mut segments) = (Vec::new(), Vec::new());
-    for file_hours in files {
-        match limits.needs_segment(file_hours) {
-            true => segments.extend(file_hours.iter().map(|(file_hour, keys)| (*file_hour, keys.iter().copied()))),
-            false => entries.extend(file_hours.iter().flat_map(|(file_hour, keys)| {
-                keys.iter().map(|key| (layout::index_entry(source, *key, *file_hour), Bytes::new()))
+    for file_slices in files {
+        match limits.needs_segment(file_slices) {
+            true => segments.extend(file_slices.iter().map(|(file_slice, keys)| (*file_slice, keys.iter().copied()))),
+            false => entries.extend(file_slices.iter().flat_map(|(file_slice, keys)| {
+                keys.iter().map(|key| (layout::index_entry(source, *key, *file_slice), Bytes::new()))
             })),
         }
     }
@@ -82,8 +82,8 @@ pub(crate) async fn add(
 }
 
 impl<R: Rule> ReadingFiles<R> {
-    /// Finds the file hours that have, or once had, readings of any of `keys`. Also returns the segments that it had to read.
-    pub async fn file_hours_with(&self, keys: &BTreeSet<KeyHash>) -> Result<(Found, PendingCompaction), Error> {
+    /// Finds the file slices that have, or once had, readings of any of `keys`. Also returns the segments that it had to read.
+    pub async fn file_slices_with(&self, keys: &BTreeSet<KeyHash>) -> Result<(Found, PendingCompaction), Error> {
         if keys.is_empty() {
             return Ok(Default::default());
         }
@@ -113,7 +113,7 @@ impl<R: Rule> ReadingFiles<R> {
         Ok((found, pending))
     }
 
-    /// Finds the file hours that have any of `keys` in these segments. Also returns the segments that are not compacted.
+    /// Finds the file slices that have any of `keys` in these segments. Also returns the segments that are not compacted.
     async fn in_segments(
         &self,
         keys: &BTreeSet<KeyHash>,
@@ -134,7 +134,7 @@ impl<R: Rule> ReadingFiles<R> {
                 let (index, names) = (self.clone(), names.clone());
                 async move {
                     let (_, compacted) = index.compacted_segment(part).await?;
-                    let found: Vec<_> = compacted.file_hours_with(&keys).map(|(key, at)| (at, key)).collect();
+                    let found: Vec<_> = compacted.file_slices_with(&keys).map(|(key, at)| (at, key)).collect();
                     #[cfg(feature = "broken")]
                     if engine::broken::is(engine::broken::Broken::ReadsOnlyCompacted) {
                         return Ok((found, Vec::new()));
@@ -154,7 +154,7 @@ impl<R: Rule> ReadingFiles<R> {
         // Each segment is searched as soon as it is read, since all of them may not fit into memory together.
         let searches = pending.iter().map(async |name| {
             let segment = self.index_segment(name).await?;
-            let found = segment.iter().flat_map(|segment| segment.file_hours_with(keys)).map(|(key, at)| (at, key));
+            let found = segment.iter().flat_map(|segment| segment.file_slices_with(keys)).map(|(key, at)| (at, key));
             Ok::<_, Error>(found.collect::<Vec<_>>())
         });
         found.extend(store::try_join_bounded(searches).await?.into_iter().flatten());

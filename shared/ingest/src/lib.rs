@@ -1,6 +1,6 @@
 //! What `accelerometer_trusted` and `step_trainer_trusted` share: the life of a landing file of readings.
 //!
-//! A landing file is *ingested*: read, indexed, given a manifest with a generation, and merged into a cell for each hour in
+//! A landing file is *ingested*: read, indexed, given a manifest with a generation, and merged into a cell for each slice in
 //! which it has readings. When the consent of a customer changes, the customer's cells are *reprocessed*: the index finds
 //! them, and their rows are filtered again. A [`Rule`] decides which readings are admitted.
 //!
@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`content`] | reads a landing file, in bounded memory |
 //! | [`manifest`] | gives each version of a file its generation, and writes down what the file may touch |
-//! | [`index`] | finds the files that have a key, and the hours |
+//! | [`index`] | finds the files that have a key, and the slices |
 //! | [`customers`] | reads the customers that decide |
 //! | [`cells`] | merges files into cells, and filters cells |
 //! | [`receipts`] | writes receipts and quarantines |
@@ -46,8 +46,8 @@ use index::{Limits, PendingCompaction};
 use manifest::Subject;
 use model::hash::{KeyHash, Shard, ShardCount};
 use model::layout::{FileId, Object, ObjectLocation, Source};
+use model::slice::Slice;
 use model::table::Table;
-use model::time::Partition;
 pub use receipts::BEFORE_CONSENT;
 use receipts::FileCounts;
 use runtime::function::{Failures, Input};
@@ -128,8 +128,8 @@ pub(crate) struct Ingestion<R: Rule> {
     /// None if the file is deleted. Then only rows of a version that was replaced before are removed.
     pub(crate) content: Option<ReadingFile<R::Reading>>,
     pub(crate) generation: u64,
-    /// The partitions in which any version of the file has readings.
-    pub(crate) partitions: BTreeSet<Partition>,
+    /// The slices in which any version of the file has readings.
+    pub(crate) slices: BTreeSet<Slice>,
     pub(crate) timer: Timer,
 }
 
@@ -140,8 +140,8 @@ impl<R: Rule> FileSnapshot<R> {
 
     fn into_ingestion(self, manifest: FileManifest) -> Ingestion<R> {
         let Self { location, content, timer } = self;
-        let FileManifest { generation, partitions, .. } = manifest;
-        Ingestion { file: FileId::of(&location), location, content, generation, partitions, timer }
+        let FileManifest { generation, slices, .. } = manifest;
+        Ingestion { file: FileId::of(&location), location, content, generation, slices, timer }
     }
 }
 
@@ -341,27 +341,34 @@ impl<R: Rule> ReadingFiles<R> {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
-        let mut cells: BTreeMap<Partition, Vec<usize>> = BTreeMap::new();
+        let mut cells: BTreeMap<Slice, Vec<usize>> = BTreeMap::new();
         for (position, item) in batch.iter().enumerate() {
-            item.partitions.iter().for_each(|partition| cells.entry(*partition).or_default().push(position));
+            item.slices.iter().for_each(|slice| cells.entry(*slice).or_default().push(position));
         }
         let customers = self.customers(Self::keys_of(batch.iter())).await?;
         #[cfg(feature = "broken")]
         if engine::broken::is(engine::broken::Broken::IndexLate) {
-            let file_hours = |item: &Ingestion<R>| item.content.as_ref().map(|content| content.file_hours(item.file));
-            index::add(&self.lake, self.limits, Self::SOURCE, &batch.iter().filter_map(file_hours).collect::<Vec<_>>())
-                .await?;
+            let file_slices = |item: &Ingestion<R>| {
+                item.content.as_ref().map(|content| content.file_slices(item.file, self.lake.config().slices_per_hour))
+            };
+            index::add(
+                &self.lake,
+                self.limits,
+                Self::SOURCE,
+                &batch.iter().filter_map(file_slices).collect::<Vec<_>>(),
+            )
+            .await?;
         }
-        let merges = cells.into_iter().map(|(partition, files)| {
+        let merges = cells.into_iter().map(|(slice, files)| {
             let (of, batch, customers) = (self.clone(), batch.clone(), customers.clone());
-            async move { of.merge(partition, files, batch, customers).await }
+            async move { of.merge(slice, files, batch, customers).await }
         });
         let (mut counts, mut superseded, mut had_rows) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
         for merged in store::join_bounded(merges.collect::<Vec<_>>()).await {
-            let Merged { key, partition, files, consents, had_rows: has_rows, is_written } = merged?;
+            let Merged { key, slice, files, consents, had_rows: has_rows, is_written } = merged?;
             #[cfg(feature = "broken")]
             let has_rows = has_rows && (is_written || !engine::broken::is(engine::broken::Broken::RegistersWritesOnly));
-            had_rows.extend(has_rows.then_some(partition));
+            had_rows.extend(has_rows.then_some(slice.partition));
             for (position, outcome) in files {
                 let counts: &mut FileCounts = counts.entry(position).or_default();
                 counts.writes += usize::from(is_written);

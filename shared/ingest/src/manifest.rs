@@ -6,7 +6,7 @@ use engine::Error;
 use formats::manifest::FileManifest;
 use formats::reading::Reading;
 use model::hash::KeyHash;
-use model::layout::{self, FileHour, FileId, ObjectLocation};
+use model::layout::{self, FileId, FileSlice, ObjectLocation};
 use store::lake::Lake;
 use store::{Change, Snapshot, Version, compare_and_swap};
 
@@ -23,8 +23,8 @@ pub(crate) struct Subject<'a, R: Reading> {
 
 /// Writes a manifest of this version of the file, unless the stored one describes it. Returns the stored manifest.
 ///
-/// Index entries come first. An entry only says "look at this file in this hour", so a superfluous one does no harm. Without an entry, a
-/// change of consent would not find the rows.
+/// Index entries come first. An entry only says "look at this file in this slice", so a superfluous one does no harm.
+/// Without an entry, a change of consent would not find the rows.
 ///
 /// # Errors
 /// [`Error::Outdated`] if the file has another version now.
@@ -36,10 +36,11 @@ pub(crate) async fn write<R: Reading>(
     let Subject { location, file, content, is_indexed, generation_min } = subject;
     let at = lake.at(layout::manifest(R::SOURCE, file));
     let describes = |manifest: &FileManifest| manifest.etag == content.etag && manifest.generation >= generation_min;
-    let file_hours = content.file_hours(file);
+    let count = lake.config().slices_per_hour;
+    let file_slices = content.file_slices(file, count);
     // Most files are new, and otherwise the put detects it. A read is worth it only before a new segment: the file may
     // have a segment together with other files.
-    let first = match is_indexed || !limits.needs_segment(&file_hours) {
+    let first = match is_indexed || !limits.needs_segment(&file_slices) {
         true => Snapshot::ABSENT,
         false => Snapshot::read(&lake.store, &at).await?,
     };
@@ -47,24 +48,24 @@ pub(crate) async fn write<R: Reading>(
     #[cfg(feature = "broken")]
     let is_indexed = is_indexed || engine::broken::is(engine::broken::Broken::IndexLate);
     if !is_indexed && !stored.as_ref().is_some_and(describes) {
-        index::add(lake, limits, R::SOURCE, &[file_hours]).await?;
+        index::add(lake, limits, R::SOURCE, &[file_slices]).await?;
     }
     let (_, (manifest, is_new)) = compare_and_swap(&lake.store, &at, Some(first), |snapshot| {
         let stored = decode(&at, &snapshot)?;
         if let Some(stored) = stored.as_ref().filter(|stored| describes(stored)) {
             return Ok::<_, Error>(Change::Keep((stored.clone(), false)));
         }
-        let (mut partitions, generation) = match stored {
-            Some(stored) => (stored.partitions, stored.generation),
+        let (mut slices, generation) = match stored {
+            Some(stored) => (stored.slices, stored.generation),
             None => Default::default(),
         };
         #[cfg(feature = "broken")]
         if engine::broken::is(engine::broken::Broken::NoUnion) {
-            partitions.clear();
+            slices.clear();
         }
-        partitions.extend(content.readings.partitions().into_iter().map(|(partition, _)| partition));
+        slices.extend(content.readings.slices(count).into_iter().map(|(slice, _)| slice));
         let generation = generation.max(generation_min) + 1;
-        let manifest = FileManifest { landing: location.clone(), etag: content.etag.clone(), generation, partitions };
+        let manifest = FileManifest { landing: location.clone(), etag: content.etag.clone(), generation, slices };
         let body = manifest.encode().map_err(Error::corrupt(at.clone()))?;
         Ok(Change::Put(body, (manifest, true)))
     })
@@ -88,9 +89,9 @@ pub(crate) async fn index_together<R: Reading>(
     limits: Limits,
     files: &[(FileId, &ReadingFile<R>)],
 ) -> Result<bool, Error> {
-    let file_hours: Vec<Vec<(FileHour, Vec<KeyHash>)>> =
-        files.iter().map(|(file, content)| content.file_hours(*file)).collect();
-    let mut large = files.iter().zip(&file_hours).filter(|(_, file_hours)| limits.needs_segment(file_hours));
+    let file_slices: Vec<Vec<(FileSlice, Vec<KeyHash>)>> =
+        files.iter().map(|(file, content)| content.file_slices(*file, lake.config().slices_per_hour)).collect();
+    let mut large = files.iter().zip(&file_slices).filter(|(_, file_slices)| limits.needs_segment(file_slices));
     let (Some(((file, _), _)), Some(_)) = (large.next(), large.next()) else { return Ok(false) };
     #[cfg(feature = "broken")]
     if engine::broken::is(engine::broken::Broken::IndexLate) {
@@ -101,7 +102,7 @@ pub(crate) async fn index_together<R: Reading>(
     if lake.store.version(&lake.at(layout::manifest(R::SOURCE, *file))).await? != Version::Absent {
         return Ok(false);
     }
-    index::add(lake, limits, R::SOURCE, &file_hours).await?;
+    index::add(lake, limits, R::SOURCE, &file_slices).await?;
     Ok(true)
 }
 

@@ -7,14 +7,14 @@ use engine::{ATTEMPTS_MAX, Checkpoint, Error};
 use formats::reading::Reading;
 use formats::work_item::WorkItem;
 use model::hash::{KeyHash, Shard, content_name};
-use model::layout::{self, FileHour};
+use model::layout::{self, FileSlice};
 use std::collections::{BTreeMap, BTreeSet};
 use store::Version;
 
 /// A work item has at most so many cells,
 const CELLS_MAX: usize = 32;
-/// and names at most so many files. So an item takes at most 1,088 requests to S3 in its first attempt: two for each file, and
-/// two for each cell.
+/// and so many files, each counted for each of its keys and cells. So the files and cells of an item take at most 1,088
+/// requests in a first attempt: two for each file, and two for each cell.
 const FILES_MAX: usize = 512;
 
 /// The unplanned changes of a shard.
@@ -89,7 +89,7 @@ impl<R: Rule> ReadingFiles<R> {
 
     async fn write_items(&self, changes: &Changes) -> Result<PendingCompaction, Error> {
         let keys: BTreeSet<KeyHash> = changes.of_keys.keys().copied().collect();
-        let (found, pending) = self.file_hours_with(&keys).await?;
+        let (found, pending) = self.file_slices_with(&keys).await?;
         let mut objects: Vec<(String, Bytes)> = Vec::new();
         for item in changes.items(found) {
             let body =
@@ -109,15 +109,15 @@ impl Changes {
     /// Divides the work into items of a bounded size.
     fn items(&self, found: Found) -> Vec<WorkItem> {
         let mut items: Vec<(WorkItem, usize)> = Vec::new();
-        for (FileHour { partition, file }, key) in found {
+        for (FileSlice { slice, file }, key) in found {
             let has_room = |(item, files): &(WorkItem, usize)| {
-                *files < FILES_MAX && (item.cells.len() < CELLS_MAX || item.cells.contains_key(&partition))
+                *files < FILES_MAX && (item.cells.len() < CELLS_MAX || item.cells.contains_key(&slice))
             };
             if !items.last().is_some_and(has_room) {
                 items.push(Default::default());
             }
             let Some((item, files)) = items.last_mut() else { continue };
-            item.cells.entry(partition).or_default().entry(key).or_default().insert(file);
+            item.cells.entry(slice).or_default().entry(key).or_default().insert(file);
             *files += 1;
             for (shard, changed) in self.of_keys.get(&key).into_iter().flatten() {
                 let of_shard = item.changed.entry(*shard).or_default();
@@ -134,7 +134,8 @@ mod tests {
     use super::*;
     use model::hash::ShardCount;
     use model::layout::{FileId, ObjectLocation};
-    use model::time::{Partition, TIME_MS_MIN};
+    use model::slice::SlicesPerHour;
+    use model::time::TIME_MS_MIN;
 
     fn file(n: usize) -> FileId {
         FileId::of(&ObjectLocation { bucket: "b".into(), key: n.to_string() })
@@ -152,10 +153,9 @@ mod tests {
                 .collect(),
             versions: shard.map(|shard| (shard, 9)).collect(),
         };
-        let partitions = (0..hours).map(|hour| Partition::of(TIME_MS_MIN + hour * 3_600_000));
-        let file_hours =
-            partitions.flat_map(|partition| (0..files).map(move |n| FileHour { partition, file: file(n) }));
-        changes.items(file_hours.flat_map(|file_hour| keys.map(|key| (file_hour, key))).collect())
+        let slices = (0..hours).map(|hour| SlicesPerHour::default().slice_of(TIME_MS_MIN + hour * 3_600_000));
+        let file_slices = slices.flat_map(|slice| (0..files).map(move |n| FileSlice { slice, file: file(n) }));
+        changes.items(file_slices.flat_map(|file_slice| keys.map(|key| (file_slice, key))).collect())
     }
 
     #[test]

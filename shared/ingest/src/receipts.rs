@@ -39,7 +39,8 @@ impl<R: Rule> ReadingFiles<R> {
         let (_, (generation, is_new)) = compare_and_swap(store, &at, first, |stored| {
             let was = generation_of(&at, &stored)?;
             #[cfg(feature = "broken")]
-            let was = was.filter(|_| !engine::broken::is(engine::broken::Broken::ReceiptIgnoresGeneration));
+            let was =
+                was.filter(|was| *was == item.generation || !engine::broken::is(engine::broken::Broken::NoGeneration));
             match was {
                 Some(was) if was >= item.generation => Ok::<_, Error>(Change::Keep((was, false))),
                 _ => Ok(Change::Put(receipt.encode().map_err(Error::corrupt(at.clone()))?, (item.generation, true))),

@@ -11,7 +11,7 @@ use formats::reading::{Key, Reading, Readings};
 use formats::work_item::WorkItem;
 use model::hash::KeyHash;
 use model::layout::{self, FileId, ObjectLocation};
-use model::time::Partition;
+use model::slice::Slice;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use store::Snapshot;
@@ -66,11 +66,11 @@ impl<R: Rule> ReadingFiles<R> {
         }
         let of_eligible = item.cells.values().flatten().filter(|(key, _)| eligible.contains(key));
         let files: BTreeSet<FileId> = of_eligible.flat_map(|(_, files)| files).copied().collect();
-        let partitions: Arc<BTreeSet<Partition>> = Arc::new(item.cells.into_keys().collect());
+        let slices: Arc<BTreeSet<Slice>> = Arc::new(item.cells.into_keys().collect());
         let eligible = Arc::new(eligible);
         let reads = files.into_iter().map(|file| {
-            let (of, eligible, partitions) = (self.clone(), eligible.clone(), partitions.clone());
-            async move { (file, of.fresh(file, &eligible, &partitions).await) }
+            let (of, eligible, slices) = (self.clone(), eligible.clone(), slices.clone());
+            async move { (file, of.fresh(file, &eligible, &slices).await) }
         });
         let (mut files, mut unreadable) = (BTreeMap::new(), None);
         for (file, fresh) in store::join_bounded(reads.collect::<Vec<_>>()).await {
@@ -80,14 +80,14 @@ impl<R: Rule> ReadingFiles<R> {
             }
         }
         let work = Arc::new(Rework { keys, eligible, changed: item.changed, customers, files });
-        let cells = partitions.iter().map(|partition| {
-            let (files, work, partition) = (self.clone(), work.clone(), *partition);
-            async move { Ok::<_, Error>((partition, files.rework(partition, work).await?)) }
+        let cells = slices.iter().map(|slice| {
+            let (files, work, slice) = (self.clone(), work.clone(), *slice);
+            async move { Ok::<_, Error>((slice, files.rework(slice, work).await?)) }
         });
         let mut had_rows = BTreeSet::new();
         for cell in store::join_bounded(cells.collect::<Vec<_>>()).await {
-            let (partition, has_rows) = cell?;
-            had_rows.extend(has_rows.then_some(partition));
+            let (slice, has_rows) = cell?;
+            had_rows.extend(has_rows.then_some(slice.partition));
         }
         self.lake().catalog.register(R::Reading::TRUSTED, &had_rows).await?;
         #[cfg(feature = "broken")]
@@ -109,13 +109,13 @@ impl<R: Rule> ReadingFiles<R> {
         }
     }
 
-    /// Reads the eligible readings of a file in these partitions; none if the file is deleted, or if its manifest does not
+    /// Reads the eligible readings of a file in these slices; none if the file is deleted, or if its manifest does not
     /// describe the version that is there. The event of that version follows.
     async fn fresh(
         &self,
         file: FileId,
         eligible: &BTreeSet<KeyHash>,
-        partitions: &BTreeSet<Partition>,
+        slices: &BTreeSet<Slice>,
     ) -> Result<Option<FreshFile<R::Reading>>, Error> {
         let Some(manifest) = manifest::read::<R::Reading>(self.lake(), file).await? else { return Ok(None) };
         let Some(mut content) = content::read::<R::Reading>(&self.lake().store, &manifest.landing).await? else {
@@ -128,7 +128,8 @@ impl<R: Rule> ReadingFiles<R> {
         if content.etag != manifest.etag {
             return Ok(None);
         }
-        content.readings.retain(|key, partition| eligible.contains(&key) && partitions.contains(&partition));
+        let count = self.lake().config().slices_per_hour;
+        content.readings.retain(|key, ms| eligible.contains(&key) && slices.contains(&count.slice_of(ms)));
         Ok(Some(FreshFile { generation: manifest.generation, readings: content.readings }))
     }
 }

@@ -1,6 +1,7 @@
 //! The lake config: the settings that are fixed when a lake is made.
 
 use crate::hash::ShardCount;
+use crate::slice::SlicesPerHour;
 use serde::de::IntoDeserializer;
 use serde::de::value::Error as UnknownValue;
 use serde::{Deserialize, Serialize};
@@ -71,13 +72,17 @@ pub struct LakeConfig {
     pub consent_policy: ConsentPolicy,
     /// Which pairs the training table has.
     pub pairs: Pairs,
+    /// Into how many cells an hour is divided.
+    pub slices_per_hour: SlicesPerHour,
 }
 
-/// As the variables of a function: `CUSTOMER_SHARDS=16 CONSENT_POLICY=ever PAIRS=same-instant`.
+/// As the variables of a function: `CUSTOMER_SHARDS=16 CONSENT_POLICY=ever PAIRS=same-instant SLICES_PER_HOUR=1`.
 impl fmt::Display for LakeConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { customer_shards, consent_policy, pairs } = self;
-        write!(f, "CUSTOMER_SHARDS={} CONSENT_POLICY={consent_policy} PAIRS={pairs}", customer_shards.get())
+        let Self { customer_shards, consent_policy, pairs, slices_per_hour } = self;
+        let shards = customer_shards.get();
+        write!(f, "CUSTOMER_SHARDS={shards} CONSENT_POLICY={consent_policy} PAIRS={pairs} ")?;
+        write!(f, "SLICES_PER_HOUR={slices_per_hour}")
     }
 }
 

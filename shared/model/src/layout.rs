@@ -1,8 +1,8 @@
 //! Every object key of the lake: functions that write it, and functions that parse it.
 //!
 //! `{source}` is `customer`, `accelerometer` or `step_trainer`; `{table}` is the name of a table; `{shard}` is a customer
-//! shard such as `07`; `{file}` is the [`FileId`] of a landing file; `{hour}` is a partition such as
-//! `dt=2022-06-18/hour=14`.
+//! shard such as `07`; `{file}` is the [`FileId`] of a landing file; `{slice}` is a slice of an hour such as
+//! `dt=2022-06-18/hour=14/00`.
 //!
 //! Tables:
 //!
@@ -11,9 +11,9 @@
 //! | `{source}/landing/…` | a landing file, which the application writes | [`Source::landing`] |
 //! | `customer/trusted/{shard}.parquet` | the consenting customers of a shard, and the state of all its records | [`customers`] |
 //! | `customer/curated/{shard}.parquet` | the curated customers of a shard | [`customers`] |
-//! | `accelerometer/trusted/{hour}/00.parquet` | a cell: the eligible readings of all landing files in one hour | [`cell`] |
-//! | `step_trainer/trusted/{hour}/00.parquet` | a cell: the eligible readings of all landing files in one hour | [`cell`] |
-//! | `step_trainer/curated/{hour}/00.parquet` | the training rows of one hour | [`cell`] |
+//! | `accelerometer/trusted/{slice}.parquet` | a cell: the eligible readings of all landing files in one slice | [`cell`] |
+//! | `step_trainer/trusted/{slice}.parquet` | a cell: the eligible readings of all landing files in one slice | [`cell`] |
+//! | `step_trainer/curated/{slice}.parquet` | the training rows of one slice | [`cell`] |
 //!
 //! Row counts and rejections:
 //!
@@ -28,7 +28,7 @@
 //! |---|---|---|
 //! | `_state/lake.json` | the lake config | [`LAKE_CONFIG`] |
 //! | `_state/manifests/{source}/{file}` | the generation of one landing file, and the cells or shards it may touch | [`manifest`] |
-//! | `_state/index/{source}/{key hash}/{hour}/{file}` | an index entry: the file has, or had, readings of the key in the hour | [`index_entry`] |
+//! | `_state/index/{source}/{key hash}/{slice}/{file}` | an index entry: the file has, or had, readings of the key in the slice | [`index_entry`] |
 //! | `_state/segments/{source}/{content hash}` | an index segment: the keys of files with many keys | [`index_segment`] |
 //! | `_state/compacted/{source}/{part}` | a compacted segment: many index segments for 1/16 of the keys | [`compacted_segment`] |
 //! | `_state/checkpoints/{table}/{shard}` | the version of a shard up to which the table's function has planned the work | [`checkpoint`] |
@@ -36,6 +36,7 @@
 //! | `lookup/readings/{shard}` | the latest-reading index of a shard | [`latest_readings`] |
 
 use crate::hash::{IndexPart, KeyHash, Shard};
+use crate::slice::Slice;
 use crate::table::Table;
 use crate::time::Partition;
 use serde::{Deserialize, Serialize};
@@ -130,11 +131,11 @@ impl fmt::Debug for FileId {
     }
 }
 
-/// A landing file in one of the hours in which it has, or once had, readings.
+/// A landing file in one of the slices in which it has, or once had, readings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct FileHour {
-    /// The hour.
-    pub partition: Partition,
+pub struct FileSlice {
+    /// The slice.
+    pub slice: Slice,
     /// The file.
     pub file: FileId,
 }
@@ -155,13 +156,13 @@ pub fn latest_readings(shard: Shard) -> String {
 /// The prefix of the latest-reading indexes.
 pub const LATEST_READINGS: &str = "lookup/readings/";
 
-/// The rows of one partition of `table`, of all landing files.
-pub fn cell(table: Table, partition: Partition) -> String {
-    format!("{}{CELL}", partition_prefix(table, partition))
+/// The rows of one slice of `table`, of all landing files.
+pub fn cell(table: Table, slice: Slice) -> String {
+    format!("{}{slice}{CELL_END}", table.prefix())
 }
 
-/// The name of a cell's object within its partition.
-const CELL: &str = "00.parquet";
+/// How the key of a cell ends.
+const CELL_END: &str = ".parquet";
 
 /// The prefix of one partition of `table`, with the slash at the end.
 pub fn partition_prefix(table: Table, partition: Partition) -> String {
@@ -201,9 +202,9 @@ pub fn manifests(source: Source) -> String {
     format!("_state/manifests/{source}/")
 }
 
-/// An index entry. Its existence says that the file has, or once had, readings of `key` in the hour.
-pub fn index_entry(source: Source, key: KeyHash, FileHour { partition, file }: FileHour) -> String {
-    format!("{}{partition}/{file}", index_of_key(source, key))
+/// An index entry. Its existence says that the file has, or once had, readings of `key` in the slice.
+pub fn index_entry(source: Source, key: KeyHash, FileSlice { slice, file }: FileSlice) -> String {
+    format!("{}{slice}/{file}", index_of_key(source, key))
 }
 
 /// The prefix of the index entries of one key.
@@ -236,11 +237,11 @@ pub fn compacted_index(source: Source) -> String {
     format!("_state/compacted/{source}/")
 }
 
-/// Parses the key of an index entry of `source` into the key hash and the file hour.
-pub fn parse_index_entry(source: Source, key: &str) -> Option<(KeyHash, FileHour)> {
-    let (hash, file_hour) = key.strip_prefix(&index(source))?.split_once('/')?;
-    let (partition, file) = file_hour.rsplit_once('/')?;
-    Some((hash.parse().ok()?, FileHour { partition: Partition::parse(partition)?, file: FileId::parse(file)? }))
+/// Parses the key of an index entry of `source` into the key hash and the file slice.
+pub fn parse_index_entry(source: Source, key: &str) -> Option<(KeyHash, FileSlice)> {
+    let (hash, file_slice) = key.strip_prefix(&index(source))?.split_once('/')?;
+    let (slice, file) = file_slice.rsplit_once('/')?;
+    Some((hash.parse().ok()?, FileSlice { slice: Slice::parse(slice)?, file: FileId::parse(file)? }))
 }
 
 /// A checkpoint: the version of `shard` up to which `table`'s function has applied the changes.
@@ -282,9 +283,9 @@ pub enum Object {
     /// A latest-reading index.
     LatestReadings(Shard),
     /// A cell of `accelerometer_trusted`.
-    AccelerometerTrusted(Partition),
+    AccelerometerTrusted(Slice),
     /// A cell of `step_trainer_trusted`.
-    StepTrainerTrusted(Partition),
+    StepTrainerTrusted(Slice),
     /// A work item of the function of this table.
     WorkItem(Table),
 }
@@ -296,15 +297,12 @@ impl Object {
             return Some(Self::Landing(source));
         }
         let shard = |prefix: &str, end: &str| Shard::parse(key.strip_prefix(prefix)?.strip_suffix(end)?);
-        let partition = |table: Table| {
-            let (partition, file) = key.strip_prefix(table.prefix())?.rsplit_once('/')?;
-            (file == CELL).then(|| Partition::parse(partition))?
-        };
+        let slice = |table: Table| Slice::parse(key.strip_prefix(table.prefix())?.strip_suffix(CELL_END)?);
         None.or_else(|| shard(Table::CustomerTrusted.prefix(), ".parquet").map(Self::CustomerTrusted))
             .or_else(|| shard(Table::CustomerCurated.prefix(), ".parquet").map(Self::CustomerCurated))
             .or_else(|| shard(LATEST_READINGS, "").map(Self::LatestReadings))
-            .or_else(|| partition(Table::AccelerometerTrusted).map(Self::AccelerometerTrusted))
-            .or_else(|| partition(Table::StepTrainerTrusted).map(Self::StepTrainerTrusted))
+            .or_else(|| slice(Table::AccelerometerTrusted).map(Self::AccelerometerTrusted))
+            .or_else(|| slice(Table::StepTrainerTrusted).map(Self::StepTrainerTrusted))
             .or_else(|| {
                 TABLES_OF_WORK.into_iter().find(|table| key.starts_with(work_items(*table))).map(Self::WorkItem)
             })
@@ -314,6 +312,7 @@ impl Object {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::slice::SlicesPerHour;
 
     fn location(key: &str) -> ObjectLocation {
         ObjectLocation { bucket: "stedi".into(), key: key.into() }
@@ -337,21 +336,21 @@ mod tests {
     #[test]
     fn keys_are_parsed_as_they_are_written() {
         let file = FileId::of(&location("x/a.json"));
-        let partition = Partition::of(1_655_564_444_103);
+        let slice = SlicesPerHour::default().slice_of(1_655_564_444_103);
         let shard = KeyHash::of("a").shard(Default::default());
         for (key, object) in [
             (customers(Table::CustomerTrusted, shard), Object::CustomerTrusted(shard)),
             (customers(Table::CustomerCurated, shard), Object::CustomerCurated(shard)),
             (latest_readings(shard), Object::LatestReadings(shard)),
-            (cell(Table::AccelerometerTrusted, partition), Object::AccelerometerTrusted(partition)),
-            (cell(Table::StepTrainerTrusted, partition), Object::StepTrainerTrusted(partition)),
+            (cell(Table::AccelerometerTrusted, slice), Object::AccelerometerTrusted(slice)),
+            (cell(Table::StepTrainerTrusted, slice), Object::StepTrainerTrusted(slice)),
             ("customer/landing/deep/er/x".into(), Object::Landing(Source::Customer)),
             (work_item(Table::StepTrainerTrusted, "0123"), Object::WorkItem(Table::StepTrainerTrusted)),
         ] {
             assert_eq!(Object::parse(&key), Some(object), "{key}");
         }
         for none in [
-            &cell(Table::MachineLearningCurated, partition),
+            &cell(Table::MachineLearningCurated, slice),
             LAKE_CONFIG,
             &receipt(Source::Customer, file),
             "customer/trusted/x.parquet",
@@ -360,9 +359,9 @@ mod tests {
         ] {
             assert_eq!(Object::parse(none), None, "{none}");
         }
-        let (key, file_hour) = (KeyHash::of("a"), FileHour { partition, file });
-        let entry = index_entry(Source::Accelerometer, key, file_hour);
-        assert_eq!(parse_index_entry(Source::Accelerometer, &entry), Some((key, file_hour)));
+        let (key, file_slice) = (KeyHash::of("a"), FileSlice { slice, file });
+        let entry = index_entry(Source::Accelerometer, key, file_slice);
+        assert_eq!(parse_index_entry(Source::Accelerometer, &entry), Some((key, file_slice)));
     }
 
     #[test]
@@ -376,7 +375,7 @@ mod tests {
             receipt(Source::Customer, file),
             quarantine(Source::Customer, file),
             manifest(Source::Customer, file),
-            index_entry(Source::Accelerometer, key, FileHour { partition: Partition::of(0), file }),
+            index_entry(Source::Accelerometer, key, FileSlice { slice: SlicesPerHour::default().slice_of(0), file }),
             index_segment(Source::Accelerometer, "0123"),
             compacted_segment(Source::Accelerometer, key.index_part()),
             checkpoint(Table::AccelerometerTrusted, shard),

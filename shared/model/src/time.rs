@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::Range;
 
-const HOUR_MS: i64 = 3_600_000;
+pub(crate) const HOUR_MS: i64 = 3_600_000;
 
 /// The earliest legal time: 2000-01-01, before the first STEDI device.
 pub const TIME_MS_MIN: i64 = 946_684_800_000;
@@ -45,6 +45,11 @@ impl Partition {
     /// Returns the partition of a reading at `time_ms`.
     pub fn of(time_ms: i64) -> Self {
         Self { hours: time_ms.div_euclid(HOUR_MS) }
+    }
+
+    /// Returns when it begins.
+    pub(crate) fn begin_ms(self) -> i64 {
+        self.hours * HOUR_MS
     }
 
     /// Returns the UTC date, `2022-06-18`.

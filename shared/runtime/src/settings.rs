@@ -8,7 +8,8 @@ use store::lake::{DATABASE, LakeSettings};
 use store::{ErrorKind, Failure};
 
 /// The variables that a function reads, except those of Lambda and of the SDK.
-pub const NAMES: [&str; 6] = ["LAKE_BUCKET", "CONSENT_POLICY", "PAIRS", "CUSTOMER_SHARDS", "GLUE_DATABASE", RUST_LOG];
+pub const NAMES: [&str; 7] =
+    ["LAKE_BUCKET", "CONSENT_POLICY", "PAIRS", "CUSTOMER_SHARDS", "SLICES_PER_HOUR", "GLUE_DATABASE", RUST_LOG];
 
 /// The filter of the logs. Any value is accepted, and so is none.
 pub const RUST_LOG: &str = "RUST_LOG";
@@ -55,8 +56,9 @@ pub fn from(get: impl Fn(&str) -> Option<String>) -> Result<LakeSettings, BadSet
     };
     let consent_policy = value("CONSENT_POLICY", get("CONSENT_POLICY"), &mut wrong);
     let pairs = value("PAIRS", get("PAIRS"), &mut wrong);
+    let slices_per_hour = value("SLICES_PER_HOUR", get("SLICES_PER_HOUR"), &mut wrong);
     let database = get("GLUE_DATABASE").unwrap_or_else(|| DATABASE.to_owned());
-    let config = LakeConfig { customer_shards, consent_policy, pairs };
+    let config = LakeConfig { customer_shards, consent_policy, pairs, slices_per_hour };
     if wrong.is_empty() { Ok(LakeSettings { lake_bucket, config, database }) } else { Err(BadSettings(wrong)) }
 }
 
@@ -85,17 +87,27 @@ mod tests {
             "CUSTOMER_SHARDS" => Some("0".into()),
             "CONSENT_POLICY" => Some("never".into()),
             "PAIRS" => Some("all".into()),
+            "SLICES_PER_HOUR" => Some("7".into()),
             _ => None,
         });
         let error = error.unwrap_err();
         let text = error.to_string();
         assert_eq!(format!("{error:?}"), text);
         let shards = ["CUSTOMER_SHARDS=0", "expected 1 to 1024"];
-        let named = ["CONSENT_POLICY: ", "`never`", "`at-reading`", "PAIRS: ", "`all`", "`same-customer`"];
+        let named = [
+            "CONSENT_POLICY: ",
+            "`never`",
+            "`at-reading`",
+            "PAIRS: ",
+            "`all`",
+            "`same-customer`",
+            "SLICES_PER_HOUR: ",
+            "`7`",
+        ];
         for words in ["LAKE_BUCKET is missing"].iter().chain(&shards).chain(&named) {
             assert!(text.contains(words), "{text}");
         }
-        let all = "LAKE_BUCKET, CONSENT_POLICY, PAIRS, CUSTOMER_SHARDS, GLUE_DATABASE, RUST_LOG";
+        let all = "LAKE_BUCKET, CONSENT_POLICY, PAIRS, CUSTOMER_SHARDS, SLICES_PER_HOUR, GLUE_DATABASE, RUST_LOG";
         assert!(text.ends_with(all), "{text}");
     }
 

@@ -15,8 +15,8 @@ use formats::cell::{Cell, ShardVersions};
 use formats::receipt::Receipt;
 use model::lake_config::{ConsentPolicy, LakeConfig};
 use model::layout::{FileId, ObjectLocation, Source};
+use model::slice::{Slice, SlicesPerHour};
 use model::table::Table;
-use model::time::Partition;
 use serde_json::Value;
 use simulation::events::triggered_by;
 use simulation::functions::AnyFunction;
@@ -308,7 +308,12 @@ const CELLS: [Table; 2] = [Table::AccelerometerTrusted, Table::StepTrainerTruste
 
 /// The key of the cell of the hour of this time.
 pub fn cell(table: Table, time_ms: i64) -> String {
-    model::layout::cell(table, Partition::of(time_ms))
+    model::layout::cell(table, slice_of(time_ms))
+}
+
+/// The slice of this time, in a lake with one slice an hour.
+pub fn slice_of(time_ms: i64) -> Slice {
+    SlicesPerHour::default().slice_of(time_ms)
 }
 
 fn is_at_most(versions: &ShardVersions, others: &ShardVersions) -> bool {

@@ -150,4 +150,7 @@ async fn lake_with_other_settings_is_refused() {
     let pairs = LakeConfig { pairs: Pairs::SameCustomer, ..LakeConfig::default() };
     let error = world.with_settings(pairs).check().await.unwrap_err().to_string();
     assert!(error.contains("PAIRS=same-instant") && error.contains("PAIRS=same-customer"), "{error}");
+    let slices = LakeConfig { slices_per_hour: 60.try_into().unwrap(), ..LakeConfig::default() };
+    let error = world.with_settings(slices).check().await.unwrap_err().to_string();
+    assert!(error.contains("SLICES_PER_HOUR=1,") && error.contains("SLICES_PER_HOUR=60"), "{error}");
 }

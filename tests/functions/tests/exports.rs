@@ -2,13 +2,12 @@
 
 use formats::index_segment::IndexSegment;
 use formats::manifest::FileManifest;
-use functions::{HOUR_MS, T, World, cell, customer, event, motion};
+use functions::{HOUR_MS, T, World, cell, customer, event, motion, slice_of};
 use ingest::index::LIMITS;
 use model::hash::{IndexPart, KeyHash};
 use model::lake_config::ConsentPolicy::{AtReading, Ever};
-use model::layout::{self, FileHour, Source};
+use model::layout::{self, FileSlice, Source};
 use model::table::Table;
-use model::time::Partition;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -163,22 +162,22 @@ async fn killed_batch_leaves_no_manifest_without_index_entries() {
         if world.finishes(Table::AccelerometerTrusted, &batch(0..FILES), stop_before).await {
             break;
         }
-        let mut indexed: BTreeSet<(FileHour, KeyHash)> = BTreeSet::new();
+        let mut indexed: BTreeSet<(FileSlice, KeyHash)> = BTreeSet::new();
         for key in segments(&world).await {
             let segment = IndexSegment::decode(world.body(&key).await.unwrap()).unwrap();
             for hash in (0..FILES).flat_map(hashes) {
-                indexed.extend(segment.file_hours_with(&[hash].into()).map(|(key, file_hour)| (file_hour, key)));
+                indexed.extend(segment.file_slices_with(&[hash].into()).map(|(key, file_slice)| (file_slice, key)));
             }
         }
         for file in 0..FILES {
             let id = world.file(&key_of(file));
             let Some(body) = world.body(&layout::manifest(Source::Accelerometer, id)).await else { continue };
             manifests += 1;
-            let partitions = FileManifest::decode(&body).unwrap().partitions;
-            assert_eq!(partitions, [Partition::of(T)].into());
+            let slices = FileManifest::decode(&body).unwrap().slices;
+            assert_eq!(slices, [slice_of(T)].into());
             for hash in hashes(file) {
-                let file_hour = FileHour { partition: Partition::of(T), file: id };
-                assert!(indexed.contains(&(file_hour, hash)), "{file}, stopped before request {stop_before}");
+                let file_slice = FileSlice { slice: slice_of(T), file: id };
+                assert!(indexed.contains(&(file_slice, hash)), "{file}, stopped before request {stop_before}");
             }
         }
         assert!(files_with(&world, "everywhere").await <= FILES);

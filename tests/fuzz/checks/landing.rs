@@ -10,6 +10,7 @@ use formats::quarantine::Quarantine;
 use formats::reading::{Accelerometer, Reading, Readings, ReadingsCollector, StepTrainer};
 use formats::receipt::{LandingVersion, Receipt};
 use model::layout::{FileId, ObjectLocation, Source};
+use model::slice::SlicesPerHour;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -103,8 +104,8 @@ impl<R: Reading + Debug> Kind for ReadingsCollector<R> {
     }
 
     fn add_to(rows: &Readings<R>, receipt: &mut Receipt) {
-        for (partition, range) in rows.partitions() {
-            receipt.keep(partition.to_string(), range.len() as u64);
+        for (slice, range) in rows.slices(SlicesPerHour::default()) {
+            receipt.keep(slice.to_string(), range.len() as u64);
         }
     }
 }

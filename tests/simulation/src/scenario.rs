@@ -7,6 +7,7 @@ mod record;
 
 use model::lake_config::{ConsentPolicy, Pairs};
 use model::layout::Source;
+use model::slice::SlicesPerHour;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -26,6 +27,9 @@ pub struct Scenario {
     pub policy: ConsentPolicy,
     /// Which pairs the training table has.
     pub pairs: Pairs,
+    /// The number of slices of an hour.
+    #[serde(default)]
+    pub slices_per_hour: SlicesPerHour,
     /// The number of customer shards.
     pub customer_shards: u16,
     /// Whether the index uses segments and compaction already for a few keys and files.

@@ -8,6 +8,7 @@ use crate::scenario::{Content, Line, Research, Upload};
 use crate::{Case, simulate};
 use fastrand::Rng;
 use model::lake_config::Pairs;
+use model::slice::SlicesPerHour;
 use std::ops::{ControlFlow, Range};
 
 /// How many runs a search takes at most.
@@ -64,7 +65,7 @@ struct Part {
 }
 
 /// The parts to remove, largest first.
-const PARTS: [Part; 8] = [
+const PARTS: [Part; 9] = [
     Part { count: |case| case.scenario.phases.len(), remove: |case, range| drop(case.scenario.phases.drain(range)) },
     Part { count: |case| case.scenario.uploads().count(), remove: remove_uploads },
     Part { count: |case| case.scenario.uploads().map(|l| l.content.lines().len()).sum(), remove: remove_lines },
@@ -76,6 +77,10 @@ const PARTS: [Part; 8] = [
     Part {
         count: |case| usize::from(case.scenario.pairs != Pairs::SameInstant),
         remove: |case, _| case.scenario.pairs = Pairs::SameInstant,
+    },
+    Part {
+        count: |case| usize::from(case.scenario.slices_per_hour != SlicesPerHour::default()),
+        remove: |case, _| case.scenario.slices_per_hour = SlicesPerHour::default(),
     },
 ];
 
@@ -220,7 +225,8 @@ mod tests {
         };
         let phases = (0..3).map(|phase| (3 * phase..3 * phase + 3).map(upload).collect()).collect();
         let (policy, pairs) = (ConsentPolicy::Ever, Pairs::SameCustomer);
-        let scenario = Scenario { policy, pairs, customer_shards: 1, small_index: false, phases };
+        let slices_per_hour = SlicesPerHour::try_from(4).unwrap();
+        let scenario = Scenario { policy, pairs, slices_per_hour, customer_shards: 1, small_index: false, phases };
         Case { scenario, faults: Faults::all(), schedule: 7 }
     }
 
@@ -244,6 +250,7 @@ mod tests {
         assert_eq!(shrunk.case.scenario.phases.len(), 2);
         assert_eq!(shrunk.case.faults, Faults([Kind::Kill].into()));
         assert_eq!(shrunk.case.scenario.pairs, Pairs::SameInstant);
+        assert_eq!(shrunk.case.scenario.slices_per_hour, SlicesPerHour::default());
         assert_eq!(shrunk.failure, 2, "the failure is that of the smallest case");
         assert_eq!(fails(&shrunk.case), Some(2));
         assert!(shrunk.runs < RUNS_MAX, "{} runs", shrunk.runs);

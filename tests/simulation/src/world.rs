@@ -89,6 +89,7 @@ impl<'a> World<'a> {
             customer_shards: ShardCount::try_from(case.scenario.customer_shards)?,
             consent_policy: case.scenario.policy,
             pairs: case.scenario.pairs,
+            slices_per_hour: case.scenario.slices_per_hour,
         };
         let settings = LakeSettings { lake_bucket: BUCKET.to_owned(), config, database: DATABASE.to_owned() };
         let lake = store::connect::over(cloud.http_client(), emulator::REGION, &settings);

@@ -7,6 +7,7 @@ use super::{
 };
 use fastrand::Rng;
 use model::lake_config::{ConsentPolicy, Pairs};
+use model::slice::SlicesPerHour;
 use std::collections::BTreeMap;
 
 const NAMES: [&str; 5] = ["ann", "bob", "eve", "dan", "zoé"];
@@ -38,7 +39,8 @@ impl Scenario {
         let phases = (0..drawing.rng.usize(1..=3)).map(|phase| drawing.phase(phase)).collect();
         let small_index = rng.bool();
         let pairs = if rng.bool() { Pairs::SameInstant } else { Pairs::SameCustomer };
-        Self { policy, pairs, customer_shards, small_index, phases }
+        let slices_per_hour = SlicesPerHour::try_from(*pick(rng, &[1, 1, 4, 3600])).unwrap_or_default();
+        Self { policy, pairs, slices_per_hour, customer_shards, small_index, phases }
     }
 }
 
