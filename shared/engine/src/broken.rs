@@ -34,18 +34,10 @@ pub enum Broken {
     NoVersionRule,
     /// A function replaces an entry and a receipt of a later generation.
     NoGeneration,
-    /// A later version without rows puts no entry.
-    NoEmptyEntry,
     /// A change of consent that changes no row writes no cell.
     NoFence,
     /// Rows of files that cannot be read from landing are kept.
     NoFilterOfOwnRows,
-    /// A change of consent takes rows of a version that the manifest does not describe.
-    WorkerIgnoresManifest,
-    /// A change of consent takes rows of an older generation than that of the entry.
-    WorkerIgnoresGeneration,
-    /// A change of consent counts as done although a file could not be read.
-    UnreadableCountsAsDone,
     /// Only a function that wrote an object registers partitions.
     RegistersWritesOnly,
     /// A search in the index reads only compacted segments.
@@ -58,7 +50,7 @@ pub enum Broken {
 
 impl Broken {
     /// All broken engines.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 18] = [
         Self::Unconditional,
         Self::InputsFirst,
         Self::NoRecheck,
@@ -71,12 +63,8 @@ impl Broken {
         Self::NoLookAgain,
         Self::NoVersionRule,
         Self::NoGeneration,
-        Self::NoEmptyEntry,
         Self::NoFence,
         Self::NoFilterOfOwnRows,
-        Self::WorkerIgnoresManifest,
-        Self::WorkerIgnoresGeneration,
-        Self::UnreadableCountsAsDone,
         Self::RegistersWritesOnly,
         Self::ReadsOnlyCompacted,
         Self::WithdrawalNeedsValidRecord,

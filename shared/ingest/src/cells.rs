@@ -216,11 +216,6 @@ impl<R: Rule> ReadingFiles<R> {
         let mut known = KnownKeys::default();
         for (file, entry) in &mut cell.entries {
             let fresh = work.files.get(file).filter(|fresh| entry.generation <= fresh.generation);
-            #[cfg(feature = "broken")]
-            let fresh = match engine::broken::is(engine::broken::Broken::WorkerIgnoresGeneration) {
-                true => work.files.get(file),
-                false => fresh,
-            };
             let fresh = fresh.map(|fresh| (fresh.readings.keys(), fresh.readings.at(self.times_of(slice))));
             if let Some(rows) = self.rework_rows(entry, fresh, work, customers, &mut known)? {
                 entry.rows = rows;
@@ -316,8 +311,6 @@ fn set_entry<R: Rule>(cell: &mut Cell, item: &Ingestion<R>, entry: &Entry, count
         Some(later) if later > item.generation => return Outcome::Superseded(later),
         // The first version needs no entry without rows. A later one does: a slow function may still hold rows of the first.
         None if is_empty && item.generation == 1 => return Outcome::Merged(counts),
-        #[cfg(feature = "broken")]
-        None if is_empty && engine::broken::is(engine::broken::Broken::NoEmptyEntry) => return Outcome::Merged(counts),
         _ => {}
     }
     cell.entries.insert(item.file, entry.clone());

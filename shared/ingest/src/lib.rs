@@ -7,11 +7,11 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`content`] | reads a landing file, in bounded memory |
-//! | [`manifest`] | gives each version of a file its generation, and writes down what the file may touch |
+//! | `manifest` | gives each version of a file its generation, and writes down what the file may touch |
 //! | [`index`] | finds the files that have a key, and the slices |
 //! | [`customers`] | reads the customers that decide |
-//! | [`cells`] | merges files into cells, and filters cells |
-//! | [`receipts`] | writes receipts and quarantines |
+//! | `cells` | merges files into cells, and filters cells |
+//! | `receipts` | writes receipts and quarantines |
 //! | `plan` | turns changes of consent into work items |
 //! | `work` | does work items |
 //!

@@ -90,10 +90,6 @@ impl<R: Rule> ReadingFiles<R> {
             had_rows.extend(has_rows.then_some(slice.partition));
         }
         self.lake().catalog.register(R::Reading::TRUSTED, &had_rows).await?;
-        #[cfg(feature = "broken")]
-        if engine::broken::is(engine::broken::Broken::UnreadableCountsAsDone) {
-            return Ok(());
-        }
         unreadable.map_or(Ok(()), Err)
     }
 
@@ -121,10 +117,6 @@ impl<R: Rule> ReadingFiles<R> {
         let Some(mut content) = content::read::<R::Reading>(&self.lake().store, &manifest.landing).await? else {
             return Ok(None);
         };
-        #[cfg(feature = "broken")]
-        if engine::broken::is(engine::broken::Broken::WorkerIgnoresManifest) {
-            content.etag.clone_from(&manifest.etag);
-        }
         if content.etag != manifest.etag {
             return Ok(None);
         }

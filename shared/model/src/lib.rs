@@ -7,7 +7,7 @@
 //! | [`table`] | the eight tables: one definition of their columns, for Parquet, Glue and DDL alike |
 //! | [`layout`] | every object key: functions that write it, and functions that parse it |
 //! | [`hash`] | key hashes, content digests and customer shards |
-//! | [`time`], [`slice`] | partitions, slices of an hour, and the range of legal times |
+//! | [`time`], [`mod@slice`] | partitions, slices of an hour, and the range of legal times |
 //! | [`customer`] | the customer record, and which of two grants counts |
 //! | [`identity`] | which spellings are one customer, or one device |
 //! | [`consent`] | what a record says about the consent, and what holds after many records |
