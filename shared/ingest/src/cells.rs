@@ -9,9 +9,9 @@ use formats::cell::{self, Cell, Entry, ShardVersions};
 use formats::customer_shard::Owner;
 use formats::reading::{EligibleReading, Key, Reading, Row};
 use model::hash::KeyHash;
-use model::layout::{self, ObjectLocation};
+use model::layout::{self, FileId, ObjectLocation};
 use model::slice::Slice;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 use store::{Change, Snapshot, compare_and_swap};
@@ -200,7 +200,10 @@ impl<R: Rule> ReadingFiles<R> {
             .await?;
             match step {
                 Step::Done(had_rows) => return Ok(had_rows),
-                Step::Behind => customers = self.customers(work.keys.iter().copied().collect()).await?,
+                Step::Behind => {
+                    customers =
+                        self.customers(work.cells.values().flat_map(|keys| keys.keys()).copied().collect()).await?
+                }
             }
         }
         Err(Error::Contended { location: at })
@@ -213,11 +216,12 @@ impl<R: Rule> ReadingFiles<R> {
         work: &Rework<R>,
         customers: &Customers<R::Shard>,
     ) -> Result<(), Error> {
-        let mut known = KnownKeys::default();
+        let Some(changed) = work.cells.get(&slice) else { return Ok(()) };
+        let (mut known, scope) = (KnownKeys::default(), Scope { changed, eligible: &work.eligible, customers });
         for (file, entry) in &mut cell.entries {
             let fresh = work.files.get(file).filter(|fresh| entry.generation <= fresh.generation);
             let fresh = fresh.map(|fresh| (fresh.readings.keys(), fresh.readings.at(self.times_of(slice))));
-            if let Some(rows) = self.rework_rows(entry, fresh, work, customers, &mut known)? {
+            if let Some(rows) = self.rework_rows(entry, fresh, &scope, &mut known)? {
                 entry.rows = rows;
             }
         }
@@ -229,7 +233,7 @@ impl<R: Rule> ReadingFiles<R> {
             }
             let none = cell::rows::<R::Reading>(&[]).map_err(Error::corrupt(self.lake().at("")))?;
             let mut entry = Entry { generation: fresh.generation, rows: none };
-            let rows = self.rework_rows(&entry, Some((fresh.readings.keys(), rows)), work, customers, &mut known)?;
+            let rows = self.rework_rows(&entry, Some((fresh.readings.keys(), rows)), &scope, &mut known)?;
             if let Some(rows) = rows.filter(|rows| rows.num_rows() > 0) {
                 entry.rows = rows;
                 cell.entries.insert(*file, entry);
@@ -244,21 +248,20 @@ impl<R: Rule> ReadingFiles<R> {
         &self,
         entry: &Entry,
         fresh: Option<FileReadings<'_, R::Reading>>,
-        work: &Rework<R>,
-        customers: &Customers<R::Shard>,
+        Scope { changed, eligible, customers }: &Scope<'_, R>,
         known: &mut KnownKeys,
     ) -> Result<Option<arrow_array::RecordBatch>, Error> {
         let policy = self.lake().config().consent_policy;
         let stored: Vec<_> = (0..entry.rows.num_rows()).map(|row| R::Reading::stored(&entry.rows, row)).collect();
         let keys: Vec<Arc<Key>> = stored.iter().map(|stored| known.key_of::<R::Reading>(stored.key)).collect();
-        let concerned: Vec<bool> = keys.iter().map(|key| work.keys.contains(&key.hash)).collect();
+        let concerned: Vec<bool> = keys.iter().map(|key| changed.contains_key(&key.hash)).collect();
         if !concerned.contains(&true) && fresh.is_none_or(|(_, rows)| rows.is_empty()) {
             return Ok(None);
         }
         let mut rows = Vec::with_capacity(stored.len());
         for ((stored, key), concerned) in stored.iter().zip(&keys).zip(concerned) {
             // Rows of the other keys were not read from the file.
-            let keeps_own = fresh.is_none() || !work.eligible.contains(&key.hash);
+            let keeps_own = fresh.is_none() || !eligible.contains(&key.hash);
             #[cfg(feature = "broken")]
             if keeps_own && engine::broken::is(engine::broken::Broken::NoFilterOfOwnRows) {
                 rows.push(EligibleReading { key: key.text.as_str(), ..*stored });
@@ -281,6 +284,9 @@ impl<R: Rule> ReadingFiles<R> {
         if let Some((keys, fresh)) = fresh {
             for row in fresh {
                 let key = &keys[row.key as usize];
+                if !changed.contains_key(&key.hash) {
+                    continue;
+                }
                 let owner = self.owner(customers, key)?.filter(|owner| policy.admits(row.time_ms, owner.since_ms));
                 rows.extend(owner.map(|owner| EligibleReading {
                     key: key.text.as_str(),
@@ -297,6 +303,15 @@ impl<R: Rule> ReadingFiles<R> {
         });
         cell::rows::<R::Reading>(&rows).map(Some).map_err(Error::corrupt(self.lake().at("")))
     }
+}
+
+/// What of a cell is reworked.
+struct Scope<'a, R: Rule> {
+    /// The keys whose consent changed, and that the cell has.
+    changed: &'a BTreeMap<KeyHash, BTreeSet<FileId>>,
+    /// The keys whose files were read.
+    eligible: &'a BTreeSet<KeyHash>,
+    customers: &'a Customers<R::Shard>,
 }
 
 /// Gives a file its entry, unless the cell has one of a later generation.

@@ -172,24 +172,19 @@ impl<R: Rule> ReadingFiles<R> {
     /// file that was ingested.
     pub async fn handle(&self, inputs: BTreeSet<Input>, mut record: impl Record<R::Reading>) -> Failures {
         let mut failures = Failures::new();
-        let mut shards = BTreeSet::new();
-        let (mut shard_locations, mut items, mut files) = (Vec::new(), Vec::new(), Vec::new());
+        let mut shards: BTreeMap<Shard, Vec<ObjectLocation>> = BTreeMap::new();
+        let (mut items, mut files) = (Vec::new(), Vec::new());
         for (location, object) in inputs {
             match object {
                 Object::Landing(_) => files.push(location),
                 Object::CustomerTrusted(shard) | Object::CustomerCurated(shard) => {
-                    shards.insert(shard);
-                    shard_locations.push(location);
+                    shards.entry(shard).or_default().push(location);
                 }
                 Object::WorkItem(_) => items.push(location),
                 Object::LatestReadings(_) | Object::AccelerometerTrusted(_) | Object::StepTrainerTrusted(_) => {}
             }
         }
-        let pending = self.plan(&shards).await.unwrap_or_else(|error| {
-            let error: Arc<dyn Failure> = Arc::new(error);
-            failures.extend(shard_locations.into_iter().map(|location| (location, error.clone())));
-            PendingCompaction::default()
-        });
+        let pending = self.plan_all(shards, &mut failures).await;
         for location in items {
             if let Err(error) = self.work(&location).await {
                 failures.insert(location, Arc::new(error));
@@ -201,6 +196,27 @@ impl<R: Rule> ReadingFiles<R> {
             tracing::warn!(error, "cannot compact the key index; the next search reads the same segments again");
         }
         failures
+    }
+
+    /// Plans the changes of shards together. If that fails, it plans each alone, so that one bad shard does not stop the others.
+    async fn plan_all(
+        &self,
+        shards: BTreeMap<Shard, Vec<ObjectLocation>>,
+        failures: &mut Failures,
+    ) -> PendingCompaction {
+        let error = match self.plan(&shards.keys().copied().collect()).await {
+            Ok(pending) => return pending,
+            Err(error) => error,
+        };
+        let (count, error) = (shards.len(), store::with_causes(&error));
+        tracing::warn!(shards = count, error, "cannot plan changes of shards together; trying each alone");
+        for (shard, locations) in shards {
+            if let Err(error) = self.plan(&BTreeSet::from([shard])).await {
+                let error: Arc<dyn Failure> = Arc::new(error);
+                failures.extend(locations.into_iter().map(|location| (location, error.clone())));
+            }
+        }
+        PendingCompaction::default()
     }
 
     /// Ingests the files at `locations`, as many together as fit into memory.
@@ -372,7 +388,13 @@ impl<R: Rule> ReadingFiles<R> {
             for (position, outcome) in files {
                 let counts: &mut FileCounts = counts.entry(position).or_default();
                 counts.writes += usize::from(is_written);
-                counts.consents.extend(&consents);
+                for (shard, version) in &consents {
+                    counts
+                        .consents
+                        .entry(*shard)
+                        .and_modify(|oldest| *oldest = (*version).min(*oldest))
+                        .or_insert(*version);
+                }
                 match outcome {
                     Outcome::Merged(of_cell) => drop(counts.cells.insert(key.clone(), of_cell)),
                     Outcome::Superseded(generation) => drop(superseded.insert(position, generation)),

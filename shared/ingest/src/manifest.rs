@@ -50,10 +50,10 @@ pub(crate) async fn write<R: Reading>(
     if !is_indexed && !stored.as_ref().is_some_and(describes) {
         index::add(lake, limits, R::SOURCE, &[file_slices]).await?;
     }
-    let (_, (manifest, is_new)) = compare_and_swap(&lake.store, &at, Some(first), |snapshot| {
+    let (_, manifest) = compare_and_swap(&lake.store, &at, Some(first), |snapshot| {
         let stored = decode(&at, &snapshot)?;
         if let Some(stored) = stored.as_ref().filter(|stored| describes(stored)) {
-            return Ok::<_, Error>(Change::Keep((stored.clone(), false)));
+            return Ok::<_, Error>(Change::Keep(stored.clone()));
         }
         let (mut slices, generation) = match stored {
             Some(stored) => (stored.slices, stored.generation),
@@ -67,13 +67,13 @@ pub(crate) async fn write<R: Reading>(
         let generation = generation.max(generation_min) + 1;
         let manifest = FileManifest { landing: location.clone(), etag: content.etag.clone(), generation, slices };
         let body = manifest.encode().map_err(Error::corrupt(at.clone()))?;
-        Ok(Change::Put(body, (manifest, true)))
+        Ok(Change::Put(body, manifest))
     })
     .await?;
     // A file that was put back to earlier bytes causes an event of the earlier version only. That event may have found the
-    // manifest of the earlier version, before this one replaced it.
-    if is_new && manifest.generation > 1 && lake.store.version(location).await? != Version::Etag(manifest.etag.clone())
-    {
+    // manifest of the earlier version, before this one replaced it. The put may have been refused although it was carried out,
+    // so the stored manifest may be this function's own.
+    if manifest.generation > 1 && lake.store.version(location).await? != Version::Etag(manifest.etag.clone()) {
         #[cfg(feature = "broken")]
         if engine::broken::is(engine::broken::Broken::NoLookAgain) {
             return Ok(manifest);

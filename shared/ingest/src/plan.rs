@@ -8,6 +8,7 @@ use formats::reading::Reading;
 use formats::work_item::WorkItem;
 use model::hash::{KeyHash, Shard, content_name};
 use model::layout::{self, FileSlice};
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use store::Version;
 
@@ -76,11 +77,17 @@ impl<R: Rule> ReadingFiles<R> {
         let checkpoint = Checkpoint::read(self.lake(), layout::checkpoint(R::Reading::TRUSTED, shard)).await?;
         let location = self.lake().at(layout::customers(R::CUSTOMERS, shard));
         let Some((_, customers)) = self.shards.read(&self.lake().store, &location, R::decode).await? else {
-            return Ok(None);
+            return match checkpoint.processed() {
+                0 => Ok(None),
+                _ => Err(Error::PutBack { location }),
+            };
         };
-        let versions = R::versions(&customers).map_err(Error::corrupt(location))?;
-        if versions.version <= checkpoint.processed() {
-            return Ok(None);
+        let versions = R::versions(&customers).map_err(Error::corrupt(location.clone()))?;
+        match versions.version.cmp(&checkpoint.processed()) {
+            // The checkpoint was read first, and versions only grow.
+            Ordering::Less => return Err(Error::PutBack { location }),
+            Ordering::Equal => return Ok(None),
+            Ordering::Greater => {}
         }
         let changed = versions.changed_since(checkpoint.processed());
         let keys = changed.map(|key| (key, versions.changed(key))).collect();

@@ -18,9 +18,10 @@ use store::Snapshot;
 
 /// Cells whose rows are filtered by changed consents.
 pub(crate) struct Rework<R: Rule> {
-    /// The keys whose consent changed.
-    pub(crate) keys: BTreeSet<KeyHash>,
-    /// Those of them that an eligible customer owns.
+    /// For each cell the keys whose consent changed. A later change of a key concerns only the cells that the index has for it
+    /// then, so the rows of a key may be touched in its own cells only.
+    pub(crate) cells: BTreeMap<Slice, BTreeMap<KeyHash, BTreeSet<FileId>>>,
+    /// The keys whose files were read: an eligible customer owns them.
     pub(crate) eligible: Arc<BTreeSet<KeyHash>>,
     /// For each changed shard the last version in which a key changed.
     pub(crate) changed: ShardVersions,
@@ -66,7 +67,13 @@ impl<R: Rule> ReadingFiles<R> {
         }
         let of_eligible = item.cells.values().flatten().filter(|(key, _)| eligible.contains(key));
         let files: BTreeSet<FileId> = of_eligible.flat_map(|(_, files)| files).copied().collect();
-        let slices: Arc<BTreeSet<Slice>> = Arc::new(item.cells.into_keys().collect());
+        let slices: Arc<BTreeSet<Slice>> = Arc::new(item.cells.keys().copied().collect());
+        if !files.is_empty() && eligible.len() < keys.len() {
+            // A landing file that cannot be read must not keep the rows of a customer who has withdrawn.
+            let (files, eligible) = Default::default();
+            let (cells, changed, customers) = (item.cells.clone(), item.changed.clone(), customers.clone());
+            self.rework_all(Rework { cells, eligible, changed, customers, files }).await?;
+        }
         let eligible = Arc::new(eligible);
         let reads = files.into_iter().map(|file| {
             let (of, eligible, slices) = (self.clone(), eligible.clone(), slices.clone());
@@ -79,18 +86,28 @@ impl<R: Rule> ReadingFiles<R> {
                 Err(error) => unreadable = Some(error),
             }
         }
-        let work = Arc::new(Rework { keys, eligible, changed: item.changed, customers, files });
-        let cells = slices.iter().map(|slice| {
-            let (files, work, slice) = (self.clone(), work.clone(), *slice);
-            async move { Ok::<_, Error>((slice, files.rework(slice, work).await?)) }
+        let WorkItem { cells, changed, .. } = item;
+        self.rework_all(Rework { cells, eligible, changed, customers, files }).await?;
+        unreadable.map_or(Ok(()), Err)
+    }
+
+    /// Reworks all cells, and registers their partitions.
+    async fn rework_all(&self, work: Rework<R>) -> Result<(), Error> {
+        let slices: Vec<Slice> = work.cells.keys().copied().collect();
+        let work = Arc::new(work);
+        let cells = slices.into_iter().map(|slice| {
+            let (files, work) = (self.clone(), work.clone());
+            async move { (slice, files.rework(slice, work).await) }
         });
-        let mut had_rows = BTreeSet::new();
-        for cell in store::join_bounded(cells.collect::<Vec<_>>()).await {
-            let (slice, has_rows) = cell?;
-            had_rows.extend(has_rows.then_some(slice.partition));
+        let (mut had_rows, mut failed) = (BTreeSet::new(), None);
+        for (slice, cell) in store::join_bounded(cells.collect::<Vec<_>>()).await {
+            match cell {
+                Ok(has_rows) => had_rows.extend(has_rows.then_some(slice.partition)),
+                Err(error) => failed = Some(error),
+            }
         }
         self.lake().catalog.register(R::Reading::TRUSTED, &had_rows).await?;
-        unreadable.map_or(Ok(()), Err)
+        failed.map_or(Ok(()), Err)
     }
 
     /// Checks that no shard is older than the version that the work was planned from.

@@ -307,13 +307,14 @@ mod tests {
         let mut rng = Rng::with_seed(1);
         let fault_profile = FaultProfile::draw(&mut rng, &Faults::all());
         let run = Run::new(rng, fault_profile);
-        let invocation = Invocation::new("one".into(), Table::MachineLearningCurated);
-        run.check_role(&invocation, &Operation::List { prefix: "accelerometer/trusted/dt=2022-06-18/".into() });
+        let invocation = Invocation::new("one".into(), Table::StepTrainerTrusted);
+        run.check_role(&invocation, &Operation::List { prefix: "customer/curated/".into() });
         assert_eq!(run.state().violations, []);
         for (beyond, what) in [
             (Operation::Get { key: "customer/trusted/01.parquet".into() }, "may not GET customer/trusted/01.parquet"),
             (Operation::List { prefix: String::new() }, "may not LIST"),
             (Operation::Glue { call: "DeleteTable".into() }, "may not GLUE DeleteTable"),
+            (Operation::Delete { key: "_state/lake.json".into() }, "may not DELETE _state/lake.json"),
         ] {
             run.check_role(&invocation, &beyond);
             let violation = run.state().violations.pop();

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use bytes::Bytes;
+use formats::cell::Cell;
 use formats::columnar::{self, Decoder, Metadata};
 use functions::World;
 use model::hash::KeyHash;
@@ -133,6 +134,12 @@ fn assert_violated(violations: &[Violation], invariant: Invariant, words: &str) 
 
 /// The same object without its first row.
 fn without_first_row(table: Table, body: Bytes) -> Vec<u8> {
+    if [Table::AccelerometerTrusted, Table::StepTrainerTrusted].contains(&table) {
+        let mut cell = Cell::decode(table, body).unwrap();
+        let entry = cell.entries.values_mut().find(|entry| entry.rows.num_rows() > 0).unwrap();
+        entry.rows = entry.rows.slice(1, entry.rows.num_rows() - 1);
+        return cell.encode().unwrap().into();
+    }
     let batches = Decoder::new(body, table.name()).unwrap().batches(table).unwrap();
     let shorter = batches.map(|batch| batch.map(|batch| batch.slice(1, batch.num_rows() - 1)));
     let batches: Vec<_> = shorter.map(|batch| Ok(batch.unwrap())).collect();
@@ -165,7 +172,7 @@ async fn convergence_fails_if_there_is_an_extra_row() {
     lake.world.put("accelerometer/trusted/dt=2022-06-18/hour=01/again.parquet", body).await;
     let violations = lake.check().await;
     assert_violated(&violations, Invariant::Convergence, "too many: dt=2022-06-18/hour=01 ann@example.com");
-    assert_eq!(invariants(&violations), [Invariant::Convergence].into());
+    assert_eq!(invariants(&violations), [Invariant::Convergence, Invariant::RowCounts].into());
 }
 
 #[tokio::test]
@@ -333,10 +340,10 @@ fn raised(body: &[u8], fields: &[&str]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn row_counts_fail_if_an_object_differs_from_the_receipt() {
+async fn row_counts_fail_if_a_cell_lacks_a_row_of_a_file() {
     let lake = AtRest::new().await;
     lake.edit("step_trainer/trusted/", |body| without_first_row(Table::StepTrainerTrusted, body)).await;
-    assert_violated(&lake.check().await, Invariant::RowCounts, "has 1 rows");
+    assert_violated(&lake.check().await, Invariant::RowCounts, "the cells have 1 rows");
     let lake = AtRest::new().await;
     lake.edit("quarantine/accelerometer/", |_| Vec::new()).await;
     assert_violated(&lake.check().await, Invariant::RowCounts, "its quarantine has 0 lines");
@@ -363,7 +370,9 @@ async fn catalog_fails_if_a_partition_is_not_registered() {
 #[tokio::test]
 async fn catalog_fails_if_a_registered_partition_never_had_rows() {
     let mut lake = AtRest::new().await;
+    // As if no object had ever been stored.
     lake.watch = Watch::default();
+    lake.uploads.iter().for_each(|(upload, stored_ms)| lake.watch.add_upload(upload, *stored_ms));
     let violations = lake.check().await;
     assert_violated(&violations, Invariant::Catalog, "dt=2022-06-18/hour=01");
     assert_eq!(invariants(&violations), [Invariant::Catalog].into());

@@ -61,6 +61,7 @@ fn assert_roles_grant_only_needed_permissions(statistics: &Statistics) {
         let mut granted = named("read", &(&access.reads | &access.landing));
         granted.append(&mut named("write", &access.writes));
         granted.append(&mut named("list", &access.lists));
+        granted.append(&mut named("delete", &access.deletes));
         if access.registers_partitions {
             granted.insert(("register", table.name().to_owned()));
         }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use formats::cell::Cell;
 use model::consent::ConsentHistory;
 use model::lake_config::{ConsentPolicy, LakeConfig};
-use model::layout::{self, FileId, ObjectLocation, Source};
+use model::layout::{self, FileId, Object, ObjectLocation, Source};
 use model::table::Table;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -117,7 +117,8 @@ fn latest(
     violations: &mut Violations,
 ) -> Result<Latest, BoxError> {
     let mut latest = Latest::new();
-    for (_, body) in snapshot.objects.iter().filter(|(key, _)| key.starts_with(layout::LATEST_READINGS)) {
+    let is_index = |key: &str| matches!(Object::parse(key), Some(Object::LatestReadings(_)));
+    for (_, body) in snapshot.objects.iter().filter(|(key, _)| is_index(key)) {
         latest.extend(latest_of(body, watch.times_ms().keys().map(String::as_str), key_of)?);
     }
     let times_count = config.consent_policy == ConsentPolicy::AtReading;
