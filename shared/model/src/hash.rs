@@ -148,13 +148,6 @@ impl fmt::Display for IndexPart {
     }
 }
 
-/// Returns a short fingerprint of a text: the first 64 bits of its SHA-256 as 16 hexadecimal digits.
-pub fn fingerprint(text: &str) -> String {
-    let mut digits = [0; 16];
-    hexadecimal(&first_of_sha_256::<8>(text.as_bytes()), &mut digits);
-    self::text(&digits).to_owned()
-}
-
 /// Returns a name for an object with this content: the first 128 bits of its SHA-256 as 32 hexadecimal digits.
 pub fn content_name(bytes: &[u8]) -> String {
     KeyHash(first_of_sha_256(bytes)).to_string()

@@ -72,8 +72,8 @@ async fn training_table_has_no_personal_values() {
     assert!(!rows.is_empty());
     for value in personal("ann").iter().chain(&personal("bob")) {
         let hash = model::hash::KeyHash::of(value).to_string();
-        for text in [value, &hash, &model::hash::fingerprint(value)] {
-            assert!(!holds(&body, text) && !keys[0].contains(text.as_str()) && !rows.contains(text.as_str()), "{text}");
+        for text in [value.as_str(), &hash, &hash[..16]] {
+            assert!(!holds(&body, text) && !keys[0].contains(text) && !rows.contains(text), "{text}");
         }
     }
 }
