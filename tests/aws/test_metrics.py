@@ -44,8 +44,7 @@ class Measurement:
 
 @pytest.fixture(scope="module")
 def measurement(deployment: Deployment, generate: Callable[..., Path]) -> Iterator[Measurement]:
-    """Uploads customers first, motion next and steps last, with one instance of each function. So the rows that a
-    file's own event keeps are the kept rows of its final receipt."""
+    """Uploads customers first, motion next and steps last, so that rows of each are kept."""
     landing = generate("--customers", 60, "--dirty")
     began_ms = time.time() * 1000
     with running(deployment) as lake:

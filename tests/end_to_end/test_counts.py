@@ -28,14 +28,10 @@ def assert_counts(run: Run, lake: Lake) -> None:
     for source in SOURCES:
         receipts = list(lake.receipts(source))
         rows, quarantined = (sum(receipt[name] for receipt in receipts) for name in ("rows", "quarantined"))
-        if source == "customer":
-            kept = sum(receipt["kept"] for receipt in receipts)
-            excluded = sum(sum(receipt["excluded"].values()) for receipt in receipts)
-        else:
-            # A receipt of readings does not follow later changes of consent.
-            kept = tables[f"{source}_trusted"]["rows"]
-            # An object that was copied by hand may give more rows than the files have.
-            excluded = max(rows - quarantined - kept, 0)
+        # A receipt does not follow later files and changes of consent.
+        kept = tables[f"{source}_trusted"]["rows"]
+        # An object that was copied by hand may give more rows than the files have.
+        excluded = max(rows - quarantined - kept, 0)
         assert landing[source] == {
             "files": len(receipts),
             "rows": rows,

@@ -14,8 +14,7 @@ mod latest_readings;
 mod rule;
 
 use formats::reading::{Accelerometer, Readings};
-use ingest::ReadingFiles;
-use ingest::index::{LIMITS, Limits};
+use ingest::{LIMITS, Limits, ReadingFiles};
 use latest_readings::LatestMs;
 use model::layout::ObjectLocation;
 use model::table::Table;
@@ -37,7 +36,7 @@ impl AccelerometerTrusted {
         Self::with_limits(lake, LIMITS)
     }
 
-    /// The function on `lake`, with other limits of the key index.
+    /// The function on `lake`, with other limits.
     pub fn with_limits(lake: Lake, limits: Limits) -> Self {
         Self { files: ReadingFiles::new(lake, limits) }
     }

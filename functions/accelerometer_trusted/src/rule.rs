@@ -7,10 +7,10 @@ use formats::Corrupt;
 use formats::customer_shard::consents::Consents;
 use formats::customer_shard::{Owner, Versions};
 use formats::reading::{Accelerometer, Key};
-use ingest::{Customers, Rule};
-use model::hash::{KeyHash, Shard, ShardCount};
+use ingest::Rule;
+use model::hash::Shard;
+use model::layout;
 use model::table::Table;
-use std::collections::BTreeSet;
 
 /// `JOIN customer_trusted ON user = email`.
 pub struct OfTrustedCustomers;
@@ -18,9 +18,12 @@ pub struct OfTrustedCustomers;
 impl Rule for OfTrustedCustomers {
     type Reading = Accelerometer;
     type Shard = Consents;
-    const CUSTOMERS: Table = Table::CustomerTrusted;
     const EXCLUDED: &'static str = "no_trusted_customer";
     const START: Option<Start> = Some(Start { bytes: Consents::START_BYTES, needed: Consents::needed });
+
+    fn shard_at(shard: Shard) -> String {
+        layout::customers(Table::CustomerTrusted, shard)
+    }
 
     fn decode(bytes: Bytes) -> Result<Consents, Corrupt> {
         Consents::decode(bytes)
@@ -34,12 +37,7 @@ impl Rule for OfTrustedCustomers {
         shard.versions()
     }
 
-    /// An email is in one shard only.
-    fn shards_of(emails: &mut dyn Iterator<Item = KeyHash>, count: ShardCount) -> BTreeSet<Shard> {
-        emails.map(|email| email.shard(count)).collect()
-    }
-
-    fn owner<'a>(customers: &'a Customers<Consents>, user: &'a Key) -> Result<Option<Owner<'a>>, (Shard, Corrupt)> {
-        Ok(customers.shard_of(user.hash).and_then(|shard| shard.owner(user)))
+    fn owner<'a>(shard: &'a Consents, user: &'a Key) -> Option<Owner<'a>> {
+        shard.owner(user)
     }
 }

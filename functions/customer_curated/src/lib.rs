@@ -11,9 +11,14 @@
 //! index is only raised, so a correction that takes all readings of a customer away does not take the customer away. Each
 //! shard is a function of its `customer_trusted` shard and its part of the latest-reading index. The rule is
 //! [`CuratedShard::curate`] (`shared/formats/src/customer_shard/curated.rs`).
+//!
+//! For `step_trainer_trusted`, the function also keeps the device lookup in `lookup/devices/`: who owns which device.
 
-use engine::{CACHE_BYTES_MAX, Cache, Error, Inputs, Materialize, Materialized, Stored, commit};
-use formats::customer_shard::curated::CuratedShard;
+mod devices;
+
+use bytes::Bytes;
+use engine::{CACHE_BYTES_MAX, Cache, Error, Materialize, materialize};
+use formats::customer_shard::curated::{CuratedFrom, CuratedShard};
 use formats::customer_shard::trusted::TrustedShard;
 use formats::latest_readings::LatestReadings;
 use model::hash::Shard;
@@ -22,8 +27,8 @@ use model::table::Table;
 use runtime::function::{Failures, Function, Handling, Input};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use store::Failure;
 use store::lake::Lake;
+use store::{Change, Failure, Snapshot, Version};
 
 /// The function. Clones share the cache.
 #[derive(Clone)]
@@ -37,6 +42,21 @@ impl CustomerCurated {
     pub fn new(lake: Lake) -> Self {
         Self { lake, trusted: Arc::new(Cache::new(CACHE_BYTES_MAX)) }
     }
+
+    /// Updates the device lookup by these shards, all at once. If that fails, by each alone, so that one bad shard does not stop
+    /// the others.
+    async fn update_devices(&self, shards: BTreeSet<Shard>) -> Vec<(Shard, Error)> {
+        let Err(error) = devices::update(&self.lake, &shards).await else { return Vec::new() };
+        let (count, error) = (shards.len(), store::with_causes(&error));
+        tracing::warn!(shards = count, error, "cannot update the owners of devices together; trying each shard alone");
+        let mut failed = Vec::new();
+        for shard in shards {
+            if let Err(error) = devices::update(&self.lake, &BTreeSet::from([shard])).await {
+                failed.push((shard, error));
+            }
+        }
+        failed
+    }
 }
 
 impl Function for CustomerCurated {
@@ -48,23 +68,30 @@ impl Function for CustomerCurated {
 
     fn handle(&self, inputs: BTreeSet<Input>) -> Handling<'_> {
         Box::pin(async move {
-            // Several events of one shard cause one commit.
+            // Several events of one shard cause one update.
             let mut shards: BTreeMap<Shard, Vec<ObjectLocation>> = BTreeMap::new();
             for (location, object) in inputs {
                 if let Object::CustomerTrusted(shard) | Object::LatestReadings(shard) = object {
                     shards.entry(shard).or_default().push(location);
                 }
             }
-            let commits = shards.into_iter().map(|(shard, locations)| {
+            let curations = shards.keys().copied().collect::<Vec<_>>().into_iter().map(|shard| {
                 let function = self.clone();
-                async move { (locations, commit(&function.lake, &Curation { function: &function, shard }).await) }
+                async move { (shard, materialize(&function.lake, &Curation { function: &function, shard }).await) }
             });
-            let mut failures = Failures::new();
-            for (locations, committed) in store::join_bounded(commits).await {
-                if let Err(error) = committed {
-                    let error: Arc<dyn Failure> = Arc::new(error);
-                    failures.extend(locations.into_iter().map(|location| (location, error.clone())));
+            let (mut curated, mut failed) = (BTreeSet::new(), Vec::new());
+            for (shard, materialized) in store::join_bounded(curations).await {
+                match materialized {
+                    Ok(()) => drop(curated.insert(shard)),
+                    Err(error) => failed.push((shard, error)),
                 }
+            }
+            failed.extend(self.update_devices(curated).await);
+            let mut failures = Failures::new();
+            for (shard, error) in failed {
+                let error: Arc<dyn Failure> = Arc::new(error);
+                let locations = shards.remove(&shard).unwrap_or_default();
+                failures.extend(locations.into_iter().map(|location| (location, error.clone())));
             }
             failures
         })
@@ -80,30 +107,58 @@ struct Curation<'a> {
 impl Materialize for Curation<'_> {
     type Report = ();
 
-    fn outputs(&self) -> Vec<String> {
-        vec![layout::customers(Table::CustomerCurated, self.shard)]
+    fn output(&self) -> String {
+        layout::customers(Table::CustomerCurated, self.shard)
     }
 
-    async fn materialize(&self, stored: &[Stored], inputs: &Inputs<'_>) -> Result<Materialized<()>, Error> {
+    async fn compute(&self, stored: Option<Bytes>) -> Result<Change<()>, Error> {
         let CustomerCurated { lake, trusted } = self.function;
+        let corrupt = || Error::corrupt(lake.at(self.output()));
         let trusted_at = lake.at(layout::customers(Table::CustomerTrusted, self.shard));
+        let trusted = trusted.read(&lake.store, &trusted_at, TrustedShard::decode).await?;
         let readings_at = lake.at(layout::latest_readings(self.shard));
-        let before = stored.iter().cloned().map(|stored| async move {
-            let shard = stored.body.map(CuratedShard::decode).transpose();
-            shard.map(Option::unwrap_or_default).map_err(Error::corrupt(stored.location))
-        });
-        // Two tasks decode both shards.
-        let (trusted, before) =
-            tokio::join!(inputs.read_cached(trusted, &trusted_at, TrustedShard::decode), store::join_bounded(before));
-        let trusted = trusted?.unwrap_or_default();
-        let latest_readings = inputs.read(&readings_at).await?.as_ref().map(LatestReadings::decode).transpose();
-        let latest_readings = latest_readings.map_err(Error::corrupt(readings_at))?.unwrap_or_default();
-        let mut bodies = Vec::new();
-        for (before, stored) in before.into_iter().zip(stored) {
-            let after = before?.curate(&trusted, &latest_readings, lake.config().consent_policy);
-            let body = after.and_then(|after| after.map(|after| after.encode()).transpose());
-            bodies.push(body.map_err(Error::corrupt(stored.location.clone()))?);
+        let Snapshot { version, body } = Snapshot::read(&lake.store, &readings_at).await?;
+        let was = stored.clone().map(CuratedShard::decode).transpose().map_err(corrupt())?;
+        if was.is_none() && trusted.is_none() {
+            return Ok(Change::Keep(()));
         }
-        Ok(Materialized { bodies, report: () })
+        let was = was.unwrap_or_default();
+        let (etag, trusted) = trusted.unzip();
+        let trusted = trusted.unwrap_or_default();
+        if trusted.version < was.from().trusted_version {
+            return Err(Error::PutBack { location: trusted_at });
+        }
+        let latest_readings = match version {
+            Version::Etag(etag) => Some(etag),
+            Version::Absent => None,
+        };
+        let from = CuratedFrom { trusted: etag, trusted_version: trusted.version, latest_readings };
+        if stored.is_some() && *was.from() == from {
+            return Ok(Change::Keep(()));
+        }
+        let latest_readings = body.as_ref().map(LatestReadings::decode).transpose();
+        let latest_readings = latest_readings.map_err(Error::corrupt(readings_at))?.unwrap_or_default();
+        #[cfg(feature = "broken")]
+        let trusted = broken(&trusted, &latest_readings);
+        let shard = was.curate(from, &trusted, &latest_readings, &lake.config()).map_err(corrupt())?;
+        #[cfg(feature = "broken")]
+        if engine::broken::is(engine::broken::Broken::SkipEqual)
+            && shard.versions().changed_since(was.versions().version).next().is_none()
+        {
+            return Ok(Change::Keep(()));
+        }
+        Ok(Change::Put(shard.encode().map_err(corrupt())?, ()))
     }
+}
+
+/// Leaves out the claims of customers without consent or readings, if the engine is broken in this way.
+#[cfg(feature = "broken")]
+fn broken(trusted: &Arc<TrustedShard>, latest_readings: &LatestReadings) -> Arc<TrustedShard> {
+    let mut trusted = trusted.clone();
+    if engine::broken::is(engine::broken::Broken::OwnersAmongEligibleOnly) {
+        Arc::make_mut(&mut trusted)
+            .claims
+            .retain(|claim| claim.is_eligible && latest_readings.latest_ms(claim.customer).is_some());
+    }
+    trusted
 }

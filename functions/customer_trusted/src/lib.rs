@@ -17,24 +17,23 @@
 //! (`shared/model/src/consent.rs`). [`formats::customer_file`] reads records, malformed ones included.
 //!
 //! Customers are sharded by the hash of their email. A landing file takes three steps: its manifest names the shards that it
-//! may touch, the shards of a batch of files are committed together, and then the receipts of all files whose row counts
-//! changed.
+//! may touch, the files of a batch are merged into their shards together, and then each gets its receipt.
 
-mod receipts;
+mod file;
 mod shards;
 
-use engine::{ATTEMPTS_MAX, CACHE_BYTES_MAX, Cache, Error, Start, commit};
-use formats::customer_shard::row_counts::FileRowCounts;
+use engine::{ATTEMPTS_MAX, Error};
+use file::File;
 use model::hash::Shard;
 use model::layout::ObjectLocation;
 use model::table::Table;
 use runtime::function::{Failures, Function, Handling, Input};
-use shards::{File, Shards};
-use std::collections::BTreeSet;
+use shards::{Merged, Outcome};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use store::lake::Lake;
 
-/// Up to so many records, files of a batch are materialized together, so that they fit into memory.
+/// Files of a batch are merged together up to so many records, so that they fit into memory.
 const ROWS_MAX: u64 = 200_000;
 /// How many files are read before their records are compared with [`ROWS_MAX`].
 const FILES_AT_ONCE: usize = 8;
@@ -42,48 +41,72 @@ const FILES_AT_ONCE: usize = 8;
 /// The function.
 pub struct CustomerTrusted {
     lake: Lake,
-    row_counts: Cache<FileRowCounts>,
 }
 
 impl CustomerTrusted {
     /// The function on `lake`.
     pub fn new(lake: Lake) -> Self {
-        let start = Start { bytes: FileRowCounts::START_BYTES, needed: FileRowCounts::needed };
-        Self { lake, row_counts: Cache::of_starts(CACHE_BYTES_MAX, start) }
+        Self { lake }
     }
 
-    /// Ingests one file.
-    async fn ingest(&self, location: &ObjectLocation) -> Result<(), Error> {
+    /// Ingests one file, whose manifest must have at least `generation_min`.
+    async fn ingest_alone(&self, location: &ObjectLocation, mut generation_min: u64) -> Result<(), Error> {
         for _ in 0..ATTEMPTS_MAX {
-            let Some(file) = File::read(&self.lake, location).await? else { return Ok(()) };
-            match self.materialize(&Arc::new(vec![file])).await {
-                Err(Error::Outdated) => {}
-                result => return result,
+            let file = match File::read(&self.lake, location, generation_min).await {
+                Err(Error::Outdated) => continue,
+                file => file?,
+            };
+            let Some(file) = file else { return Ok(()) };
+            match self.merge(Arc::new(vec![file])).await?.values().next() {
+                None => return Ok(()),
+                Some(generation) => generation_min = *generation,
             }
         }
         Err(Error::Contended { location: location.clone() })
     }
 
-    /// Commits the shards and the receipts of files that have manifests.
-    async fn materialize(&self, files: &Arc<Vec<File>>) -> Result<(), Error> {
+    /// Merges files into their shards, and writes their receipts. Returns the files that another function has overtaken, by
+    /// position, each with the generation that it found.
+    async fn merge(&self, files: Arc<Vec<File>>) -> Result<BTreeMap<usize, u64>, Error> {
         let touched: BTreeSet<Shard> = files.iter().flat_map(|file| file.shards.iter().copied()).collect();
-        commit(&self.lake, &Shards { lake: &self.lake, files, touched: &touched }).await?;
-        receipts::commit_all(self, files, &touched).await
+        let merges = touched.into_iter().map(|shard| shards::merge(self.lake.clone(), shard, files.clone()));
+        let merged: Vec<Merged> = store::join_bounded(merges).await.into_iter().collect::<Result<_, _>>()?;
+        let mut superseded = BTreeMap::new();
+        for (position, outcome) in merged.iter().flat_map(|merged| &merged.files) {
+            if let Outcome::Superseded(generation) = outcome {
+                superseded.insert(*position, *generation);
+            }
+        }
+        let due = files.iter().enumerate().filter(|(position, _)| !superseded.contains_key(position));
+        let (lake, merged) = (&self.lake, &merged);
+        let receipts = due.map(async |(position, file)| {
+            Ok::<_, Error>((position, file.write_receipt(lake, position, merged).await?))
+        });
+        let later: Vec<_> = store::try_join_bounded(receipts).await?;
+        superseded.extend(later.into_iter().filter_map(|(position, later)| Some((position, later?))));
+        Ok(superseded)
     }
 
-    /// Materializes files together. If that fails, it ingests each alone, so that one bad file does not stop the others.
-    async fn materialize_batch(&self, files: Vec<File>, failures: &mut Failures) {
+    /// Ingests files together, and those that another function has overtaken alone. If that fails, it ingests each alone, so
+    /// that one bad file does not stop the others.
+    async fn ingest_together(&self, files: Vec<File>, failures: &mut Failures) {
         let locations: Vec<ObjectLocation> = files.iter().map(|file| file.location.clone()).collect();
-        let Err(error) = self.materialize(&Arc::new(files)).await else { return };
-        tracing::warn!(
-            files = locations.len(),
-            error = store::with_causes(&error),
-            "cannot materialize files together; trying each alone"
-        );
-        for location in locations {
-            if let Err(error) = self.ingest(&location).await {
-                failures.insert(location, Arc::new(error));
+        let alone = match self.merge(Arc::new(files)).await {
+            Ok(superseded) => superseded,
+            Err(error) => {
+                let (files, error) = (locations.len(), store::with_causes(&error));
+                tracing::warn!(files, error, "cannot ingest files together; trying each alone");
+                (0..locations.len()).map(|position| (position, 0)).collect()
             }
+        };
+        for (position, generation_min) in alone {
+            self.ingest_or_fail(&locations[position], generation_min, failures).await;
+        }
+    }
+
+    async fn ingest_or_fail(&self, location: &ObjectLocation, generation_min: u64, failures: &mut Failures) {
+        if let Err(error) = self.ingest_alone(location, generation_min).await {
+            failures.insert(location.clone(), Arc::new(error));
         }
     }
 }
@@ -103,19 +126,20 @@ impl Function for CustomerTrusted {
             for chunk in locations.chunks(FILES_AT_ONCE) {
                 let reads = chunk.iter().cloned().map(|location| {
                     let lake = self.lake.clone();
-                    async move { (File::read(&lake, &location).await, location) }
+                    async move { (File::read(&lake, &location, 0).await, location) }
                 });
                 for (file, location) in store::join_bounded(reads).await {
                     match file {
                         Ok(file) => files.extend(file),
+                        Err(Error::Outdated) => self.ingest_or_fail(&location, 0, &mut failures).await,
                         Err(error) => drop(failures.insert(location, Arc::new(error))),
                     }
                 }
-                if files.iter().map(|file| file.content.records.held()).sum::<u64>() > ROWS_MAX {
-                    self.materialize_batch(std::mem::take(&mut files), &mut failures).await;
+                if files.iter().map(File::held).sum::<u64>() > ROWS_MAX {
+                    self.ingest_together(std::mem::take(&mut files), &mut failures).await;
                 }
             }
-            self.materialize_batch(files, &mut failures).await;
+            self.ingest_together(files, &mut failures).await;
             failures
         })
     }

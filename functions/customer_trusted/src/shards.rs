@@ -1,127 +1,131 @@
-//! The manifests of customer files, and the customer shards.
+//! Merges customer files into the customer shards.
 
-use engine::landing_file::{self, LandingFile};
-use engine::{Error, Inputs, Materialize, Materialized, Stored};
-use formats::customer_file::{Customers, FileCustomer};
+use crate::file::File;
+use engine::{ATTEMPTS_MAX, Error, landing_file, manifest};
+use formats::customer_file::Customers;
+use formats::customer_shard::records::{FileVersion, RowCounts};
 use formats::customer_shard::trusted::{CustomerShard, Update};
-use formats::manifest::CustomerFileManifest;
+use model::customer::Customer;
 use model::hash::Shard;
-use model::layout::{self, FileId, ObjectLocation, Source};
+use model::layout::{self, FileId, Source};
 use model::table::Table;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use store::lake::Lake;
-use store::{Change, Version, compare_and_swap};
+use store::{Change, compare_and_swap};
 
-/// A customer file that has a manifest.
-pub(crate) struct File {
-    pub(crate) location: ObjectLocation,
-    pub(crate) id: FileId,
-    pub(crate) content: LandingFile<Customers>,
-    /// The shards in which any version of the file has customers.
-    pub(crate) shards: BTreeSet<Shard>,
-    /// The shard of each customer, in the order of the customers.
-    shard_of_each: Vec<Shard>,
+/// A shard after files were merged into it.
+pub(crate) struct Merged {
+    pub(crate) shard: Shard,
+    /// The shard's version that has the files.
+    pub(crate) version: u64,
+    pub(crate) is_written: bool,
+    /// What became of each file, by its position.
+    pub(crate) files: Vec<(usize, Outcome)>,
 }
 
-impl File {
-    fn customers_of(&self, shard: Shard) -> impl Iterator<Item = &FileCustomer> + Clone {
-        let of_shard = self.content.records.customers().zip(&self.shard_of_each).filter(move |(_, of)| **of == shard);
-        of_shard.map(|(customer, _)| customer)
-    }
+/// What became of a file in a shard.
+pub(crate) enum Outcome {
+    Merged(RowCounts),
+    /// The shard has records of this later generation.
+    Superseded(u64),
+}
 
-    /// Reads the file at `location`, and writes the shards that it may touch into its manifest. If this function is killed,
-    /// the next one finds them there, even if the file was replaced. None if the file is deleted.
-    pub(crate) async fn read(lake: &Lake, location: &ObjectLocation) -> Result<Option<Self>, Error> {
-        let Some(content) = landing_file::read(&lake.store, location, Customers::stored_at).await? else {
-            tracing::info!(object = %location, "landing file is deleted: nothing to do");
-            return Ok(None);
-        };
-        let id = FileId::of(location);
-        let count = lake.config().customer_shards;
-        let shard_of_each: Vec<Shard> = content.records.customers().map(|customer| customer.key.shard(count)).collect();
-        let at = lake.at(layout::manifest(Source::Customer, id));
-        let (_, shards) = compare_and_swap(&lake.store, &at, None, |stored| {
+/// What to do after an attempt to change a shard.
+enum Step {
+    Done(Merged),
+    /// A grant begins to count whose content only these files have.
+    Wants(BTreeSet<FileId>),
+}
+
+/// Merges `files` into one shard. Each replaces its own records.
+pub(crate) async fn merge(lake: Lake, shard: Shard, files: Arc<Vec<File>>) -> Result<Merged, Error> {
+    let at = lake.at(layout::customers(Table::CustomerTrusted, shard));
+    let (mut grants, mut asked): (Vec<Customer>, BTreeSet<FileId>) = Default::default();
+    for _ in 0..ATTEMPTS_MAX {
+        let (_, step) = compare_and_swap(&lake.store, &at, None, |stored| {
             let corrupt = || Error::corrupt(at.clone());
-            let stored = stored.body.as_ref().map(CustomerFileManifest::decode).transpose().map_err(corrupt())?;
-            let stored = stored.map(|manifest| manifest.shards).unwrap_or_default();
-            let mut shards = stored.clone();
-            shards.extend(&shard_of_each);
-            if shards == stored {
-                return Ok::<_, Error>(Change::Keep(shards));
+            let stored = stored.body.map(CustomerShard::decode).transpose().map_err(corrupt())?;
+            let mut update = stored.unwrap_or_default().update();
+            let touching = files.iter().enumerate().filter(|(_, file)| file.shards.contains(&shard));
+            let ingested: Vec<_> =
+                touching.map(|(position, file)| (position, file, ingest(&mut update, shard, file))).collect();
+            update.supply(grants.iter());
+            let wanted: BTreeSet<FileId> = update.wanted().difference(&asked).copied().collect();
+            if !wanted.is_empty() {
+                return Ok::<_, Error>(Change::Keep(Step::Wants(wanted)));
             }
-            let manifest = CustomerFileManifest { landing: location.clone(), shards: shards.clone() };
-            Ok(Change::Put(manifest.encode().map_err(corrupt())?, shards))
+            let (settled, is_written) = update.settle().map_err(corrupt())?;
+            let outcome = |file: &File| {
+                let customers = file.customers_of(shard).map(|customer| customer.key);
+                Outcome::Merged(settled.row_counts(file.id, customers))
+            };
+            let files = ingested.into_iter().map(|(position, file, superseded)| {
+                (position, superseded.map_or_else(|| outcome(file), Outcome::Superseded))
+            });
+            let merged = Merged { shard, version: settled.version(), is_written, files: files.collect() };
+            match is_written {
+                true => Ok(Change::Put(settled.encode().map_err(corrupt())?, Step::Done(merged))),
+                false => Ok(Change::Keep(Step::Done(merged))),
+            }
         })
         .await?;
-        Ok(Some(Self { location: location.clone(), id, content, shards, shard_of_each }))
-    }
-}
-
-/// The shards of a batch of files.
-pub(crate) struct Shards<'a> {
-    pub(crate) lake: &'a Lake,
-    pub(crate) files: &'a Arc<Vec<File>>,
-    pub(crate) touched: &'a BTreeSet<Shard>,
-}
-
-impl Materialize for Shards<'_> {
-    type Report = ();
-
-    fn outputs(&self) -> Vec<String> {
-        self.touched.iter().map(|shard| layout::customers(Table::CustomerTrusted, *shard)).collect()
-    }
-
-    /// A shard is a function of the records of all customer files, which it stores. Each file of the batch replaces its own
-    /// records in the shard.
-    async fn materialize(&self, stored: &[Stored], inputs: &Inputs<'_>) -> Result<Materialized<()>, Error> {
-        let versions = store::try_join_bounded(self.files.iter().map(|file| inputs.version(&file.location))).await?;
-        let current = |(file, version): (&File, Version)| version == Version::Etag(file.content.etag.clone());
-        if !self.files.iter().zip(versions).all(current) {
-            return Err(Error::Outdated);
-        }
-        let updates = self.touched.iter().zip(stored.iter().cloned()).map(|(shard, stored)| {
-            let (shard, files) = (*shard, self.files.clone());
-            async move { update(shard, &files, stored) }
-        });
-        let mut updates: Vec<Update> = store::join_bounded(updates).await.into_iter().collect::<Result<_, _>>()?;
-        let missing: BTreeSet<ObjectLocation> = updates.iter().flat_map(Update::wanted).collect();
-        for location in missing {
-            let Some(content) = landing_file::read(&self.lake.store, &location, Customers::stored_at).await? else {
-                tracing::warn!(object = %location, "landing file of the grant that counts is deleted: customer not eligible");
-                continue;
-            };
-            inputs.record(&location, Version::Etag(content.etag));
-            updates.iter_mut().for_each(|update| update.supply(content.records.customers()));
-        }
-        let bodies = updates.into_iter().map(|update| async move {
-            let shard = update.settle()?;
-            shard.map(|shard| shard.encode()).transpose()
-        });
-        let bodies = store::join_bounded(bodies).await.into_iter().zip(stored);
-        let bodies = bodies.map(|(body, stored)| body.map_err(Error::corrupt(stored.location.clone())));
-        Ok(Materialized { bodies: bodies.collect::<Result<_, _>>()?, report: () })
-    }
-}
-
-/// Applies the files to one shard.
-fn update(shard: Shard, files: &[File], stored: Stored) -> Result<Update, Error> {
-    let before = stored.body.map(CustomerShard::decode).transpose();
-    let mut update = before.map_err(Error::corrupt(stored.location))?.unwrap_or_default().update();
-    for file in files.iter().filter(|file| file.shards.contains(&shard)) {
-        let stored_ms = file.content.records.stored_ms();
-        #[cfg(feature = "broken")]
-        if engine::broken::is(engine::broken::Broken::WithdrawalNeedsValidRecord) {
-            let mut customers: Vec<FileCustomer> = file.customers_of(shard).cloned().collect();
-            for customer in &mut customers {
-                if customer.withdrawal.take_if(|withdrawal| !withdrawal.is_valid).is_some() {
-                    customer.history.withdrawn_at_ms = None;
+        match step {
+            Step::Done(merged) => return Ok(merged),
+            Step::Wants(wanted) => {
+                for file in wanted {
+                    grants.extend(grants_of(&lake, file).await?);
+                    asked.insert(file);
                 }
             }
-            update.ingest((file.id, &file.location, stored_ms), customers.iter());
-            continue;
         }
-        update.ingest((file.id, &file.location, stored_ms), file.customers_of(shard));
     }
-    Ok(update)
+    Err(Error::Contended { location: at })
+}
+
+/// Applies a file to a shard. Returns the generation that the shard has of it if that is a later one.
+fn ingest(update: &mut Update, shard: Shard, file: &File) -> Option<u64> {
+    let known = update.generation_of(file.id);
+    let later = known.filter(|known| *known > file.generation);
+    #[cfg(feature = "broken")]
+    let later = later.filter(|_| !engine::broken::is(engine::broken::Broken::NoGeneration));
+    if later.is_some() {
+        return later.filter(|_| file.content.is_some());
+    }
+    let version = |stored_ms| FileVersion { file: file.id, generation: file.generation, stored_ms };
+    match &file.content {
+        // The records of a deleted file stay; only those of a version that was replaced before it was deleted go.
+        None if known == Some(file.generation) => {}
+        None => update.ingest(version(0), [].iter()),
+        #[cfg(feature = "broken")]
+        Some(content) if engine::broken::is(engine::broken::Broken::WithdrawalNeedsValidRecord) => {
+            let customers: Vec<_> = file.customers_of(shard).map(without_malformed_withdrawal).collect();
+            update.ingest(version(content.records.stored_ms()), customers.iter());
+        }
+        Some(content) => update.ingest(version(content.records.stored_ms()), file.customers_of(shard)),
+    }
+    None
+}
+
+#[cfg(feature = "broken")]
+fn without_malformed_withdrawal(
+    customer: &formats::customer_file::FileCustomer,
+) -> formats::customer_file::FileCustomer {
+    let mut customer = customer.clone();
+    if customer.withdrawal.take_if(|withdrawal| !withdrawal.is_valid).is_some() {
+        customer.history.withdrawn_at_ms = None;
+    }
+    customer
+}
+
+/// Reads the grants of a landing file again; none if it is deleted.
+async fn grants_of(lake: &Lake, file: FileId) -> Result<Vec<Customer>, Error> {
+    let at = lake.at(layout::manifest(Source::Customer, file));
+    let Some(manifest) = manifest::read::<Shard>(lake, &at).await? else { return Ok(Vec::new()) };
+    let content = landing_file::read(lake, &manifest.landing, Customers::stored_at, |_| Ok(())).await?;
+    let Some(content) = content else {
+        tracing::warn!(object = %manifest.landing, "landing file of the grant that counts is deleted: customer not eligible");
+        return Ok(Vec::new());
+    };
+    Ok(content.records.customers().filter_map(|customer| customer.grant.clone()).collect())
 }

@@ -13,17 +13,18 @@
 //! customer. The rule is [`training::join`] (`shared/formats/src/training.rs`).
 
 use arrow_array::RecordBatch;
-use engine::{Cache, Error, Inputs, Materialize, Materialized, Stored, commit};
+use bytes::Bytes;
+use engine::{Cache, Error, Materialize, materialize};
 use formats::columnar::Decoder;
-use formats::training;
+use formats::training::{self, TrainingFrom};
 use model::layout::{self, Object, ObjectLocation};
 use model::slice::Slice;
 use model::table::Table;
 use runtime::function::{Failures, Function, Handling, Input};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use store::Failure;
 use store::lake::Lake;
+use store::{Change, Failure};
 
 /// How many stored bytes of the cells of both tables are cached. Decoded, they take some ten times as much memory.
 const CELLS_BYTES_MAX: usize = 4 << 20;
@@ -41,9 +42,9 @@ impl MachineLearningCurated {
         Self { lake, cells: Arc::new(Cache::new(CELLS_BYTES_MAX)) }
     }
 
-    async fn commit(&self, slice: Slice) -> Result<(), Error> {
-        let committed = commit(&self.lake, &Join { function: self, slice }).await?;
-        if committed.report.has_object {
+    async fn update(&self, slice: Slice) -> Result<(), Error> {
+        let had_rows = materialize(&self.lake, &Join { function: self, slice }).await?;
+        if had_rows {
             self.lake.catalog.register(Table::MachineLearningCurated, &BTreeSet::from([slice.partition])).await?;
         }
         Ok(())
@@ -59,20 +60,20 @@ impl Function for MachineLearningCurated {
 
     fn handle(&self, inputs: BTreeSet<Input>) -> Handling<'_> {
         Box::pin(async move {
-            // Both changed cells of one slice cause one commit.
+            // Both changed cells of one slice cause one update.
             let mut slices: BTreeMap<Slice, Vec<ObjectLocation>> = BTreeMap::new();
             for (location, object) in inputs {
                 if let Object::AccelerometerTrusted(slice) | Object::StepTrainerTrusted(slice) = object {
                     slices.entry(slice).or_default().push(location);
                 }
             }
-            let commits = slices.into_iter().map(|(slice, locations)| {
+            let updates = slices.into_iter().map(|(slice, locations)| {
                 let function = self.clone();
-                async move { (locations, function.commit(slice).await) }
+                async move { (locations, function.update(slice).await) }
             });
             let mut failures = Failures::new();
-            for (locations, committed) in store::join_bounded(commits).await {
-                if let Err(error) = committed {
+            for (locations, updated) in store::join_bounded(updates).await {
+                if let Err(error) = updated {
                     let error: Arc<dyn Failure> = Arc::new(error);
                     failures.extend(locations.into_iter().map(|location| (location, error.clone())));
                 }
@@ -88,45 +89,48 @@ struct Join<'a> {
     slice: Slice,
 }
 
-struct JoinReport {
-    /// Whether the slice has an object, and so has, or once had, rows.
-    has_object: bool,
-}
-
 impl Materialize for Join<'_> {
-    type Report = JoinReport;
+    /// Whether the slice has, or ever had, training rows.
+    type Report = bool;
 
-    fn outputs(&self) -> Vec<String> {
-        vec![layout::cell(Table::MachineLearningCurated, self.slice)]
+    fn output(&self) -> String {
+        layout::cell(Table::MachineLearningCurated, self.slice)
     }
 
-    async fn materialize(&self, stored: &[Stored], inputs: &Inputs<'_>) -> Result<Materialized<JoinReport>, Error> {
-        let (steps, motions) = tokio::try_join!(
-            self.rows_of(Table::StepTrainerTrusted, inputs),
-            self.rows_of(Table::AccelerometerTrusted, inputs)
-        )?;
-        let rows = training::join(&steps, &motions, self.function.lake.config().pairs);
-        let mut bodies = Vec::new();
-        let mut has_object = !rows.is_empty();
-        for stored in stored {
-            let corrupt = || Error::corrupt(stored.location.clone());
-            has_object |= stored.body.is_some();
-            let same = match stored.body.clone() {
-                Some(body) => training::holds(body, &rows).map_err(corrupt())?,
-                None => rows.is_empty(),
-            };
-            bodies.push(if same { None } else { Some(training::encode(&rows).map_err(corrupt())?) });
+    async fn compute(&self, stored: Option<Bytes>) -> Result<Change<bool>, Error> {
+        let corrupt = || Error::corrupt(self.function.lake.at(self.output()));
+        let (steps, motions) =
+            tokio::try_join!(self.rows_of(Table::StepTrainerTrusted), self.rows_of(Table::AccelerometerTrusted))?;
+        let was = stored.clone().map(TrainingFrom::of).transpose().map_err(corrupt())?;
+        let etag = |cell: &Option<Rows>| cell.as_ref().map(|(etag, _)| etag.clone());
+        let had_rows = was.as_ref().is_some_and(|was| was.had_rows);
+        let from = TrainingFrom { step_trainer: etag(&steps), accelerometer: etag(&motions), had_rows };
+        let is_one_absent = steps.is_none() || motions.is_none();
+        if was.as_ref() == Some(&from) || was.is_none() && is_one_absent {
+            return Ok(Change::Keep(had_rows));
         }
-        Ok(Materialized { bodies, report: JoinReport { has_object } })
+        let rows = |cell: Option<Rows>| cell.map(|(_, rows)| rows).unwrap_or_default();
+        let rows = training::join(&rows(steps), &rows(motions), self.function.lake.config().pairs);
+        let from = TrainingFrom { had_rows: had_rows || !rows.is_empty(), ..from };
+        #[cfg(feature = "broken")]
+        if engine::broken::is(engine::broken::Broken::SkipEqual) {
+            let same = training::encode(&rows, &was.unwrap_or_default()).map_err(corrupt())?;
+            if stored.map_or(rows.is_empty(), |stored| stored == same) {
+                return Ok(Change::Keep(had_rows));
+            }
+        }
+        Ok(Change::Put(training::encode(&rows, &from).map_err(corrupt())?, from.had_rows))
     }
 }
+
+/// The ETag of a cell, and its rows.
+type Rows = (String, Arc<Vec<RecordBatch>>);
 
 impl Join<'_> {
-    /// Reads the rows of the slice in `table`.
-    async fn rows_of(&self, table: Table, inputs: &Inputs<'_>) -> Result<Arc<Vec<RecordBatch>>, Error> {
+    /// Reads the cell of the slice in `table`.
+    async fn rows_of(&self, table: Table) -> Result<Option<Rows>, Error> {
         let MachineLearningCurated { lake, cells } = self.function;
         let decode = move |bytes| Decoder::new(bytes, table.name())?.batches(table)?.collect();
-        let rows = inputs.read_cached(cells, &lake.at(layout::cell(table, self.slice)), decode).await?;
-        Ok(rows.unwrap_or_default())
+        cells.read(&lake.store, &lake.at(layout::cell(table, self.slice)), decode).await
     }
 }

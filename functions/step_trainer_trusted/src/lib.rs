@@ -16,8 +16,7 @@
 
 mod rule;
 
-use ingest::ReadingFiles;
-use ingest::index::{LIMITS, Limits};
+use ingest::{LIMITS, Limits, ReadingFiles};
 use model::table::Table;
 pub use rule::OfCuratedCustomers;
 use runtime::function::{Function, Handling, Input};
@@ -35,7 +34,7 @@ impl StepTrainerTrusted {
         Self::with_limits(lake, LIMITS)
     }
 
-    /// The function on `lake`, with other limits of the key index.
+    /// The function on `lake`, with other limits.
     pub fn with_limits(lake: Lake, limits: Limits) -> Self {
         Self { files: ReadingFiles::new(lake, limits) }
     }

@@ -68,9 +68,8 @@ receipt (--quiet leaves them out):
     + 474 excluded (no_consent 474) + 0 quarantined, 35 ms
 
 The time runs from the upload to the receipt, when the rows are in the trusted
-table. A line without a time is of an earlier customer file, whose row counts a
-later customer file changed. The line of a file of readings does not change when
-a customer gives or withdraws consent.
+table. A line without a time is of a file that was uploaded before this
+`stedi up` started. A later file or a change of consent prints no second line.
 
 Ctrl-C lets requests and calls under way finish. The next `stedi up` or
 `stedi run` of the lake delivers the events that are left, also after a kill.
@@ -84,9 +83,9 @@ No function ever sees what was uploaded with --no-functions: ingest it with
 
 pub(crate) const TABLES: &str = "\
 Times are UTC. Rows come from the footers of Parquet files, the numbers of the
-landing files from their receipts. But the kept readings are the rows of their
-table now, and the excluded readings are all others that could be read. --json
-has whole times and exact sizes.
+landing files from their receipts. But the kept rows are those of the trusted
+table now, and the excluded rows are all others that could be read. --json has
+whole times and exact sizes.
 
   stedi tables
   stedi tables --partitions

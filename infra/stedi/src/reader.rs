@@ -9,7 +9,7 @@ use model::lake_config::LakeConfig;
 use model::layout::LAKE_CONFIG;
 use std::path::PathBuf;
 use store::BoxError;
-use store::lake::{DATABASE, Lake, LakeSettings};
+use store::lake::{DATABASE, LOCAL_MEMORY_MB, Lake, LakeSettings};
 
 /// There is no lake.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +43,12 @@ impl LakeReader {
             _ => None,
         };
         let Some(url) = url else { return Err(error) };
-        let settings = LakeSettings { lake_bucket: args.bucket.clone(), config, database: DATABASE.to_owned() };
+        let settings = LakeSettings {
+            lake_bucket: args.bucket.clone(),
+            config,
+            database: DATABASE.to_owned(),
+            memory_mb: LOCAL_MEMORY_MB,
+        };
         let sdk = store::connect::config_at(&url, emulator::REGION, &access_key()).await;
         let (lake, clients) = (store::connect::with(&sdk, &settings), Clients::new(&sdk));
         Ok(Self { lake, clients, _cloud: None })

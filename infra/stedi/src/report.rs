@@ -39,8 +39,8 @@ pub(crate) type LandingCounts = BTreeMap<&'static str, LandingCount>;
 
 /// The landing files of one source, counted by their receipts. A deleted file keeps its rows and its receipt.
 ///
-/// A receipt of readings says what became of the rows when the file was ingested, and a later change of consent does not
-/// change it. So the kept and excluded readings are counted by the table: see [`LandingCount::keep`].
+/// A receipt says what became of the rows when the file was ingested, and a later file or change of consent does not change it.
+/// So the kept and excluded rows are counted by the table: see [`LandingCount::keep`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct LandingCount {
     pub files: u64,

@@ -9,6 +9,7 @@ use emulator::{Cloud, DeadLetter, Dispatcher, Handler, OpenError, Options, Subsc
 use emulator_client::Clients;
 use emulator_client::data_catalog::{Column, Storage, Table as CatalogTable};
 use formats::receipt;
+use ingest::Limits;
 use machine_learning_curated::MachineLearningCurated;
 use model::hash::ShardCount;
 use model::lake_config::LakeConfig;
@@ -21,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use step_trainer_trusted::StepTrainerTrusted;
 use store::BoxError;
-use store::lake::{DATABASE, Lake, LakeSettings};
+use store::lake::{DATABASE, LOCAL_MEMORY_MB, Lake, LakeSettings};
 
 /// The last error of each function on each object.
 type Errors = Arc<Mutex<BTreeMap<(String, ObjectLocation), String>>>;
@@ -30,6 +31,9 @@ type Errors = Arc<Mutex<BTreeMap<(String, ObjectLocation), String>>>;
 const FILES_MAX: usize = 1_000;
 /// The most other events in one call. AWS allows no more.
 const EVENTS_MAX: usize = 10_000;
+
+/// A function on this machine merges more files at once than on AWS, so that it writes each cell less often.
+const LIMITS: Limits = Limits { rows_max: 6_000_000, ..ingest::LIMITS };
 
 /// How many functions depend on customers' landing files alone: `customer_trusted`. The others wait until all files are
 /// uploaded, and then take many in one call.
@@ -95,7 +99,12 @@ impl Stack {
             (cloud, _) => cloud?,
         };
         Holder::this(command).write(folder)?;
-        let settings = LakeSettings { lake_bucket: bucket.to_owned(), config, database: DATABASE.to_owned() };
+        let settings = LakeSettings {
+            lake_bucket: bucket.to_owned(),
+            config,
+            database: DATABASE.to_owned(),
+            memory_mb: LOCAL_MEMORY_MB,
+        };
         let lake = store::connect::over(cloud.http_client(), emulator::REGION, &settings);
         let clients = Clients::new(&store::connect::config_over(cloud.http_client(), emulator::REGION));
         Ok(Self { cloud, lake, clients, errors: Errors::default() })
@@ -116,9 +125,9 @@ impl Stack {
     pub(crate) fn start(&self, options: Options) -> Result<Dispatcher, BoxError> {
         let functions = vec![
             self.subscribe(CustomerTrusted::new(self.lake.clone())),
-            self.subscribe(AccelerometerTrusted::new(self.lake.clone())),
+            self.subscribe(AccelerometerTrusted::with_limits(self.lake.clone(), LIMITS)),
             self.subscribe(CustomerCurated::new(self.lake.clone())),
-            self.subscribe(StepTrainerTrusted::new(self.lake.clone())),
+            self.subscribe(StepTrainerTrusted::with_limits(self.lake.clone(), LIMITS)),
             self.subscribe(MachineLearningCurated::new(self.lake.clone())),
         ];
         Ok(Dispatcher::start(&self.cloud, functions, options)?)

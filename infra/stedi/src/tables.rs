@@ -20,9 +20,12 @@ use store::lake::Lake;
 
 /// A table with more objects is for a query engine to count.
 const OBJECTS_MAX: usize = 10_000_000;
-/// The sources of readings, each with the table of its kept rows.
-const READINGS: [(Source, Table); 2] =
-    [(Source::Accelerometer, Table::AccelerometerTrusted), (Source::StepTrainer, Table::StepTrainerTrusted)];
+/// The table of the kept rows of each source.
+const TABLES: [(Source, Table); 3] = [
+    (Source::Customer, Table::CustomerTrusted),
+    (Source::Accelerometer, Table::AccelerometerTrusted),
+    (Source::StepTrainer, Table::StepTrainerTrusted),
+];
 /// How many files a task reads.
 const FILES_MAX: usize = 256;
 
@@ -148,7 +151,7 @@ pub(crate) async fn count(
         }
         summaries.insert(table.name(), summary);
     }
-    for (source, table) in READINGS {
+    for (source, table) in TABLES {
         if let (Some(count), Some(summary)) = (landing.get_mut(source.name()), summaries.get(table.name())) {
             count.keep(summary.rows);
         }

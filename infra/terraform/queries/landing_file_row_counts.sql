@@ -1,5 +1,5 @@
 -- Row counts of each landing file: rows = kept + excluded + quarantined.
--- The receipt of a file of readings says what became of the rows when the file was ingested.
+-- A receipt says what became of the rows when the file was ingested.
 SELECT
     source,
     receipts.landing.bucket AS landing_bucket,

@@ -34,8 +34,8 @@ override_resource {
   values = { arn = "arn:aws:sns:eu-central-1:123456789012:accelerometer-trusted" }
 }
 override_resource {
-  target = aws_sns_topic.trigger["customer-curated"]
-  values = { arn = "arn:aws:sns:eu-central-1:123456789012:customer-curated" }
+  target = aws_sns_topic.trigger["lookup-devices"]
+  values = { arn = "arn:aws:sns:eu-central-1:123456789012:lookup-devices" }
 }
 override_resource {
   target = aws_sns_topic.trigger["step-trainer-trusted"]

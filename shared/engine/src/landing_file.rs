@@ -3,7 +3,8 @@
 use formats::landing::{Collect, LandingReader, Undecodable};
 use formats::quarantine::{HEAD_BYTES_MAX, Quarantine};
 use model::layout::ObjectLocation;
-use store::{Store, StoreError};
+use store::StoreError;
+use store::lake::Lake;
 
 /// A version of a landing file.
 pub struct LandingFile<C> {
@@ -17,16 +18,21 @@ pub struct LandingFile<C> {
     pub undecodable: Option<Undecodable>,
 }
 
+/// One file may take this part of a function's memory.
+const FILES_MIN: usize = 4;
+
 /// Reads the file at `location`; none if there is no object or it is archived. Makes the collector of its records from the
-/// time at which S3 stored the file.
+/// time at which S3 stored the file. A file that `check` refuses, or that takes too much memory, counts as undecodable.
 pub async fn read<C: Collect>(
-    store: &Store,
+    lake: &Lake,
     location: &ObjectLocation,
     collector: impl Fn(i64) -> C,
+    check: impl Fn(&C) -> Result<(), Undecodable>,
 ) -> Result<Option<LandingFile<C>>, StoreError> {
-    let Some(mut body) = store.open(location).await? else { return Ok(None) };
+    let Some(mut body) = lake.store.open(location).await? else { return Ok(None) };
     let stored_ms = body.stored_ms;
-    let mut reader = Ok(LandingReader::new(collector(stored_ms)));
+    let memory_bytes_max = lake.memory_bytes() / FILES_MIN;
+    let mut reader = Ok(LandingReader::new(collector(stored_ms)).with_memory_bytes_max(memory_bytes_max));
     let mut head = Vec::new();
     let mut bytes = 0;
     while let Some(chunk) = body.chunk().await? {
@@ -39,7 +45,8 @@ pub async fn read<C: Collect>(
         }
     }
     let etag = body.etag;
-    let file = match reader.and_then(LandingReader::finish) {
+    let decoded = reader.and_then(LandingReader::finish);
+    let file = match decoded.and_then(|(records, quarantine)| check(&records).map(|()| (records, quarantine))) {
         Ok((records, quarantine)) => LandingFile { etag, records, quarantine, undecodable: None },
         Err(undecodable) => LandingFile {
             etag,

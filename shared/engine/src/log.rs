@@ -2,7 +2,6 @@
 
 use formats::receipt::Receipt;
 use model::layout::ObjectLocation;
-use std::fmt;
 use std::time::Instant;
 use store::counters::Counters;
 
@@ -23,32 +22,12 @@ impl Timer {
     }
 }
 
-/// Why the outputs of a landing file are computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// The file's own event.
-    Ingested,
-    /// Another event: it changed the consent of a customer in the file, or which record of a customer counts.
-    ConsentChanged,
-}
-
-/// The name in logs.
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Ingested => "ingested",
-            Self::ConsentChanged => "consent_changed",
-        })
-    }
-}
-
-/// Logs that the outputs of a landing file are committed.
-pub fn landing_file(location: &ObjectLocation, receipt: &Receipt, cause: Cause, writes: usize, timer: &Timer) {
+/// Logs that a landing file is ingested.
+pub fn landing_file(location: &ObjectLocation, receipt: &Receipt, writes: usize, timer: &Timer) {
     tracing::info!(
         source = %receipt.source,
         object = %location,
         file = %receipt.file,
-        %cause,
         rows = receipt.rows,
         kept = receipt.kept,
         excluded = receipt.excluded.values().sum::<u64>(),
@@ -56,7 +35,7 @@ pub fn landing_file(location: &ObjectLocation, receipt: &Receipt, cause: Cause, 
         quarantined = receipt.quarantined,
         writes,
         duration_ms = timer.elapsed_ms(),
-        "landing file committed"
+        "landing file ingested"
     );
 }
 

@@ -129,7 +129,6 @@ impl Cell {
             &header,
             self.table,
             Order::Grouped(time_column(self.table)),
-            &[],
             batches,
             &Metadata::new(),
         )

@@ -7,9 +7,9 @@ use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
 use model::table::{ColumnType, Table};
+use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, ParquetMetaDataReader, SortingColumn};
@@ -53,7 +53,7 @@ pub fn encode(
     batches: impl IntoIterator<Item = Result<RecordBatch, ArrowError>>,
     metadata: &Metadata,
 ) -> Result<Bytes, ParquetError> {
-    encode_with_header(&[], table, Order::By(sorted_by), &[], batches, metadata)
+    encode_with_header(&[], table, Order::By(sorted_by), batches, metadata)
 }
 
 /// The order of the rows of a file.
@@ -65,13 +65,11 @@ pub(crate) enum Order<'a> {
     Grouped(&'a str),
 }
 
-/// Like [`encode`], but writes `header` between the magic bytes and the rows. The columns named `plain` have no compression
-/// and no dictionary: they take more bytes, and are quick to read.
+/// Like [`encode`], but writes `header` between the magic bytes and the rows.
 pub(crate) fn encode_with_header(
     header: &[u8],
     table: Table,
     order: Order<'_>,
-    plain: &[&str],
     batches: impl IntoIterator<Item = Result<RecordBatch, ArrowError>>,
     metadata: &Metadata,
 ) -> Result<Bytes, ParquetError> {
@@ -93,11 +91,6 @@ pub(crate) fn encode_with_header(
         properties = properties
             .set_column_dictionary_enabled(path.clone(), false)
             .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
-    }
-    for column in plain.iter().copied().map(ColumnPath::from) {
-        properties = properties
-            .set_column_dictionary_enabled(column.clone(), false)
-            .set_column_compression(column, Compression::UNCOMPRESSED);
     }
     let options = ArrowWriterOptions::new().with_properties(properties.build()).with_skip_arrow_metadata(true);
     let mut writer = ArrowWriter::try_new_with_options(Vec::new(), schema, options)?;
@@ -134,28 +127,9 @@ impl Decoder {
 
     /// Reads the rows in batches of [`BATCH_ROWS`].
     pub fn batches(&self, table: Table) -> Result<impl Iterator<Item = Result<RecordBatch, Corrupt>> + use<>, Corrupt> {
-        self.read(schema(table), ProjectionMask::all(), table)
-    }
-
-    /// Like [`Self::batches`], but reads only the columns at these positions of the schema.
-    pub(crate) fn columns(
-        &self,
-        table: Table,
-        columns: &[usize],
-    ) -> Result<impl Iterator<Item = Result<RecordBatch, Corrupt>> + use<>, Corrupt> {
-        let schema = schema(table).project(columns).map_err(|error| Corrupt::new(table.name(), error))?;
-        let mask = ProjectionMask::roots(self.footer.parquet_schema(), columns.iter().copied());
-        self.read(Arc::new(schema), mask, table)
-    }
-
-    fn read(
-        &self,
-        schema: SchemaRef,
-        mask: ProjectionMask,
-        table: Table,
-    ) -> Result<impl Iterator<Item = Result<RecordBatch, Corrupt>> + use<>, Corrupt> {
+        let schema = schema(table);
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.bytes.clone(), self.footer.clone());
-        let builder = builder.with_projection(mask).with_batch_size(BATCH_ROWS);
+        let builder = builder.with_batch_size(BATCH_ROWS);
         let mut reader = catch_damage(table.name(), || builder.build())?;
         let mut next = move || {
             let Some(batch) = reader.next().transpose()? else { return Ok(None) };

@@ -212,6 +212,9 @@ fn record(fields: &Fields<'_>, stored_ms: i64) -> Result<Customer, Rejection> {
     }
 }
 
+/// About how much memory a customer of a file takes: the grant's texts, and its entries in maps and in the shard.
+const CUSTOMER_BYTES: usize = 1_000;
+
 impl Collect for Customers {
     const FIELDS: &'static [&'static str] = &[
         "customerName",
@@ -236,6 +239,10 @@ impl Collect for Customers {
             self.grant(record);
         }
         Ok(())
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.customers.len() * CUSTOMER_BYTES
     }
 
     fn inspect_rejected(&mut self, fields: &Fields<'_>) {

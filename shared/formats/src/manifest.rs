@@ -6,63 +6,36 @@
 
 use crate::Corrupt;
 use bytes::Bytes;
-use model::hash::Shard;
 use model::layout::ObjectLocation;
-use model::slice::Slice;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// The manifest of a file of readings. Its slices are never removed.
+/// The manifest of a landing file. A file of readings touches slices, a customer file touches shards.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileManifest {
+#[serde(bound(deserialize = "T: Ord + Deserialize<'de>"))]
+pub struct FileManifest<T> {
     /// The location of the landing file.
     pub landing: ObjectLocation,
     /// The version of the file that it describes.
     pub etag: String,
+    /// When S3 stored this version. Only customer files have it: what their records say may depend on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored_ms: Option<i64>,
     /// Counts the versions of the file from 1. The same content may get several generations.
     pub generation: u64,
-    /// The slices in which any version of the file has readings.
-    pub slices: BTreeSet<Slice>,
+    /// What any version of the file touches. Nothing is ever removed.
+    pub touched: BTreeSet<T>,
 }
 
-/// The manifest of a customer file. Its shards are never removed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CustomerFileManifest {
-    /// The location of the landing file.
-    pub landing: ObjectLocation,
-    /// The shards in which any version of the file has customers.
-    pub shards: BTreeSet<Shard>,
-}
-
-impl FileManifest {
+impl<T: Ord + Serialize + DeserializeOwned> FileManifest<T> {
     /// Reads an object.
     pub fn decode(bytes: &Bytes) -> Result<Self, Corrupt> {
-        decode(bytes)
+        serde_json::from_slice(bytes).map_err(|error| Corrupt::new("manifest", error))
     }
 
     /// Writes the object.
     pub fn encode(&self) -> Result<Bytes, Corrupt> {
-        encode(self)
+        serde_json::to_vec(self).map(Bytes::from).map_err(|error| Corrupt::new("manifest", error))
     }
-}
-
-impl CustomerFileManifest {
-    /// Reads an object.
-    pub fn decode(bytes: &Bytes) -> Result<Self, Corrupt> {
-        decode(bytes)
-    }
-
-    /// Writes the object.
-    pub fn encode(&self) -> Result<Bytes, Corrupt> {
-        encode(self)
-    }
-}
-
-fn decode<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, Corrupt> {
-    serde_json::from_slice(bytes).map_err(|error| Corrupt::new("manifest", error))
-}
-
-fn encode<T: Serialize>(manifest: &T) -> Result<Bytes, Corrupt> {
-    serde_json::to_vec(manifest).map(Bytes::from).map_err(|error| Corrupt::new("manifest", error))
 }

@@ -12,7 +12,7 @@ use model::table::Table;
 use model::time::check_time;
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -235,6 +235,9 @@ impl<R: Reading> Readings<R> {
     }
 }
 
+/// About how much memory a key of a file takes: its text several times, its hash, and its entries in maps.
+const KEY_BYTES: usize = 300;
+
 /// Collects the readings of a file, record by record.
 #[derive(Debug)]
 pub struct ReadingsCollector<R: Reading> {
@@ -272,6 +275,19 @@ impl<R: Reading> ReadingsCollector<R> {
         position
     }
 
+    /// Whether the readings are in more than so many slices.
+    pub fn are_in_more_slices_than(&self, slices_max: usize, count: SlicesPerHour) -> bool {
+        let (mut slices, mut last) = (BTreeSet::new(), 0..0);
+        self.rows.iter().any(|row| {
+            if last.contains(&row.time_ms) {
+                return false;
+            }
+            let slice = count.slice_of(row.time_ms);
+            last = count.times_of(slice);
+            slices.insert(slice) && slices.len() > slices_max
+        })
+    }
+
     /// Sorts the collected keys and readings.
     pub fn finish(self) -> Readings<R> {
         let identity = |(text, old): (String, u32)| (R::identity(&text).into_owned(), old);
@@ -306,6 +322,10 @@ impl<R: Reading> Collect for ReadingsCollector<R> {
         let time_ms = fields.required_time(R::TIME)?;
         self.add(&key, time_ms, R::value(fields)?);
         Ok(())
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.rows.capacity() * size_of::<Row<R::Value>>() + self.positions.len() * KEY_BYTES
     }
 
     fn collect_by_layout(&mut self, fields: &LayoutFields<'_>) -> bool {

@@ -1,7 +1,6 @@
 //! Receipts: the row counts of a landing file. Every row is kept, excluded or quarantined, and the sums agree.
 //!
-//! The receipt of a file of readings counts what became of its rows when the file was ingested. A later change of consent
-//! does not change it.
+//! A receipt counts what became of the rows when the file was ingested. A later file or change of consent does not change it.
 
 use crate::Corrupt;
 use crate::cell::ShardVersions;
@@ -11,7 +10,7 @@ use model::layout::{FileId, ObjectLocation, Source};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The row counts of one landing file in its current version. Those of a customer file follow later files and consents.
+/// The row counts of one landing file in its current version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     /// The kind of file.
@@ -25,13 +24,10 @@ pub struct Receipt {
     pub undecodable: Option<String>,
     /// The number of records and rejected pieces: kept, excluded and quarantined together.
     pub rows: u64,
-    /// How many of them are, or were when the file was ingested, rows of the outputs.
+    /// How many of them were rows of the outputs when the file was ingested.
     pub kept: u64,
     /// How many of them are legal records but not rows of the outputs, by reason.
     pub excluded: BTreeMap<String, u64>,
-    /// How many of the excluded records another record of the same file excludes. Only customer files have them.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub superseded_within: BTreeMap<String, u64>,
     /// How many records withdraw a consent, rejected ones included. Only customer files have them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub withdrew: u64,
@@ -44,10 +40,9 @@ pub struct Receipt {
     pub rejected: BTreeMap<String, u64>,
     /// The objects that these rows are in.
     pub outputs: Vec<OutputRows>,
-    /// The generation of the file's manifest. Only files of readings have it.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    /// The generation of the file's manifest.
     pub generation: u64,
-    /// The versions of the customer shards that decided which rows are eligible.
+    /// The versions of the consent shards that decided which rows are eligible.
     pub derived_from: ShardVersions,
 }
 
@@ -84,17 +79,8 @@ pub const COLUMNS: &[ReceiptColumn] = &[
         "why the file could not be decoded as a whole; it then counts as one quarantined row",
     ),
     column("rows", "bigint", "records and rejected pieces: kept, excluded and quarantined together"),
-    column(
-        "kept",
-        "bigint",
-        "how many of them are rows of the outputs; of a file of readings: were, when it was ingested",
-    ),
-    column("excluded", "map<string,bigint>", "how many are legal records but not rows of the outputs, by reason"),
-    column(
-        "superseded_within",
-        "map<string,bigint>",
-        "how many of the excluded another record of the same file excludes",
-    ),
+    column("kept", "bigint", "how many of them were rows of the outputs when the file was ingested"),
+    column("excluded", "map<string,bigint>", "how many were legal records but not rows of the outputs, by reason"),
     column("withdrew", "bigint", "how many records withdraw a consent, rejected ones included"),
     column("suspended", "bigint", "how many records suspend a customer, because their consent cannot be read"),
     column("quarantined", "bigint", "how many pieces are in quarantine"),
@@ -104,7 +90,7 @@ pub const COLUMNS: &[ReceiptColumn] = &[
     column(
         "derived_from",
         "map<string,bigint>",
-        "the versions of the customer shards that decided which rows are eligible",
+        "the versions of the consent shards that decided which rows are eligible",
     ),
 ];
 
@@ -142,7 +128,6 @@ impl Receipt {
             rows: quarantine.count(),
             kept: 0,
             excluded: BTreeMap::new(),
-            superseded_within: BTreeMap::new(),
             withdrew: 0,
             suspended: 0,
             quarantined: quarantine.count(),
@@ -166,14 +151,6 @@ impl Receipt {
             self.rows += rows;
             *self.excluded.entry(reason.to_owned()).or_default() += rows;
         }
-    }
-
-    /// Whether both receipts are the same, except for the versions that they were computed from.
-    pub fn says_the_same(&self, other: &Self) -> bool {
-        let Self { derived_from: _, .. } = self;
-        let mut other = other.clone();
-        other.derived_from.clone_from(&self.derived_from);
-        *self == other
     }
 
     /// Reads an object.
@@ -201,8 +178,7 @@ mod tests {
         let mut receipt = Receipt::new(Source::Accelerometer, file, version, &Quarantine::default());
         // Fields that are left out if they are empty.
         receipt.undecodable = Some("damaged".into());
-        receipt.superseded_within.insert("duplicate".into(), 1);
-        (receipt.withdrew, receipt.suspended, receipt.generation) = (1, 1, 1);
+        (receipt.withdrew, receipt.suspended) = (1, 1);
         let line = receipt.encode().unwrap();
         // A parsed object does not keep the order in which the fields are written.
         let text = String::from_utf8(line.to_vec()).unwrap();

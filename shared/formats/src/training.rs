@@ -129,24 +129,42 @@ fn cmp_axes(a: &[f64; 3], b: &[f64; 3]) -> Ordering {
     a[0].total_cmp(&b[0]).then_with(|| a[1].total_cmp(&b[1])).then_with(|| a[2].total_cmp(&b[2]))
 }
 
-/// Writes the object that holds `rows`. Its footer holds only the schema.
-pub fn encode(rows: &[TrainingRow]) -> Result<Bytes, Corrupt> {
-    let encoded = columnar::encode(TABLE, "sensorreadingtime", rows.chunks(BATCH_ROWS).map(batch), &Metadata::new());
-    encoded.map_err(|error| Corrupt::new(TABLE.name(), error))
+/// What the footer of an object of the training table holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrainingFrom {
+    /// The ETag of the cell of `step_trainer_trusted` that it was computed from.
+    pub step_trainer: Option<String>,
+    /// The ETag of the cell of `accelerometer_trusted` that it was computed from.
+    pub accelerometer: Option<String>,
+    /// Whether the object has, or ever had, a row. Only then its partition is in the catalog.
+    pub had_rows: bool,
 }
 
-/// Whether the stored object holds exactly these rows.
-pub fn holds(stored: Bytes, rows: &[TrainingRow]) -> Result<bool, Corrupt> {
-    let stored = Decoder::new(stored, TABLE.name())?;
-    if stored.rows() != rows.len() as u64 {
-        return Ok(false);
+const HAD_ROWS: &str = "had_rows";
+
+impl TrainingFrom {
+    /// Reads it from an object.
+    pub fn of(object: Bytes) -> Result<Self, Corrupt> {
+        let object = Decoder::new(object, TABLE.name())?;
+        let etag = |table: Table| object.metadata(table.name()).map(str::to_owned);
+        Ok(Self {
+            step_trainer: etag(Table::StepTrainerTrusted),
+            accelerometer: etag(Table::AccelerometerTrusted),
+            had_rows: object.rows() > 0 || object.metadata(HAD_ROWS).is_some(),
+        })
     }
-    for (stored, rows) in stored.batches(TABLE)?.zip(rows.chunks(BATCH_ROWS)) {
-        if stored? != batch(rows).map_err(|error| Corrupt::new(TABLE.name(), error))? {
-            return Ok(false);
-        }
+}
+
+/// Writes the object that holds `rows`.
+pub fn encode(rows: &[TrainingRow], from: &TrainingFrom) -> Result<Bytes, Corrupt> {
+    let inputs = [(Table::StepTrainerTrusted, &from.step_trainer), (Table::AccelerometerTrusted, &from.accelerometer)];
+    let mut metadata: Metadata =
+        inputs.into_iter().filter_map(|(table, etag)| Some((table.name().to_owned(), etag.clone()?))).collect();
+    if from.had_rows {
+        metadata.insert(HAD_ROWS.to_owned(), String::new());
     }
-    Ok(true)
+    let encoded = columnar::encode(TABLE, "sensorreadingtime", rows.chunks(BATCH_ROWS).map(batch), &metadata);
+    encoded.map_err(|error| Corrupt::new(TABLE.name(), error))
 }
 
 fn batch(rows: &[TrainingRow]) -> Result<RecordBatch, ArrowError> {
@@ -236,11 +254,13 @@ mod tests {
     }
 
     #[test]
-    fn an_object_holds_exactly_its_rows() {
+    fn an_object_names_its_inputs_and_remembers_that_it_had_rows() {
         let rows = join(&[steps(&[(1, "s", 7, "a")])], &[motions(&[("a", 1, 1.5)])], Pairs::SameInstant);
-        let object = encode(&rows).unwrap();
-        assert!(holds(object.clone(), &rows).unwrap());
-        assert!(!holds(object, &[]).unwrap());
-        assert_eq!(encode(&rows).unwrap(), encode(&rows).unwrap());
+        let from = TrainingFrom { step_trainer: Some("s".into()), accelerometer: None, had_rows: false };
+        let of = |rows: &[TrainingRow], from| TrainingFrom::of(encode(rows, from).unwrap()).unwrap();
+        assert_eq!(of(&[], &from), from);
+        let had_rows = TrainingFrom { had_rows: true, ..from.clone() };
+        assert_eq!((of(&rows, &from), of(&[], &had_rows)), (had_rows.clone(), had_rows));
+        assert_eq!(encode(&rows, &from).unwrap(), encode(&rows, &from).unwrap());
     }
 }

@@ -65,7 +65,7 @@ impl<R: Rule> ReadingFiles<R> {
         slice: Slice,
         files: Vec<usize>,
         batch: Arc<Vec<Ingestion<R>>>,
-        mut customers: Arc<Customers<R::Shard>>,
+        mut customers: Arc<Customers<R>>,
     ) -> Result<Merged, Error> {
         let key = layout::cell(R::Reading::TRUSTED, slice);
         let at = self.lake().at(key.as_str());
@@ -77,7 +77,7 @@ impl<R: Rule> ReadingFiles<R> {
             }
             let (_, step) = compare_and_swap(&self.lake().store, &at, None, |snapshot| {
                 let stored = decode::<R>(&at, &snapshot)?;
-                if Self::are_behind(&customers, &stored) {
+                if customers.are_behind(&stored) {
                     return Ok::<_, Error>(Change::Keep(Step::Behind));
                 }
                 let mut cell = stored.clone();
@@ -90,7 +90,7 @@ impl<R: Rule> ReadingFiles<R> {
                     key: key.clone(),
                     slice,
                     files,
-                    consents: Self::versions(&customers),
+                    consents: customers.versions(),
                     had_rows: stored.had_rows || cell.has_rows(),
                     is_written,
                 };
@@ -121,12 +121,7 @@ impl<R: Rule> ReadingFiles<R> {
     }
 
     /// Returns the entry of a file in one cell, by the file's content; an empty one for a deleted file.
-    fn entry(
-        &self,
-        item: &Ingestion<R>,
-        slice: Slice,
-        customers: &Customers<R::Shard>,
-    ) -> Result<(Entry, RowCounts), Error> {
+    fn entry(&self, item: &Ingestion<R>, slice: Slice, customers: &Customers<R>) -> Result<(Entry, RowCounts), Error> {
         let (keys, rows): (&[Key], &[Row<_>]) = match &item.content {
             Some(content) => (content.readings.keys(), content.readings.at(self.times_of(slice))),
             None => (&[], &[]),
@@ -139,7 +134,7 @@ impl<R: Rule> ReadingFiles<R> {
             let owner = match owners.get(&row.key) {
                 Some(owner) => *owner,
                 None => {
-                    let owner = self.owner(customers, key)?;
+                    let owner = customers.owner(key);
                     owners.insert(row.key, owner);
                     owner
                 }
@@ -160,16 +155,6 @@ impl<R: Rule> ReadingFiles<R> {
         Ok((Entry { generation: item.generation, rows }, counts))
     }
 
-    /// Returns the customer who owns the readings of `key`, if an eligible customer does.
-    pub(crate) fn owner<'a>(
-        &self,
-        customers: &'a Customers<R::Shard>,
-        key: &'a Key,
-    ) -> Result<Option<Owner<'a>>, Error> {
-        R::owner(customers, key)
-            .map_err(|(shard, corrupt)| Error::corrupt(self.lake().at(layout::customers(R::CUSTOMERS, shard)))(corrupt))
-    }
-
     /// Filters one cell by changed consents, and restores the rows that they admit again. Returns whether it has, or had, rows.
     pub(crate) async fn rework(&self, slice: Slice, work: Arc<Rework<R>>) -> Result<bool, Error> {
         let at = self.lake().at(layout::cell(R::Reading::TRUSTED, slice));
@@ -177,7 +162,7 @@ impl<R: Rule> ReadingFiles<R> {
         for _ in 0..ATTEMPTS_MAX {
             let (_, step) = compare_and_swap(&self.lake().store, &at, None, |snapshot| {
                 let stored = decode::<R>(&at, &snapshot)?;
-                if Self::are_behind(&customers, &stored) {
+                if customers.are_behind(&stored) {
                     return Ok::<_, Error>(Change::Keep(Step::Behind));
                 }
                 let mut cell = stored.clone();
@@ -190,7 +175,7 @@ impl<R: Rule> ReadingFiles<R> {
                 if !needs_fence && cell.entries == stored.entries {
                     return Ok(Change::Keep(Step::Done(had_rows)));
                 }
-                for (shard, version) in Self::versions(&customers) {
+                for (shard, version) in customers.versions() {
                     if work.changed.contains_key(&shard) {
                         cell.consents.insert(shard, version);
                     }
@@ -214,7 +199,7 @@ impl<R: Rule> ReadingFiles<R> {
         cell: &mut Cell,
         slice: Slice,
         work: &Rework<R>,
-        customers: &Customers<R::Shard>,
+        customers: &Customers<R>,
     ) -> Result<(), Error> {
         let Some(changed) = work.cells.get(&slice) else { return Ok(()) };
         let (mut known, scope) = (KnownKeys::default(), Scope { changed, eligible: &work.eligible, customers });
@@ -270,8 +255,7 @@ impl<R: Rule> ReadingFiles<R> {
             match concerned {
                 false => rows.push(EligibleReading { key: key.text.as_str(), ..*stored }),
                 true if keeps_own => {
-                    let owner =
-                        self.owner(customers, key)?.filter(|owner| policy.admits(stored.time_ms, owner.since_ms));
+                    let owner = customers.owner(key).filter(|owner| policy.admits(stored.time_ms, owner.since_ms));
                     rows.extend(owner.map(|owner| EligibleReading {
                         key: key.text.as_str(),
                         owner: owner.email,
@@ -287,7 +271,7 @@ impl<R: Rule> ReadingFiles<R> {
                 if !changed.contains_key(&key.hash) {
                     continue;
                 }
-                let owner = self.owner(customers, key)?.filter(|owner| policy.admits(row.time_ms, owner.since_ms));
+                let owner = customers.owner(key).filter(|owner| policy.admits(row.time_ms, owner.since_ms));
                 rows.extend(owner.map(|owner| EligibleReading {
                     key: key.text.as_str(),
                     owner: owner.email,
@@ -311,7 +295,7 @@ struct Scope<'a, R: Rule> {
     changed: &'a BTreeMap<KeyHash, BTreeSet<FileId>>,
     /// The keys whose files were read.
     eligible: &'a BTreeSet<KeyHash>,
-    customers: &'a Customers<R::Shard>,
+    customers: &'a Customers<R>,
 }
 
 /// Gives a file its entry, unless the cell has one of a later generation.

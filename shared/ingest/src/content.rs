@@ -7,7 +7,8 @@ use formats::reading::{Reading, Readings, ReadingsCollector};
 use model::hash::KeyHash;
 use model::layout::{FileId, FileSlice, ObjectLocation};
 use model::slice::SlicesPerHour;
-use store::{Store, StoreError};
+use store::StoreError;
+use store::lake::Lake;
 
 /// A version of a landing file.
 pub struct ReadingFile<R: Reading> {
@@ -36,9 +37,17 @@ impl<R: Reading> ReadingFile<R> {
     }
 }
 
+/// The most slices in which a file may have readings, so that one invocation can do its work.
+pub const SLICES_MAX: usize = 10_000;
+
 /// Reads the file at `location`; none if it is deleted or archived.
-pub async fn read<R: Reading>(store: &Store, location: &ObjectLocation) -> Result<Option<ReadingFile<R>>, StoreError> {
-    let file = landing_file::read(store, location, |_| ReadingsCollector::<R>::default()).await?;
+pub async fn read<R: Reading>(lake: &Lake, location: &ObjectLocation) -> Result<Option<ReadingFile<R>>, StoreError> {
+    let count = lake.config().slices_per_hour;
+    let check = |readings: &ReadingsCollector<R>| match readings.are_in_more_slices_than(SLICES_MAX, count) {
+        true => Err(Undecodable::TooManySlices(SLICES_MAX)),
+        false => Ok(()),
+    };
+    let file = landing_file::read(lake, location, |_| ReadingsCollector::default(), check).await?;
     Ok(file.map(|LandingFile { etag, records, quarantine, undecodable }| ReadingFile {
         etag,
         readings: records.finish(),

@@ -9,8 +9,7 @@
 //! [compacts](ReadingFiles::compact) them by range of hashes. A compacted segment names the segments that it contains; a
 //! search reads only the others.
 
-use crate::ReadingFiles;
-use crate::Rule;
+use crate::{Limits, ReadingFiles, Rule};
 use bytes::Bytes;
 use engine::Error;
 use formats::compacted_segment::CompactedSegment;
@@ -21,20 +20,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use store::Version;
 use store::lake::Lake;
-
-/// Limits that choose the form of the index. They do not change what a search finds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// A file with more keys, counted in each slice, is in a segment and has no entry for each key.
-    pub entries_max: usize,
-    /// Up to so many keys are searched one at a time. For more, one list of all entries is cheaper, if it is complete.
-    pub keys_max: usize,
-    /// Up to so many segments are read without compacting them.
-    pub pending_max: usize,
-}
-
-/// The limits outside of tests.
-pub const LIMITS: Limits = Limits { entries_max: 16, keys_max: 8, pending_max: 16 };
 
 /// How many segments compaction reads at once.
 const SEGMENTS_AT_ONCE: usize = 16;

@@ -9,7 +9,7 @@
 //! | [`content`] | reads a landing file, in bounded memory |
 //! | `manifest` | gives each version of a file its generation, and writes down what the file may touch |
 //! | [`index`] | finds the files that have a key, and the slices |
-//! | [`customers`] | reads the customers that decide |
+//! | `customers` | reads the consent shards that decide |
 //! | `cells` | merges files into cells, and filters cells |
 //! | `receipts` | writes receipts and quarantines |
 //! | `plan` | turns changes of consent into work items |
@@ -22,7 +22,7 @@
 
 mod cells;
 pub mod content;
-pub mod customers;
+mod customers;
 pub mod index;
 mod manifest;
 mod plan;
@@ -32,7 +32,6 @@ mod work;
 use bytes::Bytes;
 use cells::{Merged, Outcome};
 use content::ReadingFile;
-pub use customers::Customers;
 use engine::log::Timer;
 use engine::{ATTEMPTS_MAX, CACHE_BYTES_MAX, Cache, Error, Start};
 use formats::Corrupt;
@@ -42,12 +41,10 @@ use formats::index_segment::IndexSegment;
 use formats::manifest::FileManifest;
 use formats::reading::{Key, Reading, Readings};
 use futures::stream::StreamExt;
-use index::{Limits, PendingCompaction};
-use manifest::Subject;
-use model::hash::{KeyHash, Shard, ShardCount};
+use index::PendingCompaction;
+use model::hash::Shard;
 use model::layout::{FileId, Object, ObjectLocation, Source};
 use model::slice::Slice;
-use model::table::Table;
 pub use receipts::BEFORE_CONSENT;
 use receipts::FileCounts;
 use runtime::function::{Failures, Input};
@@ -60,15 +57,15 @@ use store::lake::Lake;
 pub trait Rule: Send + Sync + 'static {
     /// The kind of readings.
     type Reading: Reading;
-    /// What is decoded of a shard of the customers.
+    /// What is decoded of a consent shard.
     type Shard: Send + Sync + 'static;
-    /// The table of the customers.
-    const CUSTOMERS: Table;
-    /// The reason to exclude a reading that belongs to none of them.
+    /// The reason to exclude a reading of a key without an owner.
     const EXCLUDED: &'static str;
-
     /// How much of a shard's object is read, if only its start is decoded.
     const START: Option<Start>;
+
+    /// Returns the key of a consent shard's object.
+    fn shard_at(shard: Shard) -> String;
 
     /// Decodes a shard.
     fn decode(bytes: Bytes) -> Result<Self::Shard, Corrupt>;
@@ -79,14 +76,8 @@ pub trait Rule: Send + Sync + 'static {
     /// Returns, for each key of a shard, the version in which its consent last changed.
     fn versions(shard: &Self::Shard) -> Result<&Versions, Corrupt>;
 
-    /// Returns the shards that may have the customers of `keys`.
-    fn shards_of(keys: &mut dyn Iterator<Item = KeyHash>, count: ShardCount) -> BTreeSet<Shard>;
-
-    /// Returns the customer who owns the readings of `key`, if an eligible customer does.
-    ///
-    /// # Errors
-    /// The damaged shard.
-    fn owner<'a>(customers: &'a Customers<Self::Shard>, key: &'a Key) -> Result<Option<Owner<'a>>, (Shard, Corrupt)>;
+    /// Returns the customer who owns the readings of a key of this shard, if an eligible customer does.
+    fn owner<'a>(shard: &'a Self::Shard, key: &'a Key) -> Option<Owner<'a>>;
 }
 
 /// The landing files of one kind of readings. Clones share the caches.
@@ -106,9 +97,24 @@ impl<R: Rule> Clone for ReadingFiles<R> {
     }
 }
 
-/// Files of a batch are merged together up to so many readings, so that they fit into memory.
-const ROWS_MAX: usize = 1_500_000;
-/// How many files are read before their readings are compared with [`ROWS_MAX`].
+/// Limits that choose the form of the key index, and how much work is done at once. They do not change what the tables hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// A file with more keys, counted in each slice, is in a segment and has no entry for each key.
+    pub entries_max: usize,
+    /// Up to so many keys are searched one at a time. For more, one list of all entries is cheaper, if it is complete.
+    pub keys_max: usize,
+    /// Up to so many segments are read without compacting them.
+    pub pending_max: usize,
+    /// Files of a batch are merged together up to so many readings, so that they fit into memory. A reading takes some 50
+    /// bytes.
+    pub rows_max: usize,
+}
+
+/// The limits of the functions on AWS.
+pub const LIMITS: Limits = Limits { entries_max: 16, keys_max: 8, pending_max: 16, rows_max: 1_500_000 };
+
+/// How many files are read before their readings are compared with [`Limits::rows_max`].
 const FILES_AT_ONCE: usize = 16;
 /// How many manifests are written at once. Each may need an index entry for each key of its file.
 const MANIFESTS_AT_ONCE: usize = 8;
@@ -138,9 +144,9 @@ impl<R: Rule> FileSnapshot<R> {
         self.content.as_ref().map_or(0, |content| content.readings.rows().len())
     }
 
-    fn into_ingestion(self, manifest: FileManifest) -> Ingestion<R> {
+    fn into_ingestion(self, manifest: FileManifest<Slice>) -> Ingestion<R> {
         let Self { location, content, timer } = self;
-        let FileManifest { generation, slices, .. } = manifest;
+        let FileManifest { generation, touched: slices, .. } = manifest;
         Ingestion { file: FileId::of(&location), location, content, generation, slices, timer }
     }
 }
@@ -153,7 +159,7 @@ impl<R: Reading, F: FnMut(&ObjectLocation, &Readings<R>) + Send> Record<R> for F
 impl<R: Rule> ReadingFiles<R> {
     const SOURCE: Source = R::Reading::SOURCE;
 
-    /// The landing files of `lake`, with these limits of the key index.
+    /// The landing files of `lake`, with these limits.
     pub fn new(lake: Lake, limits: Limits) -> Self {
         let shards = match R::START {
             Some(start) => Cache::of_starts(CACHE_BYTES_MAX, start),
@@ -177,7 +183,7 @@ impl<R: Rule> ReadingFiles<R> {
         for (location, object) in inputs {
             match object {
                 Object::Landing(_) => files.push(location),
-                Object::CustomerTrusted(shard) | Object::CustomerCurated(shard) => {
+                Object::CustomerTrusted(shard) | Object::Devices(shard) => {
                     shards.entry(shard).or_default().push(location);
                 }
                 Object::WorkItem(_) => items.push(location),
@@ -238,7 +244,7 @@ impl<R: Rule> ReadingFiles<R> {
                     Err(error) => drop(failures.insert(location, Arc::new(error))),
                 }
             }
-            if files.iter().map(FileSnapshot::rows).sum::<usize>() > ROWS_MAX {
+            if files.iter().map(FileSnapshot::rows).sum::<usize>() > self.limits.rows_max {
                 self.ingest_together(std::mem::take(&mut files), record, failures).await;
             }
         }
@@ -307,12 +313,12 @@ impl<R: Rule> ReadingFiles<R> {
     /// Reads the file at `location`.
     async fn read(&self, location: &ObjectLocation) -> Result<FileSnapshot<R>, Error> {
         let timer = Timer::start();
-        let content = content::read::<R::Reading>(&self.lake.store, location).await?;
+        let content = content::read::<R::Reading>(&self.lake, location).await?;
         Ok(FileSnapshot { location: location.clone(), content, timer })
     }
 
     /// Writes the manifest of each file.
-    async fn manifests(&self, files: &[FileSnapshot<R>]) -> Vec<Result<Option<FileManifest>, Error>> {
+    async fn manifests(&self, files: &[FileSnapshot<R>]) -> Vec<Result<Option<FileManifest<Slice>>, Error>> {
         let contents: Vec<_> =
             files.iter().filter_map(|file| Some((FileId::of(&file.location), file.content.as_ref()?))).collect();
         let is_indexed = manifest::index_together(&self.lake, self.limits, &contents).await.unwrap_or_else(|error| {
@@ -330,15 +336,14 @@ impl<R: Rule> ReadingFiles<R> {
         FileSnapshot { location, content, .. }: &FileSnapshot<R>,
         generation_min: u64,
         is_indexed: bool,
-    ) -> Result<Option<FileManifest>, Error> {
-        let file = FileId::of(location);
+    ) -> Result<Option<FileManifest<Slice>>, Error> {
         match content {
             Some(content) => {
-                let subject = Subject { location, file, content, is_indexed, generation_min };
-                manifest::write(&self.lake, self.limits, subject).await.map(Some)
+                let file = (location, content);
+                manifest::write(&self.lake, self.limits, file, generation_min, is_indexed).await.map(Some)
             }
             None => {
-                let manifest = manifest::read::<R::Reading>(&self.lake, file).await?;
+                let manifest = manifest::read::<R::Reading>(&self.lake, FileId::of(location)).await?;
                 if manifest.is_none() {
                     tracing::info!(object = %location, "landing file is deleted and has no manifest: nothing to do");
                 }

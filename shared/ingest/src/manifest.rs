@@ -1,27 +1,19 @@
-//! Writes the manifest of a landing file, before any of its rows.
+//! The manifests of files of readings, and the key index that is written before them.
 
 use crate::content::ReadingFile;
-use crate::index::{self, Limits};
+use crate::{Limits, index};
 use engine::Error;
+use engine::manifest::{self, Subject};
 use formats::manifest::FileManifest;
 use formats::reading::Reading;
 use model::hash::KeyHash;
 use model::layout::{self, FileId, FileSlice, ObjectLocation};
+use model::slice::Slice;
 use store::lake::Lake;
-use store::{Change, Snapshot, Version, compare_and_swap};
-
-/// What a manifest is written for.
-pub(crate) struct Subject<'a, R: Reading> {
-    pub(crate) location: &'a ObjectLocation,
-    pub(crate) file: FileId,
-    pub(crate) content: &'a ReadingFile<R>,
-    /// Whether the keys of the file are in the index.
-    pub(crate) is_indexed: bool,
-    /// An entry of the file with this generation was found: the manifest must have at least this one.
-    pub(crate) generation_min: u64,
-}
+use store::{Snapshot, Version};
 
 /// Writes a manifest of this version of the file, unless the stored one describes it. Returns the stored manifest.
+/// `is_indexed` says whether the keys of the file are in the index.
 ///
 /// Index entries come first. An entry only says "look at this file in this slice", so a superfluous one does no harm.
 /// Without an entry, a change of consent would not find the rows.
@@ -31,56 +23,28 @@ pub(crate) struct Subject<'a, R: Reading> {
 pub(crate) async fn write<R: Reading>(
     lake: &Lake,
     limits: Limits,
-    subject: Subject<'_, R>,
-) -> Result<FileManifest, Error> {
-    let Subject { location, file, content, is_indexed, generation_min } = subject;
+    (landing, content): (&ObjectLocation, &ReadingFile<R>),
+    generation_min: u64,
+    is_indexed: bool,
+) -> Result<FileManifest<Slice>, Error> {
+    let file = FileId::of(landing);
     let at = lake.at(layout::manifest(R::SOURCE, file));
-    let describes = |manifest: &FileManifest| manifest.etag == content.etag && manifest.generation >= generation_min;
-    let count = lake.config().slices_per_hour;
-    let file_slices = content.file_slices(file, count);
+    let file_slices = content.file_slices(file, lake.config().slices_per_hour);
+    let touched = file_slices.iter().map(|(file_slice, _)| file_slice.slice).collect();
+    let subject = Subject { landing, etag: &content.etag, stored_ms: None, touched, generation_min };
     // Most files are new, and otherwise the put detects it. A read is worth it only before a new segment: the file may
     // have a segment together with other files.
     let first = match is_indexed || !limits.needs_segment(&file_slices) {
         true => Snapshot::ABSENT,
         false => Snapshot::read(&lake.store, &at).await?,
     };
-    let stored = decode(&at, &first)?;
+    let stored = manifest::decode(&at, &first)?;
     #[cfg(feature = "broken")]
     let is_indexed = is_indexed || engine::broken::is(engine::broken::Broken::IndexLate);
-    if !is_indexed && !stored.as_ref().is_some_and(describes) {
+    if !is_indexed && !stored.is_some_and(|stored| subject.is_described_by(&stored)) {
         index::add(lake, limits, R::SOURCE, &[file_slices]).await?;
     }
-    let (_, manifest) = compare_and_swap(&lake.store, &at, Some(first), |snapshot| {
-        let stored = decode(&at, &snapshot)?;
-        if let Some(stored) = stored.as_ref().filter(|stored| describes(stored)) {
-            return Ok::<_, Error>(Change::Keep(stored.clone()));
-        }
-        let (mut slices, generation) = match stored {
-            Some(stored) => (stored.slices, stored.generation),
-            None => Default::default(),
-        };
-        #[cfg(feature = "broken")]
-        if engine::broken::is(engine::broken::Broken::NoUnion) {
-            slices.clear();
-        }
-        slices.extend(content.readings.slices(count).into_iter().map(|(slice, _)| slice));
-        let generation = generation.max(generation_min) + 1;
-        let manifest = FileManifest { landing: location.clone(), etag: content.etag.clone(), generation, slices };
-        let body = manifest.encode().map_err(Error::corrupt(at.clone()))?;
-        Ok(Change::Put(body, manifest))
-    })
-    .await?;
-    // A file that was put back to earlier bytes causes an event of the earlier version only. That event may have found the
-    // manifest of the earlier version, before this one replaced it. The put may have been refused although it was carried out,
-    // so the stored manifest may be this function's own.
-    if manifest.generation > 1 && lake.store.version(location).await? != Version::Etag(manifest.etag.clone()) {
-        #[cfg(feature = "broken")]
-        if engine::broken::is(engine::broken::Broken::NoLookAgain) {
-            return Ok(manifest);
-        }
-        return Err(Error::Outdated);
-    }
-    Ok(manifest)
+    manifest::write(lake, &at, subject, Some(first)).await
 }
 
 /// Adds index entries for the keys of several files, if at least two of them can share a segment. Returns whether it did.
@@ -107,12 +71,6 @@ pub(crate) async fn index_together<R: Reading>(
 }
 
 /// Reads the manifest of a file; none if it has none.
-pub(crate) async fn read<R: Reading>(lake: &Lake, file: FileId) -> Result<Option<FileManifest>, Error> {
-    let at = lake.at(layout::manifest(R::SOURCE, file));
-    let snapshot = Snapshot::read(&lake.store, &at).await?;
-    decode(&at, &snapshot)
-}
-
-fn decode(at: &ObjectLocation, snapshot: &Snapshot) -> Result<Option<FileManifest>, Error> {
-    snapshot.body.as_ref().map(FileManifest::decode).transpose().map_err(Error::corrupt(at.clone()))
+pub(crate) async fn read<R: Reading>(lake: &Lake, file: FileId) -> Result<Option<FileManifest<Slice>>, Error> {
+    manifest::read(lake, &lake.at(layout::manifest(R::SOURCE, file))).await
 }

@@ -75,7 +75,7 @@ impl<R: Rule> ReadingFiles<R> {
     /// Reads the changes of a shard since its checkpoint.
     async fn changes(&self, shard: Shard) -> Result<Option<Change>, Error> {
         let checkpoint = Checkpoint::read(self.lake(), layout::checkpoint(R::Reading::TRUSTED, shard)).await?;
-        let location = self.lake().at(layout::customers(R::CUSTOMERS, shard));
+        let location = self.lake().at(R::shard_at(shard));
         let Some((_, customers)) = self.shards.read(&self.lake().store, &location, R::decode).await? else {
             return match checkpoint.processed() {
                 0 => Ok(None),

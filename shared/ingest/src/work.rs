@@ -10,7 +10,7 @@ use formats::cell::ShardVersions;
 use formats::reading::{Key, Reading, Readings};
 use formats::work_item::WorkItem;
 use model::hash::KeyHash;
-use model::layout::{self, FileId, ObjectLocation};
+use model::layout::{FileId, ObjectLocation};
 use model::slice::Slice;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub(crate) struct Rework<R: Rule> {
     pub(crate) eligible: Arc<BTreeSet<KeyHash>>,
     /// For each changed shard the last version in which a key changed.
     pub(crate) changed: ShardVersions,
-    pub(crate) customers: Arc<Customers<R::Shard>>,
+    pub(crate) customers: Arc<Customers<R>>,
     /// The files that have readings of eligible keys.
     pub(crate) files: BTreeMap<FileId, FreshFile<R::Reading>>,
 }
@@ -61,7 +61,7 @@ impl<R: Rule> ReadingFiles<R> {
         for key in &keys {
             // Only whether there is an owner is asked.
             let key = Key { text: String::new(), hash: *key };
-            if self.owner(&customers, &key)?.is_some() {
+            if customers.owner(&key).is_some() {
                 eligible.insert(key.hash);
             }
         }
@@ -111,13 +111,11 @@ impl<R: Rule> ReadingFiles<R> {
     }
 
     /// Checks that no shard is older than the version that the work was planned from.
-    fn check_planned(&self, item: &WorkItem, customers: &Customers<R::Shard>) -> Result<(), Error> {
-        let versions = Self::versions(customers);
+    fn check_planned(&self, item: &WorkItem, customers: &Customers<R>) -> Result<(), Error> {
+        let versions = customers.versions();
         let is_older = |(shard, planned): (&_, &u64)| versions.get(shard).copied().unwrap_or(0) < *planned;
         match item.planned.iter().find(|(shard, planned)| is_older((shard, planned))) {
-            Some((shard, _)) => {
-                Err(Error::PutBack { location: self.lake().at(layout::customers(R::CUSTOMERS, *shard)) })
-            }
+            Some((shard, _)) => Err(Error::PutBack { location: self.lake().at(R::shard_at(*shard)) }),
             None => Ok(()),
         }
     }
@@ -131,7 +129,7 @@ impl<R: Rule> ReadingFiles<R> {
         slices: &BTreeSet<Slice>,
     ) -> Result<Option<FreshFile<R::Reading>>, Error> {
         let Some(manifest) = manifest::read::<R::Reading>(self.lake(), file).await? else { return Ok(None) };
-        let Some(mut content) = content::read::<R::Reading>(&self.lake().store, &manifest.landing).await? else {
+        let Some(mut content) = content::read::<R::Reading>(self.lake(), &manifest.landing).await? else {
             return Ok(None);
         };
         if content.etag != manifest.etag {

@@ -31,9 +31,10 @@
 //! | `_state/index/{source}/{key hash}/{slice}/{file}` | an index entry: the file has, or had, readings of the key in the slice | [`index_entry`] |
 //! | `_state/segments/{source}/{content hash}` | an index segment: the keys of files with many keys | [`index_segment`] |
 //! | `_state/compacted/{source}/{part}` | a compacted segment: many index segments for 1/16 of the keys | [`compacted_segment`] |
-//! | `_state/checkpoints/{table}/{shard}` | the version of a shard up to which the table's function has planned the work | [`checkpoint`] |
+//! | `_state/checkpoints/{table}/{shard}` | the version of a shard up to which the table's function has processed the changes | [`checkpoint`] |
 //! | `_state/work/{table}/{content hash}` | a work item: cells that a change of consent concerns | [`work_item`] |
 //! | `lookup/readings/{shard}` | the latest-reading index of a shard | [`latest_readings`] |
+//! | `lookup/devices/{shard}` | the owners of the devices of a shard | [`devices`] |
 
 use crate::hash::{IndexPart, KeyHash, Shard};
 use crate::slice::Slice;
@@ -156,6 +157,14 @@ pub fn latest_readings(shard: Shard) -> String {
 /// The prefix of the latest-reading indexes.
 pub const LATEST_READINGS: &str = "lookup/readings/";
 
+/// The owners of the devices of `shard`.
+pub fn devices(shard: Shard) -> String {
+    format!("{DEVICES}{shard}")
+}
+
+/// The prefix of the device lookup.
+pub const DEVICES: &str = "lookup/devices/";
+
 /// The rows of one slice of `table`, of all landing files.
 pub fn cell(table: Table, slice: Slice) -> String {
     format!("{}{slice}{CELL_END}", table.prefix())
@@ -244,7 +253,7 @@ pub fn parse_index_entry(source: Source, key: &str) -> Option<(KeyHash, FileSlic
     Some((hash.parse().ok()?, FileSlice { slice: Slice::parse(slice)?, file: FileId::parse(file)? }))
 }
 
-/// A checkpoint: the version of `shard` up to which `table`'s function has applied the changes.
+/// A checkpoint: the version of a shard up to which `table`'s function has processed the changes.
 pub fn checkpoint(table: Table, shard: Shard) -> String {
     format!("{}{shard}", checkpoints(table))
 }
@@ -278,10 +287,10 @@ pub enum Object {
     Landing(Source),
     /// A shard of `customer_trusted`.
     CustomerTrusted(Shard),
-    /// A shard of `customer_curated`.
-    CustomerCurated(Shard),
     /// A latest-reading index.
     LatestReadings(Shard),
+    /// A shard of the device lookup.
+    Devices(Shard),
     /// A cell of `accelerometer_trusted`.
     AccelerometerTrusted(Slice),
     /// A cell of `step_trainer_trusted`.
@@ -299,8 +308,8 @@ impl Object {
         let shard = |prefix: &str, end: &str| Shard::parse(key.strip_prefix(prefix)?.strip_suffix(end)?);
         let slice = |table: Table| Slice::parse(key.strip_prefix(table.prefix())?.strip_suffix(CELL_END)?);
         None.or_else(|| shard(Table::CustomerTrusted.prefix(), ".parquet").map(Self::CustomerTrusted))
-            .or_else(|| shard(Table::CustomerCurated.prefix(), ".parquet").map(Self::CustomerCurated))
             .or_else(|| shard(LATEST_READINGS, "").map(Self::LatestReadings))
+            .or_else(|| shard(DEVICES, "").map(Self::Devices))
             .or_else(|| slice(Table::AccelerometerTrusted).map(Self::AccelerometerTrusted))
             .or_else(|| slice(Table::StepTrainerTrusted).map(Self::StepTrainerTrusted))
             .or_else(|| {
@@ -340,8 +349,8 @@ mod tests {
         let shard = KeyHash::of("a").shard(Default::default());
         for (key, object) in [
             (customers(Table::CustomerTrusted, shard), Object::CustomerTrusted(shard)),
-            (customers(Table::CustomerCurated, shard), Object::CustomerCurated(shard)),
             (latest_readings(shard), Object::LatestReadings(shard)),
+            (devices(shard), Object::Devices(shard)),
             (cell(Table::AccelerometerTrusted, slice), Object::AccelerometerTrusted(slice)),
             (cell(Table::StepTrainerTrusted, slice), Object::StepTrainerTrusted(slice)),
             ("customer/landing/deep/er/x".into(), Object::Landing(Source::Customer)),
@@ -351,6 +360,7 @@ mod tests {
         }
         for none in [
             &cell(Table::MachineLearningCurated, slice),
+            &customers(Table::CustomerCurated, shard),
             LAKE_CONFIG,
             &receipt(Source::Customer, file),
             "customer/trusted/x.parquet",
@@ -372,6 +382,7 @@ mod tests {
         for other in [
             LAKE_CONFIG.to_owned(),
             latest_readings(shard),
+            devices(shard),
             receipt(Source::Customer, file),
             quarantine(Source::Customer, file),
             manifest(Source::Customer, file),

@@ -4,12 +4,15 @@ use model::hash::ShardCount;
 use model::lake_config::LakeConfig;
 use std::fmt::{self, Display};
 use std::str::FromStr;
-use store::lake::{DATABASE, LakeSettings};
+use store::lake::{DATABASE, LOCAL_MEMORY_MB, LakeSettings};
 use store::{ErrorKind, Failure};
 
 /// The variables that a function reads, except those of Lambda and of the SDK.
 pub const NAMES: [&str; 7] =
     ["LAKE_BUCKET", "CONSENT_POLICY", "PAIRS", "CUSTOMER_SHARDS", "SLICES_PER_HOUR", "GLUE_DATABASE", RUST_LOG];
+
+/// The memory of the function in MiB, which Lambda sets.
+pub const MEMORY: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
 
 /// The filter of the logs. Any value is accepted, and so is none.
 pub const RUST_LOG: &str = "RUST_LOG";
@@ -58,8 +61,15 @@ pub fn from(get: impl Fn(&str) -> Option<String>) -> Result<LakeSettings, BadSet
     let pairs = value("PAIRS", get("PAIRS"), &mut wrong);
     let slices_per_hour = value("SLICES_PER_HOUR", get("SLICES_PER_HOUR"), &mut wrong);
     let database = get("GLUE_DATABASE").unwrap_or_else(|| DATABASE.to_owned());
+    let memory_mb = get(MEMORY).map_or(Ok(LOCAL_MEMORY_MB), |text| parsed(&text)).unwrap_or_else(|error| {
+        wrong.push(format!("{MEMORY}: {error}"));
+        LOCAL_MEMORY_MB
+    });
     let config = LakeConfig { customer_shards, consent_policy, pairs, slices_per_hour };
-    if wrong.is_empty() { Ok(LakeSettings { lake_bucket, config, database }) } else { Err(BadSettings(wrong)) }
+    match wrong.is_empty() {
+        true => Ok(LakeSettings { lake_bucket, config, database, memory_mb }),
+        false => Err(BadSettings(wrong)),
+    }
 }
 
 /// Parses a value; the default if it is absent or wrong.
@@ -115,6 +125,9 @@ mod tests {
     fn every_variable_is_in_the_list_of_names() {
         let read = RefCell::new(BTreeSet::from([RUST_LOG]));
         let _ = from(|name| {
+            if name == MEMORY {
+                return None;
+            }
             let name = NAMES.into_iter().find(|known| *known == name);
             read.borrow_mut().insert(name.expect("a name that is not in the list"));
             None
@@ -126,5 +139,6 @@ mod tests {
     fn only_the_bucket_has_no_default() {
         let settings = from(|name| (name == "LAKE_BUCKET").then(|| "lake".into())).unwrap();
         assert_eq!((settings.config, settings.database.as_str()), (LakeConfig::default(), "stedi"));
+        assert_eq!(settings.memory_mb, LOCAL_MEMORY_MB);
     }
 }

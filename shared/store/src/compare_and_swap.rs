@@ -4,16 +4,23 @@ use crate::error_kind::{ErrorKind, Failure};
 use crate::objects::{Put, Read, Store, StoreError, Version};
 use bytes::Bytes;
 use model::layout::ObjectLocation;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 /// How often the loop tries to put the object.
 pub const ATTEMPTS_MAX: u32 = 10;
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 
-/// The pause before the next attempt, after `failed` attempts of at most [`ATTEMPTS_MAX`] met a conflict. The writer that
-/// was faster needs some time to finish.
-pub fn pause_after(failed: u32) -> Duration {
-    FIRST_PAUSE * 2_u32.pow(failed.min(ATTEMPTS_MAX))
+/// The pause before the next attempt to put `body`, after `failed` attempts of at most [`ATTEMPTS_MAX`] met a conflict. The
+/// writer that was faster needs some time to finish.
+///
+/// Writers with other bodies pause for other times, from half of the full pause up to all of it, so that they do not meet again. No
+/// randomness is needed for that.
+pub fn pause_after(failed: u32, body: &[u8]) -> Duration {
+    let mut hasher = DefaultHasher::new();
+    (failed, body).hash(&mut hasher);
+    let part = 0.5 + f64::from(hasher.finish() as u16) / f64::from(u16::MAX) / 2.0;
+    (FIRST_PAUSE * 2_u32.pow(failed.min(ATTEMPTS_MAX))).mul_f64(part)
 }
 
 /// An object in one version.
@@ -76,7 +83,7 @@ pub async fn compare_and_swap<T, E: From<StoreError> + From<Contended>>(
     first: Option<Snapshot>,
     mut change: impl FnMut(Snapshot) -> Result<Change<T>, E>,
 ) -> Result<(Version, T), E> {
-    let (mut first, mut pause) = (first, None);
+    let (mut is_expected, mut first, mut pause) = (first.is_some(), first, None);
     for attempt in 1..=ATTEMPTS_MAX {
         if let Some(pause) = pause {
             tokio::time::sleep(pause).await;
@@ -84,7 +91,7 @@ pub async fn compare_and_swap<T, E: From<StoreError> + From<Contended>>(
         let snapshot = match first.take() {
             Some(snapshot) => snapshot,
             None => {
-                pause = Some(pause_after(attempt));
+                is_expected = false;
                 Snapshot::read(store, location).await?
             }
         };
@@ -92,9 +99,10 @@ pub async fn compare_and_swap<T, E: From<StoreError> + From<Contended>>(
         match change(snapshot)? {
             Change::Keep(value) => return Ok((version, value)),
             Change::Put(body, value) => {
-                if let Put::Done(version) = store.put(location, body, &version).await? {
+                if let Put::Done(version) = store.put(location, body.clone(), &version).await? {
                     return Ok((version, value));
                 }
+                pause = (!is_expected).then(|| pause_after(attempt, &body));
             }
         }
     }

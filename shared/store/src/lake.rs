@@ -25,7 +25,12 @@ pub struct LakeSettings {
     pub config: LakeConfig,
     /// The Glue database of its tables.
     pub database: String,
+    /// The memory that a function has, in MiB. A landing file that would take too much of it is rejected.
+    pub memory_mb: u32,
 }
+
+/// The memory that the functions share outside of Lambda, in MiB.
+pub const LOCAL_MEMORY_MB: u32 = 8_192;
 
 /// A lake.
 #[derive(Clone, Debug)]
@@ -38,6 +43,7 @@ pub struct Lake {
     pub counters: Arc<Counters>,
     bucket: String,
     config: LakeConfig,
+    memory_mb: u32,
     checked: Arc<OnceCell<()>>,
 }
 
@@ -122,7 +128,8 @@ impl Lake {
     /// A lake with these settings. Its store and catalog count in `counters`.
     pub fn new(store: Store, catalog: Catalog, counters: Arc<Counters>, settings: &LakeSettings) -> Self {
         let (bucket, config) = (settings.lake_bucket.clone(), settings.config);
-        Self { store, catalog, counters, bucket, config, checked: Arc::default() }
+        let memory_mb = settings.memory_mb;
+        Self { store, catalog, counters, bucket, config, memory_mb, checked: Arc::default() }
     }
 
     /// The lake config.
@@ -133,6 +140,11 @@ impl Lake {
     /// The lake's bucket.
     pub fn bucket(&self) -> &str {
         &self.bucket
+    }
+
+    /// The memory that a function has.
+    pub fn memory_bytes(&self) -> usize {
+        (self.memory_mb as usize) << 20
     }
 
     /// The location of a key of this lake.

@@ -39,18 +39,16 @@ impl Access {
             registers_partitions: !table.partition_columns().is_empty(),
         };
         match table {
-            Table::CustomerTrusted => {
-                access.ingest(Source::Customer);
-                access.write([layout::checkpoints(table)]);
-            }
+            Table::CustomerTrusted => access.ingest(Source::Customer),
             Table::AccelerometerTrusted => {
-                access.ingest_readings(Source::Accelerometer, table, Table::CustomerTrusted);
+                access.ingest_readings(Source::Accelerometer, table, Table::CustomerTrusted.prefix());
                 access.write([layout::LATEST_READINGS.to_owned()]);
             }
-            Table::CustomerCurated => access.read([Table::CustomerTrusted.prefix(), layout::LATEST_READINGS]),
-            Table::StepTrainerTrusted => {
-                access.ingest_readings(Source::StepTrainer, table, Table::CustomerCurated);
+            Table::CustomerCurated => {
+                access.read([Table::CustomerTrusted.prefix(), layout::LATEST_READINGS]);
+                access.write([layout::DEVICES.to_owned(), layout::checkpoints(table)]);
             }
+            Table::StepTrainerTrusted => access.ingest_readings(Source::StepTrainer, table, layout::DEVICES),
             Table::MachineLearningCurated => {
                 access.read([Table::StepTrainerTrusted.prefix(), Table::AccelerometerTrusted.prefix()]);
             }
@@ -89,12 +87,12 @@ impl Access {
         self.write([layout::manifests(source), layout::receipts(source), layout::quarantined(source)]);
     }
 
-    /// Adds the access of a function of readings. The rows of `customers` decide which readings are eligible. The key index
+    /// Adds the access of a function of readings. The objects below `consents` decide which readings are eligible. The key index
     /// finds the cells and files of a customer, the checkpoints say which changes are planned, and work items say what is due.
-    fn ingest_readings(&mut self, source: Source, table: Table, customers: Table) {
+    fn ingest_readings(&mut self, source: Source, table: Table, consents: &str) {
         self.ingest(source);
-        self.read([customers.prefix()]);
-        self.lists.extend([customers.prefix().to_owned(), layout::index(source), layout::index_segments(source)]);
+        self.read([consents]);
+        self.lists.extend([layout::index(source), layout::index_segments(source)]);
         // An index entry is an empty object, so the function writes it and never reads it.
         self.writes.insert(layout::index(source));
         self.write([layout::index_segments(source), layout::compacted_index(source), layout::checkpoints(table)]);

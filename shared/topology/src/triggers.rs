@@ -1,6 +1,6 @@
 //! Which new or changed object triggers which function.
 
-use model::layout::{LATEST_READINGS, work_items};
+use model::layout::{DEVICES, LATEST_READINGS, work_items};
 use model::table::Table;
 use serde::Serialize;
 
@@ -25,7 +25,7 @@ pub const TRIGGERS: &[Trigger] = &[
     trigger(Table::CustomerTrusted.prefix(), &[Table::AccelerometerTrusted, Table::CustomerCurated]),
     trigger(LATEST_READINGS, &[Table::CustomerCurated]),
     trigger(Table::AccelerometerTrusted.prefix(), &[Table::MachineLearningCurated]),
-    trigger(Table::CustomerCurated.prefix(), &[Table::StepTrainerTrusted]),
+    trigger(DEVICES, &[Table::StepTrainerTrusted]),
     trigger(Table::StepTrainerTrusted.prefix(), &[Table::MachineLearningCurated]),
     trigger(work_items(Table::AccelerometerTrusted), &[Table::AccelerometerTrusted]),
     trigger(work_items(Table::StepTrainerTrusted), &[Table::StepTrainerTrusted]),

@@ -9,6 +9,7 @@ use formats::cell::{self, Cell, Entry};
 use formats::columnar::Decoder;
 use formats::customer_file::Customers;
 use formats::customer_shard::consents::Consents;
+use formats::customer_shard::records::FileVersion;
 use formats::customer_shard::trusted::CustomerShard;
 use formats::landing::{Collect, LandingReader, Undecodable};
 use formats::reading::{Accelerometer, EligibleReading, Reading, Readings, ReadingsCollector, StepTrainer};
@@ -251,7 +252,7 @@ fn shard(file: &[u8]) -> Result<Bytes, BadSample> {
     let customers = customers(file)?;
     let location = ObjectLocation { bucket: "lake".into(), key: "customer/landing/sample.json".into() };
     let mut update = CustomerShard::default().update();
-    update.ingest((FileId::of(&location), &location, STORED_MS), customers.customers());
-    let shard = update.settle()?.ok_or_else(|| BadSample("no customers".into()))?;
-    Ok(shard.encode()?)
+    let version = FileVersion { file: FileId::of(&location), generation: 1, stored_ms: STORED_MS };
+    update.ingest(version, customers.customers());
+    Ok(update.settle()?.0.encode()?)
 }

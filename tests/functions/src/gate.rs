@@ -11,7 +11,7 @@ use tokio::sync::{Notify, Semaphore};
 
 /// An HTTP client that stops one request until it is released.
 #[derive(Clone, Debug)]
-pub struct Gate {
+pub(crate) struct Gate {
     inner: SharedHttpClient,
     state: Arc<State>,
 }
@@ -26,18 +26,18 @@ struct State {
 
 impl Gate {
     /// Lets `stop_before` requests through, stops the next one, and lets all others through.
-    pub fn new(inner: SharedHttpClient, stop_before: usize) -> Self {
+    pub(crate) fn new(inner: SharedHttpClient, stop_before: usize) -> Self {
         let (requests, stopped, go_on) = (AtomicUsize::new(0), Notify::new(), Semaphore::new(0));
         Self { inner, state: Arc::new(State { requests, stop_before, stopped, go_on }) }
     }
 
     /// Waits until a request is stopped.
-    pub async fn stopped(&self) {
+    pub(crate) async fn stopped(&self) {
         self.state.stopped.notified().await;
     }
 
     /// Releases the stopped request.
-    pub fn go_on(&self) {
+    pub(crate) fn go_on(&self) {
         self.state.go_on.add_permits(1);
     }
 }

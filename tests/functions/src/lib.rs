@@ -5,7 +5,7 @@
 // Only tests use this crate: a panic here fails a test.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-pub mod gate;
+mod gate;
 
 use crate::gate::Gate;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -17,15 +17,16 @@ use model::lake_config::{ConsentPolicy, LakeConfig};
 use model::layout::{FileId, ObjectLocation, Source};
 use model::slice::{Slice, SlicesPerHour};
 use model::table::Table;
-use serde_json::Value;
+use serde_json::{Value, json};
 use simulation::events::triggered_by;
 use simulation::functions::AnyFunction;
 use simulation::tables::rows_of;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::pin::pin;
 use std::time::{Duration, SystemTime};
 use store::lake::Lake;
-use store::lake::{DATABASE, LakeSettings};
+use store::lake::{DATABASE, LOCAL_MEMORY_MB, LakeSettings};
 use store::{Read, Version};
 use tempfile::TempDir;
 
@@ -43,6 +44,15 @@ pub struct World {
     functions: Functions,
     cloud: Cloud,
     folder: TempDir,
+}
+
+/// What becomes of a function that was stopped before a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// It continues with that request.
+    Continued,
+    /// It is killed.
+    Killed,
 }
 
 /// The five functions, over one HTTP client.
@@ -74,6 +84,13 @@ impl World {
         lake.store.create_bucket(lake.bucket()).await.unwrap();
         lake.catalog.create_tables().await.unwrap();
         Self { functions: Functions::new(&lake), lake, cloud, folder }
+    }
+
+    /// The same lake, with functions that have so much memory.
+    pub fn with_memory_mb(self, memory_mb: u32) -> Self {
+        let settings = LakeSettings { memory_mb, ..settings(self.lake.config()) };
+        let lake = store::connect::over(self.cloud.http_client(), emulator::REGION, &settings);
+        Self { functions: Functions::new(&lake), lake, ..self }
     }
 
     /// The HTTP client of the lake.
@@ -228,18 +245,52 @@ impl World {
         self.functions.invoke(function, payload).await
     }
 
-    /// Kills a function before its request number `stop_before`. Returns whether it finishes before that.
-    pub async fn finishes(&self, function: Table, payload: &Value, stop_before: usize) -> bool {
+    /// Stops a function before its request number `stop_before`, does `meanwhile`, and then continues or kills the function.
+    /// Returns whether it makes that request. If not, it finishes, and `meanwhile` is not done.
+    pub async fn stop(
+        &self,
+        function: Table,
+        payload: &Value,
+        stop_before: usize,
+        stopped: Stopped,
+        meanwhile: impl AsyncFnOnce(),
+    ) -> bool {
         let gate = Gate::new(self.http_client(), stop_before);
         let slow = self.over(SharedHttpClient::new(gate.clone()));
+        let mut invocation = pin!(slow.invoke(function, payload));
+        let assert_done = |answer| assert_eq!(answer, Ok(json!({"batchItemFailures": []})), "{function} on {payload}");
         tokio::select! {
             biased;
-            answer = slow.invoke(function, payload) => {
-                answer.unwrap();
-                true
+            answer = &mut invocation => {
+                assert_done(answer);
+                return false;
             }
-            () = gate.stopped() => false,
+            () = gate.stopped() => meanwhile().await,
         }
+        if stopped == Stopped::Continued {
+            gate.go_on();
+            assert_done(invocation.await);
+        }
+        true
+    }
+
+    /// Kills a function before its request number `stop_before`. Returns whether it finishes before that.
+    pub async fn finishes(&self, function: Table, payload: &Value, stop_before: usize) -> bool {
+        !self.stop(function, payload, stop_before, Stopped::Killed, async || {}).await
+    }
+
+    /// Delivers the events of all objects once more, to new instances of the functions, and asserts that nothing is written.
+    pub async fn assert_redelivery_writes_nothing(&self, what: &str) {
+        let before = self.objects().await;
+        let lake = self.lake_over(self.http_client());
+        let functions = Functions::new(&lake);
+        for key in before.keys() {
+            for function in triggered_by(key) {
+                functions.invoke(function, &event(self.lake.bucket(), key)).await.unwrap();
+                assert_eq!(lake.counters.drain().objects_written, 0, "{what}: {function} on {key}");
+            }
+        }
+        assert_eq!(self.objects().await, before, "{what}");
     }
 
     /// The keys of the work items of a function.
@@ -320,9 +371,12 @@ fn is_at_most(versions: &ShardVersions, others: &ShardVersions) -> bool {
     versions.iter().all(|(shard, version)| *version <= others.get(shard).copied().unwrap_or(0))
 }
 
+fn settings(config: LakeConfig) -> LakeSettings {
+    LakeSettings { lake_bucket: "stedi".into(), config, database: DATABASE.into(), memory_mb: LOCAL_MEMORY_MB }
+}
+
 fn lake_over(http_client: SharedHttpClient, config: LakeConfig) -> Lake {
-    let settings = LakeSettings { lake_bucket: "stedi".into(), config, database: DATABASE.into() };
-    store::connect::over(http_client, emulator::REGION, &settings)
+    store::connect::over(http_client, emulator::REGION, &settings(config))
 }
 
 /// A customer record: `date` is its lastUpdateDate, `since` its research consent, both relative to [`T`].

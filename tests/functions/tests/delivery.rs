@@ -19,9 +19,14 @@ async fn redelivery_of_every_event_writes_nothing() {
     world.ingest(STEPS, &[step("ann", 5), step("bob", 5)].join("\n")).await;
     world.ingest(MOTIONS, &[motion("ann", 6), motion("bob", 5)].join("\n")).await;
     world.ingest("customer/landing/later.json", &customer("ann", 1, None)).await;
+    world
+        .ingest("customer/landing/device.json", &customer("bob", 1, Some(0)).replace("serial-bob", "serial-ann"))
+        .await;
+    world.expire(MOTIONS);
     let before = world.objects().await;
     world.deliver_all(before.keys().filter(|key| Object::parse(key).is_some()).cloned().collect::<Vec<_>>()).await;
     assert_eq!(world.objects().await, before);
+    world.assert_redelivery_writes_nothing("cold").await;
 }
 
 /// S3 sends a test event to every function when its notifications are configured. The lake config is written by the
@@ -91,6 +96,8 @@ async fn error_names_the_key_that_is_not_an_input() {
         (Table::AccelerometerTrusted, STEPS),
         (Table::CustomerCurated, "customer/trusted/readme.txt"),
         (Table::StepTrainerTrusted, "_state/work/accelerometer_trusted/0123"),
+        (Table::StepTrainerTrusted, "customer/curated/00.parquet"),
+        (Table::CustomerCurated, "lookup/devices/00"),
         (Table::CustomerCurated, "_state/work/customer_curated/0123"),
         (Table::MachineLearningCurated, "step_trainer/curated/dt%3D2022-06-18/hour%3D15/00.parquet"),
         (Table::MachineLearningCurated, "step_trainer/trusted/dt%3D2022-06-18/hour%3D15/x.parquet"),
@@ -111,6 +118,8 @@ async fn events_of_deleted_objects_and_folders_are_acknowledged() {
         (Table::AccelerometerTrusted, MOTIONS),
         (Table::StepTrainerTrusted, "step_trainer/landing/2022/"),
         (Table::AccelerometerTrusted, "customer/trusted/00.parquet"),
+        (Table::CustomerCurated, "lookup/readings/00"),
+        (Table::StepTrainerTrusted, "lookup/devices/00"),
         (Table::StepTrainerTrusted, "_state/work/step_trainer_trusted/0123"),
         (Table::MachineLearningCurated, "step_trainer/trusted/dt=2022-06-18/hour=15/00.parquet"),
     ] {

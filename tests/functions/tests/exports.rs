@@ -3,10 +3,11 @@
 use formats::index_segment::IndexSegment;
 use formats::manifest::FileManifest;
 use functions::{HOUR_MS, T, World, cell, customer, event, motion, slice_of};
-use ingest::index::LIMITS;
+use ingest::LIMITS;
 use model::hash::{IndexPart, KeyHash};
 use model::lake_config::ConsentPolicy::{AtReading, Ever};
 use model::layout::{self, FileSlice, Source};
+use model::slice::Slice;
 use model::table::Table;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -173,7 +174,7 @@ async fn killed_batch_leaves_no_manifest_without_index_entries() {
             let id = world.file(&key_of(file));
             let Some(body) = world.body(&layout::manifest(Source::Accelerometer, id)).await else { continue };
             manifests += 1;
-            let slices = FileManifest::decode(&body).unwrap().slices;
+            let slices = FileManifest::<Slice>::decode(&body).unwrap().touched;
             assert_eq!(slices, [slice_of(T)].into());
             for hash in hashes(file) {
                 let file_slice = FileSlice { slice: slice_of(T), file: id };

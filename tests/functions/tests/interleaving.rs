@@ -4,11 +4,11 @@
 // A panic fails a test.
 #![allow(clippy::unwrap_used)]
 
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use functions::gate::Gate;
-use functions::{World, customer, event, motion, step};
+use functions::{Stopped, World, customer, event, motion, step};
 use model::lake_config::ConsentPolicy::{self, AtReading, Ever};
+use model::layout::{self, Source};
 use model::table::Table;
+use serde_json::Value;
 use simulation::events::triggered_by;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,7 +58,7 @@ impl Scenario {
         &self,
         victim: usize,
         stop_before: usize,
-        killed: bool,
+        stopped: Stopped,
         expected: &[Vec<Vec<String>>],
     ) -> Option<bool> {
         let world = World::new(self.policy).await;
@@ -77,42 +77,36 @@ impl Scenario {
                     invocation += 1;
                     continue;
                 }
-                let gate = Gate::new(world.http_client(), stop_before);
-                let slow = world.over(SharedHttpClient::new(gate.clone()));
                 let payload = event(world.lake.bucket(), &key);
                 // Each object that the function writes, before or after the stop, has an event. The events of files that
                 // were ingested meanwhile are already delivered.
-                let mut finished = false;
+                let mut is_stopped = false;
                 let written = world.written_by(async || {
-                    let mut invocation = Box::pin(slow.invoke(function, &payload));
-                    tokio::select! {
-                        biased;
-                        _ = &mut invocation => finished = true,
-                        () = gate.stopped() => {
-                            for (key, body) in self.meanwhile {
-                                world.ingest(key, body()).await;
-                            }
-                            if !killed {
-                                gate.go_on();
-                                invocation.await.unwrap();
-                            }
+                    let meanwhile = async || {
+                        for (key, body) in self.meanwhile {
+                            world.ingest(key, body()).await;
                         }
-                    }
+                    };
+                    is_stopped = world.stop(function, &payload, stop_before, stopped, meanwhile).await;
                 });
                 let is_delivered = |written: &String| self.meanwhile.iter().any(|(key, _)| key == written);
                 due.extend(written.await.into_iter().filter(|written| !is_delivered(written)));
-                if finished {
+                if !is_stopped {
                     return Some(false);
                 }
                 // A derived object may have triggered functions that were not invoked yet.
-                if killed || !self.stopped.iter().any(|(landing, _)| *landing == key) {
+                if stopped == Stopped::Killed || !self.stopped.iter().any(|(landing, _)| *landing == key) {
                     due.insert(key.clone());
                 }
                 world.deliver_all(due).await;
-                let what = format!("{function} on {key}, stopped before request {stop_before}, killed: {killed}");
+                let what = format!("{function} on {key}, stopped before request {stop_before}, {stopped:?}");
                 let found = tables(&world).await;
                 assert!(expected.contains(&found), "{what}: {found:?}\nexpected: {expected:?}");
                 world.assert_row_counts(&what).await;
+                if stopped == Stopped::Continued {
+                    // A function that continues is the last to write. All that it writes has to stand.
+                    world.assert_redelivery_writes_nothing(&what).await;
+                }
                 return Some(true);
             }
         }
@@ -125,15 +119,15 @@ impl Scenario {
         let mut runs = 0;
         for victim in 0.. {
             for stop_before in 0.. {
-                let stopped = self.run(victim, stop_before, false, &expected).await;
-                if stopped != Some(true) {
-                    if stopped.is_none() {
+                let is_stopped = self.run(victim, stop_before, Stopped::Continued, &expected).await;
+                if is_stopped != Some(true) {
+                    if is_stopped.is_none() {
                         assert!(runs > 20, "only {runs} runs");
                         return;
                     }
                     break;
                 }
-                self.run(victim, stop_before, true, &expected).await;
+                self.run(victim, stop_before, Stopped::Killed, &expected).await;
                 runs += 2;
             }
         }
@@ -301,4 +295,101 @@ async fn device_changes_owner_while_its_readings_are_ingested() {
         takes_all_readings_away: false,
     };
     scenario.check().await;
+}
+
+#[tokio::test]
+async fn customer_moves_to_another_device_and_back() {
+    let scenario = Scenario {
+        policy: Ever,
+        before: &[
+            (CUSTOMERS, all_consent),
+            (MOTIONS, || [motion("ann", 5), motion("bob", 5)].join("\n")),
+            (STEPS, || [step("ann", 5), step("bob", 5), step("new", 5)].join("\n")),
+        ],
+        stopped: &[(LATER, || customer("ann", 1, Some(0)).replace("serial-ann", "serial-new"))],
+        meanwhile: &[("customer/landing/back.json", || customer("ann", 2, Some(0)))],
+        takes_all_readings_away: false,
+    };
+    scenario.check().await;
+}
+
+#[tokio::test]
+async fn two_customers_swap_their_devices() {
+    let scenario = Scenario {
+        policy: Ever,
+        before: &[
+            (CUSTOMERS, all_consent),
+            (MOTIONS, || [motion("ann", 5), motion("bob", 6)].join("\n")),
+            (STEPS, || [step("ann", 5), step("bob", 6)].join("\n")),
+        ],
+        stopped: &[(LATER, || customer("ann", 1, Some(0)).replace("serial-ann", "serial-bob"))],
+        meanwhile: &[("customer/landing/bob.json", || customer("bob", 2, Some(0)).replace("serial-bob", "serial-ann"))],
+        takes_all_readings_away: false,
+    };
+    scenario.check().await;
+}
+
+/// The event of the new version finds no file. If a manifest of that version was written, the rows of the old version must go:
+/// nothing else would ever remove them.
+#[tokio::test]
+async fn new_version_is_deleted_while_it_is_ingested() {
+    for (function, file, source, record) in [
+        (
+            Table::CustomerTrusted,
+            CUSTOMERS,
+            Source::Customer,
+            (|name| customer(name, 0, Some(0))) as fn(&str) -> String,
+        ),
+        (Table::AccelerometerTrusted, MOTIONS, Source::Accelerometer, |name| motion(name, 5)),
+        (Table::StepTrainerTrusted, STEPS, Source::StepTrainer, |name| step(name, 5)),
+    ] {
+        let names = ["ann", "bob"];
+        for stopped in [Stopped::Continued, Stopped::Killed] {
+            let mut with_manifest = 0;
+            for stop_before in 0.. {
+                let what = format!("{function}, stopped before request {stop_before}, {stopped:?}");
+                let world = World::new(Ever).await;
+                world.ingest(CUSTOMERS, names.map(|name| customer(name, 0, Some(0))).join("\n")).await;
+                world.ingest(MOTIONS, names.map(|name| motion(name, 5)).join("\n")).await;
+                world.ingest(STEPS, names.map(|name| step(name, 5)).join("\n")).await;
+                // The new version has no record of Ann any more.
+                world.put(file, record("bob")).await;
+                let (payload, mut is_stopped) = (event(world.lake.bucket(), file), false);
+                let written = world.written_by(async || {
+                    let meanwhile = async || {
+                        world.expire(file);
+                        if stopped == Stopped::Continued {
+                            world.deliver(function, file).await.unwrap();
+                        }
+                    };
+                    is_stopped = world.stop(function, &payload, stop_before, stopped, meanwhile).await;
+                });
+                let written = written.await;
+                if !is_stopped {
+                    break;
+                }
+                world.deliver_all(written.into_iter().chain([file.to_owned()])).await;
+                let manifest = world.body(&layout::manifest(source, world.file(file))).await.unwrap();
+                let generation = serde_json::from_slice::<Value>(&manifest).unwrap()["generation"].clone();
+                let of_ann = world.rows(function).await.iter().filter(|row| row.contains("ann@example.com")).count();
+                // Without a manifest, nothing of the new version was processed: the records of the old one stay, as those of any
+                // deleted file.
+                assert_eq!(of_ann, usize::from(generation == 1), "{what}");
+                if generation == 1 {
+                    world.assert_row_counts(&what).await;
+                } else {
+                    // The receipt may still be that of the old version.
+                    with_manifest += 1;
+                    let pairs = world.rows(Table::MachineLearningCurated).await.len();
+                    assert!(pairs < 4, "{what}: {pairs} pairs");
+                }
+                if generation == 2 && function == Table::CustomerTrusted {
+                    let rows = tables(&world).await.concat();
+                    assert!(rows.iter().all(|row| !row.contains("ann")), "{what}: {rows:?}");
+                }
+                world.assert_redelivery_writes_nothing(&what).await;
+            }
+            assert!(with_manifest >= 4, "{function}: only {with_manifest} runs with a manifest");
+        }
+    }
 }

@@ -4,9 +4,9 @@
 #![allow(clippy::unwrap_used)]
 
 use functions::{HOUR_MS, T, World, cell, customer, motion, step};
-use model::hash::KeyHash;
+use model::hash::{KeyHash, Shard};
 use model::lake_config::ConsentPolicy;
-use model::layout::{customers, latest_readings};
+use model::layout::{customers, devices, latest_readings};
 use model::table::Table;
 
 /// Gets and heads, puts, lists, deletes, and calls of Glue.
@@ -25,6 +25,11 @@ async fn cost(world: &World, function: Table, key: &str) -> Cost {
         after.delete - before.delete,
         after.glue - before.glue,
     ]
+}
+
+/// The shard of this email or serial number.
+fn shard_of(world: &World, key: &str) -> Shard {
+    KeyHash::of(key).shard(world.lake.config().customer_shards)
 }
 
 /// The costs of planning a change of consent, and then of each of its work items.
@@ -58,72 +63,112 @@ async fn cost_of_an_upload_does_not_depend_on_history() {
     for (hours, phones) in [(1, 1), (3, 12)] {
         let world = with_history(hours, phones).await;
         let upload = async |key: &str, body: String| world.put(key, body).await;
-        let shard = KeyHash::of("phone0@example.com").shard(world.lake.config().customer_shards);
+        let shard = shard_of(&world, "phone0@example.com");
 
         let costs = async |function, key: &str, expected: Cost, what| {
             assert_eq!(cost(&world, function, key).await, expected, "{function}: {what}");
         };
 
+        // Landing file, consent shard, cell, latest readings; index entry, manifest, cell, receipt.
         let accelerometer = "accelerometer/landing/new.json";
         upload(accelerometer, motion("phone0", 0)).await;
         let motions = cell(Table::AccelerometerTrusted, T);
         let latest = world.version(&latest_readings(shard)).await;
         costs(Table::AccelerometerTrusted, accelerometer, [4, 4, 0, 0, 1], "a phone's new hour").await;
         assert_eq!(world.version(&latest_readings(shard)).await, latest, "no newer reading triggers no function");
+        // The output and both cells.
         costs(Table::MachineLearningCurated, &motions, [3, 0, 0, 0, 0], "nothing to join with yet").await;
 
+        // Landing file, device shard, cell; the same puts.
         let step_trainer = "step_trainer/landing/new.json";
         upload(step_trainer, step("phone0", 0)).await;
         let steps = cell(Table::StepTrainerTrusted, T);
-        costs(Table::StepTrainerTrusted, step_trainer, [2, 4, 1, 0, 1], "a step trainer's new hour").await;
-        // The output, both cells, and their versions once more after the put.
-        costs(Table::MachineLearningCurated, &steps, [5, 1, 0, 0, 1], "a pair").await;
+        costs(Table::StepTrainerTrusted, step_trainer, [3, 4, 0, 0, 1], "a step trainer's new hour").await;
+        costs(Table::MachineLearningCurated, &steps, [3, 1, 0, 0, 1], "a pair").await;
         let pairs = hours * i64::from(phones * phones) + 1;
         assert_eq!(world.rows(Table::MachineLearningCurated).await.len() as i64, pairs, "of one instant each");
 
         // Index, manifest and receipt are put as for a new file, and refused. Then manifest and receipt are read.
         costs(Table::AccelerometerTrusted, accelerometer, [6, 3, 0, 0, 0], "redelivery").await;
-        costs(Table::StepTrainerTrusted, step_trainer, [4, 3, 1, 0, 0], "redelivery").await;
+        costs(Table::StepTrainerTrusted, step_trainer, [5, 3, 0, 0, 0], "redelivery").await;
+        costs(Table::MachineLearningCurated, &steps, [3, 0, 0, 0, 0], "redelivery").await;
 
-        let trusted = customers(Table::CustomerTrusted, shard);
+        // The records supersede one of the file with all customers, and then one another. No other file is read, and no
+        // receipt of another file is written: so the cost does not depend on the file with all customers.
+        let (trusted, devices) = (customers(Table::CustomerTrusted, shard), devices(shard_of(&world, "serial-phone0")));
         for (time, file) in [(1, "customer/landing/renewed.json"), (2, "customer/landing/again.json")] {
             upload(file, customer("phone0", time, Some(0))).await;
-            // It also writes the receipt of the file whose record it supersedes, which at first is the file of all.
-            let reads = if time == 1 { None } else { Some(19) };
-            let cost = cost(&world, Table::CustomerTrusted, file).await;
-            assert_eq!((reads.unwrap_or(cost[0]), &cost[1..]), (cost[0], &[5, 0, 0, 0][..]), "customer_trusted");
+            // Landing file, manifest, customer shard; manifest, customer shard, receipt.
+            costs(Table::CustomerTrusted, file, [3, 3, 0, 0, 0], "a later record").await;
+            // Checkpoint, customer shard; checkpoint.
             costs(Table::AccelerometerTrusted, &trusted, [2, 1, 0, 0, 0], "no consent changed").await;
+            // The output, both inputs; the output. Then checkpoint, the output, device shard; device shard, checkpoint.
+            costs(Table::CustomerCurated, &trusted, [6, 3, 0, 0, 0], "the claim has a later date").await;
+            // Checkpoint, device shard; checkpoint.
+            costs(Table::StepTrainerTrusted, &devices, [2, 1, 0, 0, 0], "no owner changed").await;
+            // The receipt is put as for a new file, and refused. Then it is read.
+            costs(Table::CustomerTrusted, file, [4, 1, 0, 0, 0], "redelivery").await;
+            costs(Table::AccelerometerTrusted, &trusted, [2, 0, 0, 0, 0], "redelivery").await;
+            // The output, both inputs; checkpoint, the output.
+            costs(Table::CustomerCurated, &trusted, [5, 0, 0, 0, 0], "redelivery").await;
+            costs(Table::StepTrainerTrusted, &devices, [2, 0, 0, 0, 0], "redelivery").await;
         }
     }
 }
 
 #[tokio::test]
 async fn cost_of_a_withdrawal_depends_only_on_the_hours_of_the_customer() {
-    let mut costs = Vec::new();
     for phones in [1, 12] {
         let world = with_history(2, phones).await;
-        let shard = KeyHash::of("phone0@example.com").shard(world.lake.config().customer_shards);
+        let shard = shard_of(&world, "phone0@example.com");
         let withdrawal = "customer/landing/withdrawal.json";
         world.put(withdrawal, customer("phone0", 1, None)).await;
-        // Its cost depends on the receipt of the file with all customers.
-        cost(&world, Table::CustomerTrusted, withdrawal).await;
 
-        let (trusted, curated) = (customers(Table::CustomerTrusted, shard), customers(Table::CustomerCurated, shard));
-        let mut of_lake = costs_of_change(&world, Table::AccelerometerTrusted, &trusted).await;
+        let trusted = customers(Table::CustomerTrusted, shard);
+        let devices = devices(shard_of(&world, "serial-phone0"));
+        let mut of_lake = vec![(Table::CustomerTrusted, cost(&world, Table::CustomerTrusted, withdrawal).await)];
+        of_lake.extend(costs_of_change(&world, Table::AccelerometerTrusted, &trusted).await);
         of_lake.push((Table::CustomerCurated, cost(&world, Table::CustomerCurated, &trusted).await));
-        of_lake.extend(costs_of_change(&world, Table::StepTrainerTrusted, &curated).await);
+        of_lake.extend(costs_of_change(&world, Table::StepTrainerTrusted, &devices).await);
         for hour in 1..=2 {
             let motions = cell(Table::AccelerometerTrusted, T - hour * HOUR_MS);
             let cost = cost(&world, Table::MachineLearningCurated, &motions).await;
             of_lake.push((Table::MachineLearningCurated, cost));
         }
         assert_eq!(world.rows(Table::MachineLearningCurated).await.len() as u32, 2 * (phones - 1).pow(2));
-        costs.push(of_lake);
+        let expected = [
+            (Table::CustomerTrusted, [3, 3, 0, 0, 0]),
+            // Checkpoint, shard; work item, checkpoint; the index entries of the key, and all segments.
+            (Table::AccelerometerTrusted, [2, 2, 2, 0, 0]),
+            // Work item, shard, two cells; two cells; the work item is deleted.
+            (Table::AccelerometerTrusted, [4, 2, 0, 1, 0]),
+            (Table::CustomerCurated, [6, 3, 0, 0, 0]),
+            (Table::StepTrainerTrusted, [2, 2, 2, 0, 0]),
+            (Table::StepTrainerTrusted, [4, 2, 0, 1, 0]),
+            (Table::MachineLearningCurated, [3, 1, 0, 0, 0]),
+            (Table::MachineLearningCurated, [3, 1, 0, 0, 0]),
+        ];
+        assert_eq!(of_lake, expected, "{phones} phones");
     }
-    assert_eq!(costs[0], costs[1]);
-    // Work item, shard, two cells; two cells; the work item is deleted.
-    assert_eq!(costs[0][1], (Table::AccelerometerTrusted, [4, 2, 0, 1, 0]));
-    assert_eq!(costs[0][4], (Table::StepTrainerTrusted, [3, 2, 1, 1, 0]));
+}
+
+/// Each device is in a shard of its own.
+#[tokio::test]
+async fn cost_of_a_new_device_is_one_more_device_shard() {
+    let world = with_history(1, 1).await;
+    let shard = shard_of(&world, "serial-phone0");
+    let serials: Vec<String> = (0..99).map(|serial| format!("serial-{serial}")).collect();
+    let new = serials.iter().find(|serial| shard_of(&world, serial) != shard).unwrap();
+    let (moved, trusted) =
+        ("customer/landing/moved.json", customers(Table::CustomerTrusted, shard_of(&world, "phone0@example.com")));
+    world.put(moved, customer("phone0", 1, Some(0)).replace("serial-phone0", new)).await;
+    assert_eq!(cost(&world, Table::CustomerTrusted, moved).await, [3, 3, 0, 0, 0]);
+    assert_eq!(cost(&world, Table::CustomerCurated, &trusted).await, [7, 4, 0, 0, 0]);
+    for devices in [shard, shard_of(&world, new)].map(devices) {
+        let costs = costs_of_change(&world, Table::StepTrainerTrusted, &devices).await;
+        assert_eq!(costs[0].1[..2], [2, 1 + costs.len() as u64 - 1], "{devices}");
+    }
+    assert_eq!(world.rows(Table::StepTrainerTrusted).await, [""; 0]);
 }
 
 /// The files of an hour share a cell, which each function reads and writes as a whole.
@@ -146,13 +191,13 @@ async fn cost_of_an_upload_does_not_depend_on_the_files_of_its_hour() {
         let (accelerometer, step_trainer) = ("accelerometer/landing/new.json", "step_trainer/landing/new.json");
         world.put(accelerometer, motion("phone0", 0)).await;
         world.put(step_trainer, step("phone0", 0)).await;
-        let shard = KeyHash::of("phone0@example.com").shard(world.lake.config().customer_shards);
+        let shard = shard_of(&world, "phone0@example.com");
         let mut of_lake = Vec::new();
         for (function, key) in [
             (Table::AccelerometerTrusted, accelerometer),
             (Table::MachineLearningCurated, &motions),
             (Table::CustomerCurated, &latest_readings(shard)),
-            (Table::StepTrainerTrusted, &customers(Table::CustomerCurated, shard)),
+            (Table::StepTrainerTrusted, &devices(shard_of(&world, "serial-phone0"))),
             (Table::StepTrainerTrusted, step_trainer),
             (Table::MachineLearningCurated, &steps),
         ] {
@@ -164,10 +209,18 @@ async fn cost_of_an_upload_does_not_depend_on_the_files_of_its_hour() {
         costs.push(of_lake);
     }
     assert_eq!(costs[0], costs[1]);
-    // Landing file, consent shard, cell, latest readings; manifest, index entry, cell, receipt.
-    assert_eq!(costs[0][0], (Table::AccelerometerTrusted, [4, 4, 0, 0, 0]));
-    // Landing file, cell; the same puts; a list of all shards.
-    assert_eq!(costs[0][4], (Table::StepTrainerTrusted, [2, 4, 1, 0, 0]));
+    let expected = [
+        // Landing file, consent shard, cell, latest readings; manifest, index entry, cell, receipt.
+        (Table::AccelerometerTrusted, [4, 4, 0, 0, 0]),
+        (Table::MachineLearningCurated, [3, 1, 0, 0, 0]),
+        // The output is up to date, and its claims are in the device lookup.
+        (Table::CustomerCurated, [5, 0, 0, 0, 0]),
+        (Table::StepTrainerTrusted, [2, 0, 0, 0, 0]),
+        // Landing file, device shard, cell; the same puts.
+        (Table::StepTrainerTrusted, [3, 4, 0, 0, 0]),
+        (Table::MachineLearningCurated, [3, 1, 0, 0, 0]),
+    ];
+    assert_eq!(costs[0], expected);
 }
 
 #[tokio::test]
@@ -185,15 +238,15 @@ async fn cost_of_a_withdrawal_does_not_depend_on_the_files_of_the_customer_in_an
         let rows = files as usize;
         world.assert_tables("before", [2, 2 * rows, 2, 2 * rows, 4 * rows]).await;
 
-        let shard = KeyHash::of("ann@example.com").shard(world.lake.config().customer_shards);
-        let (trusted, curated) = (customers(Table::CustomerTrusted, shard), customers(Table::CustomerCurated, shard));
+        let trusted = customers(Table::CustomerTrusted, shard_of(&world, "ann@example.com"));
+        let devices = devices(shard_of(&world, "serial-ann"));
         let (motions, steps) = (cell(Table::AccelerometerTrusted, T), cell(Table::StepTrainerTrusted, T));
         let withdrawal = "customer/landing/withdrawal.json";
         world.put(withdrawal, customer("ann", 1, None)).await;
         let mut of_lake = vec![(Table::CustomerTrusted, cost(&world, Table::CustomerTrusted, withdrawal).await)];
         of_lake.extend(costs_of_change(&world, Table::AccelerometerTrusted, &trusted).await);
         of_lake.push((Table::CustomerCurated, cost(&world, Table::CustomerCurated, &trusted).await));
-        of_lake.extend(costs_of_change(&world, Table::StepTrainerTrusted, &curated).await);
+        of_lake.extend(costs_of_change(&world, Table::StepTrainerTrusted, &devices).await);
         for cell in [&motions, &steps] {
             let cost = cost(&world, Table::MachineLearningCurated, cell).await;
             of_lake.push((Table::MachineLearningCurated, cost));
@@ -202,12 +255,21 @@ async fn cost_of_a_withdrawal_does_not_depend_on_the_files_of_the_customer_in_an
         costs.push(of_lake);
     }
     assert_eq!(costs[0], costs[1]);
-    let [_, plan_motions, motions, _, plan_steps, steps, ..] = costs[0][..] else { panic!("{:?}", costs[0]) };
-    // Checkpoint, shard; work item, checkpoint; the index entries of the key, and all segments.
-    assert_eq!(plan_motions, (Table::AccelerometerTrusted, [2, 2, 2, 0, 0]));
-    // Work item, shard, cell; cell; the work item is deleted.
-    assert_eq!(motions, (Table::AccelerometerTrusted, [3, 1, 0, 1, 0]));
-    assert_eq!(plan_steps, (Table::StepTrainerTrusted, [2, 2, 2, 0, 0]));
-    // Work item, cell; cell; a list of all shards; the work item is deleted.
-    assert_eq!(steps, (Table::StepTrainerTrusted, [2, 1, 1, 1, 0]));
+    let expected = [
+        // Landing file, manifest, customer shard; manifest, customer shard, receipt.
+        (Table::CustomerTrusted, [3, 3, 0, 0, 0]),
+        // Checkpoint, shard; work item, checkpoint; the index entries of the key, and all segments.
+        (Table::AccelerometerTrusted, [2, 2, 2, 0, 0]),
+        // Work item, shard, cell; cell; the work item is deleted.
+        (Table::AccelerometerTrusted, [3, 1, 0, 1, 0]),
+        // The output, both inputs; the output. Then checkpoint, the output, device shard; device shard, checkpoint.
+        (Table::CustomerCurated, [6, 3, 0, 0, 0]),
+        // As for accelerometer readings, with the device shard.
+        (Table::StepTrainerTrusted, [2, 2, 2, 0, 0]),
+        (Table::StepTrainerTrusted, [3, 1, 0, 1, 0]),
+        // The output, both cells; the output. Then the same, and it is up to date.
+        (Table::MachineLearningCurated, [3, 1, 0, 0, 0]),
+        (Table::MachineLearningCurated, [3, 0, 0, 0, 0]),
+    ];
+    assert_eq!(costs[0], expected);
 }

@@ -4,16 +4,14 @@
 // A panic fails a test.
 #![allow(clippy::unwrap_used)]
 
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use formats::work_item::WorkItem;
-use functions::gate::Gate;
-use functions::{HOUR_MS, World, customer, event, motion, step};
+use functions::{HOUR_MS, Stopped, World, customer, event, motion, step};
 use model::hash::KeyHash;
 use model::lake_config::ConsentPolicy::Ever;
-use model::layout::customers;
+use model::layout::{customers, devices};
 use model::table::Table;
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 const LATER: &str = "customer/landing/later.json";
 /// The functions that have work items.
@@ -89,11 +87,11 @@ impl Change {
 
     /// The shard that has the change.
     fn shard(self, world: &World) -> String {
-        let table = match self.function {
-            Table::AccelerometerTrusted => Table::CustomerTrusted,
-            _ => Table::CustomerCurated,
-        };
-        customers(table, KeyHash::of("ann@example.com").shard(world.lake.config().customer_shards))
+        let shard = |key| KeyHash::of(key).shard(world.lake.config().customer_shards);
+        match self.function {
+            Table::AccelerometerTrusted => customers(Table::CustomerTrusted, shard("ann@example.com")),
+            _ => devices(shard("serial-ann")),
+        }
     }
 
     /// Returns a lake with a planned change, and its work items.
@@ -191,29 +189,22 @@ async fn item_that_is_done_twice_at_once_is_written_once() {
     for change in changes() {
         let mut stops = 0;
         for stop_before in 0.. {
+            let (what, mut done) = (format!("stopped before {stop_before}"), BTreeMap::new());
             let (world, items) = change.planned().await;
-            let gate = Gate::new(world.http_client(), stop_before);
-            let slow = world.over(SharedHttpClient::new(gate.clone()));
             let payload = event(world.lake.bucket(), &items[0]);
-            let mut invocation = Box::pin(slow.invoke(change.function, &payload));
-            let is_stopped = tokio::select! {
-                biased;
-                _ = &mut invocation => false,
-                () = gate.stopped() => true,
-            };
-            if !is_stopped {
+            let is_stopped = world.stop(change.function, &payload, stop_before, Stopped::Continued, async || {
+                world.deliver(change.function, &items[0]).await.unwrap();
+                done = world.objects().await;
+            });
+            if !is_stopped.await {
                 break;
             }
             stops += 1;
-            world.deliver(change.function, &items[0]).await.unwrap();
-            let done = world.objects().await;
-            gate.go_on();
-            assert_eq!(invocation.await, Ok(json!({"batchItemFailures": []})), "stopped before {stop_before}");
-            assert_eq!(world.objects().await, done, "stopped before {stop_before}");
+            assert_eq!(world.objects().await, done, "{what}");
             // Once more, after it was done.
             assert_eq!(world.deliver(change.function, &items[0]).await, Ok(json!({"batchItemFailures": []})));
-            assert_eq!(world.objects().await, done, "stopped before {stop_before}");
-            change.assert_done(&world, &format!("stopped before {stop_before}")).await;
+            assert_eq!(world.objects().await, done, "{what}");
+            change.assert_done(&world, &what).await;
         }
         assert!(stops >= 6, "only {stops} requests");
     }
@@ -225,28 +216,21 @@ async fn change_that_is_planned_twice_at_once_is_done() {
     let mut items_put_again = 0;
     for change in changes() {
         for stop_before in 0.. {
+            let what = format!("stopped before {stop_before}");
             let world = change.world().await;
-            let gate = Gate::new(world.http_client(), stop_before);
-            let slow = world.over(SharedHttpClient::new(gate.clone()));
             let payload = event(world.lake.bucket(), &change.shard(&world));
-            let mut invocation = Box::pin(slow.invoke(change.function, &payload));
-            let is_stopped = tokio::select! {
-                biased;
-                _ = &mut invocation => false,
-                () = gate.stopped() => true,
-            };
-            if !is_stopped {
+            let is_stopped = world.stop(change.function, &payload, stop_before, Stopped::Continued, async || {
+                // Items that the slow function has put already are delivered too.
+                let due = world.work_items(change.function).await.into_iter().chain([change.shard(&world)]);
+                world.deliver_to(&[change.function], due).await;
+            });
+            if !is_stopped.await {
                 break;
             }
-            // Items that the slow function has put already are delivered too.
-            let due = world.work_items(change.function).await.into_iter().chain([change.shard(&world)]);
-            world.deliver_to(&[change.function], due).await;
-            gate.go_on();
-            assert_eq!(invocation.await, Ok(json!({"batchItemFailures": []})), "stopped before {stop_before}");
             items_put_again += world.work_items(change.function).await.len();
             let written = world.written_by(async || world.deliver_work(change.function).await).await;
-            assert_eq!(written, [].into(), "stopped before {stop_before}");
-            change.assert_done(&world, &format!("stopped before {stop_before}")).await;
+            assert_eq!(written, [].into(), "{what}");
+            change.assert_done(&world, &what).await;
         }
     }
     assert!(items_put_again > 0);

@@ -193,6 +193,10 @@ impl<K: Kind> Collect for Counter<K> {
         self.kind.inspect_rejected(fields);
     }
 
+    fn memory_bytes(&self) -> usize {
+        self.kind.memory_bytes()
+    }
+
     fn collect_by_layout(&mut self, laid: &LayoutFields<'_>) -> bool {
         let kept = self.kind.collect_by_layout(laid);
         self.kept += u64::from(kept);

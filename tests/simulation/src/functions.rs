@@ -3,7 +3,7 @@
 use accelerometer_trusted::AccelerometerTrusted;
 use customer_curated::CustomerCurated;
 use customer_trusted::CustomerTrusted;
-use ingest::index::{LIMITS, Limits};
+use ingest::{LIMITS, Limits};
 use machine_learning_curated::MachineLearningCurated;
 use model::table::Table;
 use runtime::function::{Answer, invoke};

@@ -40,8 +40,7 @@ pub struct RowCounts {
     pub rows: u64,
     /// Rejected pieces.
     pub quarantined: u64,
-    /// Rows of the file in the table. None for customer files: if several hold the same record, any one of them may count
-    /// it, so the definitions fix only their sum.
+    /// Rows of the file in the table. None for customer files: several may hold the record that counts.
     pub kept: Option<u64>,
 }
 

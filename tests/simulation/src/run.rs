@@ -308,7 +308,7 @@ mod tests {
         let fault_profile = FaultProfile::draw(&mut rng, &Faults::all());
         let run = Run::new(rng, fault_profile);
         let invocation = Invocation::new("one".into(), Table::StepTrainerTrusted);
-        run.check_role(&invocation, &Operation::List { prefix: "customer/curated/".into() });
+        run.check_role(&invocation, &Operation::List { prefix: "_state/index/step_trainer/".into() });
         assert_eq!(run.state().violations, []);
         for (beyond, what) in [
             (Operation::Get { key: "customer/trusted/01.parquet".into() }, "may not GET customer/trusted/01.parquet"),

@@ -13,7 +13,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use bytes::Bytes;
 use emulator::Cloud;
 use fastrand::Rng;
-use ingest::index::{LIMITS, Limits};
+use ingest::{LIMITS, Limits};
 use model::hash::ShardCount;
 use model::lake_config::LakeConfig;
 use model::table::Table;
@@ -25,12 +25,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use store::BoxError;
 use store::lake::Lake;
-use store::lake::{DATABASE, LakeSettings};
+use store::lake::{DATABASE, LOCAL_MEMORY_MB, LakeSettings};
 use tokio::task::JoinSet;
 
 const BUCKET: &str = "stedi";
 /// Nearly every file has an index segment, and each segment that is read is compacted.
-const SMALL_INDEX: Limits = Limits { entries_max: 1, keys_max: 0, pending_max: 0 };
+const SMALL_LIMITS: Limits = Limits { entries_max: 1, keys_max: 0, pending_max: 0, rows_max: 3 };
 /// Lambda ends an invocation after fifteen minutes.
 const INVOCATION_MAX: Duration = Duration::from_secs(15 * 60);
 /// A run with more requests than this does not come to rest.
@@ -91,7 +91,12 @@ impl<'a> World<'a> {
             pairs: case.scenario.pairs,
             slices_per_hour: case.scenario.slices_per_hour,
         };
-        let settings = LakeSettings { lake_bucket: BUCKET.to_owned(), config, database: DATABASE.to_owned() };
+        let settings = LakeSettings {
+            lake_bucket: BUCKET.to_owned(),
+            config,
+            database: DATABASE.to_owned(),
+            memory_mb: LOCAL_MEMORY_MB,
+        };
         let lake = store::connect::over(cloud.http_client(), emulator::REGION, &settings);
         lake.store.create_bucket(BUCKET).await?;
         lake.catalog.create_tables().await?;
@@ -284,7 +289,7 @@ impl<'a> World<'a> {
         let wire = Wire::new(self.cloud.http_client(), self.run.clone(), invocation.clone());
         let client: SharedHttpClient = wire.client();
         let lake = store::connect::over(client, emulator::REGION, &self.settings);
-        let limits = if self.case.scenario.small_index { SMALL_INDEX } else { LIMITS };
+        let limits = if self.case.scenario.small_index { SMALL_LIMITS } else { LIMITS };
         Some(Instance { function: AnyFunction::with_limits(function, lake, limits)?, wire })
     }
 

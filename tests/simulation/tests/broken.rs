@@ -19,13 +19,12 @@ use std::sync::{Arc, Mutex};
 
 /// The last seed, from seed 1 on, by which each broken engine must be caught.
 const SEEDS_MAX: &[(Broken, u64)] = &[
-    (Broken::Unconditional, 100),
     (Broken::InputsFirst, 500),
-    (Broken::NoRecheck, 800),
+    (Broken::SkipEqual, 600),
     (Broken::AcknowledgeFirst, 50),
     (Broken::ConflictCountsAsSuccess, 500),
     (Broken::StaleCache, 100),
-    (Broken::EarlyCheckpoint, 100),
+    (Broken::EarlyCheckpoint, 600),
     (Broken::IndexLate, 100),
     (Broken::NoUnion, 100),
     (Broken::NoLookAgain, 1500),
@@ -36,7 +35,7 @@ const SEEDS_MAX: &[(Broken, u64)] = &[
     (Broken::RegistersWritesOnly, 500),
     (Broken::ReadsOnlyCompacted, 100),
     (Broken::WithdrawalNeedsValidRecord, 100),
-    (Broken::OwnersAmongEligibleOnly, 100),
+    (Broken::OwnersAmongEligibleOnly, 600),
 ];
 const THREADS: usize = 2;
 

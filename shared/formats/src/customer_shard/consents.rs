@@ -101,18 +101,16 @@ impl Spellings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::customer_shard::test_customer::{customer, says};
+    use crate::customer_shard::test_customer::{customer, says, settled, version};
     use crate::customer_shard::trusted::CustomerShard;
-    use model::layout::{FileId, ObjectLocation};
 
     #[test]
     fn consents_agree_with_the_rows_of_the_shard() {
         let email = |n: i64| if n % 7 == 1 { format!(" C{n}") } else { format!("c{n}") };
         let people: Vec<_> = (0..500).map(|n| customer(&email(n), n, (n % 3 > 0).then_some(n))).collect();
-        let location = ObjectLocation { bucket: "b".into(), key: "customer/landing/f".into() };
         let mut update = CustomerShard::default().update();
-        update.ingest((FileId::of(&location), &location, 1), says(&people).iter());
-        let bytes = update.settle().unwrap().unwrap().encode().unwrap();
+        update.ingest(version("f"), says(&people).iter());
+        let bytes = settled(update).unwrap().encode().unwrap();
         let start = bytes.slice(..Consents::needed(&bytes));
         assert!(Consents::decode(bytes.slice(..start.len() - 1)).is_err());
         let (shard, consents) = (CustomerShard::decode(bytes).unwrap(), Consents::decode(start).unwrap());

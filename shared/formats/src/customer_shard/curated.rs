@@ -1,18 +1,21 @@
-//! A shard of `customer_curated`: the eligible customers of a shard who have accelerometer readings that count, and the owners
-//! of devices among all customers of the shard.
+//! A shard of `customer_curated`: the eligible customers of a shard who have accelerometer readings that count, and the claims
+//! to devices of all its customers.
 
-use super::claims::{Claim, DeviceOwner, DeviceOwners};
+use super::claims::Claim;
+use super::devices::DeviceClaim;
 use super::header::Header;
 use super::rows::Rows;
 use super::trusted::TrustedShard;
-use super::{Versions, owners};
+use super::{Owner, Versions};
 use crate::Corrupt;
 use crate::latest_readings::LatestReadings;
+use crate::packed::{packed, unpacked};
 use bytes::Bytes;
-use model::hash::KeyHash;
-use model::lake_config::ConsentPolicy;
+use model::hash::{KeyHash, Shard, ShardCount};
+use model::lake_config::LakeConfig;
 use model::table::Table;
-use std::collections::{BTreeMap, HashMap};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 const TABLE: Table = Table::CustomerCurated;
 
@@ -21,12 +24,33 @@ const TABLE: Table = Table::CustomerCurated;
 pub struct CuratedShard {
     rows: Rows,
     versions: Versions,
-    owners: DeviceOwners,
+    state: State,
+}
+
+/// The versions of the objects that a shard was computed from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CuratedFrom {
+    /// The ETag of the `customer_trusted` shard.
+    pub trusted: Option<String>,
+    /// The version of that shard.
+    pub trusted_version: u64,
+    /// The ETag of the latest-reading index.
+    pub latest_readings: Option<String>,
+}
+
+/// What a shard's object holds beside its rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct State {
+    from: CuratedFrom,
+    /// The claim of each customer, and the customer's row.
+    claims: BTreeMap<KeyHash, (Claim, Option<u32>)>,
+    /// The device shards that a customer claimed a device of before, beside that of the claim. They may have the old claim.
+    earlier: BTreeMap<KeyHash, BTreeSet<Shard>>,
 }
 
 impl Default for CuratedShard {
     fn default() -> Self {
-        Self { rows: Rows::none(TABLE), versions: Versions::default(), owners: DeviceOwners::default() }
+        Self { rows: Rows::none(TABLE), versions: Versions::default(), state: State::default() }
     }
 }
 
@@ -34,101 +58,117 @@ impl CuratedShard {
     /// Reads a shard's object.
     pub fn decode(bytes: Bytes) -> Result<Self, Corrupt> {
         let header = Header::of(TABLE, &bytes)?;
-        let (versions, owners) = (Versions::of(TABLE, &header)?, DeviceOwners::decode(header.claims.clone(), TABLE)?);
+        let (versions, state): (_, State) = (Versions::of(TABLE, &header)?, unpacked(TABLE.name(), &header.claims)?);
         let rows = Rows::decode(TABLE, bytes)?;
-        if owners.iter().filter_map(|owner| owner.row).any(|row| row as usize >= rows.len()) {
-            return Err(Corrupt::new(TABLE.name(), "its owners refer to rows that it does not have"));
+        if state.claims.values().filter_map(|(_, row)| *row).any(|row| row as usize >= rows.len()) {
+            return Err(Corrupt::new(TABLE.name(), "its claims refer to rows that it does not have"));
         }
-        Ok(Self { rows, versions, owners })
+        Ok(Self { rows, versions, state })
     }
 
     /// Writes the shard's object.
     pub fn encode(&self) -> Result<Bytes, Corrupt> {
-        self.rows.encode(&Header { claims: self.owners.encode(), ..self.versions.header() }, &owners::COLUMNS)
+        self.rows.encode(&Header { claims: packed(TABLE.name(), &self.state)?, ..self.versions.header() })
+    }
+
+    /// Returns the versions of the objects that it was computed from.
+    pub fn from(&self) -> &CuratedFrom {
+        &self.state.from
+    }
+
+    /// Returns the shard's versions, by the hash of the customer: the version in which the customer's claim last changed.
+    pub fn versions(&self) -> &Versions {
+        &self.versions
+    }
+
+    /// Returns the claim of a customer.
+    pub fn claim(&self, customer: KeyHash) -> Option<DeviceClaim> {
+        let (claim, row) = *self.state.claims.get(&customer)?;
+        let owner = row.and_then(|row| Some((self.rows.email(row as usize), self.rows.since_ms(row as usize)?)));
+        Some(DeviceClaim { claim, owner: owner.map(|(email, since_ms)| Owner { email, since_ms }.into()) })
+    }
+
+    /// Returns the device shards that have, or may have, a claim of a customer.
+    pub fn device_shards(&self, customer: KeyHash, count: ShardCount) -> impl Iterator<Item = Shard> {
+        let now = self.state.claims.get(&customer).map(|(claim, _)| claim.device.shard(count));
+        let earlier = self.state.earlier.get(&customer).into_iter().flatten().copied();
+        earlier.filter(move |earlier| Some(*earlier) != now).chain(now)
     }
 
     /// Returns the next version: the customers of `trusted` who have readings that count according to `latest_readings`, and
-    /// the owners of devices by the claims of `trusted`. Returns `None` if nothing changes.
+    /// the claims of all customers of `trusted`.
     ///
     /// The rule is "has a row in `accelerometer_trusted`". This function does not read that table: it has a row of an eligible
     /// customer exactly if the customer's latest reading counts.
     pub fn curate(
         &self,
+        from: CuratedFrom,
         trusted: &TrustedShard,
         latest_readings: &LatestReadings,
-        policy: ConsentPolicy,
-    ) -> Result<Option<Self>, Corrupt> {
-        let TrustedShard { rows: trusted, claims } = trusted;
+        config: &LakeConfig,
+    ) -> Result<Self, Corrupt> {
+        let TrustedShard { rows: trusted, claims, .. } = trusted;
         let keys: Vec<KeyHash> = (0..trusted.len()).map(|row| KeyHash::of_email(trusted.email(row))).collect();
         let counts = |row: usize| {
             let latest_ms = latest_readings.latest_ms(keys[row]);
-            latest_ms.zip(trusted.since_ms(row)).is_some_and(|(latest_ms, since_ms)| policy.admits(latest_ms, since_ms))
+            let since_ms = trusted.since_ms(row);
+            latest_ms
+                .zip(since_ms)
+                .is_some_and(|(latest_ms, since_ms)| config.consent_policy.admits(latest_ms, since_ms))
         };
         let rows = trusted.filtered(TABLE, counts)?;
         let curated = (0..trusted.len()).filter(|row| counts(*row));
         let row_of: HashMap<KeyHash, u32> = curated.zip(0..).map(|(row, position)| (keys[row], position)).collect();
-        let mut owners: BTreeMap<KeyHash, Claim> = BTreeMap::new();
-        for claim in claims {
-            let greatest = owners.entry(claim.device).or_insert(*claim);
-            if claim.rank() > greatest.rank() {
-                *greatest = *claim;
+        let with_row = |claim: &Claim| (claim.customer, (*claim, row_of.get(&claim.customer).copied()));
+        let claims = claims.iter().map(with_row).collect();
+        let mut next = Self {
+            rows,
+            versions: Versions::default(),
+            state: State { from, claims, earlier: self.state.earlier.clone() },
+        };
+        let customers: BTreeSet<KeyHash> = self.state.claims.keys().chain(next.state.claims.keys()).copied().collect();
+        let changed = customers.into_iter().filter(|customer| self.claim(*customer) != next.claim(*customer));
+        let changed: Vec<KeyHash> = changed.collect();
+        for customer in &changed {
+            let shard = |claims: &State| Some(claims.claims.get(customer)?.0.device.shard(config.customer_shards));
+            let earlier = shard(&self.state).filter(|earlier| Some(*earlier) != shard(&next.state));
+            if let Some(earlier) = earlier {
+                next.state.earlier.entry(*customer).or_default().insert(earlier);
             }
         }
-        let owner = |claim: Claim| DeviceOwner { claim, row: row_of.get(&claim.customer).copied() };
-        let owners = DeviceOwners::new(owners.into_values().map(owner));
-        if rows == self.rows && owners == self.owners {
-            return Ok(None);
-        }
-        let next = Self { rows, owners, versions: Versions::default() };
-        // Another record in the row is a change. Another position of the row is not.
-        let is_same = |was: DeviceOwner, is: DeviceOwner| {
-            let row = match (was.row, is.row) {
-                (Some(was), Some(is)) => self.rows.is_same(was as usize, &next.rows, is as usize),
-                (was, is) => was == is,
-            };
-            row && was.claim == is.claim
-        };
-        let stays = |was: &DeviceOwner| next.owners.get(was.claim.device).is_some_and(|is| is_same(*was, is));
-        let gone_or_other = self.owners.iter().filter(|was| !stays(was));
-        let new = next.owners.iter().filter(|is| self.owners.get(is.claim.device).is_none());
-        let versions = self.versions.next(gone_or_other.chain(new).map(|owner| owner.claim.device));
-        Ok(Some(Self { versions, ..next }))
+        next.versions = self.versions.next(changed);
+        Ok(next)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Owner;
-    use super::super::owners::{Candidate, Owners};
     use super::*;
-    use crate::columnar::BATCH_ROWS;
-    use crate::customer_shard::test_customer::{customer, says};
+    use crate::customer_shard::test_customer::{customer, says, settled, version};
     use crate::customer_shard::trusted::CustomerShard;
     use model::customer::Customer;
-    use model::layout::{FileId, ObjectLocation};
+    use model::lake_config::ConsentPolicy;
 
     fn trusted(customers: &[Customer]) -> TrustedShard {
-        let location = ObjectLocation { bucket: "b".into(), key: "customer/landing/f".into() };
         let mut update = CustomerShard::default().update();
-        update.ingest((FileId::of(&location), &location, 1), says(customers).iter());
-        TrustedShard::decode(update.settle().unwrap().unwrap().encode().unwrap()).unwrap()
+        update.ingest(version("f"), says(customers).iter());
+        TrustedShard::decode(settled(update).unwrap().encode().unwrap()).unwrap()
     }
 
     fn latest_readings(latest: &[(&str, i64)]) -> LatestReadings {
         let latest_ms = latest.iter().map(|(email, time_ms)| (KeyHash::of_email(email), *time_ms));
-        LatestReadings::default().raised(latest_ms, ConsentPolicy::AtReading).unwrap()
+        LatestReadings::default().raised(latest_ms, ConsentPolicy::AtReading).unwrap_or_default()
+    }
+
+    fn config(consent_policy: ConsentPolicy) -> LakeConfig {
+        LakeConfig { consent_policy, ..LakeConfig::default() }
     }
 
     fn curate(before: &CuratedShard, people: &[Customer], with_readings: &[&str]) -> CuratedShard {
         let latest: Vec<_> = with_readings.iter().map(|email| (*email, 9)).collect();
-        let shard = before.curate(&trusted(people), &latest_readings(&latest), ConsentPolicy::Ever).unwrap().unwrap();
+        let (trusted, latest) = (trusted(people), latest_readings(&latest));
+        let shard = before.curate(CuratedFrom::default(), &trusted, &latest, &config(ConsentPolicy::Ever)).unwrap();
         CuratedShard::decode(shard.encode().unwrap()).unwrap()
-    }
-
-    fn owner(shard: &CuratedShard, serial_number: &str) -> Option<(String, i64)> {
-        let owners = Owners::decode(shard.encode().unwrap()).unwrap();
-        let owner = owners.of(KeyHash::of_serial_number(serial_number).unwrap()).map(Candidate::owner);
-        owner.and_then(Result::unwrap).map(|Owner { email, since_ms }| (email.to_owned(), since_ms))
     }
 
     fn with_device(serial_number: &str, of: Customer) -> Customer {
@@ -142,55 +182,61 @@ mod tests {
             [(ConsentPolicy::Ever, 4, 1), (ConsentPolicy::AtReading, 4, 0), (ConsentPolicy::AtReading, 5, 1)]
         {
             let latest = latest_readings(&[(" WITH", latest_ms)]);
-            let shard = CuratedShard::default().curate(&trusted, &latest, policy).unwrap().unwrap();
+            let curate = |before: &CuratedShard| {
+                before.curate(CuratedFrom::default(), &trusted, &latest, &config(policy)).unwrap()
+            };
+            let shard = curate(&CuratedShard::default());
             assert_eq!(shard.rows.len(), curated, "{policy} {latest_ms}");
-            assert!(shard.curate(&trusted, &latest, policy).unwrap().is_none());
+            let again = curate(&shard);
+            assert_eq!((again.rows, again.state), (shard.rows, shard.state));
+            assert_eq!(again.versions.changed_since(1).count(), 0, "a new version in which nothing changed");
         }
     }
 
     #[test]
-    fn a_device_belongs_to_the_latest_record() {
-        let old = with_device("device", customer("old", 1, Some(1)));
-        let new = with_device(" device ", customer("new", 2, Some(3)));
-        let shard = curate(&CuratedShard::default(), &[old.clone(), new], &["old", "new"]);
-        assert_eq!(owner(&shard, "device"), Some(("new".into(), 3)));
-        let after = curate(&shard, &[old], &["old"]);
-        assert_eq!(owner(&after, "device"), Some(("old".into(), 1)));
-        assert_eq!(after.versions.changed(KeyHash::of("device")), 2);
+    fn a_customer_claims_a_device_with_or_without_consent_or_readings() {
+        let people = [("a", Some(1)), ("b", Some(1)), ("c", None)].map(|(name, since)| customer(name, 2, since));
+        let shard = curate(&CuratedShard::default(), &people, &["a", "c"]);
+        let claim = |email| shard.claim(KeyHash::of_email(email)).map(|claim| (claim.claim.is_eligible, claim.owner));
+        let owner = Owner { email: "a", since_ms: 1 }.into();
+        assert_eq!(claim("a"), Some((true, Some(owner))));
+        assert_eq!([claim("b"), claim("c"), claim("d")], [Some((true, None)), Some((false, None)), None]);
     }
 
     #[test]
-    fn a_device_of_a_customer_without_consent_or_readings_has_no_owner() {
-        let old = with_device("device", customer("old", 1, Some(1)));
-        for new in [customer("new", 2, None), customer("new", 1, None), customer("new", 2, Some(1))] {
-            let shard = curate(&CuratedShard::default(), &[old.clone(), with_device("device", new)], &["old"]);
-            assert_eq!(owner(&shard, "device"), None);
+    fn the_shards_of_earlier_devices_are_remembered() {
+        let count = ShardCount::default();
+        let shard_of = |serial_number: &str| KeyHash::of(serial_number).shard(count);
+        let serials: Vec<String> = (0..99).map(|n| format!("s{n}")).collect();
+        let other = serials.iter().find(|serial| shard_of(serial) != shard_of("s0")).unwrap();
+        let (key, before) = (KeyHash::of("a"), CuratedShard::default());
+        let first = curate(&before, &[with_device("s0", customer("a", 1, Some(1)))], &["a"]);
+        let shards = |shard: &CuratedShard| shard.device_shards(key, count).collect::<BTreeSet<_>>();
+        assert_eq!(shards(&first), [shard_of("s0")].into());
+        let second = curate(&first, &[with_device(other, customer("a", 1, Some(1)))], &["a"]);
+        assert_eq!(shards(&second), [shard_of("s0"), shard_of(other)].into());
+        let third = curate(&second, &[Customer { serialnumber: None, ..customer("a", 1, Some(1)) }], &["a"]);
+        assert_eq!((third.claim(key), shards(&third).len()), (None, 2));
+        assert_eq!(third.versions().changed(key), 3);
+    }
+
+    #[test]
+    fn only_a_change_of_the_claim_is_a_change() {
+        let person = customer("a", 1, Some(1));
+        let shard = curate(&CuratedShard::default(), std::slice::from_ref(&person), &["a"]);
+        let phone = Customer { phone: Some("1".into()), ..person.clone() };
+        for (now, changed) in
+            [(phone, 1), (Customer { email: "A".into(), ..person.clone() }, 2), (customer("a", 1, Some(2)), 2)]
+        {
+            assert_eq!(curate(&shard, &[now], &["a"]).versions().changed(KeyHash::of("a")), changed);
         }
-        let earlier = with_device("device", customer("new", 0, None));
-        let shard = curate(&CuratedShard::default(), &[old, earlier], &["old"]);
-        assert_eq!(owner(&shard, "device"), Some(("old".into(), 1)));
+        assert_eq!(curate(&shard, &[person], &[]).versions().changed(KeyHash::of("a")), 2, "no readings");
     }
 
     #[test]
-    fn an_owner_beyond_the_first_batch_of_rows_is_found() {
-        let people: Vec<_> = (0..BATCH_ROWS as i64 + 3).map(|n| customer(&format!("c{n}"), n, Some(1 + n))).collect();
-        let emails: Vec<_> = people.iter().map(|person| person.email.as_str()).collect();
-        let shard = curate(&CuratedShard::default(), &people, &emails);
-        let owners = Owners::decode(shard.encode().unwrap()).unwrap();
-        assert_eq!(owners.versions(), &shard.versions);
-        for person in &people {
-            let owner = owners.of(person.device().unwrap()).unwrap().owner().unwrap();
-            assert_eq!(owner.map(|owner| owner.email), Some(person.email.as_str()));
-        }
-    }
-
-    #[test]
-    fn owners_without_a_row_are_refused() {
-        let shard = curate(&CuratedShard::default(), &[customer("a", 1, Some(1))], &["a"]);
-        let owners = DeviceOwners::new(shard.owners.iter().map(|owner| DeviceOwner { row: Some(1), ..owner }));
-        let object = CuratedShard { owners, ..shard }.encode().unwrap();
-        assert!(CuratedShard::decode(object.clone()).is_err());
-        let device = KeyHash::of_serial_number("serial of a").unwrap();
-        assert!(Owners::decode(object).unwrap().of(device).unwrap().owner().is_err());
+    fn claims_without_a_row_are_refused() {
+        let mut shard = curate(&CuratedShard::default(), &[customer("a", 1, Some(1))], &["a"]);
+        shard.state.claims.values_mut().for_each(|(_, row)| *row = Some(1));
+        assert!(CuratedShard::decode(shard.encode().unwrap()).is_err());
     }
 }

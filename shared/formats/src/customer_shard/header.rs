@@ -10,7 +10,7 @@ use model::table::Table;
 const MAGIC: &[u8] = b"PAR1";
 /// The version of the shard and the length of each section, little-endian.
 const NUMBERS: usize = 1 + SECTIONS;
-const SECTIONS: usize = 6;
+const SECTIONS: usize = 5;
 const NUMBER_BYTES: usize = 8;
 const SECTIONS_AT: usize = MAGIC.len() + NUMBERS * NUMBER_BYTES;
 
@@ -24,8 +24,6 @@ pub(super) struct Header {
     pub(super) spellings: Bytes,
     /// The version in which each key last changed, by the hash of the key.
     pub(super) changed: Bytes,
-    /// The row counts of each landing file.
-    pub(super) row_counts: Bytes,
     /// Which customers name which devices.
     pub(super) claims: Bytes,
     /// The state of every customer record of the shard.
@@ -35,8 +33,8 @@ pub(super) struct Header {
 impl Header {
     /// Returns the sections in the order in which they are stored.
     fn sections(&self) -> [&Bytes; SECTIONS] {
-        let Self { version: _, consents, spellings, changed, row_counts, claims, records } = self;
-        [consents, spellings, changed, row_counts, claims, records]
+        let Self { version: _, consents, spellings, changed, claims, records } = self;
+        [consents, spellings, changed, claims, records]
     }
 
     /// Returns the bytes that follow the magic bytes.
@@ -58,28 +56,22 @@ impl Header {
             return Err(corrupt("it ends within its header"));
         }
         let mut start = SECTIONS_AT;
-        let [consents, spellings, changed, row_counts, claims, records] = ends.map(|end| {
+        let [consents, spellings, changed, claims, records] = ends.map(|end| {
             let section = object.get(start..end).map(|section| object.slice_ref(section));
             start = end;
             section.unwrap_or_default()
         });
-        Ok(Self { version, consents, spellings, changed, row_counts, claims, records })
+        Ok(Self { version, consents, spellings, changed, claims, records })
     }
 
     /// Returns where the section `changed` ends; `None` if the bytes do not start a shard's object.
     pub(super) fn up_to_changed(start: &[u8]) -> Option<usize> {
         numbers(start).map(|(_, ends)| ends[CHANGED])
     }
-
-    /// Returns where the section `row_counts` ends; `None` if the bytes do not start a shard's object.
-    pub(super) fn up_to_row_counts(start: &[u8]) -> Option<usize> {
-        numbers(start).map(|(_, ends)| ends[ROW_COUNTS])
-    }
 }
 
-/// The positions of two sections that functions read up to.
+/// The position of the section that functions read up to.
 const CHANGED: usize = 2;
-const ROW_COUNTS: usize = 3;
 
 /// Returns the version, and where each section ends.
 fn numbers(object: &[u8]) -> Option<(u64, [usize; SECTIONS])> {
@@ -98,12 +90,11 @@ mod tests {
     use super::*;
 
     const TABLE: Table = Table::CustomerTrusted;
-    const NAMES: [&str; SECTIONS] = ["consents", "spellings", "changed", "row_counts", "claims", "records"];
+    const NAMES: [&str; SECTIONS] = ["consents", "spellings", "changed", "claims", "records"];
 
     fn object() -> Bytes {
-        let [consents, spellings, changed, row_counts, claims, records] =
-            NAMES.map(|text| Bytes::from_static(text.as_bytes()));
-        let header = Header { version: 7, consents, spellings, changed, row_counts, claims, records };
+        let [consents, spellings, changed, claims, records] = NAMES.map(|text| Bytes::from_static(text.as_bytes()));
+        let header = Header { version: 7, consents, spellings, changed, claims, records };
         [MAGIC, &header.encode(), b"rows"].concat().into()
     }
 
@@ -118,11 +109,8 @@ mod tests {
         let object = object();
         let of = |bytes| Header::of(TABLE, &object.slice(..bytes));
         let changed = Header::up_to_changed(&object[..SECTIONS_AT]).unwrap();
-        assert_eq!(of(changed).unwrap().sections().map(|s| s.len()), [8, 9, 7, 0, 0, 0]);
+        assert_eq!(of(changed).unwrap().sections().map(|s| s.len()), [8, 9, 7, 0, 0]);
         assert!((0..changed).all(|bytes| of(bytes).is_err()));
-        let row_counts = Header::up_to_row_counts(&object[..SECTIONS_AT]).unwrap();
-        assert_eq!(of(row_counts).unwrap().row_counts, "row_counts");
-        assert_eq!(of(row_counts - 1).unwrap().row_counts, "");
         assert!((0..SECTIONS_AT).all(|bytes| Header::up_to_changed(&object[..bytes]).is_none()));
     }
 

@@ -1,28 +1,24 @@
 //! The customer shards: which customers consent, which are curated, and what is known of their records.
 //!
 //! A shard is one Parquet object. Its rows are rows of a table. Its header holds the shard's version, and for each key the
-//! version in which its eligibility last changed, removals included. So a function that the shard triggers finds the keys
-//! that changed since its checkpoint. And a derived object can be compared with the latest change of its keys.
+//! version in which it last changed, removals included: the consent of a customer, the claim of a customer, the owner of a
+//! device. So a function that the shard triggers finds the keys that changed since its checkpoint.
 //!
 //! | module | content |
 //! |---|---|
 //! | [`trusted`] | a shard of `customer_trusted`, by email |
 //! | [`consents`] | the part of it that decides which accelerometer readings are eligible |
-//! | [`row_counts`] | the part of it that receipts of customer files need |
-//! | [`curated`] | a shard of `customer_curated`, by serial number |
-//! | [`owners`] | the part of it that decides which step trainer readings are eligible |
 //! | [`records`] | the state of every customer record, by landing file, and the history of each consent |
-//! | `outcomes` | what becomes of each record, for the receipts |
-//! | `claims` | which customer's latest record names a device |
+//! | [`curated`] | a shard of `customer_curated`, by email |
+//! | [`devices`] | a shard of the device lookup, by serial number: it decides which step trainer readings are eligible |
+//! | [`claims`] | which customer's latest record names a device |
 
-mod claims;
+pub mod claims;
 pub mod consents;
 pub mod curated;
+pub mod devices;
 mod header;
-mod outcomes;
-pub mod owners;
 pub mod records;
-pub mod row_counts;
 mod rows;
 #[cfg(test)]
 mod test_customer;
@@ -39,12 +35,12 @@ use model::table::Table;
 pub struct Versions {
     /// The version of the shard, counted from 1.
     pub version: u64,
-    /// For each key that was ever eligible, the version in which its eligibility last changed.
+    /// For each key that ever changed, the version in which it last did.
     changed: KeyMap,
 }
 
 impl Versions {
-    /// Returns the version in which the eligibility of `key` last changed; 0 if it never changed.
+    /// Returns the version in which `key` last changed; 0 if it never changed.
     pub fn changed(&self, key: KeyHash) -> u64 {
         self.changed.get(key).unwrap_or(0)
     }
@@ -54,7 +50,7 @@ impl Versions {
         self.changed.iter().filter(move |(_, version)| *version > seen).map(|(key, _)| key)
     }
 
-    /// Returns the next version, in which the eligibility of `keys` changed.
+    /// Returns the next version, in which `keys` changed.
     fn next(&self, keys: impl IntoIterator<Item = KeyHash>) -> Self {
         let version = self.version + 1;
         Self { version, changed: self.changed.with(&keys.into_iter().map(|key| (key, Some(version))).collect()) }

@@ -12,15 +12,14 @@
 
 use super::claims::Claim;
 use super::header::Header;
-use super::row_counts::LandingFile;
 use crate::Corrupt;
 use crate::customer_file::{FileCustomer, Withdrawal};
 use crate::packed::{packed, unpacked};
 use crate::runs::Runs;
 use model::consent::ConsentHistory;
-use model::customer::Customer;
+use model::customer::{Customer, excluded};
 use model::hash::{ContentDigest, KeyHash};
-use model::layout::{FileId, ObjectLocation};
+use model::layout::FileId;
 use model::table::Table;
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
@@ -28,10 +27,22 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const TABLE: Table = Table::CustomerTrusted;
 
+/// A version of a landing file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileVersion {
+    /// The file.
+    pub file: FileId,
+    /// The generation of its manifest.
+    pub generation: u64,
+    /// When S3 stored it.
+    pub stored_ms: i64,
+}
+
 /// All records of a shard's customers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Records {
-    pub(super) files: Vec<LandingFile>,
+    /// The known version of each file that has, or once had, records.
+    files: Vec<FileVersion>,
     customers: BTreeMap<KeyHash, CustomerRecords>,
 }
 
@@ -44,21 +55,21 @@ struct CustomerRecords {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Record {
-    pub(super) date_ms: i64,
-    pub(super) consent: Option<Consent>,
+struct Record {
+    date_ms: i64,
+    consent: Option<Consent>,
     device: Option<KeyHash>,
     /// Whether it is valid in every field. Only a withdrawal may not be: it is in quarantine, and still counts.
-    pub(super) is_valid: bool,
+    is_valid: bool,
     /// The files that hold it, as positions in the list of files.
-    pub(super) files: Runs,
+    files: Runs,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Consent {
+struct Consent {
     since_ms: i64,
     /// The digest of the record's content.
-    pub(super) digest: ContentDigest,
+    digest: ContentDigest,
 }
 
 /// What an arriving file says of a customer, with the digest of the grant computed once.
@@ -72,8 +83,8 @@ pub(super) struct IncomingCustomer<'a> {
 pub(super) struct Replaced {
     /// The customers for whom anything changed.
     pub(super) changed: BTreeSet<KeyHash>,
-    /// Whether the known version of the file was stored earlier.
-    pub(super) is_stored_later: bool,
+    /// Whether the file has another generation now.
+    pub(super) is_new: bool,
 }
 
 impl<'a> IncomingCustomer<'a> {
@@ -109,19 +120,22 @@ impl Record {
 impl Records {
     /// Reads the records of a shard.
     pub(super) fn decode(header: &Header) -> Result<Self, Corrupt> {
-        let (files, customers) =
-            (unpacked(TABLE.name(), &header.row_counts)?, unpacked(TABLE.name(), &header.records)?);
-        let records = Self { files, customers };
+        let records: Self = unpacked(TABLE.name(), &header.records)?;
         match records.is_sound() {
             true => Ok(records),
             false => Err(Corrupt::new(TABLE.name(), "its records refer to files that it does not list")),
         }
     }
 
-    /// Returns a header that holds nothing but the row counts and the records.
+    /// Returns a header that holds nothing but the records.
     pub(super) fn header(&self) -> Result<Header, Corrupt> {
-        let (row_counts, records) = (packed(TABLE.name(), &self.files)?, packed(TABLE.name(), &self.customers)?);
-        Ok(Header { row_counts, records, ..Header::default() })
+        Ok(Header { records: packed(TABLE.name(), self)?, ..Header::default() })
+    }
+
+    /// Returns the position of a file, and its known version.
+    pub(super) fn find(&self, file: FileId) -> Option<(u32, FileVersion)> {
+        let id = self.files.iter().position(|known| known.file == file)?;
+        Some((id as u32, self.files[id]))
     }
 
     /// Whether every record refers to listed files only.
@@ -130,26 +144,31 @@ impl Records {
         self.customers.values().flat_map(|customer| &customer.records).all(|record| record.files.are_below(files))
     }
 
-    /// Replaces what `file`, stored at `stored_ms`, says of this shard's customers. Calls `before_change` for each of them while the records are still the old ones.
+    /// Replaces what a file says of this shard's customers. Calls `before_change` for each of them while the records are still
+    /// the old ones. The caller has checked that no later generation is known.
     pub(super) fn replace(
         &mut self,
-        (file, landing, stored_ms): (FileId, &ObjectLocation, i64),
+        version: FileVersion,
         customers: &BTreeMap<KeyHash, IncomingCustomer<'_>>,
         mut before_change: impl FnMut(&Self, KeyHash),
     ) -> Replaced {
-        let (id, had) = match self.files.iter().position(|known| known.file == file) {
+        let FileVersion { file, generation, stored_ms } = version;
+        let known = self.find(file).map(|(id, _)| id as usize);
+        let mut changed = BTreeSet::new();
+        // The same version, or nothing to fence.
+        let is_nothing =
+            known.map_or(customers.is_empty() && generation == 1, |id| self.files[id].generation == generation);
+        if is_nothing {
+            return Replaced { changed, is_new: false };
+        }
+        let (id, had) = match known {
             Some(id) => (id, self.of_file(id as u32)),
             None => {
-                self.files.push(LandingFile::new(file, landing, stored_ms));
+                self.files.push(FileVersion { generation: 0, ..version });
                 (self.files.len() - 1, BTreeMap::new())
             }
         };
         let was_stored_ms = self.files[id].stored_ms;
-        let mut changed = BTreeSet::new();
-        if stored_ms < was_stored_ms {
-            // A slow function read the file before it was stored again.
-            return Replaced { changed, is_stored_later: false };
-        }
         for key in had.keys().chain(customers.keys()) {
             let was = had.get(key).map(Vec::as_slice).unwrap_or_default();
             let is = customers.get(key).map(IncomingCustomer::records).unwrap_or_default();
@@ -169,8 +188,8 @@ impl Records {
             before_change(self, *key);
             self.replace_records(*key, id as u32, is, history);
         }
-        self.files[id].stored_ms = stored_ms;
-        Replaced { changed, is_stored_later: stored_ms > was_stored_ms }
+        self.files[id] = version;
+        Replaced { changed, is_new: true }
     }
 
     fn replace_records(&mut self, key: KeyHash, file: u32, is: Vec<Record>, history: ConsentHistory) {
@@ -222,13 +241,13 @@ impl Records {
         self.customers.keys().copied()
     }
 
-    pub(super) fn of(&self, key: KeyHash) -> &[Record] {
+    fn of(&self, key: KeyHash) -> &[Record] {
         self.customers.get(&key).map(|customer| customer.records.as_slice()).unwrap_or_default()
     }
 
     /// Returns the customer's latest grants, by digest, each with a landing file that has it. One of them counts. Returns
     /// none if no grant is in force.
-    pub(super) fn candidates(&self, key: KeyHash) -> BTreeMap<ContentDigest, &ObjectLocation> {
+    pub(super) fn candidates(&self, key: KeyHash) -> BTreeMap<ContentDigest, FileId> {
         let grants = || self.of(key).iter().filter_map(|record| Some((record, record.consent.as_ref()?)));
         let Some(latest_ms) = grants().map(|(record, _)| record.date_ms).max() else { return BTreeMap::new() };
         if !self.history(key).admits(latest_ms) {
@@ -236,7 +255,7 @@ impl Records {
         }
         let latest = grants().filter(|(record, _)| record.date_ms == latest_ms);
         let held_in = |record: &Record| record.files.last().and_then(|id| self.files.get(id as usize));
-        latest.filter_map(|(record, consent)| Some((consent.digest, &held_in(record)?.landing))).collect()
+        latest.filter_map(|(record, consent)| Some((consent.digest, held_in(record)?.file))).collect()
     }
 
     /// Returns the customer's claim to a device, given the digest of the grant that counts.
@@ -247,23 +266,55 @@ impl Records {
         let latest = records().find(counts).or_else(|| records().max_by_key(rank))?;
         Some(Claim { device: latest.device?, customer: key, date_ms: latest.date_ms, is_eligible: counting.is_some() })
     }
+
+    /// Counts in `counts` what becomes of a customer's valid records in the file at this position, given the digest of the grant that counts.
+    /// Rejected records are in the quarantine of the file.
+    pub(super) fn count(&self, id: u32, key: KeyHash, counting: Option<ContentDigest>, counts: &mut RowCounts) {
+        let history = self.history(key);
+        for record in self.of(key).iter().filter(|record| record.is_valid && record.files.contains(id)) {
+            let reason = match &record.consent {
+                None => excluded::NO_CONSENT,
+                // The file that came first has the row.
+                Some(consent) if Some(consent.digest) == counting && record.files.iter().next() == Some(id) => {
+                    counts.kept += 1;
+                    continue;
+                }
+                Some(consent) if Some(consent.digest) == counting => excluded::DUPLICATE,
+                Some(_) if history.is_withdrawn(record.date_ms) => excluded::CONSENT_WITHDRAWN,
+                Some(_) if history.is_suspended() => excluded::SUSPENDED,
+                // The landing file of the grant that counts is gone.
+                Some(_) if counting.is_none() => excluded::CONSENT_WITHDRAWN,
+                Some(_) => excluded::SUPERSEDED,
+            };
+            *counts.excluded.entry(reason).or_default() += 1;
+        }
+    }
+}
+
+/// What became of the records of a file in a shard.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RowCounts {
+    /// How many records are rows of the table.
+    pub kept: u64,
+    /// How many records are not rows of the table, by reason.
+    pub excluded: BTreeMap<&'static str, u64>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::customer_shard::test_customer::{customer, says};
+    use crate::customer_shard::test_customer::{customer, file, says};
 
     #[test]
-    fn a_version_that_was_stored_earlier_than_the_known_one_is_ignored() {
-        let at = ObjectLocation { bucket: "b".into(), key: "customer/landing/f.json".into() };
+    fn each_generation_replaces_the_records_once() {
         let mut records = Records::default();
-        let mut replace = |stored_ms, date_ms| {
+        let mut replace = |generation, date_ms| {
             let says = says(&[customer("a", date_ms, Some(1))]);
             let incoming = says.iter().map(|customer| (customer.key, IncomingCustomer::of(customer))).collect();
-            records.replace((FileId::of(&at), &at, stored_ms), &incoming, |_, _| {}).changed.len()
+            let version = FileVersion { generation, stored_ms: 1, file: file("f") };
+            records.replace(version, &incoming, |_, _| {}).changed.len()
         };
-        assert_eq!([replace(5, 1), replace(4, 2), replace(5, 3), replace(5, 3)], [1, 0, 1, 0]);
+        assert_eq!([replace(1, 1), replace(1, 2), replace(2, 2), replace(3, 2)], [1, 0, 1, 0]);
     }
 
     #[test]
@@ -271,9 +322,9 @@ mod tests {
         let mut records = Records::default();
         let customer = says(&[customer("a", 1, Some(1))]);
         for day in 0..365 {
-            let at = ObjectLocation { bucket: "b".into(), key: format!("customer/landing/{day:03}.json") };
             let incoming = customer.iter().map(|customer| (customer.key, IncomingCustomer::of(customer))).collect();
-            records.replace((FileId::of(&at), &at, day), &incoming, |_, _| {});
+            let version = FileVersion { file: file(&day.to_string()), generation: 1, stored_ms: day };
+            records.replace(version, &incoming, |_, _| {});
         }
         let [record] = records.of(customer[0].key) else { panic!("{records:?}") };
         assert_eq!(record.files, (0..365).collect());

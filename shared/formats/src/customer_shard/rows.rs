@@ -12,13 +12,13 @@ use arrow_select::filter::filter_record_batch;
 use arrow_select::interleave::interleave_record_batch;
 use bytes::Bytes;
 use model::customer::{Customer, consent_since};
-use model::table::{ColumnType, Table};
+use model::table::Table;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-pub(super) const EMAIL: usize = 1;
-pub(super) const SINCE: usize = 7;
+const EMAIL: usize = 1;
+const SINCE: usize = 7;
 
 /// The rows of a shard, sorted by email, one for each customer.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,12 +74,10 @@ impl Rows {
         }
     }
 
-    /// Writes a shard's object: `header` and these rows. The columns at the positions `plain` are stored uncompressed, because
-    /// a function reads them without the others.
-    pub(super) fn encode(&self, header: &Header, plain: &[usize]) -> Result<Bytes, Corrupt> {
-        let plain: Vec<&str> = plain.iter().map(|position| self.table.columns()[*position].name).collect();
+    /// Writes a shard's object: `header` and these rows.
+    pub(super) fn encode(&self, header: &Header) -> Result<Bytes, Corrupt> {
         let (header, rows) = (header.encode(), Ok(self.columns.clone()));
-        columnar::encode_with_header(&header, self.table, Order::By("email"), &plain, [rows], &Metadata::new())
+        columnar::encode_with_header(&header, self.table, Order::By("email"), [rows], &Metadata::new())
             .map_err(|error| Corrupt::new(self.table.name(), error))
     }
 
@@ -115,15 +113,6 @@ impl Rows {
             }
         }
         None
-    }
-
-    /// Whether a row and a row of `others` are the same record.
-    pub(super) fn is_same(&self, row: usize, others: &Self, other: usize) -> bool {
-        let (a, b) = (&self.columns, &others.columns);
-        self.table.columns().iter().enumerate().all(|(i, column)| match column.kind {
-            ColumnType::BigInt => bigint_at(a, i, row) == bigint_at(b, i, other),
-            _ => text_at(a, i, row) == text_at(b, i, other),
-        })
     }
 
     /// Returns these rows without those of `removed`, and with the customers `added`, which are sorted by email.
@@ -201,7 +190,7 @@ mod tests {
         for many in [0, 1, BATCH_ROWS as i64 + 3] {
             let people: Vec<_> =
                 (0..many).map(|n| customer(&format!("c{n:06}"), n, (n % 3 > 0).then_some(n))).collect();
-            let object = rows(&people).encode(&Header::default(), &[]).unwrap();
+            let object = rows(&people).encode(&Header::default()).unwrap();
             let again = Rows::decode(TABLE, object).unwrap();
             assert!(again == rows(&people) && customers(&again) == people);
         }
@@ -210,8 +199,7 @@ mod tests {
     #[test]
     fn rows_out_of_order_are_refused() {
         for emails in [["b", "a"], ["a", "a"]] {
-            let object =
-                rows(&emails.map(|email| customer(email, 1, Some(1)))).encode(&Header::default(), &[]).unwrap();
+            let object = rows(&emails.map(|email| customer(email, 1, Some(1)))).encode(&Header::default()).unwrap();
             assert!(Rows::decode(TABLE, object).unwrap_err().to_string().contains("order"));
         }
     }
@@ -254,7 +242,7 @@ mod tests {
             let after: Vec<_> = after.into_values().collect();
             assert_eq!(customers(&changed), after, "{case}");
             assert_eq!(changed, rows(&after));
-            let of = |rows: &Rows| rows.encode(&Header::default(), &[]).unwrap();
+            let of = |rows: &Rows| rows.encode(&Header::default()).unwrap();
             assert!(of(&changed) == of(&rows(&after)), "the same rows give the same bytes");
         }
     }
@@ -264,7 +252,7 @@ mod tests {
         // More rows than the Parquet writer takes at once.
         let person = |n| Customer { phone: Some(format!("{n}")), ..customer(&format!("c{n:06}"), n, Some(1)) };
         let people: Vec<_> = (0..21_000).map(person).collect();
-        let of = |rows: &Rows| rows.encode(&Header::default(), &[]).unwrap();
+        let of = |rows: &Rows| rows.encode(&Header::default()).unwrap();
         for (gone, row) in [("b", 0), ("d", people.len())] {
             let without_phone = Customer { phone: None, ..customer(gone, 1, Some(1)) };
             let with = rows(&people).changed(&BTreeSet::new(), &[without_phone]).unwrap();
@@ -279,23 +267,6 @@ mod tests {
         let person = [customer("a", 1, Some(1))];
         assert!(rows(&person).changed(&BTreeSet::new(), &person).is_err());
         assert!(rows(&[]).changed(&BTreeSet::new(), &[person.clone(), person].concat()).is_err());
-    }
-
-    #[test]
-    fn rows_are_the_same_if_their_records_are() {
-        let mut people = vec![customer("a", 1, Some(1)); 8];
-        people[1].phone = Some("other".into());
-        people[2].phone = None;
-        people[3].sharewithfriendsasofdate = Some(7);
-        people[4].sharewithresearchasofdate = None;
-        people[5].customername = Some(String::new());
-        people[6].serialnumber = Some(String::new());
-        let rows = rows(&people);
-        for (i, a) in people.iter().enumerate() {
-            for (j, b) in people.iter().enumerate() {
-                assert_eq!(rows.is_same(i, &rows, j), a == b, "{i} {j}");
-            }
-        }
     }
 
     #[test]

@@ -1,8 +1,27 @@
 //! Customer records for the tests of this module.
 
+use super::records::FileVersion;
+use super::trusted::{CustomerShard, Update};
 use crate::customer_file::{FileCustomer, Withdrawal};
 use model::consent::ConsentHistory;
 use model::customer::Customer;
+use model::layout::{FileId, ObjectLocation};
+
+/// Returns the id of the customer file with this name.
+pub(crate) fn file(name: &str) -> FileId {
+    FileId::of(&ObjectLocation { bucket: "b".into(), key: format!("customer/landing/{name}.json") })
+}
+
+/// Returns the first version of the customer file with this name.
+pub(crate) fn version(name: &str) -> FileVersion {
+    FileVersion { file: file(name), generation: 1, stored_ms: 1 }
+}
+
+/// Returns the new version of a shard; none if nothing changed.
+pub(crate) fn settled(update: Update) -> Option<CustomerShard> {
+    let (shard, is_new) = update.settle().unwrap();
+    is_new.then_some(shard)
+}
 
 /// Returns a record with these fields and a serial number.
 pub(crate) fn customer(email: &str, date_ms: i64, since_ms: Option<i64>) -> Customer {

@@ -4,8 +4,7 @@ use super::Versions;
 use super::claims::Claim;
 use super::consents::Spellings;
 use super::header::Header;
-use super::outcomes::{RowCountChanges, RowCountMismatch};
-use super::records::{IncomingCustomer, Records};
+use super::records::{FileVersion, IncomingCustomer, Records, RowCounts};
 use super::rows::Rows;
 use crate::Corrupt;
 use crate::customer_file::FileCustomer;
@@ -15,7 +14,7 @@ use bytes::Bytes;
 use model::consent::ConsentHistory;
 use model::customer::Customer;
 use model::hash::{ContentDigest, KeyHash};
-use model::layout::{FileId, ObjectLocation};
+use model::layout::FileId;
 use model::table::Table;
 use std::cell::OnceCell;
 use std::collections::btree_map::Entry;
@@ -26,21 +25,24 @@ const TABLE: Table = Table::CustomerTrusted;
 /// What `customer_curated` needs of a shard: the eligible customers, and the claims of all customers.
 #[derive(Clone, Debug)]
 pub struct TrustedShard {
+    /// The version of the shard.
+    pub version: u64,
     pub(super) rows: Rows,
-    pub(super) claims: Vec<Claim>,
+    /// The claims of all customers, eligible or not.
+    pub claims: Vec<Claim>,
 }
 
 impl Default for TrustedShard {
     fn default() -> Self {
-        Self { rows: Rows::none(TABLE), claims: Vec::new() }
+        Self { version: 0, rows: Rows::none(TABLE), claims: Vec::new() }
     }
 }
 
 impl TrustedShard {
     /// Reads a shard's object without its records.
     pub fn decode(bytes: Bytes) -> Result<Self, Corrupt> {
-        let claims = unpacked(TABLE.name(), &Header::of(TABLE, &bytes)?.claims)?;
-        Ok(Self { rows: Rows::decode(TABLE, bytes)?, claims })
+        let Header { version, claims, .. } = Header::of(TABLE, &bytes)?;
+        Ok(Self { version, rows: Rows::decode(TABLE, bytes)?, claims: unpacked(TABLE.name(), &claims)? })
     }
 }
 
@@ -88,7 +90,7 @@ impl CustomerShard {
         let (consents, spellings) = (since_ms.encode(), spellings.encode()?);
         let claims = packed(TABLE.name(), &claims)?;
         let Header { version, changed, .. } = versions.header();
-        rows.encode(&Header { version, consents, spellings, changed, claims, ..records.header()? }, &[])
+        rows.encode(&Header { version, consents, spellings, changed, claims, ..records.header()? })
     }
 
     /// Returns the digest of the customer's grant that counts. `by_key` is filled when it is first needed.
@@ -115,6 +117,20 @@ impl CustomerShard {
         self.records.keys().map(|key| (key, self.records.history(key)))
     }
 
+    /// Returns the version of the shard.
+    pub fn version(&self) -> u64 {
+        self.versions.version
+    }
+
+    /// Counts what became of the records that a file has of these customers.
+    pub fn row_counts(&self, file: FileId, customers: impl Iterator<Item = KeyHash>) -> RowCounts {
+        let (mut counts, by_key) = (RowCounts::default(), OnceCell::new());
+        if let Some((id, _)) = self.records.find(file) {
+            customers.for_each(|key| self.records.count(id, key, self.counting(key, &by_key), &mut counts));
+        }
+        counts
+    }
+
     /// Returns the shard's versions, by the hash of the customer.
     #[cfg(test)]
     pub(super) fn versions(&self) -> &Versions {
@@ -126,8 +142,7 @@ impl CustomerShard {
         let Self { rows, versions, since_ms, spellings, records } = self;
         let before = Before { rows, since_ms, by_key: OnceCell::new() };
         let (touched, contents) = (BTreeMap::new(), HashMap::new());
-        let changes = RowCountChanges::default();
-        Update { before, versions, spellings, records, touched, changes, contents, is_stored_later: false }
+        Update { before, versions, spellings, records, touched, contents, has_new_generations: false }
     }
 }
 
@@ -142,11 +157,10 @@ pub struct Update {
     records: Records,
     /// The customers for whom something changed, each with the row before.
     touched: BTreeMap<KeyHash, Option<usize>>,
-    changes: RowCountChanges,
     /// The grants whose content is known, by digest.
     contents: HashMap<ContentDigest, Customer>,
-    /// Whether a file of the shard's customers was stored later than known.
-    is_stored_later: bool,
+    /// Whether a file has another generation now.
+    has_new_generations: bool,
 }
 
 /// The rows before an update.
@@ -171,26 +185,25 @@ fn rows_by_key(rows: &Rows) -> HashMap<KeyHash, usize> {
 }
 
 impl Update {
-    /// Replaces what `file`, at `landing` and stored at this time, says of this shard's customers.
-    pub fn ingest<'a>(
-        &mut self,
-        (file, landing, stored_ms): (FileId, &ObjectLocation, i64),
-        customers: impl Iterator<Item = &'a FileCustomer>,
-    ) {
-        let Self { before, records, touched, changes, contents, .. } = self;
+    /// Returns the generation of a file that the shard knows.
+    pub fn generation_of(&self, file: FileId) -> Option<u64> {
+        self.records.find(file).map(|(_, known)| known.generation)
+    }
+
+    /// Replaces what a file says of this shard's customers. The caller has checked that the shard knows no later generation.
+    pub fn ingest<'a>(&mut self, version: FileVersion, customers: impl Iterator<Item = &'a FileCustomer>) {
+        let Self { before, records, touched, contents, .. } = self;
         let customers: BTreeMap<KeyHash, IncomingCustomer<'a>> =
             customers.map(|customer| (customer.key, IncomingCustomer::of(customer))).collect();
         let grant = |key: &KeyHash| customers.get(key).and_then(|incoming| incoming.customer.grant.as_ref());
-        let mut touch = |records: &Records, key| {
+        let mut touch = |_: &Records, key| {
             let Entry::Vacant(vacant) = touched.entry(key) else { return };
             let row = before.row(key, grant(&key).map(|grant| grant.email.as_str()));
             let was = vacant.insert(row).map(|row| before.rows.customer(row));
-            let was = was.map(|was| (was.digest(), was));
-            changes.subtract(records, key, was.as_ref().map(|(digest, _)| *digest));
-            contents.extend(was);
+            contents.extend(was.map(|was| (was.digest(), was)));
         };
-        let replaced = records.replace((file, landing, stored_ms), &customers, &mut touch);
-        self.is_stored_later |= replaced.is_stored_later && !customers.is_empty();
+        let replaced = records.replace(version, &customers, &mut touch);
+        self.has_new_generations |= replaced.is_new;
         let mut changed = replaced.changed;
         // A grant may have come into force while its landing file was gone. Its content is known again now.
         let back = customers.iter().filter(|(key, IncomingCustomer { digest, .. })| {
@@ -205,37 +218,32 @@ impl Update {
     }
 
     /// Returns the landing files that must be read again, because one of their grants begins to count.
-    pub fn wanted(&self) -> BTreeSet<ObjectLocation> {
+    pub fn wanted(&self) -> BTreeSet<FileId> {
         let candidates = self.touched.keys().flat_map(|key| self.records.candidates(*key));
-        candidates
-            .filter(|(digest, _)| !self.contents.contains_key(digest))
-            .map(|(_, location)| location.clone())
-            .collect()
+        candidates.filter(|(digest, _)| !self.contents.contains_key(digest)).map(|(_, file)| file).collect()
     }
 
-    /// Takes the grants of a landing file that was read again.
-    pub fn supply<'a>(&mut self, customers: impl Iterator<Item = &'a FileCustomer>) {
-        let grants = customers.filter_map(|customer| customer.grant.as_ref());
+    /// Takes grants of landing files that were read again. One whose digest is not that of a stored record has no effect.
+    pub fn supply<'a>(&mut self, grants: impl Iterator<Item = &'a Customer>) {
         self.contents.extend(grants.map(|grant| (grant.digest(), grant.clone())));
     }
 
-    /// Returns the new version of the shard; `None` if nothing changed.
+    /// Returns the shard as it is now, and whether it is a new version.
     ///
     /// If a grant is still wanted, its landing file is gone. Then the shard leaves the customer out until the file arrives
     /// again: it never guesses a consent.
-    pub fn settle(self) -> Result<Option<CustomerShard>, Corrupt> {
-        if self.touched.is_empty() && !self.is_stored_later {
-            return Ok(None);
-        }
-        let Self { before, versions, mut spellings, mut records, touched, mut changes, contents, .. } = self;
+    pub fn settle(self) -> Result<(CustomerShard, bool), Corrupt> {
+        let Self { before, versions, mut spellings, records, touched, contents, has_new_generations } = self;
         let Before { rows, since_ms, .. } = before;
+        if touched.is_empty() && !has_new_generations {
+            return Ok((CustomerShard { rows, versions, since_ms, spellings, records }, false));
+        }
         let (mut removed, mut added) = (BTreeSet::new(), Vec::new());
         let (mut consents, mut changed) = (BTreeMap::new(), Vec::new());
         for (key, was) in touched {
             let candidates = records.candidates(key).into_keys();
             let candidates = candidates.filter_map(|digest| Some((digest, contents.get(&digest)?)));
             let counting = candidates.max_by(|(_, a), (_, b)| a.cmp_grants(b));
-            changes.add(&records, key, counting.map(|(digest, _)| digest));
             let grant = counting.map(|(_, grant)| grant);
             let was_shown = was.map(|row| (rows.since_ms(row), rows.email(row)));
             if was_shown != grant.map(|grant| (grant.since_ms(), grant.email.as_str())) {
@@ -248,32 +256,39 @@ impl Update {
         }
         added.sort_by(|a, b| a.email.cmp(&b.email));
         let (rows, versions) = (rows.changed(&removed, &added)?, versions.next(changed));
-        if let Err(RowCountMismatch) = records.apply(&changes, versions.version) {
-            let customers = (0..rows.len()).map(|row| rows.customer(row));
-            let counting = customers.map(|customer| (customer.key(), customer.digest())).collect();
-            let unsound = |RowCountMismatch| Corrupt::new(TABLE.name(), "its records cannot be counted");
-            records.recount(&counting, versions.version).map_err(unsound)?;
-        }
-        Ok(Some(CustomerShard { rows, versions, since_ms: since_ms.with(&consents), spellings, records }))
+        let since_ms = since_ms.with(&consents);
+        Ok((CustomerShard { rows, versions, since_ms, spellings, records }, true))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::customer_shard::row_counts::FileRowCounts;
-    use crate::customer_shard::test_customer::{customer, says};
+    use crate::customer_shard::test_customer::{customer, file, says, settled, version};
     use model::customer::excluded;
 
-    fn location(name: &str) -> ObjectLocation {
-        ObjectLocation { bucket: "b".into(), key: format!("customer/landing/{name}.json") }
+    /// Ingests the next generation of a file.
+    fn ingest(shard: CustomerShard, name: &str, customers: &[Customer]) -> Option<CustomerShard> {
+        let generation = shard.records.find(file(name)).map_or(1, |(_, known)| known.generation + 1);
+        ingest_generation(shard, name, generation, customers)
     }
 
-    fn ingest(shard: CustomerShard, name: &str, customers: &[Customer]) -> Option<CustomerShard> {
+    /// Ingests the known generation of a file again.
+    fn redeliver(shard: CustomerShard, name: &str, customers: &[Customer]) -> Option<CustomerShard> {
+        let generation = shard.records.find(file(name)).unwrap().1.generation;
+        ingest_generation(shard, name, generation, customers)
+    }
+
+    fn ingest_generation(
+        shard: CustomerShard,
+        name: &str,
+        generation: u64,
+        customers: &[Customer],
+    ) -> Option<CustomerShard> {
         let mut update = shard.update();
-        update.ingest((FileId::of(&location(name)), &location(name), 1), says(customers).iter());
+        update.ingest(FileVersion { generation, ..version(name) }, says(customers).iter());
         assert!(update.wanted().is_empty());
-        update.settle().unwrap()
+        settled(update)
     }
 
     fn emails(shard: &CustomerShard) -> Vec<String> {
@@ -296,7 +311,7 @@ mod tests {
     fn the_same_file_again_changes_nothing() {
         let records = [customer("a", 1, Some(1)), customer("b", 1, None)];
         let shard = ingest(CustomerShard::default(), "f", &records).unwrap();
-        assert!(ingest(shard, "f", &records).is_none());
+        assert!(redeliver(shard, "f", &records).is_none());
     }
 
     #[test]
@@ -349,10 +364,11 @@ mod tests {
 
     #[test]
     fn a_suspension_holds_until_a_valid_record_is_stored_later() {
-        let at = |shard: CustomerShard, name: &str, stored_ms, says: &[FileCustomer]| {
+        let at = |shard: CustomerShard, name: &str, stored_ms: i64, says: &[FileCustomer]| {
             let mut update = shard.update();
-            update.ingest((FileId::of(&location(name)), &location(name), stored_ms), says.iter());
-            update.settle().unwrap()
+            let generation = stored_ms.cast_unsigned();
+            update.ingest(FileVersion { stored_ms, generation, ..version(name) }, says.iter());
+            settled(update)
         };
         let grant = says(&[customer("a", 1, Some(1))]);
         let history = ConsentHistory { suspended_at_ms: Some(5), ..ConsentHistory::default() };
@@ -360,7 +376,10 @@ mod tests {
         let shard = at(CustomerShard::default(), "f", 5, &grant).unwrap();
         let shard = at(shard, "g", 5, &unreadable).unwrap();
         assert!(emails(&shard).is_empty());
-        assert!(at(shard.clone(), "g", 6, &[]).is_none(), "replacing the file of the suspension does not end it");
+        let counts = shard.row_counts(file("f"), [grant[0].key].into_iter());
+        assert_eq!((counts.kept, counts.excluded[excluded::SUSPENDED]), (0, 1));
+        let replaced = at(shard.clone(), "g", 6, &[]).unwrap();
+        assert!(emails(&replaced).is_empty(), "replacing the file of the suspension does not end it");
         let lifted = at(shard.clone(), "f", 7, &grant).unwrap();
         assert_eq!(emails(&lifted), ["a"], "the same records, stored later");
         assert!(at(lifted.clone(), "f", 7, &grant).is_none());
@@ -376,60 +395,49 @@ mod tests {
         let shard = ingest(CustomerShard::default(), "f", &earlier).unwrap();
         let shard = ingest(shard, "g", &[customer("a", 2, Some(2))]).unwrap();
         let mut update = shard.clone().update();
-        update.ingest((FileId::of(&location("g")), &location("g"), 1), [].iter());
-        assert_eq!(update.wanted(), BTreeSet::from([location("f")]));
-        update.supply(says(&earlier).iter());
+        update.ingest(FileVersion { generation: 2, ..version("g") }, [].iter());
+        assert_eq!(update.wanted(), BTreeSet::from([file("f")]));
+        update.supply(earlier.iter());
         assert!(update.wanted().is_empty());
-        let settled = update.settle().unwrap().unwrap();
-        assert_eq!(settled.customers().collect::<Vec<_>>(), earlier);
+        let shard_again = settled(update).unwrap();
+        assert_eq!(shard_again.customers().collect::<Vec<_>>(), earlier);
 
         let mut gone = shard.update();
-        gone.ingest((FileId::of(&location("g")), &location("g"), 1), [].iter());
-        let gone = gone.settle().unwrap().unwrap();
+        gone.ingest(FileVersion { generation: 2, ..version("g") }, [].iter());
+        let gone = settled(gone).unwrap();
         assert!(emails(&gone).is_empty(), "a grant that cannot be read again does not count");
-        let back = ingest(gone, "f", &earlier).unwrap();
+        let back = redeliver(gone, "f", &earlier).unwrap();
         assert_eq!(emails(&back), ["a"], "until its file arrives again");
-        assert!(ingest(back, "f", &earlier).is_none());
+        assert!(redeliver(back, "f", &earlier).is_none());
     }
 
     #[test]
-    fn row_counts_follow_the_record_that_counts() {
-        let of_all_files = |shard: &CustomerShard| {
-            let object = shard.encode().unwrap();
-            let needed = FileRowCounts::needed(&object);
-            assert!(FileRowCounts::decode(object.slice(..needed - 1)).is_err());
-            FileRowCounts::decode(object.slice(..needed)).unwrap()
-        };
+    fn row_counts_say_what_became_of_each_record() {
         let row_counts = |shard: &CustomerShard, name: &str| {
-            let of_all_files = of_all_files(shard);
-            let (row_counts, changed) = of_all_files.of(FileId::of(&location(name))).unwrap();
-            (row_counts.kept, row_counts.excluded.clone(), changed)
+            let RowCounts { kept, excluded } = shard.row_counts(file(name), [KeyHash::of("a")].into_iter());
+            (kept, excluded.into_iter().collect::<Vec<_>>())
         };
-        let one = |reason: &str| BTreeMap::from([(reason.to_owned(), 1)]);
         let shard = ingest(CustomerShard::default(), "f", &[customer("a", 1, Some(1))]).unwrap();
-        assert_eq!(row_counts(&shard, "f"), (1, BTreeMap::new(), 1));
+        assert_eq!(row_counts(&shard, "f"), (1, vec![]));
+        let shard = ingest(shard, "e", &[customer("a", 1, Some(1))]).unwrap();
+        assert_eq!(
+            (row_counts(&shard, "f"), row_counts(&shard, "e")),
+            ((1, vec![]), (0, vec![(excluded::DUPLICATE, 1)]))
+        );
         let shard = ingest(shard, "g", &[customer("a", 2, Some(2))]).unwrap();
-        assert_eq!(row_counts(&shard, "f"), (0, one(excluded::SUPERSEDED), 2));
-        assert_eq!(row_counts(&shard, "g"), (1, BTreeMap::new(), 2));
+        assert_eq!(row_counts(&shard, "f"), (0, vec![(excluded::SUPERSEDED, 1)]));
+        assert_eq!(row_counts(&shard, "g"), (1, vec![]));
         let shard = ingest(shard, "h", &[customer("a", 3, None)]).unwrap();
-        assert_eq!(row_counts(&shard, "g"), (0, one(excluded::CONSENT_WITHDRAWN), 3));
-        assert_eq!(row_counts(&shard, "h"), (0, one(excluded::NO_CONSENT), 3));
-        assert_eq!(of_all_files(&shard).version(), 3);
-        assert_eq!(of_all_files(&shard).changed_since(2).count(), 3);
+        assert_eq!(row_counts(&shard, "g"), (0, vec![(excluded::CONSENT_WITHDRAWN, 1)]));
+        assert_eq!(row_counts(&shard, "h"), (0, vec![(excluded::NO_CONSENT, 1)]));
     }
 
     #[test]
-    fn row_counts_that_do_not_match_the_records_are_counted_anew() {
-        let mut shard =
-            ingest(CustomerShard::default(), "f", &[customer("a", 1, Some(1)), customer("b", 1, None)]).unwrap();
-        let records = serde_json::to_string(&shard.records).unwrap().replace("\"kept\":1", "\"kept\":0");
-        let right = std::mem::replace(&mut shard.records, serde_json::from_str(&records).unwrap());
-        assert_ne!(shard.records, right);
-        let shard = ingest(shard, "g", &[customer("a", 2, None)]).unwrap();
-        assert!(emails(&shard).is_empty());
-        let row_counts = FileRowCounts::decode(shard.encode().unwrap()).unwrap();
-        let (row_counts, changed) = row_counts.of(FileId::of(&location("f"))).unwrap();
-        let excluded = [excluded::CONSENT_WITHDRAWN, excluded::NO_CONSENT].map(|reason| (reason.to_owned(), 1));
-        assert_eq!((row_counts.kept, &row_counts.excluded, changed), (0, &BTreeMap::from(excluded), 2));
+    fn a_later_generation_without_customers_is_remembered() {
+        let shard = ingest(CustomerShard::default(), "f", &[customer("a", 1, Some(1))]).unwrap();
+        assert!(ingest(shard.clone(), "g", &[]).is_none());
+        let mut update = shard.update();
+        update.ingest(FileVersion { generation: 2, ..version("g") }, [].iter());
+        assert_eq!(settled(update).unwrap().update().generation_of(file("g")), Some(2));
     }
 }

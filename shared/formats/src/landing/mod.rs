@@ -35,6 +35,9 @@ pub trait Collect {
     /// be decoded are U+FFFD.
     fn inspect_rejected(&mut self, _: &Fields<'_>) {}
 
+    /// Returns about how much memory the records take.
+    fn memory_bytes(&self) -> usize;
+
     /// Takes one record of a known layout. Returns `false` to have it passed to [`collect`](Self::collect) instead.
     ///
     /// It must take exactly what [`collect`](Self::collect) would take.
@@ -55,6 +58,12 @@ pub enum Undecodable {
     /// The file has more than [`FILE_BYTES_MAX`] bytes.
     #[error("more than {FILE_BYTES_MAX} bytes after decompression; split the file")]
     TooLarge,
+    /// The records take more memory than the function has for one file.
+    #[error("its records take more than {0} bytes of memory; split the file, or give the function more memory")]
+    TooManyRecords(usize),
+    /// The readings are in too many slices of an hour.
+    #[error("readings in more than {0} slices of an hour; split the file")]
+    TooManySlices(usize),
 }
 
 impl Undecodable {
@@ -64,6 +73,8 @@ impl Undecodable {
             Self::Compression(_) => "damaged_compression",
             Self::Utf16 => "utf_16",
             Self::TooLarge => "file_too_large",
+            Self::TooManyRecords(_) => "too_many_records",
+            Self::TooManySlices(_) => "too_many_slices",
         }
     }
 }
@@ -75,6 +86,7 @@ pub struct LandingReader<C> {
     collector: C,
     quarantine: Quarantine,
     bytes: u64,
+    memory_bytes_max: usize,
 }
 
 impl<C: Collect> LandingReader<C> {
@@ -95,37 +107,47 @@ impl<C: Collect> LandingReader<C> {
             collector,
             quarantine: Quarantine::default(),
             bytes: 0,
+            memory_bytes_max: usize::MAX,
         }
+    }
+
+    /// Rejects the file if its records take more memory.
+    pub fn with_memory_bytes_max(self, memory_bytes_max: usize) -> Self {
+        Self { memory_bytes_max, ..self }
     }
 
     /// Takes the next bytes of the file, in chunks of any size.
     pub fn push(&mut self, chunk: &[u8]) -> Result<(), Undecodable> {
-        let Self { decoder, framer, collector, quarantine, bytes } = self;
-        decoder.push(chunk, &mut |text| frame(framer, collector, quarantine, bytes, text))
+        let (decoder, mut frame) = self.parts();
+        decoder.push(chunk, &mut frame)
     }
 
     /// Ends the file. Returns the collector and the rejections.
     pub fn finish(mut self) -> Result<(C, Quarantine), Undecodable> {
-        let Self { decoder, framer, collector, quarantine, bytes } = &mut self;
-        decoder.finish(&mut |text| frame(framer, collector, quarantine, bytes, text))?;
-        framer.finish(collector, quarantine);
+        {
+            let (decoder, mut frame) = self.parts();
+            decoder.finish(&mut frame)?;
+        }
+        self.framer.finish(&mut self.collector, &mut self.quarantine);
         Ok((self.collector, self.quarantine))
     }
-}
 
-fn frame<C: Collect>(
-    framer: &mut framing::Framer,
-    collector: &mut C,
-    quarantine: &mut Quarantine,
-    bytes: &mut u64,
-    text: &[u8],
-) -> Result<(), Undecodable> {
-    *bytes += text.len() as u64;
-    if *bytes > FILE_BYTES_MAX {
-        return Err(Undecodable::TooLarge);
+    /// Returns the decoder, and what takes the decoded text.
+    fn parts(&mut self) -> (&mut decode::Decoder, impl FnMut(&[u8]) -> Result<(), Undecodable>) {
+        let Self { decoder, framer, collector, quarantine, bytes, memory_bytes_max } = self;
+        let frame = move |text: &[u8]| {
+            *bytes += text.len() as u64;
+            if *bytes > FILE_BYTES_MAX {
+                return Err(Undecodable::TooLarge);
+            }
+            framer.push(text, collector, quarantine);
+            match collector.memory_bytes() > *memory_bytes_max {
+                true => Err(Undecodable::TooManyRecords(*memory_bytes_max)),
+                false => Ok(()),
+            }
+        };
+        (decoder, frame)
     }
-    framer.push(text, collector, quarantine);
-    Ok(())
 }
 
 #[cfg(test)]

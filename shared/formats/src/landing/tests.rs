@@ -258,6 +258,19 @@ fn a_damaged_file_is_rejected_as_a_whole() {
 }
 
 #[test]
+fn a_file_whose_records_take_too_much_memory_is_rejected_early() {
+    let reader = |max| LandingReader::new(ReadingsCollector::<StepTrainer>::default()).with_memory_bytes_max(max);
+    let line = format!(r#"{{"sensorReadingTime":{T},"serialNumber":"s","distanceFromObject":1}}"#);
+    let file = gzip(&line.repeat(100_000));
+    let read = |max| {
+        let mut reader = reader(max);
+        reader.push(&file).and_then(|()| reader.finish())
+    };
+    assert!(matches!(read(100_000), Err(Undecodable::TooManyRecords(100_000))));
+    assert_eq!(read(100_000_000).unwrap().0.finish().rows().len(), 100_000);
+}
+
+#[test]
 fn distances_are_32_bit_integers() {
     let step =
         |distance: &str| format!(r#"{{"sensorReadingTime":{T},"serialNumber":12,"distanceFromObject":{distance}}}"#);

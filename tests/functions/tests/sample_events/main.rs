@@ -73,7 +73,7 @@ async fn event(world: &World, name: &str) -> Json {
         "customer_trusted.json" => single("customer/trusted/07.parquet").await,
         "latest_readings.json" => single("lookup/readings/03").await,
         "accelerometer_trusted.json" => single(MOTIONS_TRUSTED).await,
-        "customer_curated.json" => single("customer/curated/07.parquet").await,
+        "devices.json" => single("lookup/devices/07").await,
         "work_accelerometer_trusted.json" => work_item(Table::AccelerometerTrusted).await,
         "work_step_trainer_trusted.json" => work_item(Table::StepTrainerTrusted).await,
         "step_trainer_trusted.json" => single(STEPS_TRUSTED).await,
