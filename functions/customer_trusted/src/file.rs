@@ -6,6 +6,7 @@ use engine::log::Timer;
 use engine::manifest::Subject;
 use engine::{Error, manifest, receipts};
 use formats::customer_file::{Customers, FileCustomer};
+use formats::landing::Undecodable;
 use formats::receipt::{LandingVersion, Receipt};
 use model::hash::Shard;
 use model::layout::{self, FileId, ObjectLocation, Source};
@@ -47,7 +48,9 @@ impl File {
             Some(content) => {
                 let touched = shard_of_each.iter().copied().collect();
                 let stored_ms = Some(content.records.stored_ms());
-                let subject = Subject { landing: location, etag: &content.etag, stored_ms, touched, generation_min };
+                let undecodable = content.undecodable.as_ref().map(Undecodable::name);
+                let (landing, etag) = (location, content.etag.as_str());
+                let subject = Subject { landing, etag, stored_ms, undecodable, touched, generation_min };
                 Some(manifest::write(lake, &at, subject, None).await?)
             }
             None => manifest::read(lake, &at).await?,

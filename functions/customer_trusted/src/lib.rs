@@ -22,7 +22,7 @@
 mod file;
 mod shards;
 
-use engine::{ATTEMPTS_MAX, Error};
+use engine::{ATTEMPTS_MAX, Error, landing_file};
 use file::File;
 use model::hash::Shard;
 use model::layout::ObjectLocation;
@@ -35,8 +35,6 @@ use store::lake::Lake;
 
 /// Files of a batch are merged together up to so many records, so that they fit into memory.
 const ROWS_MAX: u64 = 200_000;
-/// How many files are read before their records are compared with [`ROWS_MAX`].
-const FILES_AT_ONCE: usize = 8;
 
 /// The function.
 pub struct CustomerTrusted {
@@ -123,7 +121,7 @@ impl Function for CustomerTrusted {
             let mut failures = Failures::new();
             let mut files: Vec<File> = Vec::new();
             let locations: Vec<ObjectLocation> = inputs.into_iter().map(|(location, _)| location).collect();
-            for chunk in locations.chunks(FILES_AT_ONCE) {
+            for chunk in locations.chunks(landing_file::FILES_AT_ONCE) {
                 let reads = chunk.iter().cloned().map(|location| {
                     let lake = self.lake.clone();
                     async move { (File::read(&lake, &location, 0).await, location) }

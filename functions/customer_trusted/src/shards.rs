@@ -74,7 +74,7 @@ pub(crate) async fn merge(lake: Lake, shard: Shard, files: Arc<Vec<File>>) -> Re
             Step::Done(merged) => return Ok(merged),
             Step::Wants(wanted) => {
                 for file in wanted {
-                    grants.extend(grants_of(&lake, file).await?);
+                    grants.extend(grants_of(&lake, shard, file).await?);
                     asked.insert(file);
                 }
             }
@@ -118,8 +118,8 @@ fn without_malformed_withdrawal(
     customer
 }
 
-/// Reads the grants of a landing file again; none if it is deleted.
-async fn grants_of(lake: &Lake, file: FileId) -> Result<Vec<Customer>, Error> {
+/// Reads the grants that a landing file has of a shard's customers again; none if it is deleted.
+async fn grants_of(lake: &Lake, shard: Shard, file: FileId) -> Result<Vec<Customer>, Error> {
     let at = lake.at(layout::manifest(Source::Customer, file));
     let Some(manifest) = manifest::read::<Shard>(lake, &at).await? else { return Ok(Vec::new()) };
     let content = landing_file::read(lake, &manifest.landing, Customers::stored_at, |_| Ok(())).await?;
@@ -127,5 +127,7 @@ async fn grants_of(lake: &Lake, file: FileId) -> Result<Vec<Customer>, Error> {
         tracing::warn!(object = %manifest.landing, "landing file of the grant that counts is deleted: customer not eligible");
         return Ok(Vec::new());
     };
-    Ok(content.records.customers().filter_map(|customer| customer.grant.clone()).collect())
+    let count = lake.config().customer_shards;
+    let customers = content.records.customers().filter(|customer| customer.key.shard(count) == shard);
+    Ok(customers.filter_map(|customer| customer.grant.clone()).collect())
 }

@@ -18,8 +18,10 @@ pub struct LandingFile<C> {
     pub undecodable: Option<Undecodable>,
 }
 
-/// One file may take this part of a function's memory.
-const FILES_MIN: usize = 4;
+/// How many files a function reads before it compares what they hold with its memory.
+pub const FILES_AT_ONCE: usize = store::TASKS_MAX;
+/// One file may take this part of a function's memory, so that as many as are read at once take half of it.
+const FILES_MIN: usize = 2 * FILES_AT_ONCE;
 
 /// Reads the file at `location`; none if there is no object or it is archived. Makes the collector of its records from the
 /// time at which S3 stored the file. A file that `check` refuses, or that takes too much memory, counts as undecodable.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
 use store::lake::Lake;
-use store::{Change, Snapshot, Version, compare_and_swap};
+use store::{Change, Snapshot, compare_and_swap};
 
 /// A version of a landing file that needs a manifest.
 pub struct Subject<'a, T> {
@@ -17,6 +17,8 @@ pub struct Subject<'a, T> {
     pub etag: &'a str,
     /// When that version was stored, if its meaning depends on it.
     pub stored_ms: Option<i64>,
+    /// Why it cannot be decoded, if so.
+    pub undecodable: Option<&'static str>,
     /// What this version touches.
     pub touched: BTreeSet<T>,
     /// An entry of the file with this generation was found: the manifest must have a later one, or have it and describe this version.
@@ -26,8 +28,9 @@ pub struct Subject<'a, T> {
 impl<T> Subject<'_, T> {
     /// Whether a manifest describes this version.
     pub fn is_described_by(&self, manifest: &FileManifest<T>) -> bool {
-        let FileManifest { etag, stored_ms, generation, .. } = manifest;
-        (etag.as_str(), *stored_ms) == (self.etag, self.stored_ms) && *generation >= self.generation_min
+        let FileManifest { etag, stored_ms, undecodable, generation, .. } = manifest;
+        (etag.as_str(), *stored_ms, undecodable.as_deref()) == (self.etag, self.stored_ms, self.undecodable)
+            && *generation >= self.generation_min
     }
 }
 
@@ -47,11 +50,6 @@ pub async fn write<T: Ord + Clone + Serialize + DeserializeOwned>(
         if let Some(stored) = stored.as_ref().filter(|stored| subject.is_described_by(stored)) {
             return Ok::<_, Error>(Change::Keep(stored.clone()));
         }
-        let is_stored_later =
-            |stored: &FileManifest<T>| stored.etag == subject.etag && stored.stored_ms > subject.stored_ms;
-        if stored.as_ref().is_some_and(is_stored_later) {
-            return Err(Error::Outdated);
-        }
         let (mut touched, generation) = match stored {
             Some(stored) => (stored.touched, stored.generation),
             None => Default::default(),
@@ -63,19 +61,24 @@ pub async fn write<T: Ord + Clone + Serialize + DeserializeOwned>(
         touched.extend(subject.touched.iter().cloned());
         let generation = generation.max(subject.generation_min) + 1;
         let (landing, etag, stored_ms) = (subject.landing.clone(), subject.etag.to_owned(), subject.stored_ms);
-        let manifest = FileManifest { landing, etag, stored_ms, generation, touched };
+        let undecodable = subject.undecodable.map(str::to_owned);
+        let manifest = FileManifest { landing, etag, stored_ms, undecodable, generation, touched };
         Ok(Change::Put(manifest.encode().map_err(Error::corrupt(at.clone()))?, manifest))
     })
     .await?;
     // A file that was put back to earlier bytes causes an event of the earlier version only. That event may have found the
     // manifest of the earlier version, before this one replaced it. The put may have been refused although it was carried out,
     // so the stored manifest may be this function's own.
-    if manifest.generation > 1 && lake.store.version(subject.landing).await? != Version::Etag(manifest.etag.clone()) {
+    if manifest.generation > 1 {
+        let now = lake.store.stored(subject.landing).await?;
+        let is_same = now.is_some_and(|now| {
+            now.etag == manifest.etag && manifest.stored_ms.is_none_or(|stored_ms| stored_ms == now.stored_ms)
+        });
         #[cfg(feature = "broken")]
-        if crate::broken::is(crate::broken::Broken::NoLookAgain) {
-            return Ok(manifest);
+        let is_same = is_same || crate::broken::is(crate::broken::Broken::NoLookAgain);
+        if !is_same {
+            return Err(Error::Outdated);
         }
-        return Err(Error::Outdated);
     }
     Ok(manifest)
 }

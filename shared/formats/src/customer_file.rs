@@ -26,6 +26,8 @@ pub struct Customers {
     excluded: BTreeMap<String, u64>,
     withdrew: u64,
     suspended: u64,
+    /// About how much memory the customers take.
+    memory_bytes: usize,
 }
 
 /// What a file says about one customer.
@@ -65,7 +67,7 @@ impl Customers {
     /// Returns a collector for a file that S3 stored at this time.
     pub fn stored_at(stored_ms: i64) -> Self {
         let (customers, excluded) = (BTreeMap::new(), BTreeMap::new());
-        Self { stored_ms, customers, rows: 0, excluded, withdrew: 0, suspended: 0 }
+        Self { stored_ms, customers, rows: 0, excluded, withdrew: 0, suspended: 0, memory_bytes: 0 }
     }
 
     /// Returns when S3 stored the file.
@@ -111,6 +113,7 @@ impl Customers {
         match self.customers.entry(identity::of_email(email).into_owned()) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => {
+                self.memory_bytes += CUSTOMER_BYTES + TEXT_COPIES * email.len();
                 let key = KeyHash::of_email(email);
                 new.insert(FileCustomer { key, grant: None, withdrawal: None, history: ConsentHistory::default() })
             }
@@ -155,6 +158,9 @@ impl Customers {
     }
 
     fn grant(&mut self, record: Customer) {
+        let Customer { customername, phone, birthday, serialnumber, .. } = &record;
+        let texts = [customername, phone, birthday, serialnumber].into_iter().flatten();
+        self.memory_bytes += TEXT_COPIES * texts.map(String::len).sum::<usize>();
         let best = &mut self.customer(&record.email.clone()).grant;
         let reason = match best {
             None => {
@@ -212,8 +218,10 @@ fn record(fields: &Fields<'_>, stored_ms: i64) -> Result<Customer, Rejection> {
     }
 }
 
-/// About how much memory a customer of a file takes: the grant's texts, and its entries in maps and in the shard.
-const CUSTOMER_BYTES: usize = 1_000;
+/// About how much memory a customer of a file takes without the texts: entries in maps and in the shard.
+const CUSTOMER_BYTES: usize = 700;
+/// How often a function holds the texts of a customer.
+const TEXT_COPIES: usize = 4;
 
 impl Collect for Customers {
     const FIELDS: &'static [&'static str] = &[
@@ -242,7 +250,7 @@ impl Collect for Customers {
     }
 
     fn memory_bytes(&self) -> usize {
-        self.customers.len() * CUSTOMER_BYTES
+        self.memory_bytes
     }
 
     fn inspect_rejected(&mut self, fields: &Fields<'_>) {

@@ -22,6 +22,9 @@ pub struct FileManifest<T> {
     /// When S3 stored this version. Only customer files have it: what their records say may depend on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stored_ms: Option<i64>,
+    /// Why this version cannot be decoded, if so. A function with more memory may be able to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undecodable: Option<String>,
     /// Counts the versions of the file from 1. The same content may get several generations.
     pub generation: u64,
     /// What any version of the file touches. Nothing is ever removed.

@@ -106,6 +106,11 @@ impl Quarantine {
         self.reasons.values().sum()
     }
 
+    /// Returns about how much memory it takes.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.lines.capacity()
+    }
+
     /// Returns the number of rejections by reason.
     pub fn reasons(&self) -> &BTreeMap<String, u64> {
         &self.reasons

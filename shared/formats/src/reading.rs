@@ -235,8 +235,10 @@ impl<R: Reading> Readings<R> {
     }
 }
 
-/// About how much memory a key of a file takes: its text several times, its hash, and its entries in maps.
-const KEY_BYTES: usize = 300;
+/// About how much memory a key of a file takes without its text: its hash, and its entries in maps.
+const KEY_BYTES: usize = 200;
+/// How often a function holds the text of a key.
+const TEXT_COPIES: usize = 4;
 
 /// Collects the readings of a file, record by record.
 #[derive(Debug)]
@@ -246,11 +248,13 @@ pub struct ReadingsCollector<R: Reading> {
     /// The last key and its position. Readings of one device mostly follow each other, and then need no lookup.
     last: Option<(String, u32)>,
     rows: Vec<Row<R::Value>>,
+    /// About how much memory the keys take.
+    keys_bytes: usize,
 }
 
 impl<R: Reading> Default for ReadingsCollector<R> {
     fn default() -> Self {
-        Self { positions: HashMap::default(), last: None, rows: Vec::new() }
+        Self { positions: HashMap::default(), last: None, rows: Vec::new(), keys_bytes: 0 }
     }
 }
 
@@ -269,6 +273,7 @@ impl<R: Reading> ReadingsCollector<R> {
             // A file has fewer keys than bytes, and at most 2^30 bytes.
             let position = self.positions.len() as u32;
             self.positions.insert(key.to_owned(), position);
+            self.keys_bytes += KEY_BYTES + TEXT_COPIES * key.len();
             position
         });
         self.last = Some((key.to_owned(), position));
@@ -325,7 +330,7 @@ impl<R: Reading> Collect for ReadingsCollector<R> {
     }
 
     fn memory_bytes(&self) -> usize {
-        self.rows.capacity() * size_of::<Row<R::Value>>() + self.positions.len() * KEY_BYTES
+        self.rows.capacity() * size_of::<Row<R::Value>>() + self.keys_bytes
     }
 
     fn collect_by_layout(&mut self, fields: &LayoutFields<'_>) -> bool {

@@ -185,12 +185,20 @@ fn training_object() -> Bytes {
 
 fn manifest() -> FileManifest<Slice> {
     let touched = motions().slices(SlicesPerHour::default()).into_iter().map(|(slice, _)| slice).collect();
-    FileManifest { landing: location("f"), etag: "etag".into(), stored_ms: None, generation: 2, touched }
+    FileManifest {
+        landing: location("f"),
+        etag: "etag".into(),
+        stored_ms: None,
+        undecodable: None,
+        generation: 2,
+        touched,
+    }
 }
 
 fn customer_manifest() -> FileManifest<Shard> {
     let (landing, touched) = (location("f"), [shard()].into());
-    FileManifest { landing, etag: "etag".into(), stored_ms: Some(TIME_MS), generation: 1, touched }
+    let undecodable = Some("utf_16".into());
+    FileManifest { landing, etag: "etag".into(), stored_ms: Some(TIME_MS), undecodable, generation: 1, touched }
 }
 
 fn receipt() -> Receipt {

@@ -23,6 +23,11 @@ pub struct ReadingFile<R: Reading> {
 }
 
 impl<R: Reading> ReadingFile<R> {
+    /// Returns the name of the reason why the file cannot be decoded, if so.
+    pub(crate) fn undecodable_name(&self) -> Option<&'static str> {
+        self.undecodable.as_ref().map(Undecodable::name)
+    }
+
     /// Returns the keys of the file in each slice in which it has readings.
     pub(crate) fn file_slices(&self, file: FileId, count: SlicesPerHour) -> Vec<(FileSlice, Vec<KeyHash>)> {
         let keys = self.readings.keys();
@@ -38,7 +43,7 @@ impl<R: Reading> ReadingFile<R> {
 }
 
 /// The most slices in which a file may have readings, so that one invocation can do its work.
-pub const SLICES_MAX: usize = 10_000;
+pub const SLICES_MAX: usize = 2_000;
 
 /// Reads the file at `location`; none if it is deleted or archived.
 pub async fn read<R: Reading>(lake: &Lake, location: &ObjectLocation) -> Result<Option<ReadingFile<R>>, StoreError> {

@@ -33,7 +33,7 @@ use bytes::Bytes;
 use cells::{Merged, Outcome};
 use content::ReadingFile;
 use engine::log::Timer;
-use engine::{ATTEMPTS_MAX, CACHE_BYTES_MAX, Cache, Error, Start};
+use engine::{ATTEMPTS_MAX, CACHE_BYTES_MAX, Cache, Error, Start, landing_file};
 use formats::Corrupt;
 use formats::compacted_segment::CompactedSegment;
 use formats::customer_shard::{Owner, Versions};
@@ -114,8 +114,6 @@ pub struct Limits {
 /// The limits of the functions on AWS.
 pub const LIMITS: Limits = Limits { entries_max: 16, keys_max: 8, pending_max: 16, rows_max: 1_500_000 };
 
-/// How many files are read before their readings are compared with [`Limits::rows_max`].
-const FILES_AT_ONCE: usize = 16;
 /// How many manifests are written at once. Each may need an index entry for each key of its file.
 const MANIFESTS_AT_ONCE: usize = 8;
 
@@ -233,7 +231,7 @@ impl<R: Rule> ReadingFiles<R> {
         failures: &mut Failures,
     ) {
         let mut files = Vec::new();
-        for chunk in locations.chunks(FILES_AT_ONCE) {
+        for chunk in locations.chunks(landing_file::FILES_AT_ONCE) {
             let reads = chunk.iter().cloned().map(|location| {
                 let files = self.clone();
                 async move { (files.read(&location).await, location) }

@@ -31,7 +31,8 @@ pub(crate) async fn write<R: Reading>(
     let at = lake.at(layout::manifest(R::SOURCE, file));
     let file_slices = content.file_slices(file, lake.config().slices_per_hour);
     let touched = file_slices.iter().map(|(file_slice, _)| file_slice.slice).collect();
-    let subject = Subject { landing, etag: &content.etag, stored_ms: None, touched, generation_min };
+    let undecodable = content.undecodable_name();
+    let subject = Subject { landing, etag: &content.etag, stored_ms: None, undecodable, touched, generation_min };
     // Most files are new, and otherwise the put detects it. A read is worth it only before a new segment: the file may
     // have a segment together with other files.
     let first = match is_indexed || !limits.needs_segment(&file_slices) {

@@ -132,7 +132,7 @@ impl<R: Rule> ReadingFiles<R> {
         let Some(mut content) = content::read::<R::Reading>(self.lake(), &manifest.landing).await? else {
             return Ok(None);
         };
-        if content.etag != manifest.etag {
+        if content.etag != manifest.etag || content.undecodable_name() != manifest.undecodable.as_deref() {
             return Ok(None);
         }
         let count = self.lake().config().slices_per_hour;

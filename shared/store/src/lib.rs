@@ -30,7 +30,7 @@ mod requests;
 pub use compare_and_swap::{Change, Contended, Snapshot, compare_and_swap};
 pub use concurrency::{REQUESTS_MAX, TASKS_MAX, TryJoin, join_at_most, join_bounded, spawn, try_join_bounded};
 pub use error_kind::{ErrorKind, Failure};
-pub use objects::{Body, Listing, Put, Read, Store, StoreError, Version};
+pub use objects::{Body, Listing, Put, Read, Store, StoreError, Stored, Version};
 
 /// Any error.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

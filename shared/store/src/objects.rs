@@ -107,6 +107,20 @@ impl Failure for StoreError {
     }
 }
 
+/// The version of an object, and when it was stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// The ETag.
+    pub etag: String,
+    /// The Last-Modified.
+    pub stored_ms: i64,
+}
+
+fn stored_ms(call: &'static str, modified: Option<DateTime>, location: &ObjectLocation) -> Result<i64, StoreError> {
+    let modified = modified.and_then(|modified| modified.to_millis().ok());
+    modified.ok_or_else(|| failed(call, location, &NoLastModified))
+}
+
 /// How often a put is sent while S3 answers 409: another request for the object is under way.
 const CONFLICT_ATTEMPTS_MAX: u32 = 6;
 const CONFLICT_FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -157,8 +171,7 @@ impl Store {
         Box::pin(async move {
             let Some(Some(object)) = self.get(location, None, None).await? else { return Ok(None) };
             let StoredObject { etag, modified, stream } = object;
-            let modified = modified.and_then(|modified| modified.to_millis().ok());
-            let stored_ms = modified.ok_or_else(|| failed("get", location, &NoLastModified))?;
+            let stored_ms = stored_ms("get", modified, location)?;
             Ok(Some(Body { etag, stored_ms, stream, location: location.clone() }))
         })
     }
@@ -187,10 +200,20 @@ impl Store {
     /// Returns the current version of an object.
     pub fn version<'a>(&'a self, location: &'a ObjectLocation) -> BoxFuture<'a, Result<Version, StoreError>> {
         Box::pin(async move {
+            Ok(self.stored(location).await?.map_or(Version::Absent, |stored| Version::Etag(stored.etag)))
+        })
+    }
+
+    /// Returns the current version of an object, and when it was stored; none if there is no object.
+    pub fn stored<'a>(&'a self, location: &'a ObjectLocation) -> BoxFuture<'a, Result<Option<Stored>, StoreError>> {
+        Box::pin(async move {
             let call = self.client.head_object().bucket(&location.bucket).key(&location.key);
             match call.send().await {
-                Ok(head) => head.e_tag.map(Version::Etag).ok_or_else(|| failed("head", location, &NoEtag)),
-                Err(error) if status(&error) == Some(404) => Ok(Version::Absent),
+                Ok(head) => {
+                    let etag = head.e_tag.ok_or_else(|| failed("head", location, &NoEtag))?;
+                    Ok(Some(Stored { etag, stored_ms: stored_ms("head", head.last_modified, location)? }))
+                }
+                Err(error) if status(&error) == Some(404) => Ok(None),
                 Err(error) => Err(refused("head", location, &error)),
             }
         })

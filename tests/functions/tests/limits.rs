@@ -42,10 +42,17 @@ async fn a_file_that_takes_too_much_memory_is_rejected_as_a_whole() {
         assert_rejected(&world, source, &key, "too_many_records").await;
     }
     world.assert_tables("after", [1, 1, 1, 1, 1]).await;
-    // With more memory, the same file is a file like any other.
-    let world = world.with_memory_mb(64);
-    world.ingest("accelerometer/landing/many.json", many(&|n| motion("ann", n))).await;
+    // With more memory, an event of the same file is enough.
+    let world = world.with_memory_mb(512);
+    world.deliver_all(["accelerometer/landing/many.json.gz".to_owned()]).await;
     assert_eq!(world.counts().await[1], 40_001);
+    world.deliver_all(["customer/landing/many.json.gz".to_owned()]).await;
+    assert_eq!(world.counts().await[0], 40_001);
+    // With less memory again, the file is rejected again, and no part of it stays.
+    let world = world.with_memory_mb(4);
+    world.deliver_all(["accelerometer/landing/many.json.gz".to_owned()]).await;
+    assert_rejected(&world, Source::Accelerometer, "accelerometer/landing/many.json.gz", "too_many_records").await;
+    assert_eq!(world.counts().await[1], 1);
 }
 
 #[tokio::test]

@@ -155,9 +155,8 @@ impl Records {
         let FileVersion { file, generation, stored_ms } = version;
         let known = self.find(file).map(|(id, _)| id as usize);
         let mut changed = BTreeSet::new();
-        // The same version, or nothing to fence.
-        let is_nothing =
-            known.map_or(customers.is_empty() && generation == 1, |id| self.files[id].generation == generation);
+        // The same version, or nothing to fence. Of a deleted file, the fence has the same generation and another time.
+        let is_nothing = known.map_or(customers.is_empty() && generation == 1, |id| self.files[id] == version);
         if is_nothing {
             return Replaced { changed, is_new: false };
         }
@@ -177,8 +176,11 @@ impl Records {
             let mut history = known.raised(ConsentHistory { valid_seen_at_ms: None, ..said });
             let has_valid = is.iter().any(|record| record.is_valid);
             if !has_valid {
+                history.valid_seen_at_ms = history.valid_seen_at_ms.max(said.valid_seen_at_ms);
+            }
+            if !has_valid || stored_ms < was_stored_ms {
                 let left = was.iter().any(|record| record.is_valid).then_some(was_stored_ms);
-                history.valid_seen_at_ms = history.valid_seen_at_ms.max(said.valid_seen_at_ms).max(left);
+                history.valid_seen_at_ms = history.valid_seen_at_ms.max(left);
             }
             let same = was.len() == is.len() && is.iter().all(|is| was.iter().any(|was| was.is_same(is)));
             let may_end_suspension = known.suspended_at_ms.is_some() && has_valid && stored_ms > was_stored_ms;

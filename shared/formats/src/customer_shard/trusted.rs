@@ -432,6 +432,19 @@ mod tests {
         assert_eq!(row_counts(&shard, "h"), (0, vec![(excluded::NO_CONSENT, 1)]));
     }
 
+    /// A function that found the file deleted, and one that had read it, may both know its generation.
+    #[test]
+    fn the_content_of_a_generation_replaces_the_fence_of_a_deleted_file() {
+        let shard = ingest(CustomerShard::default(), "f", &[customer("a", 1, Some(1))]).unwrap();
+        let mut deleted = shard.update();
+        deleted.ingest(FileVersion { generation: 2, stored_ms: 0, ..version("f") }, [].iter());
+        let fenced = settled(deleted).unwrap();
+        assert!(emails(&fenced).is_empty());
+        let withdrawn = ingest_generation(fenced, "f", 2, &[customer("a", 2, None)]).unwrap();
+        let older = ingest(withdrawn, "g", &[customer("a", 2, Some(1))]).unwrap();
+        assert!(emails(&older).is_empty(), "the withdrawal counts");
+    }
+
     #[test]
     fn a_later_generation_without_customers_is_remembered() {
         let shard = ingest(CustomerShard::default(), "f", &[customer("a", 1, Some(1))]).unwrap();

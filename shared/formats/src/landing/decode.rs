@@ -44,6 +44,14 @@ impl Decoder {
         }
     }
 
+    /// Returns how many bytes it holds.
+    pub(super) fn memory_bytes(&self) -> usize {
+        match &self.state {
+            State::Start(held) | State::Compressed(held) => held.len(),
+            State::Plain => 0,
+        }
+    }
+
     pub(super) fn finish(&mut self, emit: &mut Emit<'_>) -> Result<(), Undecodable> {
         if matches!(self.state, State::Start(_)) {
             self.start(emit)?;

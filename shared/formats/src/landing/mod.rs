@@ -58,8 +58,8 @@ pub enum Undecodable {
     /// The file has more than [`FILE_BYTES_MAX`] bytes.
     #[error("more than {FILE_BYTES_MAX} bytes after decompression; split the file")]
     TooLarge,
-    /// The records take more memory than the function has for one file.
-    #[error("its records take more than {0} bytes of memory; split the file, or give the function more memory")]
+    /// The file takes more memory than the function has for one.
+    #[error("it takes more than {0} bytes of memory; split the file, or give the function more memory")]
     TooManyRecords(usize),
     /// The readings are in too many slices of an hour.
     #[error("readings in more than {0} slices of an hour; split the file")]
@@ -111,7 +111,7 @@ impl<C: Collect> LandingReader<C> {
         }
     }
 
-    /// Rejects the file if its records take more memory.
+    /// Rejects the file if it takes more memory.
     pub fn with_memory_bytes_max(self, memory_bytes_max: usize) -> Self {
         Self { memory_bytes_max, ..self }
     }
@@ -119,7 +119,9 @@ impl<C: Collect> LandingReader<C> {
     /// Takes the next bytes of the file, in chunks of any size.
     pub fn push(&mut self, chunk: &[u8]) -> Result<(), Undecodable> {
         let (decoder, mut frame) = self.parts();
-        decoder.push(chunk, &mut frame)
+        decoder.push(chunk, &mut frame)?;
+        drop(frame);
+        check_memory(self.decoder.memory_bytes(), self.memory_bytes_max)
     }
 
     /// Ends the file. Returns the collector and the rejections.
@@ -129,6 +131,7 @@ impl<C: Collect> LandingReader<C> {
             decoder.finish(&mut frame)?;
         }
         self.framer.finish(&mut self.collector, &mut self.quarantine);
+        check_memory(self.collector.memory_bytes() + self.quarantine.memory_bytes(), self.memory_bytes_max)?;
         Ok((self.collector, self.quarantine))
     }
 
@@ -141,13 +144,14 @@ impl<C: Collect> LandingReader<C> {
                 return Err(Undecodable::TooLarge);
             }
             framer.push(text, collector, quarantine);
-            match collector.memory_bytes() > *memory_bytes_max {
-                true => Err(Undecodable::TooManyRecords(*memory_bytes_max)),
-                false => Ok(()),
-            }
+            check_memory(collector.memory_bytes() + quarantine.memory_bytes(), *memory_bytes_max)
         };
         (decoder, frame)
     }
+}
+
+fn check_memory(bytes: usize, bytes_max: usize) -> Result<(), Undecodable> {
+    if bytes > bytes_max { Err(Undecodable::TooManyRecords(bytes_max)) } else { Ok(()) }
 }
 
 #[cfg(test)]
