@@ -88,15 +88,16 @@ def test_delivering_all_events_again_writes_nothing(lake: DeployedLake) -> None:
 
 
 def test_uploading_the_same_files_again_changes_no_row(lake: DeployedLake, reference: Path) -> None:
-    """The same bytes have the same ETag. Only shards of `customer_trusted` have when a file was stored: it may end a
-    suspension. Shards of `customer_curated` name the versions of these shards, and checkpoints follow both."""
+    """The same bytes have the same ETag. Only of a customer file, when it was stored is part of its version: it may end a
+    suspension. Shards of `customer_curated` name the versions of those of `customer_trusted`, and checkpoints follow both."""
     before = lake.versions()
     lake.upload(reference)
     lake.wait()
     changed = {key for key, version in lake.versions().items() if before.get(key) != version}
     landing = {key for key in before if key.split("/")[1] == "landing"}
     assert landing <= changed
-    expected = ("customer/trusted/", "customer/curated/", "_state/checkpoints/")
+    of_file = ("_state/manifests/customer/", "receipts/customer/")
+    expected = ("customer/trusted/", "customer/curated/", "_state/checkpoints/", *of_file)
     assert not {key for key in changed - landing if not key.startswith(expected)}
 
 
