@@ -37,6 +37,7 @@ locals {
   # One value for each setting of the functions. The plan fails if the code reads a setting that has no value here.
   settings = {
     LAKE_BUCKET     = local.lake_bucket_name
+    HASH_KEY        = var.hash_key
     CONSENT_POLICY  = var.consent_policy
     PAIRS           = var.pairs
     SLICES_PER_HOUR = tostring(var.slices_per_hour)

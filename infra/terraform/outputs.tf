@@ -57,7 +57,7 @@ output "named_queries" {
 }
 
 output "functions" {
-  description = "Each function with its queues, settings and log group, by its name in the code."
+  description = "Each function with its queues and log group, by its name in the code."
   value = {
     for name, function in module.zone_function : name => {
       function_name              = function.function_name
@@ -67,7 +67,6 @@ output "functions" {
       queue_arn                  = function.queue_arn
       dead_letter_queue_url      = function.dead_letter_queue_url
       dead_letter_queue_arn      = function.dead_letter_queue_arn
-      environment                = function.environment
       batch_size                 = function.event_source.batch_size
       batching_window_seconds    = function.event_source.batching_window_seconds
       maximum_concurrency        = function.event_source.maximum_concurrency

@@ -141,6 +141,18 @@ variable "force_destroy" {
 
 # The lake
 
+variable "hash_key" {
+  description = "The secret with which the lake hashes emails, serial numbers and file names: 64 hexadecimal digits, as `openssl rand -hex 32` prints them. Keep a copy: without it the lake cannot be used. The lake records its fingerprint when it is made; the functions refuse another key later."
+  type        = string
+  sensitive   = true
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[0-9a-f]{64}$", var.hash_key))
+    error_message = "hash_key must have 64 lower-case hexadecimal digits, as `openssl rand -hex 32` prints them."
+  }
+}
+
 variable "consent_policy" {
   description = "ever keeps all readings of a consenting customer; at-reading keeps those at or after the consent. The lake records the policy when it is made; the functions refuse another one later."
   type        = string

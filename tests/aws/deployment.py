@@ -22,6 +22,8 @@ from event_sources import Mapping
 
 SOURCE = ROOT / "infra" / "terraform"
 TIMEOUT_SECONDS = 300
+# The key of lakes that hold nothing secret.
+HASH_KEY = "0" * 64
 # A folder of provider plugins contains this path. With such a folder, Terraform downloads nothing.
 PLUGIN = "registry.terraform.io/hashicorp/aws"
 DEPTH_MAX = 3
@@ -37,7 +39,7 @@ class Terraform:
         shutil.copytree(SOURCE, self.folder, ignore=ignored)
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))},
-            **{f"TF_VAR_{name}": value for name, value in variables.items()},
+            **{f"TF_VAR_{name}": value for name, value in ({"hash_key": HASH_KEY} | dict(variables)).items()},
             "TF_DATA_DIR": str(folder / "data"),
             "TF_IN_AUTOMATION": "1",
             "CHECKPOINT_DISABLE": "1",

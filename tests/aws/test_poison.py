@@ -96,6 +96,7 @@ def test_redrive_after_the_cause_is_fixed(lake: DeployedLake, landing: Landing) 
         "consent_policy": "ever",
         "pairs": "same-instant",
         "slices_per_hour": 1,
+        "hash_key": "0" * 32,
     }
     lake.s3.put_object(Bucket=lake.bucket, Key="_state/lake.json", Body=json.dumps(config), IfNoneMatch="*")
     before = lake.versions()

@@ -18,7 +18,7 @@ import pytest
 from checkout import ROOT
 from conftest import FUNCTIONS
 from deployed_lake import batches
-from deployment import SOURCE
+from deployment import HASH_KEY, SOURCE
 from emulator import Emulator
 from up import keys_of, until
 
@@ -100,6 +100,7 @@ class Watch:
             "AWS_LAMBDA_FUNCTION_VERSION": "1",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
             "LAKE_BUCKET": BUCKET,
+            "HASH_KEY": HASH_KEY,
         }
 
     def _start(self, stack: ExitStack, name: str, command: list[str], environment: dict[str, str]) -> None:

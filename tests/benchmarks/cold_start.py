@@ -86,6 +86,7 @@ def environment(name: str, api: str) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "LAKE_BUCKET": "stedi",
+        "HASH_KEY": "0" * 64,
         "CONSENT_POLICY": "ever",
         "PAIRS": "same-instant",
         "CUSTOMER_SHARDS": "16",

@@ -84,12 +84,13 @@ def test_broken_lines_and_repeated_files_are_reported(first_village: Village, la
 
 def test_printed_exports_are_shell_commands(lake: Lake) -> None:
     with Up(lake, "--bucket", "another-lake") as up:
-        script = 'eval "$(cat "$1")" && echo "$AWS_ENDPOINT_URL $LAKE_BUCKET $GLUE_DATABASE $CONSENT_POLICY $PAIRS"'
+        script = 'eval "$(cat "$1")" && echo "$AWS_ENDPOINT_URL $LAKE_BUCKET $GLUE_DATABASE $CONSENT_POLICY $PAIRS $HASH_KEY"'
         done = subprocess.run(
             ["sh", "-c", script, "sh", up.output], capture_output=True, text=True, check=True, timeout=60
         )
         host, port = up.address
-        assert done.stdout == f"http://{host}:{port} another-lake stedi ever same-instant\n"
+        key = (lake.folder / "hash_key").read_text()
+        assert done.stdout == f"http://{host}:{port} another-lake stedi ever same-instant {key}"
         assert host == "127.0.0.1"
         expected = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION"}
         expected |= {"CUSTOMER_SHARDS", "SLICES_PER_HOUR"}

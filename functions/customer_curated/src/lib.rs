@@ -115,7 +115,9 @@ impl Materialize for Curation<'_> {
         let CustomerCurated { lake, trusted } = self.function;
         let corrupt = || Error::corrupt(lake.at(self.output()));
         let trusted_at = lake.at(layout::customers(Table::CustomerTrusted, self.shard));
-        let trusted = trusted.read(&lake.store, &trusted_at, TrustedShard::decode).await?;
+        let hash_key = lake.hash_key().clone();
+        let decode = move |bytes| TrustedShard::decode(bytes, &hash_key);
+        let trusted = trusted.read(&lake.store, &trusted_at, decode).await?;
         let readings_at = lake.at(layout::latest_readings(self.shard));
         let Snapshot { version, body } = Snapshot::read(&lake.store, &readings_at).await?;
         let was = stored.clone().map(CuratedShard::decode).transpose().map_err(corrupt())?;

@@ -12,6 +12,7 @@ use model::hash::Shard;
 use model::layout::{self, FileId, ObjectLocation, Source};
 use model::table::Table;
 use std::collections::BTreeSet;
+use store::StoreError;
 use store::lake::Lake;
 
 /// A customer file that has a manifest.
@@ -28,6 +29,15 @@ pub(crate) struct File {
     timer: Timer,
 }
 
+/// Reads a customer file; none if it is deleted or archived.
+pub(crate) async fn read_customers(
+    lake: &Lake,
+    location: &ObjectLocation,
+) -> Result<Option<LandingFile<Customers>>, StoreError> {
+    let collector = |stored_ms| Customers::stored_at(stored_ms, lake.hash_key().clone());
+    landing_file::read(lake, location, collector, |_| Ok(())).await
+}
+
 impl File {
     /// Reads the file at `location`, and writes its manifest. None if it is deleted and has no manifest.
     ///
@@ -38,9 +48,9 @@ impl File {
         location: &ObjectLocation,
         generation_min: u64,
     ) -> Result<Option<Self>, Error> {
-        let (timer, id) = (Timer::start(), FileId::of(location));
+        let (timer, id) = (Timer::start(), lake.file_id(location));
         let at = lake.at(layout::manifest(Source::Customer, id));
-        let content = landing_file::read(lake, location, Customers::stored_at, |_| Ok(())).await?;
+        let content = read_customers(lake, location).await?;
         let count = lake.config().customer_shards;
         let customers = content.iter().flat_map(|content| content.records.customers());
         let shard_of_each: Vec<Shard> = customers.map(|customer| customer.key.shard(count)).collect();

@@ -1,8 +1,7 @@
 //! Merges customer files into the customer shards.
 
-use crate::file::File;
-use engine::{ATTEMPTS_MAX, Error, landing_file, manifest};
-use formats::customer_file::Customers;
+use crate::file::{File, read_customers};
+use engine::{ATTEMPTS_MAX, Error, manifest};
 use formats::customer_shard::records::{FileVersion, RowCounts};
 use formats::customer_shard::trusted::{CustomerShard, Update};
 use model::customer::Customer;
@@ -45,8 +44,11 @@ pub(crate) async fn merge(lake: Lake, shard: Shard, files: Arc<Vec<File>>) -> Re
     for _ in 0..ATTEMPTS_MAX {
         let (_, step) = compare_and_swap(&lake.store, &at, None, |stored| {
             let corrupt = || Error::corrupt(at.clone());
-            let stored = stored.body.map(CustomerShard::decode).transpose().map_err(corrupt())?;
-            let mut update = stored.unwrap_or_default().update();
+            let stored = match stored.body {
+                Some(body) => CustomerShard::decode(body, lake.hash_key().clone()).map_err(corrupt())?,
+                None => CustomerShard::empty(lake.hash_key().clone()),
+            };
+            let mut update = stored.update();
             let touching = files.iter().enumerate().filter(|(_, file)| file.shards.contains(&shard));
             let ingested: Vec<_> =
                 touching.map(|(position, file)| (position, file, ingest(&mut update, shard, file))).collect();
@@ -122,7 +124,7 @@ fn without_malformed_withdrawal(
 async fn grants_of(lake: &Lake, shard: Shard, file: FileId) -> Result<Vec<Customer>, Error> {
     let at = lake.at(layout::manifest(Source::Customer, file));
     let Some(manifest) = manifest::read::<Shard>(lake, &at).await? else { return Ok(Vec::new()) };
-    let content = landing_file::read(lake, &manifest.landing, Customers::stored_at, |_| Ok(())).await?;
+    let content = read_customers(lake, &manifest.landing).await?;
     let Some(content) = content else {
         tracing::warn!(object = %manifest.landing, "landing file of the grant that counts is deleted: customer not eligible");
         return Ok(Vec::new());

@@ -2,7 +2,7 @@
 
 use formats::receipt::Receipt;
 use md5::{Digest, Md5};
-use model::layout::{self, FileId, ObjectLocation, Source};
+use model::layout::{self, ObjectLocation, Source};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -159,7 +159,7 @@ impl LandingFile {
 
     /// Returns the key of its receipt.
     pub(crate) fn receipt(&self, lake: &Lake) -> String {
-        layout::receipt(self.source, FileId::of(&lake.at(self.key.as_str())))
+        layout::receipt(self.source, lake.file_id(&lake.at(self.key.as_str())))
     }
 
     fn size(&self) -> Result<u64, LandingError> {

@@ -17,6 +17,7 @@
 mod args;
 mod athena;
 mod generate;
+mod hash_key;
 mod help;
 mod holder;
 mod landing;

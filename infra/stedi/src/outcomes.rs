@@ -148,13 +148,15 @@ fn line(receipt: &Receipt, milliseconds: Option<u128>) -> String {
 mod tests {
     use super::*;
     use formats::receipt::LandingVersion;
+    use model::hash::HashKey;
     use model::layout::FileId;
 
     #[test]
     fn line_has_all_row_counts() {
         let location = ObjectLocation { bucket: "stedi".into(), key: "customer/landing/a.json".into() };
         let landing = LandingVersion { location: location.clone(), etag: "\"e\"".into() };
-        let mut receipt = Receipt::new(Source::Customer, FileId::of(&location), landing, &Default::default());
+        let mut receipt =
+            Receipt::new(Source::Customer, FileId::of(&HashKey::public(), &location), landing, &Default::default());
         receipt.keep("customer/trusted/07.parquet".into(), 1_200);
         receipt.exclude("superseded", 2);
         receipt.exclude("no_consent", 3);

@@ -1,6 +1,7 @@
 //! A lake for commands that only read it: opened here, or reached over HTTP while a `stedi up` holds it.
 
 use crate::args::LakeArgs;
+use crate::hash_key;
 use crate::stack::{Stack, StackError};
 use crate::up::access_key;
 use emulator::Cloud;
@@ -9,7 +10,7 @@ use model::lake_config::LakeConfig;
 use model::layout::LAKE_CONFIG;
 use std::path::PathBuf;
 use store::BoxError;
-use store::lake::{DATABASE, LOCAL_MEMORY_MB, Lake, LakeSettings};
+use store::lake::{Lake, LakeSettings};
 
 /// There is no lake.
 #[derive(Debug, thiserror::Error)]
@@ -43,12 +44,7 @@ impl LakeReader {
             _ => None,
         };
         let Some(url) = url else { return Err(error) };
-        let settings = LakeSettings {
-            lake_bucket: args.bucket.clone(),
-            config,
-            database: DATABASE.to_owned(),
-            memory_mb: LOCAL_MEMORY_MB,
-        };
+        let settings = LakeSettings::local(&args.bucket, config, hash_key::of(args)?);
         let sdk = store::connect::config_at(&url, emulator::REGION, &access_key()).await;
         let (lake, clients) = (store::connect::with(&sdk, &settings), Clients::new(&sdk));
         Ok(Self { lake, clients, _cloud: None })

@@ -1,6 +1,7 @@
 //! The emulated S3, Glue and event dispatcher, with the five functions on them.
 
 use crate::args::{LakeArgs, WriteArgs};
+use crate::hash_key;
 use crate::holder::Holder;
 use accelerometer_trusted::AccelerometerTrusted;
 use customer_curated::CustomerCurated;
@@ -22,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use step_trainer_trusted::StepTrainerTrusted;
 use store::BoxError;
-use store::lake::{DATABASE, LOCAL_MEMORY_MB, Lake, LakeSettings};
+use store::lake::{DATABASE, Lake, LakeSettings};
 
 /// The last error of each function on each object.
 type Errors = Arc<Mutex<BTreeMap<(String, ObjectLocation), String>>>;
@@ -99,12 +100,7 @@ impl Stack {
             (cloud, _) => cloud?,
         };
         Holder::this(command).write(folder)?;
-        let settings = LakeSettings {
-            lake_bucket: bucket.to_owned(),
-            config,
-            database: DATABASE.to_owned(),
-            memory_mb: LOCAL_MEMORY_MB,
-        };
+        let settings = LakeSettings::local(bucket, config, hash_key::of(args)?);
         let lake = store::connect::over(cloud.http_client(), emulator::REGION, &settings);
         let clients = Clients::new(&store::connect::config_over(cloud.http_client(), emulator::REGION));
         Ok(Self { cloud, lake, clients, errors: Errors::default() })

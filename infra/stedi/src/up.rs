@@ -2,6 +2,7 @@
 
 use crate::args::Up;
 use crate::athena;
+use crate::hash_key;
 use crate::holder::Holder;
 use crate::outcomes::Outcomes;
 use crate::stack::Stack;
@@ -12,6 +13,7 @@ use model::lake_config::LakeConfig;
 use model::layout::ObjectLocation;
 use std::io::{self, ErrorKind};
 use std::net::Ipv4Addr;
+use std::path::Path;
 use store::BoxError;
 use store::connect::AccessKey;
 use store::lake::DATABASE;
@@ -58,7 +60,8 @@ pub(crate) async fn up(args: Up, quiet: bool) -> Result<(), BoxError> {
     let mut server = tokio::spawn(async move { cloud.serve(listener, access, async { drop(stopped.await) }).await });
     let holder = Holder { port: Some(address.port()), ..Holder::this("stedi up") };
     holder.write(&args.write.lake.lake)?;
-    print(&environment(&format!("http://{address}"), &stack))?;
+    let hash_key = std::path::absolute(hash_key::file(&args.write.lake))?;
+    print(&environment(&format!("http://{address}"), &stack, &hash_key))?;
     print(match args.no_functions {
         true => "# Uploads trigger no function. Ctrl-\\ shows the tables, Ctrl-C ends this.",
         false => {
@@ -122,7 +125,7 @@ async fn listen(port: u16) -> Result<TcpListener, PortError> {
 }
 
 /// Returns the environment of a client, or of a function that runs elsewhere, as lines for a shell.
-fn environment(url: &str, stack: &Stack) -> String {
+fn environment(url: &str, stack: &Stack, hash_key: &Path) -> String {
     let LakeConfig { customer_shards, consent_policy, pairs, slices_per_hour } = stack.lake.config();
     let bucket = stack.lake.bucket();
     let (region, AccessKey { id, secret }) = (emulator::REGION, access_key());
@@ -134,12 +137,14 @@ fn environment(url: &str, stack: &Stack) -> String {
          export AWS_REGION={region}\n\
          export AWS_DEFAULT_REGION={region}\n\
          export LAKE_BUCKET={bucket}\n\
+         export HASH_KEY=\"$(cat {})\"\n\
          export GLUE_DATABASE={DATABASE}\n\
          export CONSENT_POLICY={consent_policy}\n\
          export PAIRS={pairs}\n\
          export SLICES_PER_HOUR={slices_per_hour}\n\
          export CUSTOMER_SHARDS={}{}",
         athena::SERVICES,
+        shlex::try_quote(&hash_key.to_string_lossy()).unwrap_or_default(),
         customer_shards.get(),
         athena::ENVIRONMENT,
     )

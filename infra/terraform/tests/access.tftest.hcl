@@ -6,6 +6,7 @@ mock_provider "aws" {
 
 variables {
   packages_dir = "tests/packages"
+  hash_key     = "0000000000000000000000000000000000000000000000000000000000000000"
 }
 
 run "roles_have_the_permissions_of_the_topology" {

@@ -6,6 +6,7 @@ mock_provider "aws" {
 
 variables {
   packages_dir = "tests/packages"
+  hash_key     = "0000000000000000000000000000000000000000000000000000000000000000"
 }
 
 run "functions_have_their_settings" {
@@ -19,8 +20,9 @@ run "functions_have_their_settings" {
 
   assert {
     condition = alltrue([
-      for function in module.zone_function : function.environment == tomap({
+      for function in module.zone_function : nonsensitive(function.environment) == tomap({
         LAKE_BUCKET     = "stedi-lake-123456789012"
+        HASH_KEY        = "0000000000000000000000000000000000000000000000000000000000000000"
         CONSENT_POLICY  = "at-reading"
         PAIRS           = "same-customer"
         CUSTOMER_SHARDS = "4"
@@ -33,7 +35,7 @@ run "functions_have_their_settings" {
   }
 
   assert {
-    condition     = toset(keys(local.settings)) == toset(local.topology.settings)
+    condition     = toset(nonsensitive(keys(local.settings))) == toset(local.topology.settings)
     error_message = "Each setting that the code reads has a value, and no other has one."
   }
 }

@@ -6,6 +6,7 @@ mock_provider "aws" {
 
 variables {
   packages_dir = "tests/packages"
+  hash_key     = "0000000000000000000000000000000000000000000000000000000000000000"
 }
 
 # Mocked topics all have the same ARN. These overrides distinguish them.

@@ -6,6 +6,7 @@ mock_provider "aws" {
 
 variables {
   packages_dir = "tests/packages"
+  hash_key     = "0000000000000000000000000000000000000000000000000000000000000000"
 }
 
 run "wrong_names" {
@@ -22,11 +23,12 @@ run "wrong_names" {
     permissions_boundary_arn = "boundary"
     alarm_email              = "data-team"
     rust_log                 = "info; rm"
+    hash_key                 = "0123"
   }
 
   expect_failures = [
     var.name, var.region, var.endpoint_url, var.lake_bucket_name, var.access_log_bucket, var.glue_database,
-    var.kms_key_arn, var.permissions_boundary_arn, var.alarm_email, var.rust_log,
+    var.kms_key_arn, var.permissions_boundary_arn, var.alarm_email, var.rust_log, var.hash_key,
   ]
 }
 

@@ -163,13 +163,14 @@ mod tests {
 
     use super::*;
     use crate::reading::StepTrainer;
+    use model::hash::HashKey;
     use model::hash::ShardCount;
     use model::layout::ObjectLocation;
 
     const TABLE: Table = Table::StepTrainerTrusted;
 
     fn file(name: &str) -> FileId {
-        FileId::of(&ObjectLocation { bucket: "b".into(), key: name.into() })
+        FileId::of(&HashKey::public(), &ObjectLocation { bucket: "b".into(), key: name.into() })
     }
 
     fn entry(generation: u64, times: &[i64]) -> Entry {

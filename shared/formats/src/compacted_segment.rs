@@ -137,6 +137,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
     use super::*;
+    use model::hash::HashKey;
     use model::layout::{FileId, ObjectLocation};
     use model::slice::SlicesPerHour;
     use model::time::TIME_MS_MIN;
@@ -147,11 +148,11 @@ mod tests {
     const KEYS: u8 = 40;
 
     fn key(n: u8) -> KeyHash {
-        KeyHash::of(&n.to_string())
+        HashKey::public().of(&n.to_string())
     }
 
     fn file_slice(n: u8) -> FileSlice {
-        let file = FileId::of(&ObjectLocation { bucket: "b".into(), key: n.to_string() });
+        let file = FileId::of(&HashKey::public(), &ObjectLocation { bucket: "b".into(), key: n.to_string() });
         FileSlice { slice: SlicesPerHour::default().slice_of(TIME_MS_MIN + i64::from(n % 2) * 3_600_000), file }
     }
 

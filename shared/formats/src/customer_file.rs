@@ -4,7 +4,7 @@ use crate::landing::Collect;
 use crate::landing::fields::{Fields, Reason, Rejection};
 use model::consent::{ConsentHistory, Statement, Unreadable, is_ahead, statement};
 use model::customer::{Customer, consent_since, excluded};
-use model::hash::KeyHash;
+use model::hash::{HashKey, KeyHash};
 use model::identity;
 use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
@@ -20,6 +20,7 @@ const RESEARCH: usize = 7;
 /// The customer records of one landing file, reduced to what counts for each customer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Customers {
+    hash_key: HashKey,
     stored_ms: i64,
     customers: BTreeMap<String, FileCustomer>,
     rows: u64,
@@ -64,10 +65,10 @@ impl Withdrawal {
 }
 
 impl Customers {
-    /// Returns a collector for a file that S3 stored at this time.
-    pub fn stored_at(stored_ms: i64) -> Self {
+    /// Returns a collector for a file that S3 stored at this time, with the lake's hash key.
+    pub fn stored_at(stored_ms: i64, hash_key: HashKey) -> Self {
         let (customers, excluded) = (BTreeMap::new(), BTreeMap::new());
-        Self { stored_ms, customers, rows: 0, excluded, withdrew: 0, suspended: 0, memory_bytes: 0 }
+        Self { hash_key, stored_ms, customers, rows: 0, excluded, withdrew: 0, suspended: 0, memory_bytes: 0 }
     }
 
     /// Returns when S3 stored the file.
@@ -114,7 +115,7 @@ impl Customers {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => {
                 self.memory_bytes += CUSTOMER_BYTES + TEXT_COPIES * email.len();
-                let key = KeyHash::of_email(email);
+                let key = self.hash_key.of_email(email);
                 new.insert(FileCustomer { key, grant: None, withdrawal: None, history: ConsentHistory::default() })
             }
         }
@@ -144,7 +145,8 @@ impl Customers {
 
     /// Takes a withdrawal. A valid one is a row of the file, and of those all but one are excluded here.
     fn withdraw(&mut self, email: &str, fields: &Fields<'_>, date_ms: i64, is_valid: bool) {
-        let device = fields.text(SERIAL_NUMBER).ok().flatten().as_deref().and_then(KeyHash::of_serial_number);
+        let serial_number = fields.text(SERIAL_NUMBER).ok().flatten();
+        let device = serial_number.and_then(|serial_number| self.hash_key.of_serial_number(&serial_number));
         let withdrawal = Withdrawal { date_ms, is_valid, device };
         self.withdrew += 1;
         let latest = &mut self.customer(email).withdrawal;
@@ -272,7 +274,7 @@ mod tests {
 
     /// Reads the lines of a file. Returns the customers and the reasons of rejections.
     fn read(lines: &[&[u8]]) -> (Customers, Vec<String>) {
-        let mut reader = LandingReader::new(Customers::stored_at(STORED_MS));
+        let mut reader = LandingReader::new(Customers::stored_at(STORED_MS, HashKey::public()));
         reader.push(&lines.join(&b'\n')).unwrap();
         let (customers, quarantine) = reader.finish().unwrap();
         (customers, quarantine.reasons().keys().cloned().collect())
@@ -323,7 +325,7 @@ mod tests {
     fn a_withdrawal_counts_beside_bytes_that_cannot_be_decoded() {
         let line = [&br#"{"email":" A@B.C ","customerName":""#[..], &[0xff], br#""}"#].concat();
         let (customers, reasons) = read(&[&line]);
-        assert_eq!(only(&customers).key, KeyHash::of_email("a@b.c"));
+        assert_eq!(only(&customers).key, HashKey::public().of_email("a@b.c"));
         assert_eq!((customers.withdrew(), reasons), (1, vec!["not_json".to_owned()]));
         let email = [&br#"{"email":"a"#[..], &[0xff], br#"@b.c"}"#].concat();
         assert_eq!(read(&[&email]).0.customers().count(), 0);

@@ -104,17 +104,18 @@ impl Keys {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::hash::HashKey;
     use model::layout::{FileId, ObjectLocation};
     use model::slice::SlicesPerHour;
     use model::time::TIME_MS_MIN;
     use std::ops::Range;
 
     fn key(n: u32) -> KeyHash {
-        KeyHash::of(&n.to_string())
+        HashKey::public().of(&n.to_string())
     }
 
     fn file_slice(name: &str) -> FileSlice {
-        let file = FileId::of(&ObjectLocation { bucket: "b".into(), key: name.into() });
+        let file = FileId::of(&HashKey::public(), &ObjectLocation { bucket: "b".into(), key: name.into() });
         FileSlice { slice: SlicesPerHour::default().slice_of(TIME_MS_MIN), file }
     }
 

@@ -130,10 +130,11 @@ fn decoded(entry: &Entry) -> (KeyHash, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::hash::HashKey;
 
     #[test]
     fn numbers_survive_their_bytes_and_can_be_changed_and_removed() {
-        let key = |n: u8| KeyHash::of(&n.to_string());
+        let key = |n: u8| HashKey::public().of(&n.to_string());
         let numbers = KeyMap::default().with(&(0..100).map(|n| (key(n), Some(u64::from(n)))).collect());
         let numbers = numbers.with(&BTreeMap::from([(key(7), None), (key(8), Some(u64::MAX)), (key(200), Some(1))]));
         let again = KeyMap::decode(numbers.encode(), "test").unwrap();
@@ -163,7 +164,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_cut_or_out_of_order_are_refused() {
-        let bytes = KeyMap::default().with(&["a", "b"].map(|key| (KeyHash::of(key), Some(1))).into()).encode();
+        let bytes = KeyMap::default().with(&["a", "b"].map(|key| (HashKey::public().of(key), Some(1))).into()).encode();
         assert!(KeyMap::decode(bytes.slice(1..), "test").is_err());
         let swapped = [&bytes[ENTRY_BYTES..], &bytes[..ENTRY_BYTES]].concat();
         assert!(KeyMap::decode(swapped.into(), "test").is_err());

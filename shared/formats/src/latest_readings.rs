@@ -59,10 +59,11 @@ fn kept_ms(time_ms: i64, policy: ConsentPolicy) -> i64 {
 mod tests {
     use super::*;
     use ConsentPolicy::{AtReading, Ever};
+    use model::hash::HashKey;
 
     #[test]
     fn under_ever_a_later_reading_changes_nothing() {
-        let (ann, bob) = (KeyHash::of("ann"), KeyHash::of("bob"));
+        let (ann, bob) = (HashKey::public().of("ann"), HashKey::public().of("bob"));
         let first = (ann, 5);
         let later = (ann, 9);
         let ever = LatestReadings::default().raised([first], Ever).unwrap();

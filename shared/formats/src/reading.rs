@@ -4,7 +4,7 @@ use crate::columnar;
 use crate::landing::fields::{Fields, Rejection};
 use crate::landing::{Collect, LayoutFields};
 use arrow_array::{ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray};
-use model::hash::KeyHash;
+use model::hash::{HashKey, KeyHash};
 use model::identity;
 use model::layout::Source;
 use model::slice::{Slice, SlicesPerHour};
@@ -293,8 +293,8 @@ impl<R: Reading> ReadingsCollector<R> {
         })
     }
 
-    /// Sorts the collected keys and readings.
-    pub fn finish(self) -> Readings<R> {
+    /// Sorts the collected keys and readings, and hashes the keys.
+    pub fn finish(self, hash_key: &HashKey) -> Readings<R> {
         let identity = |(text, old): (String, u32)| (R::identity(&text).into_owned(), old);
         let mut spellings: Vec<(String, u32)> = self.positions.into_iter().map(identity).collect();
         spellings.sort_unstable();
@@ -302,7 +302,7 @@ impl<R: Reading> ReadingsCollector<R> {
         let mut keys: Vec<Key> = Vec::new();
         for (text, old) in spellings {
             if keys.last().is_none_or(|last| last.text != text) {
-                keys.push(Key { hash: KeyHash::of(&text), text });
+                keys.push(Key { hash: hash_key.of(&text), text });
             }
             rank[old as usize] = keys.len() as u32 - 1;
         }
@@ -361,7 +361,7 @@ mod tests {
         ) {
             let mut collector = ReadingsCollector::<StepTrainer>::default();
             rows.iter().for_each(|(time_ms, key, value)| collector.add(&key.to_string(), *time_ms, *value));
-            let readings = collector.finish();
+            let readings = collector.finish(&HashKey::public());
             let sorted: Vec<_> = readings.rows().iter().map(|row| {
                 (row.time_ms, readings.keys()[row.key as usize].text.clone(), row.value)
             }).collect();

@@ -169,11 +169,12 @@ impl Receipt {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::hash::HashKey;
 
     #[test]
     fn columns_are_the_fields_in_order() {
         let location = ObjectLocation { bucket: "lake".into(), key: "accelerometer/landing/a.json".into() };
-        let file = FileId::of(&location);
+        let file = FileId::of(&HashKey::public(), &location);
         let version = LandingVersion { location, etag: "e".into() };
         let mut receipt = Receipt::new(Source::Accelerometer, file, version, &Quarantine::default());
         // Fields that are left out if they are empty.

@@ -132,9 +132,9 @@ fn cmp_axes(a: &[f64; 3], b: &[f64; 3]) -> Ordering {
 /// What the footer of an object of the training table holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrainingFrom {
-    /// The ETag of the cell of `step_trainer_trusted` that it was computed from.
+    /// The version of the cell of `step_trainer_trusted` that it was computed from.
     pub step_trainer: Option<String>,
-    /// The ETag of the cell of `accelerometer_trusted` that it was computed from.
+    /// The version of the cell of `accelerometer_trusted` that it was computed from.
     pub accelerometer: Option<String>,
     /// Whether the object has, or ever had, a row. Only then its partition is in the catalog.
     pub had_rows: bool,
@@ -146,10 +146,10 @@ impl TrainingFrom {
     /// Reads it from an object.
     pub fn of(object: Bytes) -> Result<Self, Corrupt> {
         let object = Decoder::new(object, TABLE.name())?;
-        let etag = |table: Table| object.metadata(table.name()).map(str::to_owned);
+        let version = |table: Table| object.metadata(table.name()).map(str::to_owned);
         Ok(Self {
-            step_trainer: etag(Table::StepTrainerTrusted),
-            accelerometer: etag(Table::AccelerometerTrusted),
+            step_trainer: version(Table::StepTrainerTrusted),
+            accelerometer: version(Table::AccelerometerTrusted),
             had_rows: object.rows() > 0 || object.metadata(HAD_ROWS).is_some(),
         })
     }
@@ -159,7 +159,7 @@ impl TrainingFrom {
 pub fn encode(rows: &[TrainingRow], from: &TrainingFrom) -> Result<Bytes, Corrupt> {
     let inputs = [(Table::StepTrainerTrusted, &from.step_trainer), (Table::AccelerometerTrusted, &from.accelerometer)];
     let mut metadata: Metadata =
-        inputs.into_iter().filter_map(|(table, etag)| Some((table.name().to_owned(), etag.clone()?))).collect();
+        inputs.into_iter().filter_map(|(table, version)| Some((table.name().to_owned(), version.clone()?))).collect();
     if from.had_rows {
         metadata.insert(HAD_ROWS.to_owned(), String::new());
     }

@@ -7,6 +7,7 @@ use formats::customer_shard::records::{FileVersion, RowCounts};
 use formats::customer_shard::trusted::CustomerShard;
 use model::consent::ConsentHistory;
 use model::customer::{Customer, excluded};
+use model::hash::HashKey;
 use model::layout::{FileId, ObjectLocation};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -28,7 +29,7 @@ type Grant = (i64, i64, Option<String>);
 type Files = BTreeMap<usize, BTreeMap<String, Records>>;
 
 fn id(file: usize) -> FileId {
-    FileId::of(&ObjectLocation { bucket: "b".into(), key: format!("customer/landing/{file}.json") })
+    FileId::of(&HashKey::public(), &ObjectLocation { bucket: "b".into(), key: format!("customer/landing/{file}.json") })
 }
 
 /// Generates few customers with few different records, so that records often collide: in several files, with one date, with and
@@ -58,7 +59,7 @@ fn customers() -> impl Strategy<Value = BTreeMap<String, Records>> {
 
 fn says(customers: &BTreeMap<String, Records>) -> Vec<FileCustomer> {
     let says = |(email, Records { grant, withdrawal }): (&String, &Records)| FileCustomer {
-        key: model::hash::KeyHash::of_email(email),
+        key: HashKey::public().of_email(email),
         grant: grant.clone(),
         withdrawal: withdrawal.map(|(date_ms, is_valid)| Withdrawal { date_ms, is_valid, device: None }),
         history: ConsentHistory { withdrawn_at_ms: withdrawal.map(|(date_ms, _)| date_ms), ..Default::default() },
@@ -115,7 +116,7 @@ proptest! {
     ) {
         let (mut files, mut order, mut generation) = (Files::new(), Vec::new(), 0);
         let mut withdrawn: BTreeMap<String, i64> = BTreeMap::new();
-        let mut shard = CustomerShard::default();
+        let mut shard = CustomerShard::empty(HashKey::public());
         for batch in batches {
             let (mut update, mut touched) = (shard.update(), BTreeSet::new());
             for (file, customers) in batch {
@@ -139,7 +140,7 @@ proptest! {
                 update.supply(held.unwrap().1.values().filter_map(|records| records.grant.as_ref()));
             }
             prop_assert!(update.wanted().is_empty());
-            shard = CustomerShard::decode(update.settle().unwrap().0.encode().unwrap()).unwrap();
+            shard = CustomerShard::decode(update.settle().unwrap().0.encode().unwrap(), HashKey::public()).unwrap();
             for file in touched {
                 let customers = says(&files[&file]).into_iter().map(|customer| customer.key);
                 let expected = row_counts(&files, &order, file, &withdrawn);

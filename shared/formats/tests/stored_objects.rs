@@ -23,7 +23,7 @@ use formats::reading::{Accelerometer, EligibleReading, Key, Reading, Readings, R
 use formats::receipt::{LandingVersion, Receipt};
 use formats::training::{self, TrainingFrom, TrainingRow};
 use formats::work_item::WorkItem;
-use model::hash::{KeyHash, Shard, ShardCount};
+use model::hash::{HashKey, Shard, ShardCount};
 use model::lake_config::{ConsentPolicy, LakeConfig, Pairs};
 use model::layout::{self, FileId, FileSlice, Object, ObjectLocation, Source};
 use model::slice::{Slice, SlicesPerHour};
@@ -71,7 +71,7 @@ fn location(name: &str) -> ObjectLocation {
 }
 
 fn shard() -> Shard {
-    KeyHash::of("a").shard(Default::default())
+    HashKey::public().of("a").shard(Default::default())
 }
 
 fn collected<C: Collect>(collector: C, records: impl Iterator<Item = String>) -> C {
@@ -89,16 +89,16 @@ fn customers() -> Vec<FileCustomer> {
             if i % 3 == 0 { 0 } else { TIME_MS - i }
         )
     };
-    collected(Customers::stored_at(TIME_MS), (0..20).map(record)).customers().cloned().collect()
+    collected(Customers::stored_at(TIME_MS, HashKey::public()), (0..20).map(record)).customers().cloned().collect()
 }
 
 fn customers_shard() -> CustomerShard {
-    ingest(CustomerShard::default(), "f").unwrap()
+    ingest(CustomerShard::empty(HashKey::public()), "f").unwrap()
 }
 
 /// Ingests the customers as a file of this name, as the function does.
 fn ingest(shard: CustomerShard, name: &str) -> Result<CustomerShard, Corrupt> {
-    let (mut update, file) = (shard.update(), FileId::of(&location(name)));
+    let (mut update, file) = (shard.update(), FileId::of(&HashKey::public(), &location(name)));
     update.ingest(FileVersion { file, generation: 1, stored_ms: TIME_MS }, customers().iter());
     let _ = update.wanted();
     let (shard, _) = update.settle()?;
@@ -112,7 +112,7 @@ fn latest_readings() -> LatestReadings {
 }
 
 fn curate(shard: &CuratedShard, trusted: Bytes) -> Result<CuratedShard, Corrupt> {
-    let trusted = TrustedShard::decode(trusted)?;
+    let trusted = TrustedShard::decode(trusted, &HashKey::public())?;
     let from = CuratedFrom { trusted: Some("etag".into()), trusted_version: trusted.version, latest_readings: None };
     shard.curate(from, &trusted, &latest_readings(), &LakeConfig::default())
 }
@@ -123,7 +123,7 @@ fn curated() -> CuratedShard {
 
 /// Takes the claims of all customers into the device shard of the first device, as the function does.
 fn merged(devices: &DeviceShard, curated: &CuratedShard) -> DeviceShard {
-    let (count, shard) = (ShardCount::default(), KeyHash::of("s0").shard(ShardCount::default()));
+    let (count, shard) = (ShardCount::default(), HashKey::public().of("s0").shard(ShardCount::default()));
     let keys = customers().into_iter().map(|customer| customer.key);
     let keys = keys.filter(|key| curated.device_shards(*key, count).any(|of| of == shard));
     devices.merged(shard, keys.map(|key| (curated, key)), count).unwrap_or_else(|| devices.clone())
@@ -136,13 +136,13 @@ fn devices() -> DeviceShard {
 fn motions() -> Readings<Accelerometer> {
     let time = |i: i64| TIME_MS + i / 20 * 3_600_000;
     let record = |i| format!(r#"{{"user":"{}@example.com","timestamp":{},"x":{i},"y":-1.0,"z":0.5}}"#, i % 7, time(i));
-    collected(ReadingsCollector::<Accelerometer>::default(), (0..60).map(record)).finish()
+    collected(ReadingsCollector::<Accelerometer>::default(), (0..60).map(record)).finish(&HashKey::public())
 }
 
 fn steps() -> Readings<StepTrainer> {
     let mut steps = ReadingsCollector::<StepTrainer>::default();
     (0..60).for_each(|i| steps.add("serial", TIME_MS + i, i as i32));
-    steps.finish()
+    steps.finish(&HashKey::public())
 }
 
 fn admitted<R: Reading>(readings: &Readings<R>) -> Vec<EligibleReading<'_, R::Value>> {
@@ -156,7 +156,7 @@ fn admitted<R: Reading>(readings: &Readings<R>) -> Vec<EligibleReading<'_, R::Va
 fn cell_of<R: Reading>(readings: &Readings<R>) -> Cell {
     let rows = admitted(readings);
     let entries = [("f", 1, &rows[..]), ("g", 2, &rows[..9]), ("h", 3, &[])].map(|(name, generation, rows)| {
-        (FileId::of(&location(name)), Entry { generation, rows: cell::rows::<R>(rows).unwrap() })
+        (FileId::of(&HashKey::public(), &location(name)), Entry { generation, rows: cell::rows::<R>(rows).unwrap() })
     });
     let mut cell = Cell::empty(R::TRUSTED);
     cell.entries = entries.into();
@@ -203,7 +203,12 @@ fn customer_manifest() -> FileManifest<Shard> {
 
 fn receipt() -> Receipt {
     let landing = LandingVersion { location: location("f"), etag: "etag".into() };
-    let mut receipt = Receipt::new(Source::Accelerometer, FileId::of(&location("f")), landing, &Quarantine::default());
+    let mut receipt = Receipt::new(
+        Source::Accelerometer,
+        FileId::of(&HashKey::public(), &location("f")),
+        landing,
+        &Quarantine::default(),
+    );
     receipt.keep("key".into(), 10);
     receipt.exclude("no_trusted_customer", 3);
     receipt.derived_from.insert(shard(), 3);
@@ -213,15 +218,15 @@ fn receipt() -> Receipt {
 fn trusted_shard(bytes: Bytes) -> Result<(), Corrupt> {
     if let Ok(consents) = Consents::decode(bytes.clone()) {
         let _ = (
-            consents.owner(&Key { text: "a".into(), hash: KeyHash::of("a") }),
-            consents.versions().map(|versions| versions.changed(KeyHash::of("a"))),
+            consents.owner(&Key { text: "a".into(), hash: HashKey::public().of("a") }),
+            consents.versions().map(|versions| versions.changed(HashKey::public().of("a"))),
         );
     }
     curate(&CuratedShard::default(), bytes).map(drop)
 }
 
 fn customer_shard(bytes: Bytes) -> Result<(), Corrupt> {
-    let shard = CustomerShard::decode(bytes)?;
+    let shard = CustomerShard::decode(bytes, HashKey::public())?;
     assert!(shard.customers().is_sorted_by(|a, b| a.email < b.email));
     for name in ["f", "g"] {
         let _ = ingest(shard.clone(), name)?.encode().unwrap();
@@ -237,7 +242,7 @@ fn curated_shard(bytes: Bytes) -> Result<(), Corrupt> {
 
 fn device_shard(bytes: Bytes) -> Result<(), Corrupt> {
     let devices = DeviceShard::decode(bytes)?;
-    let _ = devices.owner(KeyHash::of("s0"));
+    let _ = devices.owner(HashKey::public().of("s0"));
     merged(&devices, &curated()).encode().map(drop)
 }
 
@@ -292,47 +297,47 @@ fn read_manifest<T: Ord + Clone + PartialEq + std::fmt::Debug + Serialize + Dese
 
 fn latest_reading_index(bytes: Bytes) -> Result<(), Corrupt> {
     let latest_readings = LatestReadings::decode(&bytes)?;
-    let raised = latest_readings.raised([(KeyHash::of("a"), TIME_MS)], ConsentPolicy::AtReading);
-    assert_eq!(raised.unwrap_or(latest_readings).latest_ms(KeyHash::of("a")), Some(TIME_MS));
+    let raised = latest_readings.raised([(HashKey::public().of("a"), TIME_MS)], ConsentPolicy::AtReading);
+    assert_eq!(raised.unwrap_or(latest_readings).latest_ms(HashKey::public().of("a")), Some(TIME_MS));
     Ok(())
 }
 
 fn index_segment() -> Bytes {
     let file_slice = |name, time_ms| FileSlice {
         slice: SlicesPerHour::default().slice_of(time_ms),
-        file: FileId::of(&location(name)),
+        file: FileId::of(&HashKey::public(), &location(name)),
     };
     let file_slices = [file_slice("f", TIME_MS), file_slice("f", TIME_MS + 3_600_000), file_slice("g", TIME_MS)];
-    let keys = |_| (0..9).map(|key: u8| KeyHash::of(&key.to_string()));
+    let keys = |_| (0..9).map(|key: u8| HashKey::public().of(&key.to_string()));
     IndexSegment::encode(file_slices.map(|file_slice| (file_slice, keys(file_slice)))).unwrap()
 }
 
 fn read_index_segment(bytes: Bytes) -> Result<(), Corrupt> {
     let segment = IndexSegment::decode(bytes)?;
     assert_eq!(segment.file_slices_with(&Default::default()).count(), 0);
-    let _ = segment.file_slices_with(&[KeyHash::of("1")].into()).count();
-    let compacted = CompactedSegment::default().with(KeyHash::of("1").index_part(), &[("name", &segment)]);
+    let _ = segment.file_slices_with(&[HashKey::public().of("1")].into()).count();
+    let compacted = CompactedSegment::default().with(HashKey::public().of("1").index_part(), &[("name", &segment)]);
     compacted.unwrap().encode().map(drop)
 }
 
 fn compacted_segment() -> CompactedSegment {
     let segment = IndexSegment::decode(index_segment()).unwrap();
-    CompactedSegment::default().with(KeyHash::of("1").index_part(), &[("name", &segment)]).unwrap()
+    CompactedSegment::default().with(HashKey::public().of("1").index_part(), &[("name", &segment)]).unwrap()
 }
 
 fn read_compacted_segment(bytes: Bytes) -> Result<(), Corrupt> {
     let compacted = CompactedSegment::decode(bytes)?;
     assert_eq!(compacted.file_slices_with(&Default::default()).count(), 0);
-    let _ = compacted.file_slices_with(&[KeyHash::of("1")].into()).count();
+    let _ = compacted.file_slices_with(&[HashKey::public().of("1")].into()).count();
     let segment = IndexSegment::decode(index_segment())?;
-    let with = compacted.with(KeyHash::of("1").index_part(), &[("other", &segment)]);
+    let with = compacted.with(HashKey::public().of("1").index_part(), &[("other", &segment)]);
     with.map_or(Ok(()), |with| with.encode().map(drop))
 }
 
 fn work_item() -> Bytes {
     let shards: ShardVersions = ShardCount::default().all().zip(3..).take(2).collect();
-    let files = ["f", "g"].map(|name| FileId::of(&location(name)));
-    let keys = ["a", "b"].map(|key| (KeyHash::of(key), files.into()));
+    let files = ["f", "g"].map(|name| FileId::of(&HashKey::public(), &location(name)));
+    let keys = ["a", "b"].map(|key| (HashKey::public().of(key), files.into()));
     let cells = [(SlicesPerHour::default().slice_of(TIME_MS), keys.into())].into();
     WorkItem { planned: shards.clone(), changed: shards, cells }.encode().unwrap()
 }
@@ -429,7 +434,7 @@ proptest! {
             if let Some((hash, file_slice)) = layout::parse_index_entry(Source::Accelerometer, &key) {
                 prop_assert_eq!(layout::index_entry(Source::Accelerometer, hash, file_slice), key.as_str());
             }
-            let id = FileId::of(&ObjectLocation { bucket: "b".into(), key: key.clone() });
+            let id = FileId::of(&HashKey::public(), &ObjectLocation { bucket: "b".into(), key: key.clone() });
             prop_assert_eq!(FileId::parse(&id.to_string()), Some(id));
             prop_assert!(id.to_string().len() == 32 && id.to_string().bytes().all(|byte| byte.is_ascii_hexdigit()));
             match Object::parse(&key) {

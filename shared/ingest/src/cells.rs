@@ -8,7 +8,7 @@ use foldhash::fast::FixedState;
 use formats::cell::{self, Cell, Entry, ShardVersions};
 use formats::customer_shard::Owner;
 use formats::reading::{EligibleReading, Key, Reading, Row};
-use model::hash::KeyHash;
+use model::hash::{HashKey, KeyHash};
 use model::layout::{self, FileId, ObjectLocation};
 use model::slice::Slice;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -202,7 +202,8 @@ impl<R: Rule> ReadingFiles<R> {
         customers: &Customers<R>,
     ) -> Result<(), Error> {
         let Some(changed) = work.cells.get(&slice) else { return Ok(()) };
-        let (mut known, scope) = (KnownKeys::default(), Scope { changed, eligible: &work.eligible, customers });
+        let (mut known, scope) =
+            (KnownKeys::new(self.lake().hash_key()), Scope { changed, eligible: &work.eligible, customers });
         for (file, entry) in &mut cell.entries {
             let fresh = work.files.get(file).filter(|fresh| entry.generation <= fresh.generation);
             let fresh = fresh.map(|fresh| (fresh.readings.keys(), fresh.readings.at(self.times_of(slice))));
@@ -234,7 +235,7 @@ impl<R: Rule> ReadingFiles<R> {
         entry: &Entry,
         fresh: Option<FileReadings<'_, R::Reading>>,
         Scope { changed, eligible, customers }: &Scope<'_, R>,
-        known: &mut KnownKeys,
+        known: &mut KnownKeys<'_>,
     ) -> Result<Option<arrow_array::RecordBatch>, Error> {
         let policy = self.lake().config().consent_policy;
         let stored: Vec<_> = (0..entry.rows.num_rows()).map(|row| R::Reading::stored(&entry.rows, row)).collect();
@@ -325,17 +326,23 @@ fn decode<R: Rule>(at: &ObjectLocation, snapshot: &Snapshot) -> Result<Cell, Err
 }
 
 /// The identities of the keys of stored rows. A cell has few keys and many rows.
-#[derive(Default)]
-struct KnownKeys(HashMap<String, Arc<Key>, FixedState>);
+struct KnownKeys<'a> {
+    hash_key: &'a HashKey,
+    keys: HashMap<String, Arc<Key>, FixedState>,
+}
 
-impl KnownKeys {
+impl<'a> KnownKeys<'a> {
+    fn new(hash_key: &'a HashKey) -> Self {
+        Self { hash_key, keys: HashMap::default() }
+    }
+
     fn key_of<R: Reading>(&mut self, spelled: &str) -> Arc<Key> {
-        if let Some(key) = self.0.get(spelled) {
+        if let Some(key) = self.keys.get(spelled) {
             return key.clone();
         }
         let text = R::identity(spelled).into_owned();
-        let key = Arc::new(Key { hash: KeyHash::of(&text), text });
-        self.0.insert(spelled.to_owned(), key.clone());
+        let key = Arc::new(Key { hash: self.hash_key.of(&text), text });
+        self.keys.insert(spelled.to_owned(), key.clone());
         key
     }
 }

@@ -55,7 +55,7 @@ pub async fn read<R: Reading>(lake: &Lake, location: &ObjectLocation) -> Result<
     let file = landing_file::read(lake, location, |_| ReadingsCollector::default(), check).await?;
     Ok(file.map(|LandingFile { etag, records, quarantine, undecodable }| ReadingFile {
         etag,
-        readings: records.finish(),
+        readings: records.finish(lake.hash_key()),
         quarantine,
         undecodable,
     }))

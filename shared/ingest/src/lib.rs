@@ -142,10 +142,11 @@ impl<R: Rule> FileSnapshot<R> {
         self.content.as_ref().map_or(0, |content| content.readings.rows().len())
     }
 
-    fn into_ingestion(self, manifest: FileManifest<Slice>) -> Ingestion<R> {
+    fn into_ingestion(self, lake: &Lake, manifest: FileManifest<Slice>) -> Ingestion<R> {
         let Self { location, content, timer } = self;
+        let file = lake.file_id(&location);
         let FileManifest { generation, touched: slices, .. } = manifest;
-        Ingestion { file: FileId::of(&location), location, content, generation, slices, timer }
+        Ingestion { file, location, content, generation, slices, timer }
     }
 }
 
@@ -261,7 +262,7 @@ impl<R: Rule> ReadingFiles<R> {
         let manifests = self.manifests(&files).await;
         for (file, manifest) in files.into_iter().zip(manifests) {
             match manifest {
-                Ok(Some(manifest)) => batch.push(file.into_ingestion(manifest)),
+                Ok(Some(manifest)) => batch.push(file.into_ingestion(&self.lake, manifest)),
                 Ok(None) => {}
                 Err(Error::Outdated) => alone.push((file.location, 0)),
                 Err(error) => drop(failures.insert(file.location, Arc::new(error))),
@@ -299,7 +300,7 @@ impl<R: Rule> ReadingFiles<R> {
                 manifest => manifest?,
             };
             let Some(manifest) = manifest else { return Ok(()) };
-            let batch = Arc::new(vec![file.into_ingestion(manifest)]);
+            let batch = Arc::new(vec![file.into_ingestion(&self.lake, manifest)]);
             match self.merge_all(&batch, record).await?.as_slice() {
                 [] => return Ok(()),
                 [(_, generation), ..] => generation_min = *generation,
@@ -318,7 +319,7 @@ impl<R: Rule> ReadingFiles<R> {
     /// Writes the manifest of each file.
     async fn manifests(&self, files: &[FileSnapshot<R>]) -> Vec<Result<Option<FileManifest<Slice>>, Error>> {
         let contents: Vec<_> =
-            files.iter().filter_map(|file| Some((FileId::of(&file.location), file.content.as_ref()?))).collect();
+            files.iter().filter_map(|file| Some((self.lake.file_id(&file.location), file.content.as_ref()?))).collect();
         let is_indexed = manifest::index_together(&self.lake, self.limits, &contents).await.unwrap_or_else(|error| {
             let (files, error) = (contents.len(), store::with_causes(&error));
             tracing::warn!(files, error, "cannot index files together; trying each alone");
@@ -341,7 +342,7 @@ impl<R: Rule> ReadingFiles<R> {
                 manifest::write(&self.lake, self.limits, file, generation_min, is_indexed).await.map(Some)
             }
             None => {
-                let manifest = manifest::read::<R::Reading>(&self.lake, FileId::of(location)).await?;
+                let manifest = manifest::read::<R::Reading>(&self.lake, self.lake.file_id(location)).await?;
                 if manifest.is_none() {
                     tracing::info!(object = %location, "landing file is deleted and has no manifest: nothing to do");
                 }

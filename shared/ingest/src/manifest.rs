@@ -27,7 +27,7 @@ pub(crate) async fn write<R: Reading>(
     generation_min: u64,
     is_indexed: bool,
 ) -> Result<FileManifest<Slice>, Error> {
-    let file = FileId::of(landing);
+    let file = lake.file_id(landing);
     let at = lake.at(layout::manifest(R::SOURCE, file));
     let file_slices = content.file_slices(file, lake.config().slices_per_hour);
     let touched = file_slices.iter().map(|(file_slice, _)| file_slice.slice).collect();

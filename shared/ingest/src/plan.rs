@@ -139,18 +139,19 @@ impl Changes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::hash::HashKey;
     use model::hash::ShardCount;
     use model::layout::{FileId, ObjectLocation};
     use model::slice::SlicesPerHour;
     use model::time::TIME_MS_MIN;
 
     fn file(n: usize) -> FileId {
-        FileId::of(&ObjectLocation { bucket: "b".into(), key: n.to_string() })
+        FileId::of(&HashKey::public(), &ObjectLocation { bucket: "b".into(), key: n.to_string() })
     }
 
     /// Two keys that changed, and files of both in some hours.
     fn items(hours: i64, files: usize) -> Vec<WorkItem> {
-        let keys = ["a", "b"].map(KeyHash::of);
+        let keys = ["a", "b"].map(|key| HashKey::public().of(key));
         let shard = ShardCount::default().all().next().into_iter();
         let changes = Changes {
             of_keys: keys

@@ -1,12 +1,101 @@
 //! Key hashes and shards.
 
 use crate::identity;
+use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
-/// The hash of a customer's or a device's identity: the first 128 bits of its SHA-256.
+/// The secret of a lake (`HASH_KEY`): hashes of identities are made with it, so that nobody without it can tell whose they are.
+///
+/// Whoever destroys it makes the hashes in the lake's state meaningless.
+#[derive(Clone)]
+pub struct HashKey(Arc<Hmac<Sha256>>);
+
+impl HashKey {
+    /// The number of its bytes.
+    pub const BYTES: usize = 32;
+
+    /// Returns the key with these bytes.
+    pub fn new(secret: &[u8; Self::BYTES]) -> Self {
+        let mut block = [0; SHA_256_BLOCK_BYTES];
+        block[..Self::BYTES].copy_from_slice(secret);
+        Self(Arc::new(Hmac::new(&block.into())))
+    }
+
+    /// Returns the key of lakes that hold nothing secret: those in memory, and those of tests. Everybody knows it.
+    pub fn public() -> Self {
+        Self::new(&[0; Self::BYTES])
+    }
+
+    /// Returns the hash of an [identity].
+    pub fn of(&self, identity: &str) -> KeyHash {
+        KeyHash(self.first_of(identity))
+    }
+
+    /// Returns the hash of the customer with this email.
+    pub fn of_email(&self, email: &str) -> KeyHash {
+        self.of(&identity::of_email(email))
+    }
+
+    /// Returns the hash of the device with this serial number; `None` if it is blank.
+    pub fn of_serial_number(&self, serial_number: &str) -> Option<KeyHash> {
+        let identity = identity::of_serial_number(serial_number);
+        (!identity.is_empty()).then(|| self.of(&identity))
+    }
+
+    /// Returns the digest of a text.
+    pub fn digest(&self, text: &str) -> ContentDigest {
+        ContentDigest(self.first_of(text))
+    }
+
+    /// Returns the text by which the lake config names the key.
+    pub fn fingerprint(&self) -> String {
+        self.of("fingerprint of the hash key").to_string()
+    }
+
+    /// Returns the first 128 bits of an HMAC-SHA-256.
+    fn first_of(&self, text: &str) -> [u8; 16] {
+        let mut mac = Hmac::clone(&self.0);
+        mac.update(text.as_bytes());
+        first(&mac.finalize().into_bytes())
+    }
+}
+
+impl PartialEq for HashKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.fingerprint() == other.fingerprint()
+    }
+}
+
+impl Eq for HashKey {}
+
+/// Shows that there is a key, and not which.
+impl fmt::Debug for HashKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HashKey")
+    }
+}
+
+/// The error for a text that is not a hash key. It does not show the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a hash key has 64 hexadecimal digits, as `openssl rand -hex 32` prints them")]
+pub struct NoHashKey;
+
+impl FromStr for HashKey {
+    type Err = NoHashKey;
+
+    fn from_str(text: &str) -> Result<Self, NoHashKey> {
+        bytes_of(text).map(|secret| Self::new(&secret)).ok_or(NoHashKey)
+    }
+}
+
+/// The bytes of a block of SHA-256. A key of HMAC that is shorter is padded with zeros.
+const SHA_256_BLOCK_BYTES: usize = 64;
+
+/// The hash of a customer's or a device's identity: the first 128 bits of its HMAC-SHA-256 with the [`HashKey`] of the lake.
 ///
 /// State that must not hold personal data holds this hash instead: the key index, the latest-reading index, and the records of
 /// customers without consent.
@@ -14,21 +103,6 @@ use std::str::FromStr;
 pub struct KeyHash([u8; 16]);
 
 impl KeyHash {
-    /// Returns the hash of an [identity].
-    pub fn of(identity: &str) -> Self {
-        Self(first_of_sha_256(identity.as_bytes()))
-    }
-
-    /// Returns the hash of the customer with this email.
-    pub fn of_email(email: &str) -> Self {
-        Self::of(&identity::of_email(email))
-    }
-
-    /// Returns the hash of the device with this serial number; `None` if it is blank.
-    pub fn of_serial_number(serial_number: &str) -> Option<Self> {
-        Some(identity::of_serial_number(serial_number)).filter(|identity| !identity.is_empty()).map(Self::of)
-    }
-
     /// Returns the shard of a customer with this hash.
     pub fn shard(self, shards: ShardCount) -> Shard {
         let mut high = [0; 8];
@@ -55,16 +129,9 @@ impl KeyHash {
 
     fn digits(self) -> [u8; 32] {
         let mut digits = [0; 32];
-        hexadecimal(&self.0, &mut digits);
+        // The lengths agree.
+        let _ = hex::encode_to_slice(self.0, &mut digits);
         digits
-    }
-}
-
-/// Writes two hexadecimal digits for each byte.
-fn hexadecimal(bytes: &[u8], digits: &mut [u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
-        pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
     }
 }
 
@@ -94,21 +161,15 @@ impl FromStr for KeyHash {
     type Err = NoKeyHash;
 
     fn from_str(text: &str) -> Result<Self, NoKeyHash> {
-        let no = || NoKeyHash(text.to_owned());
-        if text.len() != 32 {
-            return Err(no());
-        }
-        let digit = |digit: u8| match digit {
-            b'0'..=b'9' => Ok(digit - b'0'),
-            b'a'..=b'f' => Ok(digit - b'a' + 10),
-            _ => Err(no()),
-        };
-        let mut bytes = [0; 16];
-        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-        }
-        Ok(Self(bytes))
+        bytes_of(text).map(Self).ok_or_else(|| NoKeyHash(text.to_owned()))
     }
+}
+
+/// Reads bytes of which each is written as two lower-case hexadecimal digits; `None` for any other text.
+fn bytes_of<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    let is_lower_case = !text.bytes().any(|digit| digit.is_ascii_uppercase());
+    (is_lower_case && hex::decode_to_slice(text, &mut bytes).is_ok()).then_some(bytes)
 }
 
 /// Writes text in human-readable formats, and bytes in the others.
@@ -150,24 +211,16 @@ impl fmt::Display for IndexPart {
 
 /// Returns a name for an object with this content: the first 128 bits of its SHA-256 as 32 hexadecimal digits.
 pub fn content_name(bytes: &[u8]) -> String {
-    KeyHash(first_of_sha_256(bytes)).to_string()
+    KeyHash(first(&Sha256::digest(bytes))).to_string()
 }
 
-fn first_of_sha_256<const N: usize>(bytes: &[u8]) -> [u8; N] {
-    let digest = Sha256::digest(bytes);
-    std::array::from_fn(|i| digest[i])
+fn first(digest: &[u8]) -> [u8; 16] {
+    std::array::from_fn(|i| digest.get(i).copied().unwrap_or_default())
 }
 
-/// A digest of a text: the first 128 bits of its SHA-256.
+/// A digest of a text that may be personal: the first 128 bits of its HMAC-SHA-256 with the [`HashKey`] of the lake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ContentDigest([u8; 16]);
-
-impl ContentDigest {
-    /// Returns the digest of `text`.
-    pub fn of(text: &str) -> Self {
-        Self(first_of_sha_256(text.as_bytes()))
-    }
-}
 
 /// The number of customer shards of a lake (`CUSTOMER_SHARDS`). It is fixed when the lake is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -244,10 +297,23 @@ mod tests {
 
     #[test]
     fn a_key_hash_survives_its_text() {
-        let hash = KeyHash::of("ann@example.com");
+        let hash = HashKey::public().of("ann@example.com");
         assert_eq!(hash.to_string().parse::<KeyHash>().ok(), Some(hash));
         assert_eq!(hash.to_string().len(), 32);
         assert!("zz".parse::<KeyHash>().is_err());
+    }
+
+    #[test]
+    fn a_hash_is_the_start_of_an_hmac_with_the_key() {
+        let key: HashKey = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f".parse().unwrap();
+        // printf ann@example.com | openssl dgst -sha256 -mac hmac -macopt hexkey:000102…1f
+        assert_eq!(key.of("ann@example.com").to_string(), "7fd723e36b1c9108cdb7920372eed445");
+        assert_ne!(key.of("ann@example.com"), HashKey::public().of("ann@example.com"));
+        assert_ne!(key.fingerprint(), HashKey::public().fingerprint());
+        assert_eq!(format!("{key:?}"), "HashKey");
+        for wrong in ["", "00", &"0".repeat(63), &"g".repeat(64)] {
+            assert_eq!(wrong.parse::<HashKey>().err(), Some(NoHashKey));
+        }
     }
 
     #[test]
@@ -255,7 +321,7 @@ mod tests {
         let count = ShardCount::default();
         let mut seen = std::collections::BTreeSet::new();
         for i in 0..1000 {
-            let shard = KeyHash::of(&format!("customer{i}@example.com")).shard(count);
+            let shard = HashKey::public().of(&format!("customer{i}@example.com")).shard(count);
             assert!(count.holds(shard));
             seen.insert(shard);
         }

@@ -36,7 +36,7 @@
 //! | `lookup/readings/{shard}` | the latest-reading index of a shard | [`latest_readings`] |
 //! | `lookup/devices/{shard}` | the owners of the devices of a shard | [`devices`] |
 
-use crate::hash::{IndexPart, KeyHash, Shard};
+use crate::hash::{HashKey, IndexPart, KeyHash, Shard};
 use crate::slice::Slice;
 use crate::table::Table;
 use crate::time::Partition;
@@ -99,7 +99,7 @@ impl fmt::Display for ObjectLocation {
     }
 }
 
-/// The id of a landing file within the lake: a hash of its bucket and key, as 32 hexadecimal digits.
+/// The id of a landing file within the lake: a keyed hash of its bucket and key, as 32 hexadecimal digits.
 ///
 /// The name of a landing file may contain personal data. So keys have the id, and the file's receipt has the name.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -110,8 +110,8 @@ impl FileId {
     /// Returns the id of the landing file at `location`.
     ///
     /// It depends on the bucket, because files of several landing buckets may have the same key.
-    pub fn of(location: &ObjectLocation) -> Self {
-        Self(KeyHash::of(&location.to_string()))
+    pub fn of(hash_key: &HashKey, location: &ObjectLocation) -> Self {
+        Self(hash_key.of(&location.to_string()))
     }
 
     /// Parses an id as [`FileId`]'s `Display` writes it.
@@ -329,9 +329,9 @@ mod tests {
 
     #[test]
     fn ids_of_files_differ_by_key_and_survive_their_text() {
-        let id = FileId::of(&location("accelerometer/landing/2022/ann@example.com.json"));
+        let id = FileId::of(&HashKey::public(), &location("accelerometer/landing/2022/ann@example.com.json"));
         assert_eq!(FileId::parse(&id.to_string()), Some(id));
-        assert_ne!(id, FileId::of(&location("accelerometer/landing/2023/ann@example.com.json")));
+        assert_ne!(id, FileId::of(&HashKey::public(), &location("accelerometer/landing/2023/ann@example.com.json")));
         assert_eq!(id.to_string().len(), 32);
         assert_eq!(FileId::parse("ann"), None);
     }
@@ -339,14 +339,17 @@ mod tests {
     #[test]
     fn files_of_two_buckets_are_two_files() {
         let other = ObjectLocation { bucket: "other".into(), key: "customer/landing/a.json".into() };
-        assert_ne!(FileId::of(&other), FileId::of(&location("customer/landing/a.json")));
+        assert_ne!(
+            FileId::of(&HashKey::public(), &other),
+            FileId::of(&HashKey::public(), &location("customer/landing/a.json"))
+        );
     }
 
     #[test]
     fn keys_are_parsed_as_they_are_written() {
-        let file = FileId::of(&location("x/a.json"));
+        let file = FileId::of(&HashKey::public(), &location("x/a.json"));
         let slice = SlicesPerHour::default().slice_of(1_655_564_444_103);
-        let shard = KeyHash::of("a").shard(Default::default());
+        let shard = HashKey::public().of("a").shard(Default::default());
         for (key, object) in [
             (customers(Table::CustomerTrusted, shard), Object::CustomerTrusted(shard)),
             (latest_readings(shard), Object::LatestReadings(shard)),
@@ -369,15 +372,15 @@ mod tests {
         ] {
             assert_eq!(Object::parse(none), None, "{none}");
         }
-        let (key, file_slice) = (KeyHash::of("a"), FileSlice { slice, file });
+        let (key, file_slice) = (HashKey::public().of("a"), FileSlice { slice, file });
         let entry = index_entry(Source::Accelerometer, key, file_slice);
         assert_eq!(parse_index_entry(Source::Accelerometer, &entry), Some((key, file_slice)));
     }
 
     #[test]
     fn state_receipts_and_quarantine_are_outside_the_tables_prefixes() {
-        let file = FileId::of(&location("x/a.json"));
-        let key = KeyHash::of("a");
+        let file = FileId::of(&HashKey::public(), &location("x/a.json"));
+        let key = HashKey::public().of("a");
         let shard = key.shard(Default::default());
         for other in [
             LAKE_CONFIG.to_owned(),

@@ -1,6 +1,6 @@
 //! The environment variables of a function, read once and checked together.
 
-use model::hash::ShardCount;
+use model::hash::{HashKey, NoHashKey, ShardCount};
 use model::lake_config::LakeConfig;
 use std::fmt::{self, Display};
 use std::str::FromStr;
@@ -8,8 +8,19 @@ use store::lake::{DATABASE, LOCAL_MEMORY_MB, LakeSettings};
 use store::{ErrorKind, Failure};
 
 /// The variables that a function reads, except those of Lambda and of the SDK.
-pub const NAMES: [&str; 7] =
-    ["LAKE_BUCKET", "CONSENT_POLICY", "PAIRS", "CUSTOMER_SHARDS", "SLICES_PER_HOUR", "GLUE_DATABASE", RUST_LOG];
+pub const NAMES: [&str; 8] = [
+    "LAKE_BUCKET",
+    HASH_KEY,
+    "CONSENT_POLICY",
+    "PAIRS",
+    "CUSTOMER_SHARDS",
+    "SLICES_PER_HOUR",
+    "GLUE_DATABASE",
+    RUST_LOG,
+];
+
+/// The secret of the lake, which functions never print.
+pub const HASH_KEY: &str = "HASH_KEY";
 
 /// The memory of the function in MiB, which Lambda sets.
 pub const MEMORY: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
@@ -57,6 +68,10 @@ pub fn from(get: impl Fn(&str) -> Option<String>) -> Result<LakeSettings, BadSet
                 ShardCount::default()
             }),
     };
+    let hash_key = hash_key(get(HASH_KEY)).unwrap_or_else(|error| {
+        wrong.push(error);
+        HashKey::public()
+    });
     let consent_policy = value("CONSENT_POLICY", get("CONSENT_POLICY"), &mut wrong);
     let pairs = value("PAIRS", get("PAIRS"), &mut wrong);
     let slices_per_hour = value("SLICES_PER_HOUR", get("SLICES_PER_HOUR"), &mut wrong);
@@ -67,9 +82,15 @@ pub fn from(get: impl Fn(&str) -> Option<String>) -> Result<LakeSettings, BadSet
     });
     let config = LakeConfig { customer_shards, consent_policy, pairs, slices_per_hour };
     match wrong.is_empty() {
-        true => Ok(LakeSettings { lake_bucket, config, database, memory_mb }),
+        true => Ok(LakeSettings { lake_bucket, config, hash_key, database, memory_mb }),
         false => Err(BadSettings(wrong)),
     }
+}
+
+/// Parses the hash key, which has no default.
+fn hash_key(text: Option<String>) -> Result<HashKey, String> {
+    let text = text.ok_or_else(|| format!("{HASH_KEY} is missing: {NoHashKey}"))?;
+    text.parse().map_err(|error: NoHashKey| format!("{HASH_KEY}: {error}"))
 }
 
 /// Parses a value; the default if it is absent or wrong.
@@ -98,6 +119,7 @@ mod tests {
             "CONSENT_POLICY" => Some("never".into()),
             "PAIRS" => Some("all".into()),
             "SLICES_PER_HOUR" => Some("7".into()),
+            HASH_KEY => Some("secret".into()),
             _ => None,
         });
         let error = error.unwrap_err();
@@ -117,7 +139,9 @@ mod tests {
         for words in ["LAKE_BUCKET is missing"].iter().chain(&shards).chain(&named) {
             assert!(text.contains(words), "{text}");
         }
-        let all = "LAKE_BUCKET, CONSENT_POLICY, PAIRS, CUSTOMER_SHARDS, SLICES_PER_HOUR, GLUE_DATABASE, RUST_LOG";
+        assert!(text.contains("HASH_KEY: a hash key has 64 hexadecimal digits") && !text.contains("secret"), "{text}");
+        let all =
+            "LAKE_BUCKET, HASH_KEY, CONSENT_POLICY, PAIRS, CUSTOMER_SHARDS, SLICES_PER_HOUR, GLUE_DATABASE, RUST_LOG";
         assert!(text.ends_with(all), "{text}");
     }
 
@@ -136,8 +160,14 @@ mod tests {
     }
 
     #[test]
-    fn only_the_bucket_has_no_default() {
-        let settings = from(|name| (name == "LAKE_BUCKET").then(|| "lake".into())).unwrap();
+    fn only_the_bucket_and_the_hash_key_have_no_default() {
+        let settings = from(|name| match name {
+            "LAKE_BUCKET" => Some("lake".into()),
+            HASH_KEY => Some("0".repeat(64)),
+            _ => None,
+        });
+        let settings = settings.unwrap();
+        assert_eq!(settings.hash_key.fingerprint(), HashKey::public().fingerprint());
         assert_eq!((settings.config, settings.database.as_str()), (LakeConfig::default(), "stedi"));
         assert_eq!(settings.memory_mb, LOCAL_MEMORY_MB);
     }

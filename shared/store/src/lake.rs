@@ -7,8 +7,9 @@ use crate::error_kind::{ErrorKind, Failure};
 use crate::objects::{Store, StoreError};
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use model::hash::HashKey;
 use model::lake_config::LakeConfig;
-use model::layout::{LAKE_CONFIG, ObjectLocation};
+use model::layout::{FileId, LAKE_CONFIG, ObjectLocation};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tokio::sync::OnceCell;
@@ -23,10 +24,20 @@ pub struct LakeSettings {
     pub lake_bucket: String,
     /// Must equal the stored lake config.
     pub config: LakeConfig,
+    /// The secret with which the lake hashes emails, serial numbers and file names.
+    pub hash_key: HashKey,
     /// The Glue database of its tables.
     pub database: String,
     /// The memory that a function has, in MiB. A landing file that would take too much of it is rejected.
     pub memory_mb: u32,
+}
+
+impl LakeSettings {
+    /// The settings of a lake outside of AWS, with the default database.
+    pub fn local(lake_bucket: impl Into<String>, config: LakeConfig, hash_key: HashKey) -> Self {
+        let (lake_bucket, database) = (lake_bucket.into(), DATABASE.to_owned());
+        Self { lake_bucket, config, hash_key, database, memory_mb: LOCAL_MEMORY_MB }
+    }
 }
 
 /// The memory that the functions share outside of Lambda, in MiB.
@@ -43,6 +54,7 @@ pub struct Lake {
     pub counters: Arc<Counters>,
     bucket: String,
     config: LakeConfig,
+    hash_key: HashKey,
     memory_mb: u32,
     checked: Arc<OnceCell<()>>,
 }
@@ -55,7 +67,16 @@ pub const FORMAT: u32 = 5;
 struct StoredConfig {
     format: u32,
     #[serde(flatten)]
+    made: Made,
+}
+
+/// What a lake was made with.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+struct Made {
+    #[serde(flatten)]
     config: LakeConfig,
+    /// The fingerprint of the hash key.
+    hash_key: String,
 }
 
 /// The format in a stored config. It is read first, because another format may have other settings.
@@ -91,6 +112,19 @@ pub enum LakeError {
         /// What the settings say.
         given: LakeConfig,
     },
+    /// The lake was made with another hash key.
+    #[error(
+        "lake {bucket} was made with another HASH_KEY: its fingerprint is {made}, that of the settings is {given}; set the \
+         key that the lake was made with"
+    )]
+    HashKeyMismatch {
+        /// The lake's bucket.
+        bucket: String,
+        /// The fingerprint of the lake's key.
+        made: String,
+        /// The fingerprint of the key of the settings.
+        given: String,
+    },
     /// The lake was made by another version of this software.
     #[error(
         "lake {bucket} has stored format {made}, but this version of the software needs format {FORMAT}; use the version \
@@ -117,9 +151,10 @@ impl Failure for LakeError {
         match self {
             Self::Store(error) => error.kind(),
             Self::Contended(error) => error.kind(),
-            Self::ConfigMismatch { .. } | Self::OtherFormat { .. } | Self::Unreadable { .. } => {
-                ErrorKind::Misconfigured
-            }
+            Self::ConfigMismatch { .. }
+            | Self::HashKeyMismatch { .. }
+            | Self::OtherFormat { .. }
+            | Self::Unreadable { .. } => ErrorKind::Misconfigured,
         }
     }
 }
@@ -127,9 +162,8 @@ impl Failure for LakeError {
 impl Lake {
     /// A lake with these settings. Its store and catalog count in `counters`.
     pub fn new(store: Store, catalog: Catalog, counters: Arc<Counters>, settings: &LakeSettings) -> Self {
-        let (bucket, config) = (settings.lake_bucket.clone(), settings.config);
-        let memory_mb = settings.memory_mb;
-        Self { store, catalog, counters, bucket, config, memory_mb, checked: Arc::default() }
+        let LakeSettings { lake_bucket: bucket, config, hash_key, database: _, memory_mb } = settings.clone();
+        Self { store, catalog, counters, bucket, config, hash_key, memory_mb, checked: Arc::default() }
     }
 
     /// The lake config.
@@ -140,6 +174,16 @@ impl Lake {
     /// The lake's bucket.
     pub fn bucket(&self) -> &str {
         &self.bucket
+    }
+
+    /// The secret with which the lake hashes emails, serial numbers and file names.
+    pub fn hash_key(&self) -> &HashKey {
+        &self.hash_key
+    }
+
+    /// The id of a landing file.
+    pub fn file_id(&self, landing: &ObjectLocation) -> FileId {
+        FileId::of(&self.hash_key, landing)
     }
 
     /// The memory that a function has.
@@ -160,20 +204,26 @@ impl Lake {
     async fn check_now(&self) -> Result<(), LakeError> {
         let location = self.at(LAKE_CONFIG);
         let unreadable = |source| LakeError::Unreadable { location: location.clone(), source };
-        let (bucket, given) = (self.bucket.clone(), self.config);
+        let bucket = self.bucket.clone();
+        let given = Made { config: self.config, hash_key: self.hash_key.fingerprint() };
         let (_, made) = compare_and_swap(&self.store, &location, None, |stored| match stored.body {
             Some(body) => match serde_json::from_slice(&body).map_err(unreadable)? {
                 StoredFormat { format: FORMAT } => {
-                    serde_json::from_slice::<LakeConfig>(&body).map(Change::Keep).map_err(unreadable)
+                    serde_json::from_slice::<Made>(&body).map(Change::Keep).map_err(unreadable)
                 }
                 StoredFormat { format: made } => Err(LakeError::OtherFormat { bucket: bucket.clone(), made }),
             },
             None => {
-                let body = serde_json::to_vec(&StoredConfig { format: FORMAT, config: given }).map_err(unreadable)?;
-                Ok(Change::Put(Bytes::from(body), given))
+                let stored = StoredConfig { format: FORMAT, made: given.clone() };
+                let body = serde_json::to_vec(&stored).map_err(unreadable)?;
+                Ok(Change::Put(Bytes::from(body), given.clone()))
             }
         })
         .await?;
-        if made == given { Ok(()) } else { Err(LakeError::ConfigMismatch { bucket, made, given }) }
+        match (made.config == given.config, made.hash_key == given.hash_key) {
+            (true, true) => Ok(()),
+            (true, false) => Err(LakeError::HashKeyMismatch { bucket, made: made.hash_key, given: given.hash_key }),
+            (false, _) => Err(LakeError::ConfigMismatch { bucket, made: made.config, given: given.config }),
+        }
     }
 }

@@ -14,6 +14,7 @@ use formats::customer_shard::trusted::CustomerShard;
 use formats::landing::{Collect, LandingReader, Undecodable};
 use formats::reading::{Accelerometer, EligibleReading, Reading, Readings, ReadingsCollector, StepTrainer};
 use formats::training;
+use model::hash::HashKey;
 use model::lake_config::{ConsentPolicy, Pairs};
 use model::layout::{FileId, ObjectLocation};
 use model::table::Table;
@@ -161,7 +162,7 @@ impl Sample {
             }
             Work::ParseCompletely => {
                 let reader = LandingReader::without_layouts(ReadingsCollector::<Accelerometer>::default());
-                let read = finish(reader, &self.accelerometer)?.finish();
+                let read = finish(reader, &self.accelerometer)?.finish(&HashKey::public());
                 Amount { rows: read.rows().len() as u64, bytes: bytes(&self.accelerometer) }
             }
             Work::ParseStepTrainer => {
@@ -212,11 +213,11 @@ impl Sample {
 }
 
 fn readings<R: Reading>(file: &[u8]) -> Result<Readings<R>, Undecodable> {
-    Ok(finish(LandingReader::new(ReadingsCollector::default()), file)?.finish())
+    Ok(finish(LandingReader::new(ReadingsCollector::default()), file)?.finish(&HashKey::public()))
 }
 
 fn customers(file: &[u8]) -> Result<Customers, Undecodable> {
-    finish(LandingReader::new(Customers::stored_at(STORED_MS)), file)
+    finish(LandingReader::new(Customers::stored_at(STORED_MS, HashKey::public())), file)
 }
 
 fn finish<C: Collect>(mut reader: LandingReader<C>, file: &[u8]) -> Result<C, Undecodable> {
@@ -239,7 +240,7 @@ fn encode<R: Reading>(readings: &Readings<R>) -> Result<Bytes, Corrupt> {
         ObjectLocation { bucket: "lake".into(), key: format!("{}sample.json", R::SOURCE.landing().prefix()) };
     let entry = Entry { generation: 1, rows: cell::rows::<R>(&as_admitted(readings))? };
     let mut cell = Cell::empty(R::TRUSTED);
-    cell.entries.insert(FileId::of(&location), entry);
+    cell.entries.insert(FileId::of(&HashKey::public(), &location), entry);
     cell.encode()
 }
 
@@ -251,8 +252,8 @@ fn decode(table: Table, cell: Bytes) -> Result<Vec<RecordBatch>, Corrupt> {
 fn shard(file: &[u8]) -> Result<Bytes, BadSample> {
     let customers = customers(file)?;
     let location = ObjectLocation { bucket: "lake".into(), key: "customer/landing/sample.json".into() };
-    let mut update = CustomerShard::default().update();
-    let version = FileVersion { file: FileId::of(&location), generation: 1, stored_ms: STORED_MS };
+    let mut update = CustomerShard::empty(HashKey::public()).update();
+    let version = FileVersion { file: FileId::of(&HashKey::public(), &location), generation: 1, stored_ms: STORED_MS };
     update.ingest(version, customers.customers());
     Ok(update.settle()?.0.encode()?)
 }

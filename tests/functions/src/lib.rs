@@ -13,6 +13,7 @@ use bytes::Bytes;
 use emulator::{Cloud, Requests};
 use formats::cell::{Cell, ShardVersions};
 use formats::receipt::Receipt;
+use model::hash::HashKey;
 use model::lake_config::{ConsentPolicy, LakeConfig};
 use model::layout::{FileId, ObjectLocation, Source};
 use model::slice::{Slice, SlicesPerHour};
@@ -26,7 +27,7 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::time::{Duration, SystemTime};
 use store::lake::Lake;
-use store::lake::{DATABASE, LOCAL_MEMORY_MB, LakeSettings};
+use store::lake::LakeSettings;
 use store::{Read, Version};
 use tempfile::TempDir;
 
@@ -134,7 +135,7 @@ impl World {
             let excluded: u64 = receipt.excluded.values().sum();
             assert_eq!(receipt.rows, receipt.kept + excluded + receipt.quarantined, "{what}: {key}");
             assert_eq!(receipt.kept, receipt.outputs.iter().map(|output| output.rows).sum::<u64>(), "{what}: {key}");
-            assert_eq!(receipt.file, FileId::of(&receipt.landing.location), "{what}: {key}");
+            assert_eq!(receipt.file, FileId::of(&HashKey::public(), &receipt.landing.location), "{what}: {key}");
             let prefix = match receipt.source {
                 Source::Customer => continue,
                 Source::Accelerometer => Table::AccelerometerTrusted.prefix(),
@@ -350,7 +351,7 @@ impl World {
 
     /// The id of a landing file of the lake's bucket.
     pub fn file(&self, key: &str) -> FileId {
-        FileId::of(&self.lake.at(key))
+        self.lake.file_id(&self.lake.at(key))
     }
 }
 
@@ -372,7 +373,7 @@ fn is_at_most(versions: &ShardVersions, others: &ShardVersions) -> bool {
 }
 
 fn settings(config: LakeConfig) -> LakeSettings {
-    LakeSettings { lake_bucket: "stedi".into(), config, database: DATABASE.into(), memory_mb: LOCAL_MEMORY_MB }
+    LakeSettings::local("stedi", config, HashKey::public())
 }
 
 fn lake_over(http_client: SharedHttpClient, config: LakeConfig) -> Lake {

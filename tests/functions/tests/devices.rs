@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use functions::{HOUR_MS, Stopped, T, World, customer, event, motion, step};
-use model::hash::{KeyHash, Shard, ShardCount};
+use model::hash::{HashKey, Shard, ShardCount};
 use model::lake_config::ConsentPolicy::Ever;
 use model::layout;
 use model::table::Table;
@@ -45,7 +45,7 @@ async fn a_device_that_a_customer_without_consent_registers_later_has_no_rows() 
 
 /// The name in a serial number that is in another device shard than that of Ann.
 fn other_device() -> String {
-    let shard = |name: &str| KeyHash::of(&format!("serial-{name}")).shard(ShardCount::default());
+    let shard = |name: &str| HashKey::public().of(&format!("serial-{name}")).shard(ShardCount::default());
     (0..99).map(|n| format!("other{n}")).find(|name| shard(name) != shard("ann")).unwrap()
 }
 
@@ -75,7 +75,7 @@ fn expected_steps(device: &str, times: [i64; 2]) -> Vec<String> {
 
 /// The function that is stopped, and what triggers it.
 fn events_of(world: &World, function: Table) -> BTreeSet<String> {
-    let shard = |key: &str| -> Shard { KeyHash::of(key).shard(world.lake.config().customer_shards) };
+    let shard = |key: &str| -> Shard { HashKey::public().of(key).shard(world.lake.config().customer_shards) };
     match function {
         Table::CustomerTrusted => [LATER.to_owned()].into(),
         Table::CustomerCurated => [layout::customers(Table::CustomerTrusted, shard("ann@example.com"))].into(),
@@ -161,7 +161,7 @@ async fn a_customer_who_moves_back_has_the_readings_of_the_first_device() {
 #[tokio::test]
 async fn a_customer_shard_that_was_put_back_changes_no_owner() {
     let world = world_before_the_move().await;
-    let shard = KeyHash::of("ann@example.com").shard(world.lake.config().customer_shards);
+    let shard = HashKey::public().of("ann@example.com").shard(world.lake.config().customer_shards);
     let trusted = layout::customers(Table::CustomerTrusted, shard);
     let older = world.body(&trusted).await.unwrap();
     world.ingest(LATER, with_device_of(&other_device(), "ann", 1, Some(0))).await;

@@ -4,7 +4,7 @@ use formats::index_segment::IndexSegment;
 use formats::manifest::FileManifest;
 use functions::{HOUR_MS, T, World, cell, customer, event, motion, slice_of};
 use ingest::LIMITS;
-use model::hash::{IndexPart, KeyHash};
+use model::hash::{HashKey, IndexPart, KeyHash};
 use model::lake_config::ConsentPolicy::{AtReading, Ever};
 use model::layout::{self, FileSlice, Source};
 use model::slice::Slice;
@@ -30,7 +30,7 @@ fn people(file: usize) -> Vec<String> {
 
 /// The hashes of the keys of a file.
 fn hashes(file: usize) -> Vec<KeyHash> {
-    people(file).iter().map(|person| KeyHash::of(&format!("{person}@example.com"))).collect()
+    people(file).iter().map(|person| HashKey::public().of(&format!("{person}@example.com"))).collect()
 }
 
 fn export(people: &[String], time: i64) -> String {
@@ -227,7 +227,7 @@ async fn search_compacts_the_segments_that_it_reads() {
     let functions = world.over(world.http_client());
     world.put(CUSTOMERS, customer("everywhere", 0, Some(0))).await;
     world.deliver(Table::CustomerTrusted, CUSTOMERS).await.unwrap();
-    let shard = KeyHash::of("everywhere@example.com").shard(world.lake.config().customer_shards);
+    let shard = HashKey::public().of("everywhere@example.com").shard(world.lake.config().customer_shards);
     let trigger = event(world.lake.bucket(), &layout::customers(Table::CustomerTrusted, shard));
     let answer = functions.invoke(Table::AccelerometerTrusted, &trigger).await;
     assert_eq!(answer, Ok(json!({"batchItemFailures": []})));
@@ -267,7 +267,7 @@ async fn killed_search_leaves_a_complete_index() {
         ingest_one_by_one(&world, 0..MANY).await;
         world.put(CUSTOMERS, customer("everywhere", 0, Some(0))).await;
         world.deliver(Table::CustomerTrusted, CUSTOMERS).await.unwrap();
-        let shard = KeyHash::of("everywhere@example.com").shard(world.lake.config().customer_shards);
+        let shard = HashKey::public().of("everywhere@example.com").shard(world.lake.config().customer_shards);
         let trigger = event(world.lake.bucket(), &layout::customers(Table::CustomerTrusted, shard));
         if world.finishes(Table::AccelerometerTrusted, &trigger, stop_before).await {
             break;

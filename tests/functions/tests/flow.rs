@@ -2,7 +2,7 @@
 
 use formats::cell::Cell;
 use functions::{HOUR_MS, T, World, cell, customer, motion, step};
-use model::hash::KeyHash;
+use model::hash::HashKey;
 use model::lake_config::ConsentPolicy::{AtReading, Ever};
 use model::lake_config::{LakeConfig, Pairs};
 use model::layout::{Source, devices};
@@ -87,7 +87,7 @@ async fn withdrawal_removes_rows_and_writes_nothing_else() {
     });
     let cells = [Table::AccelerometerTrusted, Table::MachineLearningCurated, Table::StepTrainerTrusted];
     let cells = cells.map(|table| cell(table, T));
-    let devices = devices(KeyHash::of("serial-ann").shard(world.lake.config().customer_shards));
+    let devices = devices(HashKey::public().of("serial-ann").shard(world.lake.config().customer_shards));
     assert_eq!(others.collect::<BTreeSet<_>>(), cells.into_iter().chain([devices]).collect());
 
     world.ingest("customer/landing/again.json", &customer("ann", 2, Some(0))).await;

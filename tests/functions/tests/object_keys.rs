@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
 
 use functions::{World, customer, motion, step};
-use model::hash::KeyHash;
+use model::hash::HashKey;
 use model::lake_config::ConsentPolicy::Ever;
 use model::layout;
 use model::table::Table;
@@ -29,7 +29,7 @@ async fn keys_outside_landing_have_no_name_of_a_file_and_no_email() {
     let later = file("customer", "later");
     world.put(&later, customer("eve", 1, None)).await;
     world.deliver(Table::CustomerTrusted, &later).await.unwrap();
-    let shard = KeyHash::of("eve@example.com").shard(world.lake.config().customer_shards);
+    let shard = HashKey::public().of("eve@example.com").shard(world.lake.config().customer_shards);
     let changed = layout::customers(Table::CustomerTrusted, shard);
     world.deliver(Table::AccelerometerTrusted, &changed).await.unwrap();
     check_keys(&world, &["_state/work/"]).await;

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use functions::{HOUR_MS, T, World, cell, customer, motion, step};
-use model::hash::{KeyHash, Shard};
+use model::hash::{HashKey, Shard};
 use model::lake_config::ConsentPolicy;
 use model::layout::{customers, devices, latest_readings};
 use model::table::Table;
@@ -29,7 +29,7 @@ async fn cost(world: &World, function: Table, key: &str) -> Cost {
 
 /// The shard of this email or serial number.
 fn shard_of(world: &World, key: &str) -> Shard {
-    KeyHash::of(key).shard(world.lake.config().customer_shards)
+    HashKey::public().of(key).shard(world.lake.config().customer_shards)
 }
 
 /// The costs of planning a change of consent, and then of each of its work items.

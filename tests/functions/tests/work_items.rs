@@ -6,7 +6,7 @@
 
 use formats::work_item::WorkItem;
 use functions::{HOUR_MS, Stopped, World, customer, event, motion, step};
-use model::hash::KeyHash;
+use model::hash::HashKey;
 use model::lake_config::ConsentPolicy::Ever;
 use model::layout::{customers, devices};
 use model::table::Table;
@@ -87,7 +87,7 @@ impl Change {
 
     /// The shard that has the change.
     fn shard(self, world: &World) -> String {
-        let shard = |key| KeyHash::of(key).shard(world.lake.config().customer_shards);
+        let shard = |key| HashKey::public().of(key).shard(world.lake.config().customer_shards);
         match self.function {
             Table::AccelerometerTrusted => customers(Table::CustomerTrusted, shard("ann@example.com")),
             _ => devices(shard("serial-ann")),

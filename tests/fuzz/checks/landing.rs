@@ -9,6 +9,7 @@ use formats::landing::{Collect, LandingReader, LayoutFields, Undecodable};
 use formats::quarantine::Quarantine;
 use formats::reading::{Accelerometer, Reading, Readings, ReadingsCollector, StepTrainer};
 use formats::receipt::{LandingVersion, Receipt};
+use model::hash::HashKey;
 use model::layout::{FileId, ObjectLocation, Source};
 use model::slice::SlicesPerHour;
 use serde_json::Value;
@@ -62,7 +63,7 @@ impl Kind for Customers {
     type Rows = Self;
 
     fn new() -> Self {
-        Self::stored_at(1_700_000_000_000)
+        Self::stored_at(1_700_000_000_000, HashKey::public())
     }
 
     fn rows(self) -> Self {
@@ -93,7 +94,7 @@ impl<R: Reading + Debug> Kind for ReadingsCollector<R> {
     }
 
     fn rows(self) -> Readings<R> {
-        self.finish()
+        self.finish(&HashKey::public())
     }
 
     fn same(one: &Readings<R>, other: &Readings<R>) -> bool {
@@ -280,7 +281,7 @@ impl<'a> Originals<'a> {
 fn check_receipt<K: Kind>(read: &Read<K>) {
     let location = ObjectLocation { bucket: "b".into(), key: format!("{}file", K::SOURCE.landing().prefix()) };
     let landing = LandingVersion { location: location.clone(), etag: "e".into() };
-    let mut receipt = Receipt::new(K::SOURCE, FileId::of(&location), landing, &read.quarantine);
+    let mut receipt = Receipt::new(K::SOURCE, FileId::of(&HashKey::public(), &location), landing, &read.quarantine);
     K::add_to(&read.rows, &mut receipt);
     let excluded: u64 = receipt.excluded.values().sum();
     assert_eq!(receipt.rows, read.kept + read.quarantine.count(), "rows of the receipt");

@@ -8,7 +8,7 @@ pub use consent::{Histories, Statement, current_histories, greatest, key_of};
 
 use crate::scenario::{Content, Files, Line, MIDNIGHT_MS, Motion, Record, Step, Version, serial};
 use consent::{LatestRecord, columns, since};
-use model::hash::KeyHash;
+use model::hash::HashKey;
 use model::lake_config::{ConsentPolicy, LakeConfig, Pairs};
 use serde_json::Value;
 use std::cmp::Reverse;
@@ -119,7 +119,7 @@ pub fn tables(files: &Files<'_>, config: LakeConfig, histories: &Histories, late
 
     // step_trainer_trusted: readings of devices whose owner is a curated customer.
     let owner_of = |device: u8| {
-        let device = KeyHash::of(&serial(device));
+        let device = HashKey::public().of(&serial(device));
         // Of one date the customer without a grant in force, then the smaller hash.
         let order = |(name, latest): &(&str, &LatestRecord)| {
             (latest.date_ms, Reverse(trusted.contains_key(*name)), Reverse(key_of(name)))

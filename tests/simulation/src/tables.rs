@@ -7,7 +7,7 @@ use formats::columnar::{self, Decoder};
 use formats::customer_shard::trusted::CustomerShard;
 use formats::latest_readings::LatestReadings;
 use model::consent::ConsentHistory;
-use model::hash::KeyHash;
+use model::hash::{HashKey, KeyHash};
 use model::table::{ColumnType, Table};
 use std::collections::BTreeMap;
 
@@ -39,7 +39,7 @@ fn cell(batch: &RecordBatch, i: usize, row: usize, kind: ColumnType) -> String {
 
 /// What a shard of `customer_trusted` knows of the consent of its customers, by the hash of their identity.
 pub fn histories_of(body: Bytes) -> Result<BTreeMap<KeyHash, ConsentHistory>, Corrupt> {
-    Ok(CustomerShard::decode(body)?.histories().collect())
+    Ok(CustomerShard::decode(body, HashKey::public())?.histories().collect())
 }
 
 /// What a part of the latest-reading index knows of the readings of these customers, by name.

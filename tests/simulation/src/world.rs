@@ -14,7 +14,7 @@ use bytes::Bytes;
 use emulator::Cloud;
 use fastrand::Rng;
 use ingest::{LIMITS, Limits};
-use model::hash::ShardCount;
+use model::hash::{HashKey, ShardCount};
 use model::lake_config::LakeConfig;
 use model::table::Table;
 use runtime::function::Answer;
@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use store::BoxError;
 use store::lake::Lake;
-use store::lake::{DATABASE, LOCAL_MEMORY_MB, LakeSettings};
+use store::lake::LakeSettings;
 use tokio::task::JoinSet;
 
 const BUCKET: &str = "stedi";
@@ -91,12 +91,7 @@ impl<'a> World<'a> {
             pairs: case.scenario.pairs,
             slices_per_hour: case.scenario.slices_per_hour,
         };
-        let settings = LakeSettings {
-            lake_bucket: BUCKET.to_owned(),
-            config,
-            database: DATABASE.to_owned(),
-            memory_mb: LOCAL_MEMORY_MB,
-        };
+        let settings = LakeSettings::local(BUCKET, config, HashKey::public());
         let lake = store::connect::over(cloud.http_client(), emulator::REGION, &settings);
         lake.store.create_bucket(BUCKET).await?;
         lake.catalog.create_tables().await?;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use formats::cell::Cell;
 use formats::columnar::{self, Decoder, Metadata};
 use functions::World;
-use model::hash::KeyHash;
+use model::hash::HashKey;
 use model::lake_config::{ConsentPolicy, LakeConfig, Pairs};
 use model::layout::Source;
 use model::table::Table;
@@ -409,7 +409,8 @@ fn in_other_bytes(table: Table, body: &Bytes) -> Bytes {
 async fn no_identifiers_fails_if_the_footer_has_one() {
     let email = "bob@example.com";
     let sha256: String = Sha256::digest(email).iter().map(|byte| format!("{byte:02x}")).collect();
-    let identifiers = [email, "555-bob-1", "serial-number-1", "1399-bob", &KeyHash::of(email).to_string(), &sha256];
+    let identifiers =
+        [email, "555-bob-1", "serial-number-1", "1399-bob", &HashKey::public().of(email).to_string(), &sha256];
     for value in identifiers {
         let mut lake = AtRest::new().await;
         let (key, body) = lake.object(Table::MachineLearningCurated).await;
@@ -422,7 +423,9 @@ async fn no_identifiers_fails_if_the_footer_has_one() {
 
 #[tokio::test]
 async fn no_identifiers_fails_if_the_key_has_one() {
-    for value in ["bob@example.com", "555-bob-1", "Dr. bob Surname", &KeyHash::of("bob@example.com").to_string()] {
+    for value in
+        ["bob@example.com", "555-bob-1", "Dr. bob Surname", &HashKey::public().of("bob@example.com").to_string()]
+    {
         let mut lake = AtRest::new().await;
         let (key, body) = lake.object(Table::MachineLearningCurated).await;
         let personal_key = key.replace(".parquet", &format!("-{value}.parquet"));

@@ -103,19 +103,21 @@ mod tests {
     use super::*;
     use crate::customer_shard::test_customer::{customer, says, settled, version};
     use crate::customer_shard::trusted::CustomerShard;
+    use model::hash::HashKey;
 
     #[test]
     fn consents_agree_with_the_rows_of_the_shard() {
         let email = |n: i64| if n % 7 == 1 { format!(" C{n}") } else { format!("c{n}") };
         let people: Vec<_> = (0..500).map(|n| customer(&email(n), n, (n % 3 > 0).then_some(n))).collect();
-        let mut update = CustomerShard::default().update();
+        let mut update = CustomerShard::empty(HashKey::public()).update();
         update.ingest(version("f"), says(&people).iter());
         let bytes = settled(update).unwrap().encode().unwrap();
         let start = bytes.slice(..Consents::needed(&bytes));
         assert!(Consents::decode(bytes.slice(..start.len() - 1)).is_err());
-        let (shard, consents) = (CustomerShard::decode(bytes).unwrap(), Consents::decode(start).unwrap());
+        let (shard, consents) =
+            (CustomerShard::decode(bytes, HashKey::public()).unwrap(), Consents::decode(start).unwrap());
         let owner = |email: &str| {
-            let key = Key { text: identity::of_email(email).into_owned(), hash: KeyHash::of_email(email) };
+            let key = Key { text: identity::of_email(email).into_owned(), hash: HashKey::public().of_email(email) };
             consents.owner(&key).map(|owner| (owner.email.to_owned(), Some(owner.since_ms)))
         };
         assert_eq!(consents.versions().unwrap(), shard.versions());

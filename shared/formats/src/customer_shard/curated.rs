@@ -107,8 +107,7 @@ impl CuratedShard {
         latest_readings: &LatestReadings,
         config: &LakeConfig,
     ) -> Result<Self, Corrupt> {
-        let TrustedShard { rows: trusted, claims, .. } = trusted;
-        let keys: Vec<KeyHash> = (0..trusted.len()).map(|row| KeyHash::of_email(trusted.email(row))).collect();
+        let TrustedShard { rows: trusted, keys, claims, .. } = trusted;
         let counts = |row: usize| {
             let latest_ms = latest_readings.latest_ms(keys[row]);
             let since_ms = trusted.since_ms(row);
@@ -147,16 +146,17 @@ mod tests {
     use crate::customer_shard::test_customer::{customer, says, settled, version};
     use crate::customer_shard::trusted::CustomerShard;
     use model::customer::Customer;
+    use model::hash::HashKey;
     use model::lake_config::ConsentPolicy;
 
     fn trusted(customers: &[Customer]) -> TrustedShard {
-        let mut update = CustomerShard::default().update();
+        let mut update = CustomerShard::empty(HashKey::public()).update();
         update.ingest(version("f"), says(customers).iter());
-        TrustedShard::decode(settled(update).unwrap().encode().unwrap()).unwrap()
+        TrustedShard::decode(settled(update).unwrap().encode().unwrap(), &HashKey::public()).unwrap()
     }
 
     fn latest_readings(latest: &[(&str, i64)]) -> LatestReadings {
-        let latest_ms = latest.iter().map(|(email, time_ms)| (KeyHash::of_email(email), *time_ms));
+        let latest_ms = latest.iter().map(|(email, time_ms)| (HashKey::public().of_email(email), *time_ms));
         LatestReadings::default().raised(latest_ms, ConsentPolicy::AtReading).unwrap_or_default()
     }
 
@@ -197,7 +197,8 @@ mod tests {
     fn a_customer_claims_a_device_with_or_without_consent_or_readings() {
         let people = [("a", Some(1)), ("b", Some(1)), ("c", None)].map(|(name, since)| customer(name, 2, since));
         let shard = curate(&CuratedShard::default(), &people, &["a", "c"]);
-        let claim = |email| shard.claim(KeyHash::of_email(email)).map(|claim| (claim.claim.is_eligible, claim.owner));
+        let claim =
+            |email| shard.claim(HashKey::public().of_email(email)).map(|claim| (claim.claim.is_eligible, claim.owner));
         let owner = Owner { email: "a", since_ms: 1 }.into();
         assert_eq!(claim("a"), Some((true, Some(owner))));
         assert_eq!([claim("b"), claim("c"), claim("d")], [Some((true, None)), Some((false, None)), None]);
@@ -206,10 +207,10 @@ mod tests {
     #[test]
     fn the_shards_of_earlier_devices_are_remembered() {
         let count = ShardCount::default();
-        let shard_of = |serial_number: &str| KeyHash::of(serial_number).shard(count);
+        let shard_of = |serial_number: &str| HashKey::public().of(serial_number).shard(count);
         let serials: Vec<String> = (0..99).map(|n| format!("s{n}")).collect();
         let other = serials.iter().find(|serial| shard_of(serial) != shard_of("s0")).unwrap();
-        let (key, before) = (KeyHash::of("a"), CuratedShard::default());
+        let (key, before) = (HashKey::public().of("a"), CuratedShard::default());
         let first = curate(&before, &[with_device("s0", customer("a", 1, Some(1)))], &["a"]);
         let shards = |shard: &CuratedShard| shard.device_shards(key, count).collect::<BTreeSet<_>>();
         assert_eq!(shards(&first), [shard_of("s0")].into());
@@ -228,9 +229,9 @@ mod tests {
         for (now, changed) in
             [(phone, 1), (Customer { email: "A".into(), ..person.clone() }, 2), (customer("a", 1, Some(2)), 2)]
         {
-            assert_eq!(curate(&shard, &[now], &["a"]).versions().changed(KeyHash::of("a")), changed);
+            assert_eq!(curate(&shard, &[now], &["a"]).versions().changed(HashKey::public().of("a")), changed);
         }
-        assert_eq!(curate(&shard, &[person], &[]).versions().changed(KeyHash::of("a")), 2, "no readings");
+        assert_eq!(curate(&shard, &[person], &[]).versions().changed(HashKey::public().of("a")), 2, "no readings");
     }
 
     #[test]

@@ -138,6 +138,7 @@ mod tests {
     use crate::customer_shard::trusted::{CustomerShard, TrustedShard};
     use crate::latest_readings::LatestReadings;
     use model::customer::Customer;
+    use model::hash::HashKey;
     use model::lake_config::{ConsentPolicy, LakeConfig};
 
     /// A lake with one shard.
@@ -146,23 +147,23 @@ mod tests {
     }
 
     fn curate(before: &CuratedShard, people: &[Customer], with_readings: &[&str]) -> CuratedShard {
-        let mut update = CustomerShard::default().update();
+        let mut update = CustomerShard::empty(HashKey::public()).update();
         update.ingest(version("f"), says(people).iter());
-        let trusted = TrustedShard::decode(settled(update).unwrap().encode().unwrap()).unwrap();
-        let latest_ms = with_readings.iter().map(|email| (KeyHash::of_email(email), 9));
+        let trusted = TrustedShard::decode(settled(update).unwrap().encode().unwrap(), &HashKey::public()).unwrap();
+        let latest_ms = with_readings.iter().map(|email| (HashKey::public().of_email(email), 9));
         let latest = LatestReadings::default().raised(latest_ms, ConsentPolicy::Ever).unwrap();
         before.curate(CuratedFrom::default(), &trusted, &latest, &config()).unwrap()
     }
 
     fn merged(devices: &DeviceShard, curated: &CuratedShard, people: &[&str]) -> Option<DeviceShard> {
-        let customers = people.iter().map(|email| (curated, KeyHash::of_email(email)));
+        let customers = people.iter().map(|email| (curated, HashKey::public().of_email(email)));
         let count = config().customer_shards;
-        let merged = devices.merged(KeyHash::of("a").shard(count), customers, count)?;
+        let merged = devices.merged(HashKey::public().of("a").shard(count), customers, count)?;
         Some(DeviceShard::decode(merged.encode().unwrap()).unwrap())
     }
 
     fn owner<'a>(devices: &'a DeviceShard, serial_number: &str) -> Option<(&'a str, i64)> {
-        devices.owner(KeyHash::of(serial_number)).map(|Owner { email, since_ms }| (email, since_ms))
+        devices.owner(HashKey::public().of(serial_number)).map(|Owner { email, since_ms }| (email, since_ms))
     }
 
     fn with_device(of: Customer) -> Customer {
@@ -180,7 +181,7 @@ mod tests {
         let curated = curate(&curated, &[old], &["old"]);
         let devices = merged(&devices, &curated, &["new"]).unwrap();
         assert_eq!(owner(&devices, "device"), Some(("old", 1)));
-        assert_eq!(devices.versions().changed(KeyHash::of("device")), 2);
+        assert_eq!(devices.versions().changed(HashKey::public().of("device")), 2);
     }
 
     #[test]
@@ -210,6 +211,6 @@ mod tests {
         let fenced = merged(&devices, &third, &["a"]).unwrap();
         assert_eq!(owner(&fenced, "device"), owner(&devices, "device"));
         assert!(merged(&fenced, &second, &["a"]).is_none());
-        assert_eq!(fenced.versions().changed(KeyHash::of("device")), 1, "the owner is the same");
+        assert_eq!(fenced.versions().changed(HashKey::public().of("device")), 1, "the owner is the same");
     }
 }

@@ -17,8 +17,8 @@ use crate::customer_file::{FileCustomer, Withdrawal};
 use crate::packed::{packed, unpacked};
 use crate::runs::Runs;
 use model::consent::ConsentHistory;
-use model::customer::{Customer, excluded};
-use model::hash::{ContentDigest, KeyHash};
+use model::customer::excluded;
+use model::hash::{ContentDigest, HashKey, KeyHash};
 use model::layout::FileId;
 use model::table::Table;
 use serde::{Deserialize, Serialize};
@@ -72,11 +72,13 @@ struct Consent {
     digest: ContentDigest,
 }
 
-/// What an arriving file says of a customer, with the digest of the grant computed once.
+/// What an arriving file says of a customer, with hashes that are computed once.
 pub(super) struct IncomingCustomer<'a> {
     pub(super) customer: &'a FileCustomer,
     /// The digest of the grant.
     pub(super) digest: Option<ContentDigest>,
+    /// The device that the grant names.
+    device: Option<KeyHash>,
 }
 
 /// What changed when a file was replaced.
@@ -88,16 +90,23 @@ pub(super) struct Replaced {
 }
 
 impl<'a> IncomingCustomer<'a> {
-    pub(super) fn of(customer: &'a FileCustomer) -> Self {
-        Self { customer, digest: customer.grant.as_ref().map(Customer::digest) }
+    pub(super) fn of(customer: &'a FileCustomer, hash_key: &HashKey) -> Self {
+        let grant = customer.grant.as_ref();
+        let device = grant.and_then(|grant| grant.device(hash_key));
+        Self { customer, digest: grant.map(|grant| grant.digest(hash_key)), device }
     }
 
     fn records(&self) -> Vec<Record> {
         let FileCustomer { grant, withdrawal, .. } = self.customer;
         let grant = grant.as_ref().zip(self.digest).and_then(|(grant, digest)| {
             let consent = Some(Consent { since_ms: grant.since_ms()?, digest });
-            let (date_ms, device) = (grant.date_ms(), grant.device());
-            Some(Record { date_ms, consent, device, is_valid: true, files: Runs::default() })
+            Some(Record {
+                date_ms: grant.date_ms(),
+                consent,
+                device: self.device,
+                is_valid: true,
+                files: Runs::default(),
+            })
         });
         let withdrawal = withdrawal.map(|Withdrawal { date_ms, is_valid, device }| Record {
             date_ms,
@@ -312,7 +321,10 @@ mod tests {
         let mut records = Records::default();
         let mut replace = |generation, date_ms| {
             let says = says(&[customer("a", date_ms, Some(1))]);
-            let incoming = says.iter().map(|customer| (customer.key, IncomingCustomer::of(customer))).collect();
+            let incoming = says
+                .iter()
+                .map(|customer| (customer.key, IncomingCustomer::of(customer, &HashKey::public())))
+                .collect();
             let version = FileVersion { generation, stored_ms: 1, file: file("f") };
             records.replace(version, &incoming, |_, _| {}).changed.len()
         };
@@ -324,7 +336,10 @@ mod tests {
         let mut records = Records::default();
         let customer = says(&[customer("a", 1, Some(1))]);
         for day in 0..365 {
-            let incoming = customer.iter().map(|customer| (customer.key, IncomingCustomer::of(customer))).collect();
+            let incoming = customer
+                .iter()
+                .map(|customer| (customer.key, IncomingCustomer::of(customer, &HashKey::public())))
+                .collect();
             let version = FileVersion { file: file(&day.to_string()), generation: 1, stored_ms: day };
             records.replace(version, &incoming, |_, _| {});
         }

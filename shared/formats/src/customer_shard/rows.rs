@@ -12,6 +12,7 @@ use arrow_select::filter::filter_record_batch;
 use arrow_select::interleave::interleave_record_batch;
 use bytes::Bytes;
 use model::customer::{Customer, consent_since};
+use model::hash::{HashKey, KeyHash};
 use model::table::Table;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -89,6 +90,11 @@ impl Rows {
     /// Returns the customer's email.
     pub(super) fn email(&self, row: usize) -> &str {
         text_at(&self.columns, EMAIL, row).unwrap_or_default()
+    }
+
+    /// Returns the customer of each row.
+    pub(super) fn keys(&self, hash_key: &HashKey) -> impl Iterator<Item = KeyHash> {
+        (0..self.len()).map(|row| hash_key.of_email(self.email(row)))
     }
 
     /// Returns the date of the customer's consent to research.

@@ -5,11 +5,12 @@ use super::trusted::{CustomerShard, Update};
 use crate::customer_file::{FileCustomer, Withdrawal};
 use model::consent::ConsentHistory;
 use model::customer::Customer;
+use model::hash::HashKey;
 use model::layout::{FileId, ObjectLocation};
 
 /// Returns the id of the customer file with this name.
 pub(crate) fn file(name: &str) -> FileId {
-    FileId::of(&ObjectLocation { bucket: "b".into(), key: format!("customer/landing/{name}.json") })
+    FileId::of(&HashKey::public(), &ObjectLocation { bucket: "b".into(), key: format!("customer/landing/{name}.json") })
 }
 
 /// Returns the first version of the customer file with this name.
@@ -42,7 +43,8 @@ pub(crate) fn customer(email: &str, date_ms: i64, since_ms: Option<i64>) -> Cust
 /// Returns what a file with these records says of each customer, one record for each.
 pub(crate) fn says(records: &[Customer]) -> Vec<FileCustomer> {
     let says = |record: &Customer| {
-        let (key, date_ms, device) = (record.key(), record.date_ms(), record.device());
+        let (key, date_ms, device) =
+            (HashKey::public().of_email(&record.email), record.date_ms(), record.device(&HashKey::public()));
         let withdrawal = record.since_ms().is_none().then_some(Withdrawal { date_ms, is_valid: true, device });
         let history = ConsentHistory { withdrawn_at_ms: withdrawal.map(|w| w.date_ms), ..ConsentHistory::default() };
         FileCustomer { key, grant: record.since_ms().map(|_| record.clone()), withdrawal, history }

@@ -13,7 +13,7 @@ use crate::packed::{packed, unpacked};
 use bytes::Bytes;
 use model::consent::ConsentHistory;
 use model::customer::Customer;
-use model::hash::{ContentDigest, KeyHash};
+use model::hash::{ContentDigest, HashKey, KeyHash};
 use model::layout::FileId;
 use model::table::Table;
 use std::cell::OnceCell;
@@ -28,27 +28,32 @@ pub struct TrustedShard {
     /// The version of the shard.
     pub version: u64,
     pub(super) rows: Rows,
+    /// The customer of each row.
+    pub(super) keys: Vec<KeyHash>,
     /// The claims of all customers, eligible or not.
     pub claims: Vec<Claim>,
 }
 
 impl Default for TrustedShard {
     fn default() -> Self {
-        Self { version: 0, rows: Rows::none(TABLE), claims: Vec::new() }
+        Self { version: 0, rows: Rows::none(TABLE), keys: Vec::new(), claims: Vec::new() }
     }
 }
 
 impl TrustedShard {
     /// Reads a shard's object without its records.
-    pub fn decode(bytes: Bytes) -> Result<Self, Corrupt> {
+    pub fn decode(bytes: Bytes, hash_key: &HashKey) -> Result<Self, Corrupt> {
         let Header { version, claims, .. } = Header::of(TABLE, &bytes)?;
-        Ok(Self { version, rows: Rows::decode(TABLE, bytes)?, claims: unpacked(TABLE.name(), &claims)? })
+        let rows = Rows::decode(TABLE, bytes)?;
+        let keys = rows.keys(hash_key).collect();
+        Ok(Self { version, rows, keys, claims: unpacked(TABLE.name(), &claims)? })
     }
 }
 
 /// A shard of `customer_trusted` with its records. The function `customer_trusted` works on it.
 #[derive(Clone, Debug)]
 pub struct CustomerShard {
+    hash_key: HashKey,
     rows: Rows,
     versions: Versions,
     since_ms: KeyMap,
@@ -56,9 +61,11 @@ pub struct CustomerShard {
     records: Records,
 }
 
-impl Default for CustomerShard {
-    fn default() -> Self {
+impl CustomerShard {
+    /// Returns a shard without customers, of a lake with this key.
+    pub fn empty(hash_key: HashKey) -> Self {
         Self {
+            hash_key,
             rows: Rows::none(TABLE),
             versions: Versions::default(),
             since_ms: KeyMap::default(),
@@ -66,13 +73,12 @@ impl Default for CustomerShard {
             records: Records::default(),
         }
     }
-}
 
-impl CustomerShard {
     /// Reads a shard's object.
-    pub fn decode(bytes: Bytes) -> Result<Self, Corrupt> {
+    pub fn decode(bytes: Bytes, hash_key: HashKey) -> Result<Self, Corrupt> {
         let header = Header::of(TABLE, &bytes)?;
         Ok(Self {
+            hash_key,
             rows: Rows::decode(TABLE, bytes)?,
             versions: Versions::of(TABLE, &header)?,
             since_ms: KeyMap::decode(header.consents.clone(), TABLE.name())?,
@@ -83,7 +89,7 @@ impl CustomerShard {
 
     /// Writes the shard's object.
     pub fn encode(&self) -> Result<Bytes, Corrupt> {
-        let Self { rows, versions, since_ms, spellings, records } = self;
+        let Self { hash_key: _, rows, versions, since_ms, spellings, records } = self;
         let by_key = OnceCell::new();
         let claims = records.keys().filter_map(|key| records.claim(key, self.counting(key, &by_key)));
         let claims: Vec<Claim> = claims.collect();
@@ -101,8 +107,8 @@ impl CustomerShard {
             (Some(only), None) => Some(only),
             // Several grants of one date: the row tells which one counts.
             _ => {
-                let row = by_key.get_or_init(|| rows_by_key(&self.rows)).get(&key)?;
-                Some(self.rows.customer(*row).digest())
+                let row = by_key.get_or_init(|| rows_by_key(&self.rows, &self.hash_key)).get(&key)?;
+                Some(self.rows.customer(*row).digest(&self.hash_key))
             }
         }
     }
@@ -139,8 +145,8 @@ impl CustomerShard {
 
     /// Begins an update.
     pub fn update(self) -> Update {
-        let Self { rows, versions, since_ms, spellings, records } = self;
-        let before = Before { rows, since_ms, by_key: OnceCell::new() };
+        let Self { hash_key, rows, versions, since_ms, spellings, records } = self;
+        let before = Before { hash_key, rows, since_ms, by_key: OnceCell::new() };
         let (touched, contents) = (BTreeMap::new(), HashMap::new());
         Update { before, versions, spellings, records, touched, contents, has_new_generations: false }
     }
@@ -165,6 +171,7 @@ pub struct Update {
 
 /// The rows before an update.
 struct Before {
+    hash_key: HashKey,
     rows: Rows,
     since_ms: KeyMap,
     by_key: OnceCell<HashMap<KeyHash, usize>>,
@@ -175,13 +182,13 @@ impl Before {
     fn row(&self, key: KeyHash, email: Option<&str>) -> Option<usize> {
         self.since_ms.get(key)?;
         let found = email.and_then(|email| self.rows.find(email));
-        found.or_else(|| self.by_key.get_or_init(|| rows_by_key(&self.rows)).get(&key).copied())
+        found.or_else(|| self.by_key.get_or_init(|| rows_by_key(&self.rows, &self.hash_key)).get(&key).copied())
     }
 }
 
 /// Finds the row of each customer.
-fn rows_by_key(rows: &Rows) -> HashMap<KeyHash, usize> {
-    (0..rows.len()).map(|row| (KeyHash::of_email(rows.email(row)), row)).collect()
+fn rows_by_key(rows: &Rows, hash_key: &HashKey) -> HashMap<KeyHash, usize> {
+    rows.keys(hash_key).zip(0..).collect()
 }
 
 impl Update {
@@ -194,13 +201,13 @@ impl Update {
     pub fn ingest<'a>(&mut self, version: FileVersion, customers: impl Iterator<Item = &'a FileCustomer>) {
         let Self { before, records, touched, contents, .. } = self;
         let customers: BTreeMap<KeyHash, IncomingCustomer<'a>> =
-            customers.map(|customer| (customer.key, IncomingCustomer::of(customer))).collect();
+            customers.map(|customer| (customer.key, IncomingCustomer::of(customer, &before.hash_key))).collect();
         let grant = |key: &KeyHash| customers.get(key).and_then(|incoming| incoming.customer.grant.as_ref());
         let mut touch = |_: &Records, key| {
             let Entry::Vacant(vacant) = touched.entry(key) else { return };
             let row = before.row(key, grant(&key).map(|grant| grant.email.as_str()));
             let was = vacant.insert(row).map(|row| before.rows.customer(row));
-            contents.extend(was.map(|was| (was.digest(), was)));
+            contents.extend(was.map(|was| (was.digest(&before.hash_key), was)));
         };
         let replaced = records.replace(version, &customers, &mut touch);
         self.has_new_generations |= replaced.is_new;
@@ -225,7 +232,8 @@ impl Update {
 
     /// Takes grants of landing files that were read again. One whose digest is not that of a stored record has no effect.
     pub fn supply<'a>(&mut self, grants: impl Iterator<Item = &'a Customer>) {
-        self.contents.extend(grants.map(|grant| (grant.digest(), grant.clone())));
+        let hash_key = &self.before.hash_key;
+        self.contents.extend(grants.map(|grant| (grant.digest(hash_key), grant.clone())));
     }
 
     /// Returns the shard as it is now, and whether it is a new version.
@@ -234,9 +242,9 @@ impl Update {
     /// again: it never guesses a consent.
     pub fn settle(self) -> Result<(CustomerShard, bool), Corrupt> {
         let Self { before, versions, mut spellings, records, touched, contents, has_new_generations } = self;
-        let Before { rows, since_ms, .. } = before;
+        let Before { hash_key, rows, since_ms, .. } = before;
         if touched.is_empty() && !has_new_generations {
-            return Ok((CustomerShard { rows, versions, since_ms, spellings, records }, false));
+            return Ok((CustomerShard { hash_key, rows, versions, since_ms, spellings, records }, false));
         }
         let (mut removed, mut added) = (BTreeSet::new(), Vec::new());
         let (mut consents, mut changed) = (BTreeMap::new(), Vec::new());
@@ -257,7 +265,7 @@ impl Update {
         added.sort_by(|a, b| a.email.cmp(&b.email));
         let (rows, versions) = (rows.changed(&removed, &added)?, versions.next(changed));
         let since_ms = since_ms.with(&consents);
-        Ok((CustomerShard { rows, versions, since_ms, spellings, records }, true))
+        Ok((CustomerShard { hash_key, rows, versions, since_ms, spellings, records }, true))
     }
 }
 
@@ -299,7 +307,7 @@ mod tests {
     fn the_order_of_arrival_never_decides() {
         let records = [customer("a", 1, Some(1)), customer("a", 2, None), customer("a", 3, Some(3))];
         for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
-            let mut shard = CustomerShard::default();
+            let mut shard = CustomerShard::empty(HashKey::public());
             for i in order {
                 shard = ingest(shard, &i.to_string(), &records[i..=i]).unwrap();
             }
@@ -310,17 +318,20 @@ mod tests {
     #[test]
     fn the_same_file_again_changes_nothing() {
         let records = [customer("a", 1, Some(1)), customer("b", 1, None)];
-        let shard = ingest(CustomerShard::default(), "f", &records).unwrap();
+        let shard = ingest(CustomerShard::empty(HashKey::public()), "f", &records).unwrap();
         assert!(redeliver(shard, "f", &records).is_none());
     }
 
     #[test]
     fn a_shard_survives_its_bytes_and_holds_no_data_of_customers_without_consent() {
-        let shard =
-            ingest(CustomerShard::default(), "f", &[customer("yes", 1, Some(1)), customer("refusing", 1, None)])
-                .unwrap();
+        let shard = ingest(
+            CustomerShard::empty(HashKey::public()),
+            "f",
+            &[customer("yes", 1, Some(1)), customer("refusing", 1, None)],
+        )
+        .unwrap();
         let bytes = shard.encode().unwrap();
-        let again = CustomerShard::decode(bytes.clone()).unwrap();
+        let again = CustomerShard::decode(bytes.clone(), HashKey::public()).unwrap();
         assert_eq!((&again.rows, &again.records), (&shard.rows, &shard.records));
         assert_eq!((again.encode().unwrap(), &again.versions), (bytes, &shard.versions));
         assert!(!serde_json::to_string(&shard.records).unwrap().contains("refusing"));
@@ -328,31 +339,35 @@ mod tests {
 
     #[test]
     fn a_shard_with_records_of_unknown_files_is_refused() {
-        let mut shard = ingest(CustomerShard::default(), "f", &[customer("a", 1, Some(1))]).unwrap();
+        let mut shard = ingest(CustomerShard::empty(HashKey::public()), "f", &[customer("a", 1, Some(1))]).unwrap();
         for runs in ["[[0,1]]", "[[1,1]]", "[[1,0]]", "[[0,4294967295]]"] {
             let records = serde_json::to_string(&shard.records)
                 .unwrap()
                 .replace("\"files\":[[0,0]]", &format!("\"files\":{runs}"));
             let before = std::mem::replace(&mut shard.records, serde_json::from_str(&records).unwrap());
-            assert!(CustomerShard::decode(shard.encode().unwrap()).is_err(), "{records}");
+            assert!(CustomerShard::decode(shard.encode().unwrap(), HashKey::public()).is_err(), "{records}");
             shard.records = before;
         }
-        assert!(CustomerShard::decode(shard.encode().unwrap()).is_ok());
+        assert!(CustomerShard::decode(shard.encode().unwrap(), HashKey::public()).is_ok());
     }
 
     #[test]
     fn only_keys_whose_consent_changed_are_remembered_as_changed() {
-        let shard =
-            ingest(CustomerShard::default(), "f", &[customer("a", 1, Some(1)), customer("b", 1, Some(1))]).unwrap();
+        let shard = ingest(
+            CustomerShard::empty(HashKey::public()),
+            "f",
+            &[customer("a", 1, Some(1)), customer("b", 1, Some(1))],
+        )
+        .unwrap();
         let shard = ingest(shard, "g", &[customer("a", 2, Some(1)), customer("b", 2, Some(2)), customer("c", 1, None)])
             .unwrap();
         let changed: Vec<_> = shard.versions.changed_since(1).collect();
-        assert_eq!(changed, [KeyHash::of("b")]);
+        assert_eq!(changed, [HashKey::public().of("b")]);
     }
 
     #[test]
     fn a_replaced_withdrawal_stays() {
-        let shard = ingest(CustomerShard::default(), "f", &[customer("a", 1, Some(1))]).unwrap();
+        let shard = ingest(CustomerShard::empty(HashKey::public()), "f", &[customer("a", 1, Some(1))]).unwrap();
         let shard = ingest(shard, "g", &[customer("a", 2, None)]).unwrap();
         let shard = ingest(shard, "g", &[]).unwrap();
         assert!(emails(&shard).is_empty());
@@ -373,7 +388,7 @@ mod tests {
         let grant = says(&[customer("a", 1, Some(1))]);
         let history = ConsentHistory { suspended_at_ms: Some(5), ..ConsentHistory::default() };
         let unreadable = [FileCustomer { key: grant[0].key, grant: None, withdrawal: None, history }];
-        let shard = at(CustomerShard::default(), "f", 5, &grant).unwrap();
+        let shard = at(CustomerShard::empty(HashKey::public()), "f", 5, &grant).unwrap();
         let shard = at(shard, "g", 5, &unreadable).unwrap();
         assert!(emails(&shard).is_empty());
         let counts = shard.row_counts(file("f"), [grant[0].key].into_iter());
@@ -392,7 +407,7 @@ mod tests {
     #[test]
     fn without_the_latest_grant_the_earlier_one_is_read_again() {
         let earlier = [customer("a", 1, Some(1))];
-        let shard = ingest(CustomerShard::default(), "f", &earlier).unwrap();
+        let shard = ingest(CustomerShard::empty(HashKey::public()), "f", &earlier).unwrap();
         let shard = ingest(shard, "g", &[customer("a", 2, Some(2))]).unwrap();
         let mut update = shard.clone().update();
         update.ingest(FileVersion { generation: 2, ..version("g") }, [].iter());
@@ -414,10 +429,10 @@ mod tests {
     #[test]
     fn row_counts_say_what_became_of_each_record() {
         let row_counts = |shard: &CustomerShard, name: &str| {
-            let RowCounts { kept, excluded } = shard.row_counts(file(name), [KeyHash::of("a")].into_iter());
+            let RowCounts { kept, excluded } = shard.row_counts(file(name), [HashKey::public().of("a")].into_iter());
             (kept, excluded.into_iter().collect::<Vec<_>>())
         };
-        let shard = ingest(CustomerShard::default(), "f", &[customer("a", 1, Some(1))]).unwrap();
+        let shard = ingest(CustomerShard::empty(HashKey::public()), "f", &[customer("a", 1, Some(1))]).unwrap();
         assert_eq!(row_counts(&shard, "f"), (1, vec![]));
         let shard = ingest(shard, "e", &[customer("a", 1, Some(1))]).unwrap();
         assert_eq!(
@@ -435,7 +450,7 @@ mod tests {
     /// A function that found the file deleted, and one that had read it, may both know its generation.
     #[test]
     fn the_content_of_a_generation_replaces_the_fence_of_a_deleted_file() {
-        let shard = ingest(CustomerShard::default(), "f", &[customer("a", 1, Some(1))]).unwrap();
+        let shard = ingest(CustomerShard::empty(HashKey::public()), "f", &[customer("a", 1, Some(1))]).unwrap();
         let mut deleted = shard.update();
         deleted.ingest(FileVersion { generation: 2, stored_ms: 0, ..version("f") }, [].iter());
         let fenced = settled(deleted).unwrap();
@@ -447,7 +462,7 @@ mod tests {
 
     #[test]
     fn a_later_generation_without_customers_is_remembered() {
-        let shard = ingest(CustomerShard::default(), "f", &[customer("a", 1, Some(1))]).unwrap();
+        let shard = ingest(CustomerShard::empty(HashKey::public()), "f", &[customer("a", 1, Some(1))]).unwrap();
         assert!(ingest(shard.clone(), "g", &[]).is_none());
         let mut update = shard.update();
         update.ingest(FileVersion { generation: 2, ..version("g") }, [].iter());

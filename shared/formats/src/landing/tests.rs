@@ -1,6 +1,7 @@
 use super::fields::Reason;
 use super::*;
 use crate::reading::{Accelerometer, ReadingsCollector, StepTrainer};
+use model::hash::HashKey;
 use std::io::Write;
 
 type Rows = Vec<(String, i64, [f64; 3])>;
@@ -12,7 +13,7 @@ fn read_in(chunk: usize, file: &[u8]) -> Result<(Rows, Vec<(u64, String)>), Unde
         reader.push(chunk)?;
     }
     let (rows, quarantine) = reader.finish()?;
-    let rows = rows.finish();
+    let rows = rows.finish(&HashKey::public());
     let values = rows.rows().iter().map(|r| (rows.keys()[r.key as usize].text.clone(), r.time_ms, r.value));
     let lines = quarantine.file();
     let lines = lines.split(|b| *b == b'\n').filter(|line| !line.is_empty());
@@ -131,7 +132,7 @@ fn a_record_that_is_too_long_is_rejected_and_the_others_are_read() {
                 let mut reader = LandingReader::new(ReadingsCollector::<Accelerometer>::default());
                 file.as_bytes().chunks(chunk).for_each(|chunk| reader.push(chunk).unwrap());
                 let (rows, quarantine) = reader.finish().unwrap();
-                (rows.finish().rows().len(), quarantine.file().to_vec())
+                (rows.finish(&HashKey::public()).rows().len(), quarantine.file().to_vec())
             });
             let (rows, lines) = &reads[0];
             assert_eq!(
@@ -267,7 +268,7 @@ fn a_file_whose_records_take_too_much_memory_is_rejected_early() {
         reader.push(&file).and_then(|()| reader.finish())
     };
     assert!(matches!(read(100_000), Err(Undecodable::TooManyRecords(100_000))));
-    assert_eq!(read(100_000_000).unwrap().0.finish().rows().len(), 100_000);
+    assert_eq!(read(100_000_000).unwrap().0.finish(&HashKey::public()).rows().len(), 100_000);
 }
 
 #[test]
@@ -278,6 +279,10 @@ fn distances_are_32_bit_integers() {
         let mut reader = LandingReader::new(ReadingsCollector::<StepTrainer>::default());
         reader.push(step(distance).as_bytes()).unwrap();
         let (readings, quarantine) = reader.finish().unwrap();
-        assert_eq!((readings.finish().rows().len() as u64, quarantine.count()), (rows, 1 - rows), "{distance}");
+        assert_eq!(
+            (readings.finish(&HashKey::public()).rows().len() as u64, quarantine.count()),
+            (rows, 1 - rows),
+            "{distance}"
+        );
     }
 }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use formats::cell::Cell;
 use formats::customer_shard::devices::DeviceShard;
 use model::consent::ConsentHistory;
+use model::hash::HashKey;
 use model::lake_config::{ConsentPolicy, LakeConfig};
 use model::layout::{self, FileId, Object, ObjectLocation, Source};
 use model::table::Table;
@@ -222,7 +223,7 @@ fn row_counts(
             continue;
         };
         let location = ObjectLocation { bucket: snapshot.bucket.clone(), key: (*key).to_owned() };
-        let file = FileId::of(&location);
+        let file = FileId::of(&HashKey::public(), &location);
         let receipt_key = layout::receipt(source, file);
         let Some(body) = snapshot.objects.get(&receipt_key) else {
             violations.add(Invariant::RowCounts, true, || format!("{key} has no receipt"));

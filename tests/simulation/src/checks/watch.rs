@@ -8,7 +8,7 @@ use crate::tables;
 use bytes::Bytes;
 use memchr::memmem::Finder;
 use model::consent::ConsentHistory;
-use model::hash::KeyHash;
+use model::hash::{HashKey, KeyHash};
 use model::table::Table;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
@@ -90,7 +90,7 @@ impl Watch {
             ("", value.as_bytes().to_vec()),
             ("the hash of ", digest[..8].to_vec()),
             ("the hash of ", hex[..16].into()),
-            ("the hash of ", KeyHash::of(value).to_string().into_bytes()),
+            ("the hash of ", HashKey::public().of(value).to_string().into_bytes()),
         ];
         for (what, bytes) in forms {
             let finder = Finder::new(&bytes).into_owned();

@@ -2,7 +2,7 @@
 
 use crate::scenario::{AHEAD_MS, Files, Line, MIDNIGHT_MS, Record, Research, Spoiled, email, serial};
 use model::consent::ConsentHistory;
-use model::hash::KeyHash;
+use model::hash::{HashKey, KeyHash};
 use serde_json::{Map, Value, json};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -171,7 +171,7 @@ pub(super) fn customers<'a>(files: &Files<'a>) -> BTreeMap<&'a str, Customer<'a>
                 Statement::Withdrawal { date_ms, .. } => (date_ms, None),
                 Statement::Suspension | Statement::Nothing => continue,
             };
-            let device = Reverse(record.device.map(|device| KeyHash::of(&serial(device))));
+            let device = Reverse(record.device.map(|device| HashKey::public().of(&serial(device))));
             customer.latest = customer.latest.take().max(Some(LatestRecord { date_ms, json: Reverse(json), device }));
         }
     }
@@ -215,5 +215,5 @@ pub fn current_histories(files: &Files<'_>) -> BTreeMap<String, ConsentHistory> 
 
 /// The hash of a customer's identity.
 pub fn key_of(name: &str) -> KeyHash {
-    KeyHash::of(&email(name))
+    HashKey::public().of(&email(name))
 }
