@@ -5,6 +5,7 @@ use crate::counters::Counters;
 use crate::lake::{Lake, LakeSettings};
 use crate::objects::Store;
 use crate::requests::{CountRequests, Service};
+use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_s3::config::retry::{RetryPartition, TokenBucket};
 use aws_sdk_s3::config::{
@@ -14,6 +15,7 @@ use aws_sdk_s3::config::{
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use futures::future::BoxFuture;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The dated defaults of the SDK that the tests use.
 fn behavior_version() -> BehaviorVersion {
@@ -22,8 +24,19 @@ fn behavior_version() -> BehaviorVersion {
 
 /// Connects to the lake of `settings`, with region, credentials and endpoint from the environment.
 pub fn from_env(settings: &LakeSettings) -> BoxFuture<'_, Lake> {
-    Box::pin(async move { lake(&aws_config::load_defaults(behavior_version()).await, settings, None) })
+    Box::pin(async move {
+        // A request that hangs must not take the whole time of an invocation.
+        let timeouts =
+            TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIME).operation_timeout(OPERATION_TIME).build();
+        let config = aws_config::defaults(behavior_version()).timeout_config(timeouts).load().await;
+        lake(&config, settings, None)
+    })
 }
+
+/// How long one attempt of a request may take, without the body of its answer. A cell of some MB takes less than a second.
+const ATTEMPT_TIME: Duration = Duration::from_secs(20);
+/// How long a request may take with its retries.
+const OPERATION_TIME: Duration = Duration::from_secs(60);
 
 /// Connects to the lake of `settings` through an HTTP client that needs neither network nor credentials.
 ///
