@@ -12,7 +12,6 @@ use emulator_client::data_catalog::{Column, Storage, Table as CatalogTable};
 use formats::receipt;
 use ingest::Limits;
 use machine_learning_curated::MachineLearningCurated;
-use model::hash::ShardCount;
 use model::lake_config::LakeConfig;
 use model::layout::{LAKE_CONFIG, ObjectLocation, RECEIPTS, Source};
 use model::table::Format;
@@ -33,8 +32,9 @@ const FILES_MAX: usize = 1_000;
 /// The most other events in one call. AWS allows no more.
 const EVENTS_MAX: usize = 10_000;
 
-/// A function on this machine merges more files at once than on AWS, so that it writes each cell less often.
-const LIMITS: Limits = Limits { rows_max: 6_000_000, ..ingest::LIMITS };
+/// A function on this machine does more at once than on AWS, so that it writes each cell less often, and searches the index
+/// less often.
+const LIMITS: Limits = Limits { rows_max: 6_000_000, planned_max: 100_000, ..ingest::LIMITS };
 
 /// How many functions depend on customers' landing files alone: `customer_trusted`. The others wait until all files are
 /// uploaded, and then take many in one call.
@@ -83,7 +83,8 @@ impl Stack {
         let pairs = kept(&folder, "pairs", "--pairs", made.map(|made| made.pairs), args.pairs)?;
         let made_slices = made.map(|made| made.slices_per_hour);
         let slices_per_hour = kept(&folder, "slices per hour", "--slices", made_slices, args.slices)?;
-        let customer_shards = ShardCount::default();
+        let made_shards = made.map(|made| made.customer_shards);
+        let customer_shards = kept(&folder, "customer shards", "--shards", made_shards, args.shards)?;
         Self::open(&args.lake, LakeConfig { customer_shards, consent_policy, pairs, slices_per_hour }, command)
     }
 
@@ -211,7 +212,7 @@ fn kept<T: Copy + Default + PartialEq + Display>(
 
 async fn handle<F: Function>(function: Arc<F>, errors: Errors, payload: String) -> Result<String, String> {
     let payload = serde_json::from_str(&payload).map_err(|error| error.to_string())?;
-    let answer = invoke(&*function, &payload).await.map_err(|error| store::with_causes(error.as_ref()))?;
+    let answer = invoke(&*function, &payload, None).await.map_err(|error| store::with_causes(error.as_ref()))?;
     let mut errors = errors.lock().unwrap_or_else(PoisonError::into_inner);
     for (location, error) in answer.failures {
         errors.insert((F::TABLE.name().to_owned(), location), store::with_causes(error.as_ref()));

@@ -20,6 +20,8 @@ pub struct Message {
     pub objects: Result<Vec<ObjectLocation>, BadEvent>,
     /// The time of its oldest event; none if it has no time or names no object.
     pub time: Option<EventTime>,
+    /// How often SQS has delivered it, this time included.
+    pub receives: u32,
 }
 
 /// The time that an event gives. It only converts to an age, and only for the metrics, so it decides nothing.
@@ -85,15 +87,16 @@ pub fn parse(payload: &Value) -> Vec<Message> {
     if records.iter().any(|record| record["eventSource"] == "aws:sqs") {
         let named = |record: &Value| Ok(body(&record["body"], 0)?.or_time(|| EventTime::sent(record)));
         let id = |record: &Value| record["messageId"].as_str().map(str::to_owned);
-        records.iter().map(|record| message(id(record), named(record))).collect()
+        let receives = |record: &Value| record["attributes"]["ApproximateReceiveCount"].as_str()?.parse().ok();
+        records.iter().map(|record| message(id(record), receives(record), named(record))).collect()
     } else {
-        vec![message(None, event(payload, 0))]
+        vec![message(None, None, event(payload, 0))]
     }
 }
 
-fn message(id: Option<String>, named: Result<Named, BadEvent>) -> Message {
+fn message(id: Option<String>, receives: Option<u32>, named: Result<Named, BadEvent>) -> Message {
     let time = named.as_ref().ok().and_then(|named| named.time);
-    Message { id, objects: named.map(|named| named.locations), time }
+    Message { id, objects: named.map(|named| named.locations), time, receives: receives.unwrap_or(1) }
 }
 
 /// Reads the event in a text, at this depth of notifications.

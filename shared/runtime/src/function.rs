@@ -8,8 +8,10 @@ use model::table::Table;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use store::lake::Lake;
+use std::time::Duration;
+use store::lake::{Lake, LakeError};
 use store::{BoxError, ErrorKind, Failure, with_causes};
+use tokio::time::Instant;
 
 /// An object that an event names, and what its key says it is.
 pub type Input = (ObjectLocation, Object);
@@ -64,23 +66,52 @@ impl Failure for BadEvent {
     }
 }
 
-/// Handles one invocation. An invocation that is not from SQS fails as a whole.
-pub async fn invoke<F: Function>(function: &F, payload: &Value) -> Result<Answer, BoxError> {
+/// The invocation has no time left for an object. What was written for it stays, and its next delivery goes on from there.
+#[derive(Debug, thiserror::Error)]
+#[error("the invocation has no time left; the event is given back")]
+struct OutOfTime;
+
+impl Failure for OutOfTime {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Retry
+    }
+}
+
+/// A message that was delivered so often is handled alone: perhaps it ended the invocations before, by its size or by its time.
+const RECEIVES_ALONE: u32 = 3;
+
+/// Handles one invocation, which may take `time` if that is given. An invocation that is not from SQS fails as a whole.
+///
+/// The messages of a batch are one piece of work, except those that were delivered several times: each of them is handled
+/// alone, after the others. What is not done in time is given back.
+pub async fn invoke<F: Function>(function: &F, payload: &Value, time: Option<Duration>) -> Result<Answer, BoxError> {
+    let end = time.map(|time| Instant::now() + time);
     let messages = events::parse(payload);
-    let mut inputs = BTreeSet::new();
+    let (mut together, mut alone) = (BTreeSet::new(), Vec::new());
     let mut failures = Failures::new();
-    for location in messages.iter().filter_map(|message| message.objects.as_ref().ok()).flatten() {
-        match input(function, location) {
-            Ok(object) => inputs.extend(object.map(|object| (location.clone(), object))),
-            Err(error) => drop(failures.insert(location.clone(), Arc::new(error))),
+    for message in &messages {
+        let mut inputs = BTreeSet::new();
+        for location in message.objects.iter().flatten() {
+            match input(function, location) {
+                Ok(object) => inputs.extend(object.map(|object| (location.clone(), object))),
+                Err(error) => drop(failures.insert(location.clone(), Arc::new(error))),
+            }
+        }
+        match message.receives < RECEIVES_ALONE {
+            true => together.append(&mut inputs),
+            false => alone.push(inputs),
         }
     }
-    // Without an input there may be no lake yet: S3 sends a test event when Terraform creates the target.
-    if !inputs.is_empty() {
-        function.lake().check().await.inspect_err(|error| {
-            tracing::error!(function = %F::TABLE, kind = %error.kind(), error = with_causes(error), "cannot check the config of the lake");
-        })?;
-        failures.append(&mut function.handle(inputs).await);
+    for inputs in std::iter::once(together).chain(alone) {
+        // Without an input there may be no lake yet: S3 sends a test event when Terraform creates the target.
+        if inputs.is_empty() {
+            continue;
+        }
+        let locations: Vec<ObjectLocation> = inputs.iter().map(|(location, _)| location.clone()).collect();
+        match in_time(end, handle(function, inputs)).await {
+            Some(failed) => failures.append(&mut failed?),
+            None => failures.extend(locations.into_iter().map(|location| (location, Arc::new(OutOfTime) as _))),
+        }
     }
     for (location, error) in &failures {
         let (kind, error) = (error.kind(), with_causes(error.as_ref()));
@@ -109,6 +140,23 @@ pub async fn invoke<F: Function>(function: &F, payload: &Value) -> Result<Answer
     match failed {
         Some(error) => Err(error.into()),
         None => Ok(Answer { response: serde_json::to_value(response)?, failures, times }),
+    }
+}
+
+/// Updates the outputs that depend on `inputs`, if the lake has the config of the settings.
+async fn handle<F: Function>(function: &F, inputs: BTreeSet<Input>) -> Result<Failures, LakeError> {
+    function.lake().check().await.inspect_err(|error| {
+        tracing::error!(function = %F::TABLE, kind = %error.kind(), error = with_causes(error), "cannot check the config of the lake");
+    })?;
+    Ok(function.handle(inputs).await)
+}
+
+/// Awaits the work; none if it does not end before `end`. Then it is stopped at one of its requests, as if it were killed.
+async fn in_time<T>(end: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
+    match end {
+        Some(end) if end <= Instant::now() => None,
+        Some(end) => tokio::time::timeout_at(end, work).await.ok(),
+        None => Some(work.await),
     }
 }
 

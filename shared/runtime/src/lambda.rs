@@ -6,6 +6,7 @@ use futures::future::BoxFuture;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 use store::lake::Lake;
 use store::{BoxError, connect};
 
@@ -18,7 +19,10 @@ pub async fn run<F: Function>(new: impl FnOnce(Lake) -> F) -> Result<(), BoxErro
     let handler = move |event: LambdaEvent<Value>| -> BoxFuture<'static, Result<Value, BoxError>> {
         let function = function.clone();
         Box::pin(async move {
-            let answer = invoke(&*function, &event.payload).await;
+            // Emulators of Lambda may send a deadline that has passed already, which says nothing.
+            let left = event.context.deadline().duration_since(SystemTime::now()).ok();
+            let time = left.map(|left| left.saturating_sub(ANSWER_TIME));
+            let answer = invoke(&*function, &event.payload, time).await;
             let times = answer.as_ref().map(|answer| answer.times.as_slice()).unwrap_or_default();
             metrics::print(&event.context.env_config.function_name, &function.lake().counters, times);
             answer.map(|answer| answer.response)
@@ -26,6 +30,9 @@ pub async fn run<F: Function>(new: impl FnOnce(Lake) -> F) -> Result<(), BoxErro
     };
     serve(Box::new(handler)).await
 }
+
+/// How long before its deadline an invocation stops its work, so that it can still answer which messages are done.
+const ANSWER_TIME: Duration = Duration::from_secs(2);
 
 type Handler = Box<dyn Fn(LambdaEvent<Value>) -> BoxFuture<'static, Result<Value, BoxError>> + Send + Sync>;
 

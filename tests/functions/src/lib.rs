@@ -66,7 +66,12 @@ impl Functions {
 
     /// Invokes a function.
     pub async fn invoke(&self, function: Table, payload: &Value) -> Result<Value, String> {
-        let answer = self.0[&function].invoke(payload).await;
+        self.invoke_for(function, payload, None).await
+    }
+
+    /// Invokes a function, which may take `time` if that is given.
+    pub async fn invoke_for(&self, function: Table, payload: &Value, time: Option<Duration>) -> Result<Value, String> {
+        let answer = self.0[&function].invoke(payload, time).await;
         answer.map(|answer| answer.response).map_err(|error| store::with_causes(error.as_ref()))
     }
 }
@@ -169,6 +174,12 @@ impl World {
         lake_over(self.cloud.http_client(), config)
     }
 
+    /// The same lake, opened with another hash key.
+    pub fn with_hash_key(&self, hash_key: HashKey) -> Lake {
+        let settings = LakeSettings { hash_key, ..settings(self.lake.config()) };
+        store::connect::over(self.cloud.http_client(), emulator::REGION, &settings)
+    }
+
     /// The same lake, reached through another client.
     pub fn lake_over(&self, http_client: SharedHttpClient) -> Lake {
         lake_over(http_client, self.lake.config())
@@ -226,13 +237,19 @@ impl World {
     /// Does the same with some of the functions. Events for the other ones are dropped.
     pub async fn deliver_to(&self, functions: &[Table], keys: impl IntoIterator<Item = String>) {
         let mut due: BTreeSet<String> = keys.into_iter().collect();
+        let (mut before, mut puts) = (self.objects().await, self.requests().put);
         while let Some(key) = due.pop_first() {
-            let written = self.written_by(async || {
-                for function in triggered_by(&key).filter(|function| functions.contains(function)) {
-                    self.deliver(function, &key).await.unwrap();
-                }
-            });
-            due.extend(written.await);
+            for function in triggered_by(&key).filter(|function| functions.contains(function)) {
+                self.deliver(function, &key).await.unwrap();
+            }
+            // Most events are handled without a put, and a list takes longer than such an event.
+            if self.requests().put > puts {
+                let after = self.objects().await;
+                due.extend(
+                    after.iter().filter(|(key, etag)| before.get(*key) != Some(etag)).map(|(key, _)| key.clone()),
+                );
+                (before, puts) = (after, self.requests().put);
+            }
         }
     }
 
@@ -244,6 +261,11 @@ impl World {
     /// Invokes a function.
     pub async fn invoke(&self, function: Table, payload: &Value) -> Result<Value, String> {
         self.functions.invoke(function, payload).await
+    }
+
+    /// Invokes a function, which may take `time` if that is given.
+    pub async fn invoke_for(&self, function: Table, payload: &Value, time: Option<Duration>) -> Result<Value, String> {
+        self.functions.invoke_for(function, payload, time).await
     }
 
     /// Stops a function before its request number `stop_before`, does `meanwhile`, and then continues or kills the function.
@@ -273,6 +295,18 @@ impl World {
             assert_done(invocation.await);
         }
         true
+    }
+
+    /// Invokes a function, which may take `time`, and whose requests from number `hang_from` on are never answered.
+    pub async fn hang(
+        &self,
+        function: Table,
+        payload: &Value,
+        hang_from: usize,
+        time: Duration,
+    ) -> Result<Value, String> {
+        let gate = Gate::new(self.http_client(), hang_from);
+        self.over(SharedHttpClient::new(gate)).invoke_for(function, payload, Some(time)).await
     }
 
     /// Kills a function before its request number `stop_before`. Returns whether it finishes before that.

@@ -1,11 +1,13 @@
 //! Events that are delivered again or late, that go to the wrong function, or that name no object.
 
 use functions::{T, World, cell, customer, event, motion, step};
+use model::hash::HashKey;
 use model::lake_config::ConsentPolicy::{AtReading, Ever};
 use model::lake_config::{LakeConfig, Pairs};
 use model::layout::Object;
 use model::table::Table;
-use serde_json::json;
+use serde_json::{Value, json};
+use std::time::Duration;
 
 const CUSTOMERS: &str = "customer/landing/c.json";
 const MOTIONS: &str = "accelerometer/landing/a.json";
@@ -144,6 +146,78 @@ async fn only_bad_messages_of_a_batch_fail() {
     let response = world.invoke(Table::CustomerTrusted, &batch).await.unwrap();
     assert_eq!(response, json!({"batchItemFailures": [{"itemIdentifier": "bad"}, {"itemIdentifier": "wrong"}]}));
     assert_eq!(world.rows(Table::CustomerTrusted).await.len(), 1);
+}
+
+/// Two files of readings in one hour, and messages that were delivered so often.
+async fn two_files(receives: u32) -> (World, Value) {
+    let world = World::new(Ever).await;
+    world.ingest(CUSTOMERS, &[customer("ann", 0, Some(0)), customer("bob", 0, Some(0))].join("\n")).await;
+    let mut messages = Vec::new();
+    for name in ["ann", "bob"] {
+        let key = format!("accelerometer/landing/{name}.json");
+        world.put(&key, &motion(name, 5)).await;
+        messages.push(json!({"messageId": name, "eventSource": "aws:sqs", "body": event("stedi", &key).to_string(),
+            "attributes": {"ApproximateReceiveCount": receives.to_string()}}));
+    }
+    (world, json!({"Records": messages}))
+}
+
+/// A batch that ended an invocation by its size must not end it each time.
+#[tokio::test]
+async fn messages_that_were_delivered_several_times_are_handled_alone() {
+    for (receives, puts_of_the_cell) in [(1, 1), (2, 1), (3, 2)] {
+        let (world, batch) = two_files(receives).await;
+        let before = world.requests().put;
+        let answer = world.invoke(Table::AccelerometerTrusted, &batch).await;
+        assert_eq!(answer, Ok(json!({"batchItemFailures": []})));
+        // Each file has an index entry, a manifest, a receipt, and the latest reading of its customer.
+        assert_eq!(world.requests().put - before, 8 + puts_of_the_cell, "{receives}");
+        assert_eq!(world.rows(Table::AccelerometerTrusted).await.len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_done_in_time_is_given_back() {
+    let given_back = |ids: &[&str]| {
+        let ids: Vec<Value> = ids.iter().map(|id| json!({"itemIdentifier": id})).collect();
+        Ok(json!({"batchItemFailures": ids}))
+    };
+    let function = Table::AccelerometerTrusted;
+    for receives in [1, 3] {
+        let (world, batch) = two_files(receives).await;
+        let answer = world.invoke_for(function, &batch, Some(Duration::ZERO)).await;
+        assert_eq!(answer, given_back(&["ann", "bob"]));
+        assert_eq!(world.rows(function).await.len(), 0);
+        let mut answers = Vec::new();
+        for hang_from in 1.. {
+            let (world, batch) = two_files(receives).await;
+            let answer = world.hang(function, &batch, hang_from, Duration::from_millis(50)).await;
+            let is_done = answer == given_back(&[]);
+            if answers.last() != Some(&answer) {
+                answers.push(answer);
+            }
+            let answer = world.invoke_for(function, &batch, Some(Duration::from_secs(600))).await;
+            assert_eq!(answer, given_back(&[]), "{hang_from}");
+            assert_eq!(world.rows(function).await.len(), 2, "{hang_from}");
+            world.assert_row_counts("given back").await;
+            if is_done {
+                break;
+            }
+        }
+        let expected = match receives {
+            1 => vec![given_back(&["ann", "bob"]), given_back(&[])],
+            _ => vec![given_back(&["ann", "bob"]), given_back(&["bob"]), given_back(&[])],
+        };
+        assert_eq!(answers, expected);
+    }
+}
+
+#[tokio::test]
+async fn lake_with_another_hash_key_is_refused() {
+    let world = World::new(Ever).await;
+    world.ingest(CUSTOMERS, &customer("ann", 0, Some(0))).await;
+    let error = world.with_hash_key(HashKey::new(&[1; 32])).check().await.unwrap_err().to_string();
+    assert!(error.contains("HASH_KEY") && error.contains(&HashKey::public().fingerprint()), "{error}");
 }
 
 #[tokio::test]

@@ -226,5 +226,5 @@ async fn only_processed_events_have_an_age() {
         message("wrong", event("stedi", MOTIONS).to_string()),
         message("again", event("stedi", CUSTOMERS).to_string()),
     ]});
-    assert_eq!(function.invoke(&batch).await.unwrap().times.len(), 2);
+    assert_eq!(function.invoke(&batch, None).await.unwrap().times.len(), 2);
 }

@@ -8,6 +8,7 @@ use machine_learning_curated::MachineLearningCurated;
 use model::table::Table;
 use runtime::function::{Answer, invoke};
 use serde_json::Value;
+use std::time::Duration;
 use step_trainer_trusted::StepTrainerTrusted;
 use store::BoxError;
 use store::lake::Lake;
@@ -44,15 +45,15 @@ impl AnyFunction {
         })
     }
 
-    /// Invokes it, as Lambda does.
-    pub async fn invoke(&self, payload: &Value) -> Result<Answer, BoxError> {
+    /// Invokes it, as Lambda does. The invocation may take `time` if that is given.
+    pub async fn invoke(&self, payload: &Value, time: Option<Duration>) -> Result<Answer, BoxError> {
         // Boxed, because the enum's future would be as large as the largest of the five.
         match self {
-            Self::CustomerTrusted(function) => Box::pin(invoke(function, payload)).await,
-            Self::AccelerometerTrusted(function) => Box::pin(invoke(function, payload)).await,
-            Self::CustomerCurated(function) => Box::pin(invoke(function, payload)).await,
-            Self::StepTrainerTrusted(function) => Box::pin(invoke(function, payload)).await,
-            Self::MachineLearningCurated(function) => Box::pin(invoke(function, payload)).await,
+            Self::CustomerTrusted(function) => Box::pin(invoke(function, payload, time)).await,
+            Self::AccelerometerTrusted(function) => Box::pin(invoke(function, payload, time)).await,
+            Self::CustomerCurated(function) => Box::pin(invoke(function, payload, time)).await,
+            Self::StepTrainerTrusted(function) => Box::pin(invoke(function, payload, time)).await,
+            Self::MachineLearningCurated(function) => Box::pin(invoke(function, payload, time)).await,
         }
     }
 }

@@ -30,7 +30,7 @@ use tokio::task::JoinSet;
 
 const BUCKET: &str = "stedi";
 /// Nearly every file has an index segment, and each segment that is read is compacted.
-const SMALL_LIMITS: Limits = Limits { entries_max: 1, keys_max: 0, pending_max: 0, rows_max: 3 };
+const SMALL_LIMITS: Limits = Limits { entries_max: 1, keys_max: 0, pending_max: 0, rows_max: 3, planned_max: 1 };
 /// Lambda ends an invocation after fifteen minutes.
 const INVOCATION_MAX: Duration = Duration::from_secs(15 * 60);
 /// A run with more requests than this does not come to rest.
@@ -350,7 +350,7 @@ async fn invoke(number: u64, instance: Instance, invocation: Arc<Invocation>, pa
         biased;
         () = invocation.killed.notified() => End::Killed,
         () = tokio::time::sleep(INVOCATION_MAX) => End::TimedOut,
-        answer = instance.function.invoke(&payload) => End::Answered(answer),
+        answer = instance.function.invoke(&payload, None) => End::Answered(answer),
     };
     Completion { number, instance, end }
 }
