@@ -16,26 +16,27 @@ from lake import TABLES, Lake
 from up import Up, until
 
 
-def settings(lake: Lake) -> tuple[str, str, int]:
+def settings(lake: Lake) -> tuple[str, str, int, int]:
     config = json.loads((lake.bucket / "_state" / "lake.json").read_text())
-    return config["consent_policy"], config["pairs"], config["slices_per_hour"]
+    return config["consent_policy"], config["pairs"], config["slices_per_hour"], config["customer_shards"]
 
 
 def test_new_lake_has_the_default_settings(stedi: Stedi, lake: Lake) -> None:
     stedi("run")
-    assert settings(lake) == ("ever", "same-instant", 1)
+    assert settings(lake) == ("ever", "same-instant", 1, 16)
 
 
 @pytest.mark.parametrize(
     ("given", "made"),
     [
-        (("--consent", "at-reading"), ("at-reading", "same-instant", 1)),
-        (("--pairs", "same-customer"), ("ever", "same-customer", 1)),
-        (("--slices", "60"), ("ever", "same-instant", 60)),
+        (("--consent", "at-reading"), ("at-reading", "same-instant", 1, 16)),
+        (("--pairs", "same-customer"), ("ever", "same-customer", 1, 16)),
+        (("--slices", "60"), ("ever", "same-instant", 60, 16)),
+        (("--shards", "3"), ("ever", "same-instant", 1, 3)),
     ],
 )
 def test_commands_take_the_settings_of_the_lake(
-    stedi: Stedi, lake: Lake, given: tuple[str, ...], made: tuple[str, str, int]
+    stedi: Stedi, lake: Lake, given: tuple[str, ...], made: tuple[str, str, int, int]
 ) -> None:
     for options in (given, ()):
         stedi("run", *options)
@@ -43,7 +44,7 @@ def test_commands_take_the_settings_of_the_lake(
     command = [stedi.binary, "up", "--lake", lake.folder, "--port", 0]
     with subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True) as up:
         assert up.stdout is not None
-        names = ("CONSENT_POLICY", "PAIRS", "SLICES_PER_HOUR")
+        names = ("CONSENT_POLICY", "PAIRS", "SLICES_PER_HOUR", "CUSTOMER_SHARDS")
         printed = [next(line for line in up.stdout if name in line) for name in names]
         up.send_signal(signal.SIGINT)
     assert printed == [f"export {name}={value}\n" for name, value in zip(names, made, strict=True)]

@@ -5,6 +5,7 @@ use clap::error::ErrorKind;
 use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use clap_mangen::roff::{Roff, roman};
+use model::hash::ShardCount;
 use model::lake_config::{ConsentPolicy, Pairs};
 use model::slice::SlicesPerHour;
 use simulation::faults::Faults;
@@ -88,6 +89,10 @@ pub(crate) struct WriteArgs {
     /// keeps its slices [default: those of the lake, 1 for a new one]
     #[arg(long, value_name = "N")]
     pub slices: Option<SlicesPerHour>,
+    /// Into how many objects a table of customers is divided, for lakes with many customers: 1 to 1024, one for some
+    /// 1,000 customers. A lake keeps its shards [default: those of the lake, 16 for a new one]
+    #[arg(long, value_name = "N")]
+    pub shards: Option<ShardCount>,
 }
 
 /// Arguments of `stedi run`.

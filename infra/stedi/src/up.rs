@@ -142,10 +142,9 @@ fn environment(url: &str, stack: &Stack, hash_key: &Path) -> String {
          export CONSENT_POLICY={consent_policy}\n\
          export PAIRS={pairs}\n\
          export SLICES_PER_HOUR={slices_per_hour}\n\
-         export CUSTOMER_SHARDS={}{}",
+         export CUSTOMER_SHARDS={customer_shards}{}",
         athena::SERVICES,
         shlex::try_quote(&hash_key.to_string_lossy()).unwrap_or_default(),
-        customer_shards.get(),
         athena::ENVIRONMENT,
     )
 }

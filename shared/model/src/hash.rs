@@ -1,5 +1,6 @@
 //! Key hashes and shards.
 
+use crate::count::count;
 use crate::identity;
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
@@ -228,13 +229,8 @@ pub struct ContentDigest([u8; 16]);
 pub struct ShardCount(u16);
 
 impl ShardCount {
-    /// The most shards of a lake. It is bounded because each step trainer file reads all shards.
+    /// The most shards of a lake. More would be small, and a file of many customers reads all of them.
     pub const MAX: u16 = 1024;
-
-    /// Returns the number of shards.
-    pub fn get(self) -> u16 {
-        self.0
-    }
 
     /// Returns all shards of such a lake.
     pub fn all(self) -> impl Iterator<Item = Shard> {
@@ -247,30 +243,12 @@ impl ShardCount {
     }
 }
 
-impl Default for ShardCount {
-    fn default() -> Self {
-        Self(16)
-    }
-}
-
-/// The error for a number of shards out of range.
-#[derive(Debug, thiserror::Error)]
-#[error("CUSTOMER_SHARDS is {0}, expected 1 to {max}", max = ShardCount::MAX)]
-pub struct BadShardCount(u16);
-
-impl TryFrom<u16> for ShardCount {
-    type Error = BadShardCount;
-
-    fn try_from(count: u16) -> Result<Self, BadShardCount> {
-        if (1..=Self::MAX).contains(&count) { Ok(Self(count)) } else { Err(BadShardCount(count)) }
-    }
-}
-
-impl From<ShardCount> for u16 {
-    fn from(count: ShardCount) -> u16 {
-        count.0
-    }
-}
+count!(
+    ShardCount,
+    default: 16,
+    is_allowed: |count| (1..=ShardCount::MAX).contains(&count),
+    BadShardCount: "`{0}` shards are not possible; expected 1 to {max}", max = ShardCount::MAX
+);
 
 /// One customer shard, written as at least two digits (`07`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

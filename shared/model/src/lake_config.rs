@@ -80,8 +80,7 @@ pub struct LakeConfig {
 impl fmt::Display for LakeConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { customer_shards, consent_policy, pairs, slices_per_hour } = self;
-        let shards = customer_shards.get();
-        write!(f, "CUSTOMER_SHARDS={shards} CONSENT_POLICY={consent_policy} PAIRS={pairs} ")?;
+        write!(f, "CUSTOMER_SHARDS={customer_shards} CONSENT_POLICY={consent_policy} PAIRS={pairs} ")?;
         write!(f, "SLICES_PER_HOUR={slices_per_hour}")
     }
 }

@@ -13,6 +13,8 @@
 //! | [`consent`] | what a record says about the consent, and what holds after many records |
 //! | [`lake_config`] | what is fixed when a lake is made |
 
+mod count;
+
 pub mod consent;
 pub mod customer;
 pub mod hash;

@@ -1,10 +1,10 @@
 //! Slices of an hour. A cell is the object of a table in one slice.
 
+use crate::count::count;
 use crate::time::{HOUR_MS, Partition};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::Range;
-use std::str::FromStr;
 
 /// One slice of one hour. Slices are ordered by time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -42,11 +42,6 @@ pub struct SlicesPerHour(u16);
 const SECONDS: u16 = 3600;
 
 impl SlicesPerHour {
-    /// Returns the number of slices.
-    pub fn get(self) -> u16 {
-        self.0
-    }
-
     /// Returns the slice of a reading at `time_ms`.
     pub fn slice_of(self, time_ms: i64) -> Slice {
         // An hour has at most 3,600 slices.
@@ -64,46 +59,12 @@ impl SlicesPerHour {
     }
 }
 
-impl fmt::Display for SlicesPerHour {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl FromStr for SlicesPerHour {
-    type Err = BadSlices;
-
-    fn from_str(text: &str) -> Result<Self, BadSlices> {
-        text.parse::<u16>().ok().and_then(|count| Self::try_from(count).ok()).ok_or_else(|| BadSlices(text.to_owned()))
-    }
-}
-
-impl Default for SlicesPerHour {
-    fn default() -> Self {
-        Self(1)
-    }
-}
-
-/// The error for a number of slices that do not divide an hour into whole seconds.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "`{0}` slices do not divide an hour into whole seconds; expected a divisor of {SECONDS}, such as 1, 4, 12 or 60"
-)]
-pub struct BadSlices(String);
-
-impl TryFrom<u16> for SlicesPerHour {
-    type Error = BadSlices;
-
-    fn try_from(count: u16) -> Result<Self, BadSlices> {
-        if count > 0 && SECONDS.is_multiple_of(count) { Ok(Self(count)) } else { Err(BadSlices(count.to_string())) }
-    }
-}
-
-impl From<SlicesPerHour> for u16 {
-    fn from(count: SlicesPerHour) -> u16 {
-        count.0
-    }
-}
+count!(
+    SlicesPerHour,
+    default: 1,
+    is_allowed: |count| count > 0 && SECONDS.is_multiple_of(count),
+    BadSlices: "`{0}` slices do not divide an hour into whole seconds; expected a divisor of {SECONDS}, such as 1, 4, 12 or 60"
+);
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 //! The environment variables of a function, read once and checked together.
 
-use model::hash::{HashKey, NoHashKey, ShardCount};
+use model::hash::{HashKey, NoHashKey};
 use model::lake_config::LakeConfig;
 use std::fmt::{self, Display};
 use std::str::FromStr;
@@ -59,15 +59,7 @@ pub fn from(get: impl Fn(&str) -> Option<String>) -> Result<LakeSettings, BadSet
         wrong.push("LAKE_BUCKET is missing, expected the name of the lake's bucket".to_owned());
         String::new()
     });
-    let customer_shards = match get("CUSTOMER_SHARDS") {
-        None => ShardCount::default(),
-        Some(text) => parsed::<u16>(&text)
-            .and_then(|count| ShardCount::try_from(count).map_err(|error| error.to_string()))
-            .unwrap_or_else(|error| {
-                wrong.push(format!("CUSTOMER_SHARDS={text}: {error}"));
-                ShardCount::default()
-            }),
-    };
+    let customer_shards = value("CUSTOMER_SHARDS", get("CUSTOMER_SHARDS"), &mut wrong);
     let hash_key = hash_key(get(HASH_KEY)).unwrap_or_else(|error| {
         wrong.push(error);
         HashKey::public()
@@ -125,7 +117,7 @@ mod tests {
         let error = error.unwrap_err();
         let text = error.to_string();
         assert_eq!(format!("{error:?}"), text);
-        let shards = ["CUSTOMER_SHARDS=0", "expected 1 to 1024"];
+        let shards = ["CUSTOMER_SHARDS: `0`", "expected 1 to 1024"];
         let named = [
             "CONSENT_POLICY: ",
             "`never`",
