@@ -1,12 +1,11 @@
 //! Keeps the device lookup in `lookup/devices/`: merges the claims that changed in `customer_curated` shards.
 
-use engine::{ATTEMPTS_MAX, Checkpoint, Error};
+use engine::{ATTEMPTS_MAX, Checkpoint, Error, Progress};
 use formats::customer_shard::curated::CuratedShard;
 use formats::customer_shard::devices::DeviceShard;
 use model::hash::{KeyHash, Shard};
 use model::layout;
 use model::table::Table;
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use store::lake::Lake;
@@ -16,6 +15,13 @@ use store::{Change, Snapshot, compare_and_swap};
 struct Changed {
     curated: CuratedShard,
     checkpoint: Checkpoint,
+}
+
+impl Changed {
+    /// How far the changes of the shard are processed when its claims are merged.
+    fn progress(&self) -> Progress {
+        Progress { version: self.curated.versions().version, up_to: None }
+    }
 }
 
 /// Merges the claims that changed in `shards` since their checkpoints into the device shards that have, or may have, a claim
@@ -28,7 +34,7 @@ pub(crate) async fn update(lake: &Lake, shards: &BTreeSet<Shard>) -> Result<(), 
         let changed = shards.iter().map(|shard| changed(lake.clone(), *shard));
         let changed = store::join_bounded(changed).await.into_iter().collect::<Result<Vec<_>, _>>()?;
         let changed: Vec<Changed> = changed.into_iter().flatten().collect();
-        let checkpoints = changed.iter().map(|of| (of.checkpoint.clone(), of.curated.versions().version)).collect();
+        let checkpoints = changed.iter().map(|of| (of.checkpoint.clone(), of.progress())).collect();
         merge_all(lake, Arc::new(changed)).await?;
         if Checkpoint::advance_all(lake, checkpoints).await? {
             return Ok(());
@@ -42,11 +48,9 @@ async fn changed(lake: Lake, shard: Shard) -> Result<Option<Changed>, Error> {
     let location = lake.at(layout::customers(Table::CustomerCurated, shard));
     let curated = Snapshot::read(&lake.store, &location).await?.body.map(CuratedShard::decode).transpose();
     let curated = curated.map_err(Error::corrupt(location.clone()))?.unwrap_or_default();
-    match curated.versions().version.cmp(&checkpoint.processed()) {
-        Ordering::Less => Err(Error::PutBack { location }),
-        Ordering::Equal => Ok(None),
-        Ordering::Greater => Ok(Some(Changed { curated, checkpoint })),
-    }
+    let version = curated.versions().version;
+    checkpoint.check(version, &location)?;
+    Ok((version > checkpoint.processed().version).then_some(Changed { curated, checkpoint }))
 }
 
 /// Merges the claims of all these shards into each device shard at once.
@@ -54,7 +58,7 @@ async fn merge_all(lake: &Lake, changed: Arc<Vec<Changed>>) -> Result<(), Error>
     let count = lake.config().customer_shards;
     let mut of_shards: BTreeMap<Shard, Vec<(usize, KeyHash)>> = BTreeMap::new();
     for (position, Changed { curated, checkpoint }) in changed.iter().enumerate() {
-        for customer in curated.versions().changed_since(checkpoint.processed()) {
+        for customer in curated.versions().changed_since(checkpoint.processed().version) {
             for shard in curated.device_shards(customer, count) {
                 of_shards.entry(shard).or_default().push((position, customer));
             }
@@ -64,10 +68,13 @@ async fn merge_all(lake: &Lake, changed: Arc<Vec<Changed>>) -> Result<(), Error>
         let (lake, changed) = (lake.clone(), changed.clone());
         async move {
             let at = lake.at(layout::devices(shard));
+            let planned = Checkpoint::read(&lake, layout::checkpoint(Table::StepTrainerTrusted, shard)).await?;
             let merged = compare_and_swap(&lake.store, &at, None, |stored: Snapshot| {
                 let was = stored.body.map(DeviceShard::decode).transpose().map_err(Error::corrupt(at.clone()))?;
+                let was = was.unwrap_or_default();
+                planned.check(was.versions().version, &at)?;
                 let customers = customers.iter().map(|(position, customer)| (&changed[*position].curated, *customer));
-                match was.unwrap_or_default().merged(shard, customers, count) {
+                match was.merged(shard, customers, count) {
                     None => Ok::<_, Error>(Change::Keep(())),
                     Some(merged) => Ok(Change::Put(merged.encode().map_err(Error::corrupt(at.clone()))?, ())),
                 }

@@ -17,7 +17,7 @@
 mod devices;
 
 use bytes::Bytes;
-use engine::{CACHE_BYTES_MAX, Cache, Error, Materialize, materialize};
+use engine::{CACHE_BYTES_MAX, Cache, Checkpoint, Error, Materialize, materialize};
 use formats::customer_shard::curated::{CuratedFrom, CuratedShard};
 use formats::customer_shard::trusted::TrustedShard;
 use formats::latest_readings::LatestReadings;
@@ -41,6 +41,11 @@ impl CustomerCurated {
     /// The function on `lake`.
     pub fn new(lake: Lake) -> Self {
         Self { lake, trusted: Arc::new(Cache::new(CACHE_BYTES_MAX)) }
+    }
+
+    async fn curate(&self, shard: Shard) -> Result<(), Error> {
+        let merged = Checkpoint::read(&self.lake, layout::checkpoint(Table::CustomerCurated, shard)).await?;
+        materialize(&self.lake, &Curation { function: self, shard, merged }).await
     }
 
     /// Updates the device lookup by these shards, all at once. If that fails, by each alone, so that one bad shard does not stop
@@ -77,7 +82,7 @@ impl Function for CustomerCurated {
             }
             let curations = shards.keys().copied().collect::<Vec<_>>().into_iter().map(|shard| {
                 let function = self.clone();
-                async move { (shard, materialize(&function.lake, &Curation { function: &function, shard }).await) }
+                async move { (shard, function.curate(shard).await) }
             });
             let (mut curated, mut failed) = (BTreeSet::new(), Vec::new());
             for (shard, materialized) in store::join_bounded(curations).await {
@@ -102,6 +107,8 @@ impl Function for CustomerCurated {
 struct Curation<'a> {
     function: &'a CustomerCurated,
     shard: Shard,
+    /// Up to which version the shard was merged into the device lookup.
+    merged: Checkpoint,
 }
 
 impl Materialize for Curation<'_> {
@@ -125,6 +132,7 @@ impl Materialize for Curation<'_> {
             return Ok(Change::Keep(()));
         }
         let was = was.unwrap_or_default();
+        self.merged.check(was.versions().version, &lake.at(self.output()))?;
         let (etag, trusted) = trusted.unzip();
         let trusted = trusted.unwrap_or_default();
         if trusted.version < was.from().trusted_version {

@@ -1,7 +1,7 @@
 //! Merges customer files into the customer shards.
 
 use crate::file::{File, read_customers};
-use engine::{ATTEMPTS_MAX, Error, manifest};
+use engine::{ATTEMPTS_MAX, Checkpoint, Error, manifest};
 use formats::customer_shard::records::{FileVersion, RowCounts};
 use formats::customer_shard::trusted::{CustomerShard, Update};
 use model::customer::Customer;
@@ -40,6 +40,7 @@ enum Step {
 /// Merges `files` into one shard. Each replaces its own records.
 pub(crate) async fn merge(lake: Lake, shard: Shard, files: Arc<Vec<File>>) -> Result<Merged, Error> {
     let at = lake.at(layout::customers(Table::CustomerTrusted, shard));
+    let planned = Checkpoint::read(&lake, layout::checkpoint(Table::AccelerometerTrusted, shard)).await?;
     let (mut grants, mut asked): (Vec<Customer>, BTreeSet<FileId>) = Default::default();
     for _ in 0..ATTEMPTS_MAX {
         let (_, step) = compare_and_swap(&lake.store, &at, None, |stored| {
@@ -48,6 +49,7 @@ pub(crate) async fn merge(lake: Lake, shard: Shard, files: Arc<Vec<File>>) -> Re
                 Some(body) => CustomerShard::decode(body, lake.hash_key().clone()).map_err(corrupt())?,
                 None => CustomerShard::empty(lake.hash_key().clone()),
             };
+            planned.check(stored.version(), &at)?;
             let mut update = stored.update();
             let touching = files.iter().enumerate().filter(|(_, file)| file.shards.contains(&shard));
             let ingested: Vec<_> =

@@ -29,7 +29,7 @@ mod materialize;
 pub mod receipts;
 
 pub use cache::{CACHE_BYTES_MAX, Cache, Start};
-pub use checkpoint::Checkpoint;
+pub use checkpoint::{Checkpoint, Progress};
 pub use materialize::{Materialize, materialize};
 
 use formats::Corrupt;

@@ -109,10 +109,14 @@ pub struct Limits {
     /// Files of a batch are merged together up to so many readings, so that they fit into memory. A reading takes some 50
     /// bytes.
     pub rows_max: usize,
+    /// So many changed keys of a shard are planned before its checkpoint is advanced. If the function is killed, only they are
+    /// planned again.
+    pub planned_max: usize,
 }
 
 /// The limits of the functions on AWS.
-pub const LIMITS: Limits = Limits { entries_max: 16, keys_max: 8, pending_max: 16, rows_max: 1_500_000 };
+pub const LIMITS: Limits =
+    Limits { entries_max: 16, keys_max: 8, pending_max: 16, rows_max: 1_500_000, planned_max: 1_000 };
 
 /// How many manifests are written at once. Each may need an index entry for each key of its file.
 const MANIFESTS_AT_ONCE: usize = 8;

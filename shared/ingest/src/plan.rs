@@ -3,12 +3,11 @@
 use crate::index::{Found, PendingCompaction};
 use crate::{ReadingFiles, Rule};
 use bytes::Bytes;
-use engine::{ATTEMPTS_MAX, Checkpoint, Error};
+use engine::{ATTEMPTS_MAX, Checkpoint, Error, Progress};
 use formats::reading::Reading;
 use formats::work_item::WorkItem;
 use model::hash::{KeyHash, Shard, content_name};
 use model::layout::{self, FileSlice};
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use store::Version;
 
@@ -18,12 +17,14 @@ const CELLS_MAX: usize = 32;
 /// requests in a first attempt: two for each file, and two for each cell.
 const FILES_MAX: usize = 512;
 
-/// The unplanned changes of a shard.
+/// The next unplanned changes of a shard.
 struct Change {
     shard: Shard,
     /// The changed keys, each with the version in which it last changed.
     keys: Vec<(KeyHash, u64)>,
     checkpoint: Checkpoint,
+    /// How far the changes are processed when these keys are planned.
+    progress: Progress,
     /// The version of the shard that has them.
     version: u64,
 }
@@ -38,24 +39,28 @@ struct Changes {
 }
 
 impl<R: Rule> ReadingFiles<R> {
-    /// Writes work items for each cell that has a key whose consent changed in one of `shards` since the checkpoint. Then
+    /// Writes work items for each cell that has a key whose consent changed in one of `shards` since the checkpoint, and
     /// advances the checkpoints. Returns the segments of the key index that are worth compacting.
     ///
     /// The checkpoints are read before the shards, the index after them, and the checkpoints are advanced after the items are
-    /// written. On a conflict, another function has advanced one; then this reads all of them again.
+    /// written. On a conflict, another function has advanced one; then this reads all of them again. Many keys take several
+    /// rounds.
     pub(crate) async fn plan(&self, shards: &BTreeSet<Shard>) -> Result<PendingCompaction, Error> {
-        let mut pending = PendingCompaction::default();
-        for _ in 0..ATTEMPTS_MAX {
+        let (mut pending, mut conflicts) = (PendingCompaction::default(), 0);
+        while conflicts < ATTEMPTS_MAX {
             let changes = shards.iter().map(|shard| {
                 let (files, shard) = (self.clone(), *shard);
                 async move { files.changes(shard).await }
             });
             let (mut all, mut checkpoints) = (Changes::default(), Vec::new());
             for change in store::join_bounded(changes).await {
-                let Some(Change { shard, keys, checkpoint, version }) = change? else { continue };
+                let Some(Change { shard, keys, checkpoint, progress, version }) = change? else { continue };
                 keys.into_iter().for_each(|(key, changed)| all.of_keys.entry(key).or_default().push((shard, changed)));
                 all.versions.insert(shard, version);
-                checkpoints.push((checkpoint, version));
+                checkpoints.push((checkpoint, progress));
+            }
+            if checkpoints.is_empty() {
+                return Ok(pending);
             }
             #[cfg(feature = "broken")]
             if engine::broken::is(engine::broken::Broken::EarlyCheckpoint) {
@@ -65,33 +70,39 @@ impl<R: Rule> ReadingFiles<R> {
             if !all.of_keys.is_empty() {
                 pending = self.write_items(&all).await?;
             }
-            if Checkpoint::advance_all(self.lake(), checkpoints).await? {
-                return Ok(pending);
+            let is_last = checkpoints.iter().all(|(_, progress)| progress.up_to.is_none());
+            match Checkpoint::advance_all(self.lake(), checkpoints).await? {
+                true if is_last => return Ok(pending),
+                true => {}
+                false => conflicts += 1,
             }
         }
         Err(Error::Contended { location: self.lake().at(layout::checkpoints(R::Reading::TRUSTED)) })
     }
 
-    /// Reads the changes of a shard since its checkpoint.
+    /// Reads the next changes of a shard since its checkpoint; none if all are processed.
     async fn changes(&self, shard: Shard) -> Result<Option<Change>, Error> {
         let checkpoint = Checkpoint::read(self.lake(), layout::checkpoint(R::Reading::TRUSTED, shard)).await?;
         let location = self.lake().at(R::shard_at(shard));
         let Some((_, customers)) = self.shards.read(&self.lake().store, &location, R::decode).await? else {
-            return match checkpoint.processed() {
-                0 => Ok(None),
-                _ => Err(Error::PutBack { location }),
-            };
+            return checkpoint.check(0, &location).map(|()| None);
         };
         let versions = R::versions(&customers).map_err(Error::corrupt(location.clone()))?;
-        match versions.version.cmp(&checkpoint.processed()) {
-            // The checkpoint was read first, and versions only grow.
-            Ordering::Less => return Err(Error::PutBack { location }),
-            Ordering::Equal => return Ok(None),
-            Ordering::Greater => {}
+        let (version, processed) = (versions.version, checkpoint.processed());
+        checkpoint.check(version, &location)?;
+        let all = Progress { version, up_to: None };
+        if processed == all {
+            return Ok(None);
         }
-        let changed = versions.changed_since(checkpoint.processed());
-        let keys = changed.map(|key| (key, versions.changed(key))).collect();
-        Ok(Some(Change { shard, keys, version: versions.version, checkpoint }))
+        let mut keys: Vec<(KeyHash, u64)> =
+            versions.changed_from(processed.version).filter(|(key, changed)| !processed.has(*key, *changed)).collect();
+        let mut progress = all;
+        if keys.len() > self.limits.planned_max {
+            keys.sort_unstable_by_key(|(key, changed)| (*changed, *key));
+            keys.truncate(self.limits.planned_max);
+            progress = keys.last().map_or(all, |(key, changed)| Progress { version: *changed, up_to: Some(*key) });
+        }
+        Ok(Some(Change { shard, keys, progress, version, checkpoint }))
     }
 
     async fn write_items(&self, changes: &Changes) -> Result<PendingCompaction, Error> {

@@ -39,7 +39,10 @@ impl Access {
             registers_partitions: !table.partition_columns().is_empty(),
         };
         match table {
-            Table::CustomerTrusted => access.ingest(Source::Customer),
+            Table::CustomerTrusted => {
+                access.ingest(Source::Customer);
+                access.reads.insert(layout::checkpoints(Table::AccelerometerTrusted));
+            }
             Table::AccelerometerTrusted => {
                 access.ingest_readings(Source::Accelerometer, table, Table::CustomerTrusted.prefix());
                 access.write([layout::LATEST_READINGS.to_owned()]);
@@ -47,6 +50,7 @@ impl Access {
             Table::CustomerCurated => {
                 access.read([Table::CustomerTrusted.prefix(), layout::LATEST_READINGS]);
                 access.write([layout::DEVICES.to_owned(), layout::checkpoints(table)]);
+                access.reads.insert(layout::checkpoints(Table::StepTrainerTrusted));
             }
             Table::StepTrainerTrusted => access.ingest_readings(Source::StepTrainer, table, layout::DEVICES),
             Table::MachineLearningCurated => {

@@ -157,6 +157,56 @@ async fn a_customer_who_moves_back_has_the_readings_of_the_first_device() {
     world.assert_redelivery_writes_nothing("no device").await;
 }
 
+/// A restore of a bucket may put back any shard. A version that was written on top of it would have the number of another one,
+/// and later changes would be missed. So each writer refuses, and goes on when the latest version is back.
+#[tokio::test]
+async fn a_shard_that_was_put_back_is_not_written() {
+    let world = world_before_the_move().await;
+    let shard = |key: &str| HashKey::public().of(key).shard(world.lake.config().customer_shards);
+    let customer = shard("ann@example.com");
+    let shards = [
+        (Table::CustomerTrusted, LATER.to_owned(), layout::customers(Table::CustomerTrusted, customer)),
+        (
+            Table::CustomerCurated,
+            layout::customers(Table::CustomerTrusted, customer),
+            layout::customers(Table::CustomerCurated, customer),
+        ),
+        (
+            Table::CustomerCurated,
+            layout::customers(Table::CustomerTrusted, customer),
+            layout::devices(shard("serial-ann")),
+        ),
+    ];
+    let mut older = Vec::new();
+    for (_, _, put_back) in &shards {
+        older.push(world.body(put_back).await.unwrap());
+    }
+    world.ingest(LATER, with_device_of(&other_device(), "ann", 1, Some(0))).await;
+    for (time, ((function, event_of, put_back), older)) in (2..).step_by(2).zip(shards.iter().zip(older)) {
+        let current = world.body(put_back).await.unwrap();
+        assert_ne!(current, older, "{put_back}");
+        // A withdrawal, which arrives while the shard is put back.
+        let withdrawal = functions::customer("ann", time, None);
+        if *function == Table::CustomerTrusted {
+            world.put(LATER, &withdrawal).await;
+        } else {
+            world.put("customer/landing/w.json", &withdrawal).await;
+            world.deliver(Table::CustomerTrusted, "customer/landing/w.json").await.unwrap();
+        }
+        world.put(put_back, older).await;
+        let before = world.body(put_back).await;
+        let error = world.deliver(*function, event_of).await.unwrap_err();
+        assert!(error.contains(put_back) && error.contains("it was put back to an earlier version"), "{error}");
+        assert_eq!(world.body(put_back).await, before, "{put_back}");
+        world.put(put_back, current).await;
+        world.deliver_all([LATER.to_owned(), "customer/landing/w.json".to_owned(), event_of.clone()]).await;
+        assert_eq!(steps_of_ann(&world).await, [""; 0], "{put_back}");
+        // She consents again for the next case.
+        world.ingest(LATER, with_device_of(&other_device(), "ann", time + 1, Some(0))).await;
+        assert_ne!(steps_of_ann(&world).await, [""; 0], "{put_back}");
+    }
+}
+
 /// A restore of a bucket may put back a shard of `customer_trusted` from before the move.
 #[tokio::test]
 async fn a_customer_shard_that_was_put_back_changes_no_owner() {

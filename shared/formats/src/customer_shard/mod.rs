@@ -45,9 +45,14 @@ impl Versions {
         self.changed.get(key).unwrap_or(0)
     }
 
+    /// Returns the keys that last changed in `version` or later, each with the version in which it did.
+    pub fn changed_from(&self, version: u64) -> impl Iterator<Item = (KeyHash, u64)> {
+        self.changed.iter().filter(move |(_, changed)| *changed >= version)
+    }
+
     /// Returns the keys that changed after version `seen`.
     pub fn changed_since(&self, seen: u64) -> impl Iterator<Item = KeyHash> {
-        self.changed.iter().filter(move |(_, version)| *version > seen).map(|(key, _)| key)
+        self.changed_from(seen + 1).map(|(key, _)| key)
     }
 
     /// Returns the next version, in which `keys` changed.
