@@ -11,7 +11,7 @@ use formats::receipt::{LandingVersion, Receipt};
 use model::hash::Shard;
 use model::layout::{self, FileId, ObjectLocation, Source};
 use model::table::Table;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use store::StoreError;
 use store::lake::Lake;
 
@@ -24,8 +24,10 @@ pub(crate) struct File {
     pub(crate) generation: u64,
     /// The shards in which any version of the file has customers.
     pub(crate) shards: BTreeSet<Shard>,
-    /// The shard of each customer, in the order of the customers.
-    shard_of_each: Vec<Shard>,
+    /// A bound of the records in memory.
+    pub(crate) held: u64,
+    /// What the file says of each customer, by shard.
+    customers: BTreeMap<Shard, Vec<FileCustomer>>,
     timer: Timer,
 }
 
@@ -50,13 +52,15 @@ impl File {
     ) -> Result<Option<Self>, Error> {
         let (timer, id) = (Timer::start(), lake.file_id(location));
         let at = lake.at(layout::manifest(Source::Customer, id));
-        let content = read_customers(lake, location).await?;
-        let count = lake.config().customer_shards;
-        let customers = content.iter().flat_map(|content| content.records.customers());
-        let shard_of_each: Vec<Shard> = customers.map(|customer| customer.key.shard(count)).collect();
+        let mut content = read_customers(lake, location).await?;
+        let held = content.as_ref().map_or(0, |content| content.records.held());
+        let mut customers: BTreeMap<Shard, Vec<FileCustomer>> = BTreeMap::new();
+        for customer in content.iter_mut().flat_map(|content| content.records.take_customers()) {
+            customers.entry(customer.key.shard(lake.config().customer_shards)).or_default().push(customer);
+        }
         let manifest = match &content {
             Some(content) => {
-                let touched = shard_of_each.iter().copied().collect();
+                let touched = customers.keys().copied().collect();
                 let stored_ms = Some(content.records.stored_ms());
                 let undecodable = content.undecodable.as_ref().map(Undecodable::name);
                 let (landing, etag) = (location, content.etag.as_str());
@@ -70,18 +74,12 @@ impl File {
             return Ok(None);
         };
         let (location, generation, shards) = (location.clone(), manifest.generation, manifest.touched);
-        Ok(Some(Self { location, id, content, generation, shards, shard_of_each, timer }))
-    }
-
-    /// Returns a bound of the records in memory.
-    pub(crate) fn held(&self) -> u64 {
-        self.content.as_ref().map_or(0, |content| content.records.held())
+        Ok(Some(Self { location, id, content, generation, shards, held, customers, timer }))
     }
 
     /// Returns what the file says of the customers of a shard.
-    pub(crate) fn customers_of(&self, shard: Shard) -> impl Iterator<Item = &FileCustomer> + Clone {
-        let customers = self.content.iter().flat_map(|content| content.records.customers());
-        customers.zip(&self.shard_of_each).filter(move |(_, of)| **of == shard).map(|(customer, _)| customer)
+    pub(crate) fn customers_of(&self, shard: Shard) -> impl Iterator<Item = &FileCustomer> {
+        self.customers.get(&shard).into_iter().flatten()
     }
 
     /// Writes the receipt of a file that was merged into its shards, and then its quarantine. `position` is the file's in the

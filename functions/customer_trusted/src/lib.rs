@@ -133,7 +133,7 @@ impl Function for CustomerTrusted {
                         Err(error) => drop(failures.insert(location, Arc::new(error))),
                     }
                 }
-                if files.iter().map(File::held).sum::<u64>() > ROWS_MAX {
+                if files.iter().map(|file| file.held).sum::<u64>() > ROWS_MAX {
                     self.ingest_together(std::mem::take(&mut files), &mut failures).await;
                 }
             }

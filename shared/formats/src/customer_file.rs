@@ -81,6 +81,11 @@ impl Customers {
         self.customers.values()
     }
 
+    /// Takes out what the file says about each customer, by identity.
+    pub fn take_customers(&mut self) -> impl Iterator<Item = FileCustomer> + use<> {
+        std::mem::take(&mut self.customers).into_values()
+    }
+
     /// Returns the number of valid records in the file.
     pub fn rows(&self) -> u64 {
         self.rows
