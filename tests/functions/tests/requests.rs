@@ -3,21 +3,27 @@
 
 #![allow(clippy::unwrap_used)]
 
-use functions::{HOUR_MS, T, World, cell, customer, motion, step};
+use functions::{HOUR_MS, T, World, cell, customer, event, motion, step};
 use model::hash::{HashKey, Shard};
 use model::lake_config::ConsentPolicy;
 use model::layout::{customers, devices, latest_readings};
 use model::table::Table;
+use serde_json::{Value, json};
 
 /// Gets and heads, puts, lists, deletes, and calls of Glue.
 type Cost = [u64; 5];
 
 async fn cost(world: &World, function: Table, key: &str) -> Cost {
+    cost_of_batch(world, function, &[key.to_owned()]).await
+}
+
+async fn cost_of_batch(world: &World, function: Table, keys: &[String]) -> Cost {
     let before = world.requests();
-    let answer = world.deliver(function, key).await.unwrap();
-    assert_eq!(answer["batchItemFailures"], serde_json::json!([]), "{function} on {key}");
+    let records: Vec<Value> = keys.iter().map(|key| event("stedi", key)["Records"][0].clone()).collect();
+    let answer = world.invoke(function, &json!({"Records": records})).await.unwrap();
+    assert_eq!(answer["batchItemFailures"], json!([]), "{function} on {keys:?}");
     let after = world.requests();
-    assert_eq!(before.other, after.other, "{function} on {key}");
+    assert_eq!(before.other, after.other, "{function} on {keys:?}");
     [
         after.get + after.head - before.get - before.head,
         after.put - before.put,
@@ -114,6 +120,42 @@ async fn cost_of_an_upload_does_not_depend_on_history() {
             costs(Table::StepTrainerTrusted, &devices, [2, 0, 0, 0, 0], "redelivery").await;
         }
     }
+}
+
+/// The events of a batch share the reads of shards and the puts of cells. Each file has puts of its own for its index entry,
+/// its manifest and its receipt.
+#[tokio::test]
+async fn cost_of_an_upload_falls_with_the_size_of_its_batch() {
+    let mut costs = Vec::new();
+    for files in [1, 10, 100] {
+        let world = World::new(ConsentPolicy::Ever).await;
+        let names: Vec<String> = (0..files).map(|phone| format!("phone{phone}")).collect();
+        let all = |row: &dyn Fn(&str) -> String| names.iter().map(|name| row(name)).collect::<Vec<_>>().join("\n");
+        world.ingest("customer/landing/all.json", all(&|name| customer(name, 0, Some(0)))).await;
+        world.ingest("accelerometer/landing/all.json", all(&|name| motion(name, 1))).await;
+        world.ingest("step_trainer/landing/all.json", all(&|name| step(name, 1))).await;
+        for name in &names {
+            world.put(&format!("accelerometer/landing/{name}.json"), motion(name, 0)).await;
+            world.put(&format!("step_trainer/landing/{name}.json"), step(name, 0)).await;
+        }
+        let uploads = |source: &str| names.iter().map(|name| format!("{source}/landing/{name}.json")).collect();
+        let (motions, steps): (Vec<String>, Vec<String>) = (uploads("accelerometer"), uploads("step_trainer"));
+        let cells = [Table::AccelerometerTrusted, Table::StepTrainerTrusted].map(|table| cell(table, T));
+        costs.push([
+            cost_of_batch(&world, Table::AccelerometerTrusted, &motions).await,
+            cost_of_batch(&world, Table::StepTrainerTrusted, &steps).await,
+            cost_of_batch(&world, Table::MachineLearningCurated, &cells).await,
+        ]);
+    }
+    // The shards of up to 16 customers and of as many devices; of each file three puts, and of each cell one.
+    assert_eq!(
+        costs,
+        [
+            [[4, 4, 0, 0, 0], [3, 4, 0, 0, 0], [3, 1, 0, 0, 0]],
+            [[27, 31, 0, 0, 0], [19, 31, 0, 0, 0], [3, 1, 0, 0, 0]],
+            [[133, 301, 0, 0, 0], [117, 301, 0, 0, 0], [3, 1, 0, 0, 0]],
+        ]
+    );
 }
 
 #[tokio::test]
