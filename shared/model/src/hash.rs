@@ -9,9 +9,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// The secret of a lake (`HASH_KEY`): hashes of identities are made with it, so that nobody without it can tell whose they are.
+/// The secret of a lake (`HASH_KEY`): hashes of identities are made with it. Without the key they do not tell whose they are.
 ///
-/// Whoever destroys it makes the hashes in the lake's state meaningless.
+/// Without it, the hashes in the lake's state are meaningless.
 #[derive(Clone)]
 pub struct HashKey(Arc<Hmac<Sha256>>);
 

@@ -10,7 +10,7 @@ resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_AWS_115:Its queue bounds its concurrency (scaling_config below). Reserved concurrency would throttle the queue's poller, and count throttled events as tried
   #checkov:skip=CKV_AWS_116:A Lambda dead-letter queue is for asynchronous invocations; here the queue it is invoked from has one
   #checkov:skip=CKV_AWS_117:It speaks to S3, Glue and CloudWatch only; a VPC would need endpoints for these and protect nothing more
-  #checkov:skip=CKV_AWS_173:AWS encrypts its settings with a key of its own; whoever may read them has the hash key of the lake
+  #checkov:skip=CKV_AWS_173:AWS encrypts its settings with a key of its own; a principal that may read them has the hash key of the lake
   #checkov:skip=CKV_AWS_272:The packages are built where they are deployed; a signing profile belongs to the organization
   function_name = var.aws_name
   description   = "Computes the table ${var.name}"
