@@ -1,21 +1,27 @@
 locals {
-  aws_names = { for name, function in local.functions : name => function.function_name }
+  # The lines of a graph: their labels, and the names on AWS of what they show.
+  lines = {
+    functions    = { for name, function in local.functions : name => function.function_name }
+    row_counting = { for name, function in local.row_counting_functions : name => function.function_name }
+    queues       = { for name, queue in local.queues : name => queue.name }
+    dead_letters = { for name, queue in local.queues : name => queue.dead_letter_queue_name }
+  }
 
-  # Each graph has one line per function. It shows a metric of the functions or one of AWS.
+  # Each graph has one line per function or queue. It shows a metric of the functions or one of AWS.
   dashboard_graphs = concat(
     [
       for graph in [
-        { title = "Rows read", metric = "rows_read", stat = "Sum", functions = keys(local.row_counting_functions) },
-        { title = "Rows kept", metric = "rows_kept", stat = "Sum", functions = keys(local.row_counting_functions) },
-        { title = "Rows excluded", metric = "rows_excluded", stat = "Sum", functions = keys(local.row_counting_functions) },
-        { title = "Rows quarantined", metric = "rows_quarantined", stat = "Sum", functions = keys(local.row_counting_functions) },
-        { title = "Objects written", metric = "objects_written", stat = "Sum", functions = keys(local.functions) },
-        { title = "Conflicts: conditional puts that failed", metric = "conflicts", stat = "Sum", functions = keys(local.functions) },
-        { title = "Retries: requests sent again", metric = "retries", stat = "Sum", functions = keys(local.functions) },
-        { title = "Requests to S3", metric = "s3_requests", stat = "Sum", functions = keys(local.functions) },
-        { title = "Age of processed events, median", metric = "event_age", stat = "p50", functions = keys(local.functions) },
-        { title = "Age of processed events, 99th percentile", metric = "event_age", stat = "p99", functions = keys(local.functions) },
-      ] : merge(graph, { namespace = local.metrics.namespace, dimension = local.metrics.dimension, names = local.aws_names })
+        { title = "Rows read", metric = "rows_read", stat = "Sum", lines = "row_counting" },
+        { title = "Rows kept", metric = "rows_kept", stat = "Sum", lines = "row_counting" },
+        { title = "Rows excluded", metric = "rows_excluded", stat = "Sum", lines = "row_counting" },
+        { title = "Rows quarantined", metric = "rows_quarantined", stat = "Sum", lines = "row_counting" },
+        { title = "Objects written", metric = "objects_written", stat = "Sum", lines = "functions" },
+        { title = "Conflicts: conditional puts that failed", metric = "conflicts", stat = "Sum", lines = "functions" },
+        { title = "Retries: requests sent again", metric = "retries", stat = "Sum", lines = "functions" },
+        { title = "Requests to S3", metric = "s3_requests", stat = "Sum", lines = "functions" },
+        { title = "Age of processed events, median", metric = "event_age", stat = "p50", lines = "functions" },
+        { title = "Age of processed events, 99th percentile", metric = "event_age", stat = "p99", lines = "functions" },
+      ] : merge(graph, { namespace = local.metrics.namespace, dimension = local.metrics.dimension })
     ],
     [
       for graph in [
@@ -23,13 +29,14 @@ locals {
         { title = "Invocations", metric = "Invocations", stat = "Sum" },
         { title = "Errors", metric = "Errors", stat = "Sum" },
         { title = "Throttles", metric = "Throttles", stat = "Sum" },
-      ] : merge(graph, { namespace = "AWS/Lambda", dimension = "FunctionName", functions = keys(local.functions), names = local.aws_names })
+      ] : merge(graph, { namespace = "AWS/Lambda", dimension = "FunctionName", lines = "functions" })
     ],
     [
       for graph in [
-        { title = "Waiting events", metric = "ApproximateNumberOfMessagesVisible", stat = "Maximum" },
-        { title = "Age of the oldest waiting event, seconds", metric = "ApproximateAgeOfOldestMessage", stat = "Maximum" },
-      ] : merge(graph, { namespace = "AWS/SQS", dimension = "QueueName", functions = keys(local.functions), names = local.aws_names })
+        { title = "Waiting events", metric = "ApproximateNumberOfMessagesVisible", lines = "queues" },
+        { title = "Age of the oldest waiting event, seconds", metric = "ApproximateAgeOfOldestMessage", lines = "queues" },
+        { title = "Dead letters", metric = "ApproximateNumberOfMessagesVisible", lines = "dead_letters" },
+      ] : merge(graph, { namespace = "AWS/SQS", dimension = "QueueName", stat = "Maximum" })
     ],
   )
 
@@ -38,24 +45,17 @@ locals {
       for graph in local.dashboard_graphs : {
         title = graph.title
         series = [
-          for name in graph.functions :
-          [graph.namespace, graph.metric, graph.dimension, graph.names[name], { stat = graph.stat, label = name }]
+          for label, name in local.lines[graph.lines] :
+          [graph.namespace, graph.metric, graph.dimension, name, { stat = graph.stat, label = label }]
         ]
       }
     ],
     [
       {
-        title = "Dead letters"
-        series = [
-          for name, aws_name in local.aws_names :
-          ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", "${aws_name}-dead-letters", { stat = "Maximum", label = name }]
-        ]
-      },
-      {
         # The search finds all reasons, since Terraform does not know which ones occur.
         title = "Rows excluded, by reason"
         series = [[{
-          expression = "SEARCH('{${local.metrics.namespace},${local.metrics.dimension},${local.metrics.reason_dimension}} MetricName=\"rows_excluded\" ${local.metrics.dimension}=(${join(" OR ", [for name in values(local.aws_names) : "\"${name}\""])})', 'Sum')"
+          expression = "SEARCH('{${local.metrics.namespace},${local.metrics.dimension},${local.metrics.reason_dimension}} MetricName=\"rows_excluded\" ${local.metrics.dimension}=(${join(" OR ", [for name in values(local.lines.functions) : "\"${name}\""])})', 'Sum')"
           label      = ""
           id         = "excluded"
         }]]

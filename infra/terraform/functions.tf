@@ -13,7 +13,7 @@ module "zone_function" {
   timeout_seconds = var.timeout_seconds
 
   sqs_arn                 = "arn:${local.partition}:sqs:${local.region}:${local.account_id}"
-  topic_arns              = { for trigger in each.value.triggers : trigger => aws_sns_topic.trigger[trigger].arn }
+  queues                  = { for queue, triggers in each.value.queues : queue => { for trigger in triggers : trigger => aws_sns_topic.trigger[trigger].arn } }
   batch_size              = var.batch_size
   batching_window_seconds = var.batching_window_seconds
   maximum_concurrency     = var.maximum_concurrency

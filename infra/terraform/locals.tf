@@ -16,9 +16,22 @@ locals {
     for name, access in local.topology.functions : name => {
       access        = access
       function_name = "${var.name}-${name}"
-      triggers      = [for trigger in local.topology.triggers : trigger.name if contains(trigger.functions, name)]
+      # The triggers of each of its queues. Landing files have a queue of their own, so that a bad file cannot hold up a
+      # withdrawal. The other one, changes, is for changes of the lake's own objects. A function has one queue if all its
+      # triggers are of one kind.
+      queues = {
+        for trigger in local.topology.triggers : trigger.landing ? "landing" : "changes" => trigger.name...
+        if contains(trigger.functions, name)
+      }
     }
   }
+
+  # All queues, as FUNCTION-landing and FUNCTION-changes.
+  queues = merge([
+    for name, function in local.functions : {
+      for queue in keys(function.queues) : "${name}-${queue}" => module.zone_function[name].queues[queue]
+    }
+  ]...)
 
   lake_bucket_name = coalesce(var.lake_bucket_name, "${var.name}-lake-${local.account_id}")
   lake_bucket_arn  = "arn:${local.partition}:s3:::${local.lake_bucket_name}"

@@ -1,5 +1,6 @@
 # S3 allows one notification configuration per bucket, and no prefix in two of its rules. So each trigger's prefix has one
-# topic. The queues of all functions that it triggers subscribe to that topic (modules/zone_function/queues.tf).
+# topic. Of each function that it triggers, the queue for this kind of trigger subscribes to that topic (locals.tf,
+# modules/zone_function/queues.tf).
 
 locals {
   # The buckets that send to each topic.

@@ -4,8 +4,8 @@ locals {
   # Only the functions of landing files count rows.
   row_counting_functions = { for name, function in local.functions : name => function if length(function.access.landing) > 0 }
 
-  # Alarms on what AWS measures of each function and its queues.
-  service_alarms = {
+  # Alarms on what AWS measures of each queue.
+  queue_alarms = {
     dead-letters = {
       description = "Events failed ${var.receive_count_max} times. Fix the cause, then redrive the queue: infra/README.md, \"When an alarm rings\"."
       namespace   = "AWS/SQS", metric = "ApproximateNumberOfMessagesVisible", statistic = "Maximum"
@@ -16,6 +16,10 @@ locals {
       namespace   = "AWS/SQS", metric = "ApproximateAgeOfOldestMessage", statistic = "Maximum"
       threshold   = var.alarm_message_age_seconds, periods = 1, datapoints = 1
     }
+  }
+
+  # Alarms on what AWS measures of each function.
+  function_alarms = {
     errors = {
       description = "Whole invocations fail: crash, time-out or wrong settings. See the function's log."
       namespace   = "AWS/Lambda", metric = "Errors", statistic = "Sum"
@@ -28,18 +32,24 @@ locals {
     }
   }
 
-  alarms = merge([
-    for name, function in local.functions : {
-      for kind, alarm in local.service_alarms : "${name}/${kind}" => merge(alarm, {
-        name = "${function.function_name}-${kind}"
-        dimensions = (
-          alarm.namespace == "AWS/Lambda" ? { FunctionName = module.zone_function[name].function_name }
-          : kind == "dead-letters" ? { QueueName = module.zone_function[name].dead_letter_queue_name }
-          : { QueueName = module.zone_function[name].queue_name }
-        )
-      })
-    }
-  ]...)
+  alarms = merge(concat(
+    [
+      for name, queue in local.queues : {
+        for kind, alarm in local.queue_alarms : "${name}/${kind}" => merge(alarm, {
+          name       = "${queue.name}-${kind}"
+          dimensions = { QueueName = kind == "dead-letters" ? queue.dead_letter_queue_name : queue.name }
+        })
+      }
+    ],
+    [
+      for name, function in local.functions : {
+        for kind, alarm in local.function_alarms : "${name}/${kind}" => merge(alarm, {
+          name       = "${function.function_name}-${kind}"
+          dimensions = { FunctionName = module.zone_function[name].function_name }
+        })
+      }
+    ],
+  )...)
 }
 
 resource "aws_sns_topic" "alarms" {

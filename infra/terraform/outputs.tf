@@ -57,22 +57,26 @@ output "named_queries" {
 }
 
 output "functions" {
-  description = "Each function with its queues and log group, by its name in the code."
+  description = "Each function with its log group and its queues (landing, changes), by its name in the code."
   value = {
     for name, function in module.zone_function : name => {
-      function_name              = function.function_name
-      arn                        = function.arn
-      role_arn                   = function.role_arn
-      queue_url                  = function.queue_url
-      queue_arn                  = function.queue_arn
-      dead_letter_queue_url      = function.dead_letter_queue_url
-      dead_letter_queue_arn      = function.dead_letter_queue_arn
-      batch_size                 = function.event_source.batch_size
-      batching_window_seconds    = function.event_source.batching_window_seconds
-      maximum_concurrency        = function.event_source.maximum_concurrency
-      timeout_seconds            = function.timeout_seconds
-      visibility_timeout_seconds = function.visibility_timeout_seconds
-      log_group                  = function.log_group
+      function_name   = function.function_name
+      arn             = function.arn
+      role_arn        = function.role_arn
+      timeout_seconds = function.timeout_seconds
+      log_group       = function.log_group
+      queues = {
+        for queue, about in function.queues : queue => {
+          url                        = about.url
+          arn                        = about.arn
+          dead_letter_queue_url      = about.dead_letter_queue_url
+          dead_letter_queue_arn      = about.dead_letter_queue_arn
+          visibility_timeout_seconds = about.visibility_timeout_seconds
+          batch_size                 = function.event_sources[queue].batch_size
+          batching_window_seconds    = function.event_sources[queue].batching_window_seconds
+          maximum_concurrency        = function.event_sources[queue].maximum_concurrency
+        }
+      }
     }
   }
 }

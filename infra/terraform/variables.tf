@@ -288,7 +288,7 @@ variable "batching_window_seconds" {
 }
 
 variable "maximum_concurrency" {
-  description = "Instances of a function that its queue keeps busy, at most."
+  description = "Instances of a function that each of its queues keeps busy, at most. A function with two queues, landing and changes, may have twice as many."
   type        = number
   default     = 10
   nullable    = false

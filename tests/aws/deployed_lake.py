@@ -57,14 +57,15 @@ class DeployedLake:
         # The new configuration sends test messages.
         self.wait()
 
-    def wait(self) -> None:
-        """Waits until all queues are empty. Asserts that there are no dead letters."""
-        self.sources.wait_until_empty()
+    def wait(self, *but: str) -> None:
+        """Waits until all queues, except `but`, are empty. Asserts that there are no dead letters."""
+        self.sources.wait_until_empty(*but)
         assert not any(self.dead_letters().values()), f"{self.dead_letters()}: {self.sources.errors()[-5:]}"
 
     def dead_letters(self) -> dict[str, int]:
-        functions = self.deployment.outputs["functions"]
-        return {name: messages(self.sqs, function["dead_letter_queue_url"]) for name, function in functions.items()}
+        """Returns the number of dead letters of each queue."""
+        queues = self.deployment.queues
+        return {name: messages(self.sqs, queue["dead_letter_queue_url"]) for name, queue in queues.items()}
 
     def versions(self, prefix: str = "") -> dict[str, str]:
         """Returns the version of every object, which each put changes, even a put of the same bytes."""
@@ -135,8 +136,8 @@ def clear(deployment: Deployment) -> None:
         values = [{"Values": partition["Values"]} for page in pages for partition in page["Partitions"]]
         for some in batches(values, PARTITIONS_DELETED_MAX):
             glue.batch_delete_partition(**where, PartitionsToDelete=some)
-    for function in deployment.outputs["functions"].values():
-        for url in (function["queue_url"], function["dead_letter_queue_url"]):
+    for queue in deployment.queues.values():
+        for url in (queue["url"], queue["dead_letter_queue_url"]):
             take_all(sqs, url)
 
 

@@ -97,21 +97,30 @@ class Deployment:
     def function(self, name: str) -> dict[str, Any]:
         return self.outputs["functions"][name]
 
-    def mappings(self) -> dict[str, Mapping]:
-        """Returns the event source of each function, read from the Lambda API and not from Terraform."""
-        return {name: self.mapping(name) for name in self.outputs["functions"]}
+    @property
+    def queues(self) -> dict[str, dict[str, Any]]:
+        """All queues with their dead-letter queues, by name: FUNCTION-landing and FUNCTION-changes."""
+        functions = self.outputs["functions"]
+        return {f"{name}-{kind}": queue for name in functions for kind, queue in functions[name]["queues"].items()}
 
-    def mapping(self, name: str) -> Mapping:
+    def mappings(self) -> dict[str, Mapping]:
+        """Returns the event source of each queue, read from the Lambda API and not from Terraform."""
+        functions = self.outputs["functions"]
+        return {f"{name}-{kind}": self.mapping(name, kind) for name in functions for kind in functions[name]["queues"]}
+
+    def mapping(self, name: str, kind: str) -> Mapping:
         api = self.emulator.client("lambda")
         function_name = self.function(name)["function_name"]
         function = api.get_function_configuration(FunctionName=function_name)
         # Searches by queue, because moto finds a function only by the exact name in the mapping.
-        found = api.list_event_source_mappings(EventSourceArn=self.function(name)["queue_arn"])["EventSourceMappings"]
-        (source,) = (source for source in found if source["FunctionArn"] == function["FunctionArn"])
+        queue_arn = self.function(name)["queues"][kind]["arn"]
+        (source,) = api.list_event_source_mappings(EventSourceArn=queue_arn)["EventSourceMappings"]
+        assert source["FunctionArn"] == function["FunctionArn"]
         account, queue = source["EventSourceArn"].split(":")[4:]
         assert source["State"] == "Disabled", "the emulator must not run the function by itself: event_sources_enabled"
         assert function["CodeSha256"] == package_digest(package(self.packages, name))
         return Mapping(
+            name=name,
             function_name=function_name,
             function_arn=function["FunctionArn"],
             role_arn=function["Role"],

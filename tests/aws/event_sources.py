@@ -1,9 +1,10 @@
-"""Does what Lambda does with a function's event source: polls the queue, invokes the function, deletes handled
+"""Does what Lambda does with a function's event sources: polls the queue of each, invokes the function, deletes handled
 messages."""
 
 import json
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,9 @@ PAUSE_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Mapping:
-    """An event source mapping, with settings of its function."""
+    """An event source mapping, with settings of its function. `name` is the function's name in the code."""
 
+    name: str
     function_name: str
     function_arn: str
     role_arn: str
@@ -57,6 +59,7 @@ class Handled:
     """A batch of events, and the outcome of its invocation."""
 
     function: str
+    queue_url: str
     event: dict
     outcome: Outcome
 
@@ -87,6 +90,12 @@ class EventSource:
             thread.join(timeout=self.mapping.timeout_seconds + 10)
         if self.failed:
             raise self.failed
+
+    @contextmanager
+    def disable(self) -> Iterator[None]:
+        """Stops polling, like an event source mapping that is disabled: messages wait in the queue."""
+        with self.polling:
+            yield
 
     def _run(self) -> None:
         instance = self._start()
@@ -158,7 +167,7 @@ class EventSource:
                 self.sqs.change_message_visibility(**handle, VisibilityTimeout=0)
             else:
                 self.sqs.delete_message(**handle)
-        self.handled.append(Handled(self.mapping.function_name, event, outcome))
+        self.handled.append(Handled(self.mapping.function_name, self.mapping.queue_url, event, outcome))
         self.activity.happened()
 
     def _failures(self, batch: Sequence[dict], outcome: Outcome) -> set[str]:
@@ -186,13 +195,13 @@ class EventSource:
 
 
 class EventSources:
-    """The event sources of all functions."""
+    """The event sources of all functions, by the names of their queues."""
 
     def __init__(self, emulator: Emulator, mappings: dict[str, Mapping], binaries: dict[str, Path], instances: int = 1):
         self.activity = Activity()
         self.sqs = emulator.client("sqs")
         self.sources = {
-            name: EventSource(emulator, mapping, binaries[name], instances, self.activity)
+            name: EventSource(emulator, mapping, binaries[mapping.name], instances, self.activity)
             for name, mapping in mappings.items()
         }
 
@@ -206,8 +215,8 @@ class EventSources:
         """Returns the number of messages in each queue, with those that a function is handling."""
         return {name: messages(self.sqs, source.mapping.queue_url) for name, source in self.sources.items()}
 
-    def wait_until_empty(self) -> None:
-        """Waits until no message is left. A message leaves its queue only after its function has returned, and by then
+    def wait_until_empty(self, *but: str) -> None:
+        """Waits until no message is left, except in the queues `but`. A message leaves its queue only after its function has returned, and by then
         the events of the function's writes are in other queues. So no message is left if all queues are empty and no
         source was active in between."""
 
@@ -215,7 +224,8 @@ class EventSources:
             if failed := [source.failed for source in self.sources.values() if source.failed]:
                 raise failed[0]
             before = self.activity.count
-            return not any(self.waiting().values()) and self.activity.count == before
+            waiting = [count for name, count in self.waiting().items() if name not in but]
+            return not any(waiting) and self.activity.count == before
 
         until(empty, lambda: f"no message to be left: {self.waiting()}; {self.errors()[-5:]}")
 
@@ -229,10 +239,11 @@ class EventSources:
 
     def logged(self) -> dict[str, list[dict]]:
         """Returns the log lines of each function's instances, parsed as JSON."""
-        return {
-            name: [line for instance in source.instances for line in instance.logged()]
-            for name, source in self.sources.items()
-        }
+        lines: dict[str, list[dict]] = {}
+        for source in self.sources.values():
+            for instance in source.instances:
+                lines.setdefault(source.mapping.name, []).extend(instance.logged())
+        return lines
 
 
 def messages(sqs: Any, queue_url: str) -> int:

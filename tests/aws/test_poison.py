@@ -13,7 +13,7 @@ from landing import BEGIN, Landing, customer, motion
 from up import until
 
 GARBAGE = "{not json"
-FUNCTION = "customer_trusted"
+QUEUE = "customer_trusted-landing"
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def landing(tmp_path: Path) -> Landing:
 
 
 def receive_count_max(lake: DeployedLake) -> int:
-    url = lake.deployment.function(FUNCTION)["queue_url"]
+    url = lake.deployment.queues[QUEUE]["url"]
     attributes = lake.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])["Attributes"]
     return json.loads(attributes["RedrivePolicy"])["maxReceiveCount"]
 
@@ -46,15 +46,15 @@ def wait_for_dead_letters(lake: DeployedLake, name: str, count: int) -> None:
 
 def redrive(lake: DeployedLake, name: str) -> int:
     """Puts the dead letters back into their queue, like SQS's StartMessageMoveTask, which moto lacks."""
-    function = lake.deployment.function(name)
-    bodies = take_all(lake.sqs, function["dead_letter_queue_url"])
+    queue = lake.deployment.queues[name]
+    bodies = take_all(lake.sqs, queue["dead_letter_queue_url"])
     for body in bodies:
-        lake.sqs.send_message(QueueUrl=function["queue_url"], MessageBody=body)
+        lake.sqs.send_message(QueueUrl=queue["url"], MessageBody=body)
     return len(bodies)
 
 
 def test_only_the_bad_message_of_a_batch_becomes_a_dead_letter(lake: DeployedLake, landing: Landing) -> None:
-    queue_url = lake.deployment.function(FUNCTION)["queue_url"]
+    queue_url = lake.deployment.queues[QUEUE]["url"]
     # Uploads without events. The test sends the events in one batch with the bad message.
     with lake.without_notifications():
         lake.upload(landing.folder, "customer")
@@ -68,7 +68,7 @@ def test_only_the_bad_message_of_a_batch_becomes_a_dead_letter(lake: DeployedLak
         one["Id"]: one["MessageId"]
         for one in lake.sqs.send_message_batch(QueueUrl=queue_url, Entries=entries)["Successful"]
     }
-    wait_for_dead_letters(lake, FUNCTION, 1)
+    wait_for_dead_letters(lake, QUEUE, 1)
     assert len(lake.table("customer_trusted")) == 2
     batches = [one for one in lake.sources.handled() if sent["1"] in ids(one.event)]
     assert [ids(batches[0].event)] == [[sent["0"], sent["1"], sent["2"]]]
@@ -77,14 +77,14 @@ def test_only_the_bad_message_of_a_batch_becomes_a_dead_letter(lake: DeployedLak
     assert {json.dumps(one.outcome.answer) for one in batches} == {
         json.dumps({"batchItemFailures": [{"itemIdentifier": sent["1"]}]})
     }
-    assert take_all(lake.sqs, lake.deployment.function(FUNCTION)["dead_letter_queue_url"]) == [GARBAGE]
+    assert take_all(lake.sqs, lake.deployment.queues[QUEUE]["dead_letter_queue_url"]) == [GARBAGE]
 
 
 def test_bad_message_does_not_block_others(lake: DeployedLake, landing: Landing) -> None:
     """Files that arrive between its attempts reach the tables."""
-    lake.sqs.send_message(QueueUrl=lake.deployment.function(FUNCTION)["queue_url"], MessageBody=GARBAGE)
+    lake.sqs.send_message(QueueUrl=lake.deployment.queues[QUEUE]["url"], MessageBody=GARBAGE)
     lake.upload(landing.folder)
-    wait_for_dead_letters(lake, FUNCTION, 1)
+    wait_for_dead_letters(lake, QUEUE, 1)
     assert len(lake.table("accelerometer_trusted")) == 1
 
 
@@ -103,7 +103,7 @@ def test_redrive_after_the_cause_is_fixed(lake: DeployedLake, landing: Landing) 
     uploads = lake.upload(landing.folder)
     lake.sources.wait_until_empty()
     failed = {name: count for name, count in lake.dead_letters().items() if count}
-    assert failed == {"customer_trusted": 2, "accelerometer_trusted": 1}
+    assert failed == {"customer_trusted-landing": 2, "accelerometer_trusted-landing": 1}
     assert sum(failed.values()) == uploads
     assert any("CUSTOMER_SHARDS" in line for line in lake.sources.errors())
     assert {key for key in lake.versions() if "/landing/" not in key} == set(before)

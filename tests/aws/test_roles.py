@@ -32,6 +32,19 @@ DENIED = {"AccessDenied", "AccessDeniedException", "403"}
 LISTED_MAX = 1000
 
 
+def triggers_of_queues() -> dict[str, set[str]]:
+    """Returns the triggers of each queue, which are of one function and of one kind."""
+    triggers: dict[str, set[str]] = {}
+    for trigger in TOPOLOGY["triggers"]:
+        for function in trigger["functions"]:
+            kind = "landing" if trigger["landing"] else "changes"
+            triggers.setdefault(f"{function}-{kind}", set()).add(trigger["name"])
+    return triggers
+
+
+QUEUES = triggers_of_queues()
+
+
 @dataclass(frozen=True)
 class Actor:
     """A function's assumed role, and the function's entry in the topology."""
@@ -187,17 +200,16 @@ def test_function_registers_partitions_of_its_table_only(actor: Actor) -> None:
         assert not allowed(glue.update_table, DatabaseName=database, TableInput={"Name": table}), table
 
 
-def test_function_receives_from_its_queue_only(actor: Actor) -> None:
+def test_function_receives_from_its_queues_only(actor: Actor) -> None:
     sqs = actor.client("sqs")
-    for name in FUNCTIONS:
-        function = actor.deployment.function(name)
-        own, url = name == actor.name, function["queue_url"]
+    for name, queue in actor.deployment.queues.items():
+        own, url = name in (f"{actor.name}-landing", f"{actor.name}-changes"), queue["url"]
         assert allowed(sqs.get_queue_attributes, QueueUrl=url, AttributeNames=["All"]) == own, name
         assert allowed(sqs.delete_message, QueueUrl=url, ReceiptHandle="none") == own, name
         assert allowed(sqs.receive_message, QueueUrl=url, VisibilityTimeout=0) == own, name
         assert not allowed(sqs.send_message, QueueUrl=url, MessageBody="a"), name
         assert not allowed(sqs.purge_queue, QueueUrl=url), name
-        dead_letters = function["dead_letter_queue_url"]
+        dead_letters = queue["dead_letter_queue_url"]
         assert not allowed(sqs.receive_message, QueueUrl=dead_letters, VisibilityTimeout=0), name
         assert not allowed(sqs.send_message, QueueUrl=dead_letters, MessageBody="a"), name
 
@@ -280,37 +292,39 @@ def test_requests_without_tls_are_denied(deployment: Deployment) -> None:
         arn = f"arn:aws:s3:::{bucket['Name']}"
         policy = s3.get_bucket_policy(Bucket=bucket["Name"])["Policy"]
         policies |= {("s3:ListBucket", arn): policy, ("s3:GetObject", f"{arn}/a"): policy}
-    for function in deployment.outputs["functions"].values():
-        for url in (function["queue_url"], function["dead_letter_queue_url"]):
+    for queue in deployment.queues.values():
+        for url in (queue["url"], queue["dead_letter_queue_url"]):
             attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
             policies["sqs:ReceiveMessage", attributes["QueueArn"]] = attributes["Policy"]
     for arn in [*deployment.outputs["topic_arns"].values(), deployment.outputs["alarm_topic_arn"]]:
         policies["sns:Publish", arn] = sns.get_topic_attributes(TopicArn=arn)["Attributes"]["Policy"]
-    assert len(policies) == 2 * 2 + 2 * len(FUNCTIONS) + len(TOPOLOGY["triggers"]) + 1
+    assert len(policies) == 2 * 2 + 2 * len(QUEUES) + len(TOPOLOGY["triggers"]) + 1
     for (action, arn), policy in policies.items():
         for secure in ("true", "false"):
             request = Request(root, action, arn, {"aws:SecureTransport": secure})
             assert decide(request, [], [json.loads(policy)]).allowed == (secure == "true"), (action, arn)
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_only_topics_of_its_inputs_send_to_a_queue(deployment: Deployment, name: str) -> None:
-    function = deployment.function(name)
-    attributes = deployment.emulator.client("sqs").get_queue_attributes(
-        QueueUrl=function["queue_url"], AttributeNames=["Policy"]
-    )
+def test_landing_files_have_queues_of_their_own(deployment: Deployment) -> None:
+    assert deployment.queues.keys() == QUEUES.keys()
+
+
+@pytest.mark.parametrize("name", QUEUES)
+def test_only_topics_of_its_triggers_send_to_a_queue(deployment: Deployment, name: str) -> None:
+    queue = deployment.queues[name]
+    attributes = deployment.emulator.client("sqs").get_queue_attributes(QueueUrl=queue["url"], AttributeNames=["Policy"])
     policy = [json.loads(attributes["Attributes"]["Policy"])]
     for trigger in TOPOLOGY["triggers"]:
         topic = f"arn:aws:sns:{REGION}:123456789012:stedi-{trigger['name']}"
         assert topic in deployment.outputs["topic_arns"].values()
         context = {"aws:SourceArn": topic, "aws:SourceAccount": "123456789012", "aws:SecureTransport": "true"}
-        request = Request(Principal("Service", "sns.amazonaws.com"), "sqs:SendMessage", function["queue_arn"], context)
-        assert decide(request, [], policy).allowed == (name in trigger["functions"]), topic
+        request = Request(Principal("Service", "sns.amazonaws.com"), "sqs:SendMessage", queue["arn"], context)
+        assert decide(request, [], policy).allowed == (trigger["name"] in QUEUES[name]), topic
 
 
 def test_dead_letter_queues_accept_only_their_source_queue(deployment: Deployment) -> None:
     sqs = deployment.emulator.client("sqs")
-    for function in deployment.outputs["functions"].values():
-        attributes = sqs.get_queue_attributes(QueueUrl=function["dead_letter_queue_url"], AttributeNames=["All"])
+    for queue in deployment.queues.values():
+        attributes = sqs.get_queue_attributes(QueueUrl=queue["dead_letter_queue_url"], AttributeNames=["All"])
         policy = json.loads(attributes["Attributes"]["RedriveAllowPolicy"])
-        assert policy == {"redrivePermission": "byQueue", "sourceQueueArns": [function["queue_arn"]]}
+        assert policy == {"redrivePermission": "byQueue", "sourceQueueArns": [queue["arn"]]}

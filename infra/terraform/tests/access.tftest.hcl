@@ -79,6 +79,15 @@ run "roles_have_the_permissions_of_the_topology" {
 
   assert {
     condition = alltrue([
+      for name, function in module.zone_function : flatten([
+        for statement in jsondecode(function.policy).Statement : statement.Resource if anytrue([for action in statement.Action : startswith(action, "sqs:")])
+      ]) == [for queue in values(function.queues) : queue.arn]
+    ])
+    error_message = "A function may take events from its own queues only."
+  }
+
+  assert {
+    condition = alltrue([
       for name, function in module.zone_function : toset(flatten(jsondecode(function.policy).Statement[*].Action)) == setunion(
         [
           "s3:GetObject", "s3:PutObject", "s3:ListBucket",

@@ -111,16 +111,21 @@ run "athena_has_the_tables" {
   }
 }
 
-run "alarms_cover_every_function" {
+run "alarms_cover_every_function_and_queue" {
   variables {
     alarm_email = "data@example.org"
   }
 
   assert {
-    condition = toset([for alarm in aws_cloudwatch_metric_alarm.service : alarm.alarm_name]) == toset([
-      for pair in setproduct(keys(local.topology.functions), ["dead-letters", "message-age", "errors", "throttles"]) : "stedi-${pair[0]}-${pair[1]}"
-    ])
-    error_message = "Each function has its four alarms."
+    condition = toset([for alarm in aws_cloudwatch_metric_alarm.service : alarm.alarm_name]) == toset(flatten([
+      [for pair in setproduct(keys(local.topology.functions), ["errors", "throttles"]) : "stedi-${pair[0]}-${pair[1]}"],
+      [
+        for name, function in module.zone_function : [
+          for pair in setproduct(keys(function.queues), ["dead-letters", "message-age"]) : "stedi-${name}-${pair[0]}-${pair[1]}"
+        ]
+      ],
+    ]))
+    error_message = "Each function has two alarms, and so has each of its queues."
   }
 
   assert {
@@ -132,13 +137,25 @@ run "alarms_cover_every_function" {
 
   assert {
     condition = alltrue([
-      for name in keys(local.topology.functions) :
-      aws_cloudwatch_metric_alarm.service["${name}/dead-letters"].dimensions == tomap({ QueueName = "stedi-${name}-dead-letters" })
-      && aws_cloudwatch_metric_alarm.service["${name}/message-age"].dimensions == tomap({ QueueName = "stedi-${name}" })
-      && aws_cloudwatch_metric_alarm.service["${name}/errors"].dimensions == tomap({ FunctionName = "stedi-${name}" })
-      && aws_cloudwatch_metric_alarm.service["${name}/throttles"].dimensions == tomap({ FunctionName = "stedi-${name}" })
+      for name, function in module.zone_function : alltrue(concat(
+        [
+          for kind in ["errors", "throttles"] :
+          aws_cloudwatch_metric_alarm.service["${name}/${kind}"].dimensions == tomap({ FunctionName = function.function_name })
+        ],
+        flatten([
+          for queue, about in function.queues : [
+            aws_cloudwatch_metric_alarm.service["${name}-${queue}/dead-letters"].dimensions == tomap({ QueueName = about.dead_letter_queue_name }),
+            aws_cloudwatch_metric_alarm.service["${name}-${queue}/message-age"].dimensions == tomap({ QueueName = about.name }),
+          ]
+        ]),
+      ))
     ])
     error_message = "Each alarm watches its own function or queue."
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_metric_alarm.service) + length(aws_cloudwatch_metric_alarm.quarantine) == 27
+    error_message = "infra/README.md counts the alarms, since each costs money."
   }
 
   assert {
@@ -169,5 +186,16 @@ run "alarms_cover_every_function" {
       ]
     ]))
     error_message = "The functions write every metric of the dashboard."
+  }
+
+  assert {
+    condition = toset(flatten([
+      for widget in jsondecode(aws_cloudwatch_dashboard.lake.dashboard_body).widgets : [
+        for series in widget.properties.metrics : series[3] if try(series[0] == "AWS/SQS", false)
+      ]
+      ])) == toset(flatten([
+      for function in module.zone_function : [for queue in function.queues : [queue.name, queue.dead_letter_queue_name]]
+    ]))
+    error_message = "The dashboard shows every queue and every dead-letter queue."
   }
 }

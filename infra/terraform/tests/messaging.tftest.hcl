@@ -69,24 +69,52 @@ run "events_reach_the_functions" {
 
   assert {
     condition = alltrue([
-      for name, function in local.topology.functions : toset(module.zone_function[name].subscribed_topic_arns) == toset([
-        for trigger in local.topology.triggers :
-        "arn:aws:sns:eu-central-1:123456789012:${trigger.name}" if contains(function.inputs, trigger.prefix)
-      ])
+      for name, function in local.topology.functions : {
+        for queue, about in module.zone_function[name].queues : queue => toset(about.subscribed_topic_arns)
+        } == {
+        for queue, inputs in {
+          landing = function.landing
+          changes = setsubtract(function.inputs, function.landing)
+          } : queue => toset([
+            for trigger in local.topology.triggers : "arn:aws:sns:eu-central-1:123456789012:${trigger.name}" if contains(inputs, trigger.prefix)
+        ]) if length(inputs) > 0
+      }
     ])
-    error_message = "Each function's queue is subscribed to the topics of its inputs, and to no other."
+    error_message = "A queue is subscribed to the topics of a function's landing files, another to those of its other inputs, and to no other."
+  }
+
+  assert {
+    condition = { for name, function in module.zone_function : name => keys(function.queues) } == {
+      customer_trusted         = ["landing"]
+      accelerometer_trusted    = ["changes", "landing"]
+      customer_curated         = ["changes"]
+      step_trainer_trusted     = ["changes", "landing"]
+      machine_learning_curated = ["changes"]
+    }
+    error_message = "Functions of readings have two queues. The other functions have one, because all their inputs are of one kind."
+  }
+
+  assert {
+    condition = alltrue([
+      for name, function in module.zone_function :
+      keys(function.event_sources) == keys(function.queues)
+      && alltrue([for queue, about in function.queues : about.name == "stedi-${name}-${queue}" && about.dead_letter_queue_name == "stedi-${name}-${queue}-dead-letters"])
+    ])
+    error_message = "Each queue has an event source and a dead-letter queue of its own."
   }
 
   assert {
     condition = alltrue(flatten([
       for function in module.zone_function : [
-        for policy in function.queue_policies : [
-          for statement in jsondecode(policy).Statement : (
-            statement.Effect == "Deny"
-            ? statement.Condition == { Bool = { "aws:SecureTransport" = "false" } }
-            : statement.Principal == { Service = "sns.amazonaws.com" } && statement.Action == "sqs:SendMessage"
-            && toset(statement.Condition.ArnEquals["aws:SourceArn"]) == toset(function.subscribed_topic_arns)
-          )
+        for queue in function.queues : [
+          for name, policy in { (queue.name) = queue.policy, (queue.dead_letter_queue_name) = queue.dead_letter_queue_policy } : [
+            for statement in jsondecode(policy).Statement : statement.Resource == "arn:aws:sqs:eu-central-1:123456789012:${name}" && (
+              statement.Effect == "Deny"
+              ? statement.Condition == { Bool = { "aws:SecureTransport" = "false" } }
+              : statement.Principal == { Service = "sns.amazonaws.com" } && statement.Action == "sqs:SendMessage"
+              && toset(statement.Condition.ArnEquals["aws:SourceArn"]) == toset(queue.subscribed_topic_arns)
+            )
+          ]
         ]
       ]
     ]))
@@ -120,24 +148,32 @@ run "failed_events_go_to_the_dead_letter_queue" {
   }
 
   assert {
-    condition     = alltrue([for function in module.zone_function : function.visibility_timeout_seconds >= 6 * 50 + 7 && function.timeout_seconds == 50])
+    condition = alltrue(flatten([
+      for function in module.zone_function : [for queue in function.queues : queue.visibility_timeout_seconds >= 6 * 50 + 7 && function.timeout_seconds == 50]
+    ]))
     error_message = "A message stays hidden for six times the time-out plus the batching window."
   }
 
   assert {
-    condition     = alltrue([for function in module.zone_function : jsondecode(function.redrive_policy) == { deadLetterTargetArn = function.dead_letter_queue_arn, maxReceiveCount = 6 }])
-    error_message = "After receive_count_max attempts, a message goes to its function's dead-letter queue."
+    condition = alltrue(flatten([
+      for function in module.zone_function : [
+        for queue in function.queues : jsondecode(queue.redrive_policy) == { deadLetterTargetArn = queue.dead_letter_queue_arn, maxReceiveCount = 6 }
+      ]
+    ]))
+    error_message = "After receive_count_max attempts, a message goes to its queue's dead-letter queue."
   }
 
   assert {
-    condition = alltrue([
-      for function in module.zone_function : function.event_source == {
-        batch_size              = 20
-        batching_window_seconds = 7
-        maximum_concurrency     = 3
-        response_types          = toset(["ReportBatchItemFailures"])
-      }
-    ])
+    condition = alltrue(flatten([
+      for function in module.zone_function : [
+        for source in function.event_sources : source == {
+          batch_size              = 20
+          batching_window_seconds = 7
+          maximum_concurrency     = 3
+          response_types          = toset(["ReportBatchItemFailures"])
+        }
+      ]
+    ]))
     error_message = "Event sources have these limits, and functions report which messages of a batch failed."
   }
 }

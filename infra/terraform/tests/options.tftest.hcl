@@ -151,7 +151,7 @@ run "missing_package_is_refused" {
     memory_mb                = 128
     timeout_seconds          = 1
     sqs_arn                  = "arn:aws:sqs:eu-central-1:123456789012"
-    topic_arns               = {}
+    queues                   = { landing = {} }
     batch_size               = 1
     batching_window_seconds  = 0
     maximum_concurrency      = 2

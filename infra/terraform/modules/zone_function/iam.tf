@@ -56,7 +56,7 @@ locals {
       {
         Sid      = "TakeEvents"
         Action   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"]
-        Resource = [aws_sqs_queue.this.arn]
+        Resource = values(aws_sqs_queue.this)[*].arn
       },
       {
         Sid      = "WriteLogs"

@@ -7,8 +7,8 @@ resource "aws_cloudwatch_log_group" "this" {
 }
 
 resource "aws_lambda_function" "this" {
-  #checkov:skip=CKV_AWS_115:Its queue bounds its concurrency (scaling_config below). Reserved concurrency would throttle the queue's poller, and count throttled events as tried
-  #checkov:skip=CKV_AWS_116:A Lambda dead-letter queue is for asynchronous invocations; here the queue it is invoked from has one
+  #checkov:skip=CKV_AWS_115:Its queues bound its concurrency (scaling_config below). Reserved concurrency would throttle the queues' pollers, and count throttled events as tried. It would also let landing files use up what a withdrawal needs
+  #checkov:skip=CKV_AWS_116:A Lambda dead-letter queue is for asynchronous invocations; here each queue it is invoked from has one
   #checkov:skip=CKV_AWS_117:It speaks to S3, Glue and CloudWatch only; a VPC would need endpoints for these and protect nothing more
   #checkov:skip=CKV_AWS_173:AWS encrypts its settings with a key of its own; a principal that may read them has the hash key of the lake
   #checkov:skip=CKV_AWS_272:The packages are built where they are deployed; a signing profile belongs to the organization
@@ -54,7 +54,9 @@ resource "aws_lambda_function" "this" {
 }
 
 resource "aws_lambda_event_source_mapping" "this" {
-  event_source_arn = aws_sqs_queue.this.arn
+  for_each = aws_sqs_queue.this
+
+  event_source_arn = each.value.arn
   function_name    = aws_lambda_function.this.arn
   enabled          = var.event_source_enabled
 

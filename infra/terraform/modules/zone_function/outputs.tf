@@ -18,63 +18,38 @@ output "policy" {
   value       = aws_iam_role_policy.this.policy
 }
 
-output "queue_name" {
-  description = "The name of its queue."
-  value       = aws_sqs_queue.this.name
-}
-
-output "queue_url" {
-  description = "The URL of its queue."
-  value       = aws_sqs_queue.this.url
-}
-
-output "queue_arn" {
-  description = "The ARN of its queue."
-  value       = aws_sqs_queue.this.arn
-}
-
-output "queue_policies" {
-  description = "The policies of its queues, as JSON: queue and dead_letters."
-  value       = { queue = aws_sqs_queue.this.policy, dead_letters = aws_sqs_queue.dead_letters.policy }
-}
-
-output "dead_letter_queue_name" {
-  description = "The name of its dead-letter queue."
-  value       = aws_sqs_queue.dead_letters.name
-}
-
-output "dead_letter_queue_url" {
-  description = "The URL of its dead-letter queue."
-  value       = aws_sqs_queue.dead_letters.url
-}
-
-output "dead_letter_queue_arn" {
-  description = "The ARN of its dead-letter queue."
-  value       = aws_sqs_queue.dead_letters.arn
-}
-
-output "redrive_policy" {
-  description = "The redrive policy of its queue, as JSON."
-  value       = aws_sqs_queue.this.redrive_policy
-}
-
-output "visibility_timeout_seconds" {
-  description = "How long a message stays hidden while the function processes it."
-  value       = aws_sqs_queue.this.visibility_timeout_seconds
-}
-
-output "subscribed_topic_arns" {
-  description = "The topics its queue is subscribed to."
-  value       = [for subscription in aws_sns_topic_subscription.this : subscription.topic_arn]
-}
-
-output "event_source" {
-  description = "How it receives events from its queue."
+output "queues" {
+  description = "Its queues with their dead-letter queues, by name. Policies are JSON."
   value = {
-    batch_size              = aws_lambda_event_source_mapping.this.batch_size
-    batching_window_seconds = aws_lambda_event_source_mapping.this.maximum_batching_window_in_seconds
-    maximum_concurrency     = aws_lambda_event_source_mapping.this.scaling_config[0].maximum_concurrency
-    response_types          = aws_lambda_event_source_mapping.this.function_response_types
+    for name, queue in aws_sqs_queue.this : name => {
+      name                       = queue.name
+      url                        = queue.url
+      arn                        = queue.arn
+      policy                     = queue.policy
+      redrive_policy             = queue.redrive_policy
+      visibility_timeout_seconds = queue.visibility_timeout_seconds
+
+      dead_letter_queue_name   = aws_sqs_queue.dead_letters[name].name
+      dead_letter_queue_url    = aws_sqs_queue.dead_letters[name].url
+      dead_letter_queue_arn    = aws_sqs_queue.dead_letters[name].arn
+      dead_letter_queue_policy = aws_sqs_queue.dead_letters[name].policy
+
+      subscribed_topic_arns = [
+        for topic, subscription in aws_sns_topic_subscription.this : subscription.topic_arn if local.subscriptions[topic].queue == name
+      ]
+    }
+  }
+}
+
+output "event_sources" {
+  description = "How it receives events from each of its queues."
+  value = {
+    for name, mapping in aws_lambda_event_source_mapping.this : name => {
+      batch_size              = mapping.batch_size
+      batching_window_seconds = mapping.maximum_batching_window_in_seconds
+      maximum_concurrency     = mapping.scaling_config[0].maximum_concurrency
+      response_types          = mapping.function_response_types
+    }
   }
 }
 

@@ -4,7 +4,7 @@ variable "name" {
 }
 
 variable "aws_name" {
-  description = "Its name on AWS; its queue, role and log group are named after it."
+  description = "Its name on AWS; its queues, role and log group are named after it."
   type        = string
 }
 
@@ -43,9 +43,9 @@ variable "sqs_arn" {
   type        = string
 }
 
-variable "topic_arns" {
-  description = "The topics that trigger it, by name."
-  type        = map(string)
+variable "queues" {
+  description = "Its queues by name, each with the topics that it is subscribed to, by name."
+  type        = map(map(string))
 }
 
 variable "batch_size" {
@@ -59,7 +59,7 @@ variable "batching_window_seconds" {
 }
 
 variable "maximum_concurrency" {
-  description = "Instances that its queue keeps busy, at most."
+  description = "Instances that each of its queues keeps busy, at most."
   type        = number
 }
 
@@ -69,7 +69,7 @@ variable "receive_count_max" {
 }
 
 variable "event_source_enabled" {
-  description = "Whether it receives events from its queue."
+  description = "Whether it receives events from its queues."
   type        = bool
 }
 
