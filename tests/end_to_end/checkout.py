@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from up import SECONDS_MAX
+
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT.parent / "shared" / "stedi"
-SECONDS_MAX = 120
 # The published counts of the reference data under each policy: rows by table. As many training rows are pairs of one customer as there are
 # trusted readings.
 COUNTS = {

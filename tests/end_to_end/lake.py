@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 
+from lake_folder import LakeFolder
 from oracle import literal
 
 CUSTOMER = {
@@ -114,28 +115,18 @@ class Run:
         return {name: table["rows"] for name, table in self.report["tables"].items()}
 
 
-class Lake:
-    """The folder of a lake of `stedi run --lake`, of one consent policy and one kind of pairs."""
+class Lake(LakeFolder):
+    """The folder of a lake of one consent policy and one kind of pairs."""
 
     def __init__(self, binary: Path, folder: Path, consent: str = "ever", pairs: str = "same-instant"):
-        self.binary = binary
-        self.folder = folder
+        super().__init__(binary, folder)
         self.consent = consent
         self.pairs = pairs
 
     @property
     def options(self) -> list[object]:
         """The options that make this lake, and that agree with it later."""
-        return ["--lake", self.folder, "--consent", self.consent, "--pairs", self.pairs]
-
-    @property
-    def bucket(self) -> Path:
-        return self.folder / "stedi"
-
-    def command(self, *arguments: object) -> list[str]:
-        """Returns the command `stedi run --lake` with these arguments."""
-        command = [self.binary, "run", *arguments, *self.options]
-        return [str(part) for part in command]
+        return [*super().options, "--consent", self.consent, "--pairs", self.pairs]
 
     def attempt(self, *arguments: object, env: dict[str, str] | None = None) -> Run:
         """Runs the command; it may fail."""
@@ -177,19 +168,6 @@ class Lake:
     def landing_files(self) -> int:
         """Returns the number of landing files in the lake."""
         return sum(path.is_file() for path in self.bucket.glob("*/landing/**/*"))
-
-    def undelivered(self) -> set[int]:
-        """Returns the numbers of the undelivered events in the lake's journal."""
-        journal = self.folder / ".emulator" / "events"
-        undelivered: set[int] = set()
-        # A killed process may have left half a line.
-        for line in journal.read_text().split("\n")[:-1] if journal.exists() else ():
-            match json.loads(line):
-                case {"Undelivered": [number, _, _]}:
-                    undelivered.add(number)
-                case {"Done": number}:
-                    undelivered.discard(number)
-        return undelivered
 
     def quarantined(self, source: str) -> dict[str, list[dict]]:
         """Returns the rejected lines of each landing file of a source, by the name of the quarantine file."""

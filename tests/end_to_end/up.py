@@ -12,24 +12,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from checkout import SECONDS_MAX
-from lake import Lake
+from lake_folder import LakeFolder
 
+SECONDS_MAX = 120
+PAUSE_SECONDS = 0.01
 READY = "Ctrl-C ends this"
 
 
-def until(condition: Callable[[], bool], what: str | Callable[[], str]) -> None:
+def until(condition: Callable[[], bool], what: str | Callable[[], str], pause_seconds: float = PAUSE_SECONDS) -> None:
     """Waits until a condition holds, for a bounded time. `what` says what it waits for."""
     deadline = time.monotonic() + SECONDS_MAX
     while not condition():
         assert time.monotonic() < deadline, f"waited {SECONDS_MAX} s for: {what if isinstance(what, str) else what()}"
-        time.sleep(0.01)
+        time.sleep(pause_seconds)
 
 
 class Up:
     """A ready `stedi up` on a free port. As a context manager, it ends the process by Ctrl-C."""
 
-    def __init__(self, lake: Lake, *options: object):
+    def __init__(self, lake: LakeFolder, *options: object):
         self.lake = lake
         lake.folder.parent.mkdir(parents=True, exist_ok=True)
         self.output = lake.folder.with_suffix(".out")
@@ -105,8 +106,8 @@ class Up:
         for key in keys:
             self.put(key, (folder / key).read_bytes())
 
-    def wait_until_quiet(self) -> None:
-        until(lambda: not self.lake.undelivered(), "every event to be delivered")
+    def wait_until_quiet(self, pause_seconds: float = PAUSE_SECONDS) -> None:
+        until(lambda: not self.lake.undelivered(), "every event to be delivered", pause_seconds)
 
     def messages(self) -> dict[str, list[str]]:
         """Returns the printed messages about each landing file, by key."""
@@ -119,7 +120,7 @@ class Up:
         return messages
 
 
-def command(lake: Lake, *options: object) -> list[str]:
+def command(lake: LakeFolder, *options: object) -> list[str]:
     parts = [lake.binary, "up", *lake.options, *options]
     return [str(part) for part in parts]
 
