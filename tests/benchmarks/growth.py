@@ -5,10 +5,15 @@ usage: tests/benchmarks/growth.py [STEDI] [--history H ...] [--hour H ...] [--sl
 
 STEDI is the program (default: target/release/stedi). For each history H (10, 100, 1000 and 10000) the script fills a lake
 with H uploads of phones: 60 accelerometer readings in one file, and as many of the step trainer in another. There are 6
-customers, and 5 uploads an hour. Then `stedi run` ingests one more upload of both kinds in the last hour, N times (5). And
-N times it ingests the withdrawal of a customer who has the first 2 uploads, each time after a new consent. The script
-prints the medians of whole processes and of their requests. For each H of --hour it does the same in a lake in which all
-uploads are of one hour, divided into S slices (60). An upload has the readings of one minute.
+customers, and 5 uploads an hour. Then it measures one more upload of both kinds in the last hour, N times (5). And N times
+it measures the withdrawal of a customer who has the first 2 uploads, each time after a new consent. For each H of --hour it
+does the same in a lake in which all uploads are of one hour, divided into S slices (60). An upload has the readings of one
+minute, and no two uploads have readings of one instant.
+
+The time is that of the functions in a running `stedi up`: from the first request of the upload until no event is left to
+deliver. The requests are those of the functions in `stedi run`: the requests of a run, less those of the same run once
+more, which finds nothing new. Deletes of work items are not among them, because `stedi run` does not report deletes. Each
+number is a median. The columns "time ×" and "requests ×" are ratios to the first line.
 
 For each M (1, 10, 100 and 1000) `stedi run` ingests one file of M megabytes into a new lake. The script prints the peak
 memory.
@@ -19,12 +24,26 @@ import json
 import statistics
 import sys
 import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-from measured import HOUR_MS, CannotMeasure, Measured, process, stedi_program
+from measured import (
+    BEGIN_MS,
+    HOUR_MS,
+    MINUTE_MS,
+    CannotMeasure,
+    LakeFolder,
+    Up,
+    customer,
+    process,
+    quiet_ms,
+    readings,
+    stedi_program,
+    times_as_much,
+    write,
+)
 
-BEGIN_MS = 1_655_564_400_000
-MINUTE_MS = 60_000
 CUSTOMERS, UPLOADS_AN_HOUR, READINGS = 5, 5, 60
 # The customer who withdraws has the first uploads, and no other.
 LEAVING, LEAVING_UPLOADS = "leaving@example.com", 2
@@ -48,47 +67,93 @@ def main() -> None:
 
 def histories(program: Path, folder: Path, counts: list[int], an_hour: int | None, slices: int, runs: int) -> None:
     """Measures lakes with so many uploads an hour; with all uploads in one hour if `an_hour` is none."""
-    lake, uploaded, changes = folder / "lake", 0, 0
-
-    def run(landing: Path) -> Measured:
-        return process([program, "run", landing, "--lake", lake, "--slices", str(slices), "--json"])
-
-    def median(measured: list[Measured]) -> str:
-        milliseconds = 1e3 * statistics.median(one.seconds for one in measured)
-        requests = statistics.median(sum(one.report()["requests"].values()) for one in measured)
-        return f"{milliseconds:.0f} ms | {requests:.0f}"
-
-    if counts:
-        before = "uploads before" if an_hour else f"uploads before, in one hour of {slices} slices"
-        print(f"\n| {before} | one more upload | requests | a withdrawal | requests |\n| --- | --- | --- | --- | --- |")
+    if not counts:
+        return
+    before = "uploads before" if an_hour else f"uploads before, in one hour of {slices} slices"
+    columns = "time | time × | requests | requests ×"
+    print(f"\n| {before} | one more: {columns} | a withdrawal: {columns} |\n|{' --- |' * 9}")
+    history, first = History(program, folder, an_hour, slices), None
     for count in counts:
-        run(uploads(folder / f"grown-{count}", range(uploaded, count), an_hour))
-        uploaded = count
-        more, withdrawals = [], []
-        for number in range(runs):
-            landing = folder / f"more-{count}-{number}"
-            for source in ("accelerometer", "step_trainer"):
-                name, user = f"more-{count}-{number}", email(number % CUSTOMERS)
-                upload(landing, source, name, user, count - 1, READINGS, an_hour)
-            more.append(run(landing))
+        history.grow(count)
+        measured = history.measure(runs)
+        first = first or measured
+        cells = (
+            f"{cost.milliseconds:.1f} ms | {times_as_much(cost.milliseconds, of_first.milliseconds)} | "
+            f"{cost.requests:.0f} | {times_as_much(cost.requests, of_first.requests)}"
+            for cost, of_first in zip(measured, first, strict=True)
+        )
+        print(f"| {count:,} | {' | '.join(cells)} |", flush=True)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Medians of the time of the functions, and of their requests."""
+
+    milliseconds: float
+    requests: float
+
+
+class History:
+    """A lake to which uploads are added."""
+
+    def __init__(self, program: Path, folder: Path, an_hour: int | None, slices: int):
+        self.lake, self.folder = LakeFolder(program, folder / "lake"), folder
+        self.an_hour, self.slices = an_hour, slices
+        # The uploads, those beside them that were measured, and the changes of consent.
+        self.uploaded = self.more = self.changes = 0
+
+    def grow(self, count: int) -> None:
+        """Adds uploads until there are `count`."""
+        self.run(uploads(self.folder / f"grown-{count}", range(self.uploaded, count), self.an_hour))
+        self.uploaded = count
+
+    def measure(self, runs: int) -> tuple[Cost, Cost]:
+        """Returns what one more upload costs, and a withdrawal."""
+        requests = [self.requests(self.one_more()) for _ in range(runs)]
+        of_withdrawals = []
         for _ in range(runs):
-            for consents in (False, True):
-                changes += 1
-                done = run(change(folder / f"change-{changes}", changes, consents))
-                withdrawals += [done] * (not consents)
-        print(f"| {count:,} | {median(more)} | {median(withdrawals)} |", flush=True)
+            of_withdrawals.append(self.requests(self.change(consents=False)))
+            self.run(self.change(consents=True))
+        with Up(self.lake) as up:
+            # The first of each kind finds cold functions.
+            more = [quiet_ms(up, self.one_more()) for _ in range(runs + 1)][1:]
+            withdrawals = []
+            for _ in range(runs + 1):
+                withdrawals.append(quiet_ms(up, self.change(consents=False)))
+                quiet_ms(up, self.change(consents=True))
+        both = (more, requests), (withdrawals[1:], of_withdrawals)
+        return tuple(Cost(statistics.median(times), statistics.median(of)) for times, of in both)
+
+    def run(self, landing: Path) -> int:
+        """Ingests a folder. Returns the number of requests."""
+        report = process([*self.lake.command(landing), "--slices", self.slices, "--json"]).report()
+        return sum(report["requests"].values())
+
+    def requests(self, landing: Path) -> int:
+        """Ingests a folder. Returns the number of requests of the functions.
+
+        Both runs have the same requests to open the lake, and two for each file: to ask for its version, and to put it or to
+        read its receipt."""
+        return self.run(landing) - self.run(landing)
+
+    def one_more(self) -> Path:
+        """Landing files of one more upload in the last hour, at instants of its own."""
+        number, self.more = self.more, self.more + 1
+        landing = self.folder / f"more-{number}"
+        for source in ("accelerometer", "step_trainer"):
+            user, shift_ms = email(number % CUSTOMERS), 30 + 60 * number
+            upload(landing, source, f"more-{number}", user, self.uploaded - 1, READINGS, self.an_hour, shift_ms)
+        return landing
+
+    def change(self, consents: bool) -> Path:
+        """A landing file in which a customer withdraws, or consents again. It replaces the one before."""
+        self.changes += 1
+        landing = self.folder / f"change-{self.changes}"
+        write(landing, "customer", "change", json.dumps(customer(LEAVING, BEGIN_MS + self.changes, consents)))
+        return landing
 
 
-def change(folder: Path, number: int, consents: bool) -> Path:
-    """A landing file in which a customer withdraws, or consents again. It replaces the one before."""
-    record = customer(LEAVING) | {"lastUpdateDate": BEGIN_MS + number}
-    if not consents:
-        del record["shareWithResearchAsOfDate"]
-    write(folder, "customer", "change", json.dumps(record))
-    return folder
-
-
-def uploads(folder: Path, numbers, an_hour: int | None = UPLOADS_AN_HOUR) -> Path:
+def uploads(folder: Path, numbers: Iterable[int], an_hour: int | None = UPLOADS_AN_HOUR) -> Path:
     """Landing files of these uploads. The first one comes with the customers."""
     for number in numbers:
         user = LEAVING if number < LEAVING_UPLOADS else email(number % CUSTOMERS)
@@ -100,44 +165,18 @@ def uploads(folder: Path, numbers, an_hour: int | None = UPLOADS_AN_HOUR) -> Pat
     return folder
 
 
-def upload(folder: Path, source: str, name: str, user: str, number: int, count: int, an_hour: int | None) -> Path:
-    """A landing file with `count` readings in the hour of an upload."""
-    # In one hour, the uploads begin at any of its minutes.
+def upload(
+    folder: Path, source: str, name: str, user: str, number: int, count: int, an_hour: int | None, shift_ms: int = 0
+) -> Path:
+    """A landing file with `count` readings in the hour of an upload, or with no `an_hour` in one of the hour's minutes."""
     begin = BEGIN_MS + (number // an_hour * HOUR_MS if an_hour else number * 7 % 60 * MINUTE_MS)
-    row = {
-        "accelerometer": '{{"user":"{user}","timestamp":{time},"x":{value}.0,"y":-1.0,"z":0.5}}\n',
-        "step_trainer": '{{"sensorReadingTime":{time},"serialNumber":"{device}","distanceFromObject":{value}}}\n',
-    }[source]
     length = HOUR_MS if an_hour else MINUTE_MS
-    times = (begin + (number + i * 997) % length for i in range(count))
-    rows = (row.format(user=user, device=device(user), time=time, value=i % 7) for i, time in enumerate(times))
-    return write(folder, source, name, "".join(rows))
-
-
-def write(folder: Path, source: str, name: str, text: str) -> Path:
-    file = folder / source / "landing" / f"{name}.json"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text)
-    return file
+    times = (begin + (number + shift_ms + i * 997) % length for i in range(count))
+    return write(folder, source, name, readings(source, user, times))
 
 
 def email(person: int) -> str:
     return f"person{person}@example.com"
-
-
-def device(email: str) -> str:
-    return f"device of {email}"
-
-
-def customer(email: str) -> dict:
-    return {
-        "customerName": email.partition("@")[0].title(),
-        "email": email,
-        "serialNumber": device(email),
-        "registrationDate": BEGIN_MS,
-        "lastUpdateDate": BEGIN_MS,
-        "shareWithResearchAsOfDate": BEGIN_MS,
-    }
 
 
 def sizes(program: Path, folder: Path, megabytes: list[int]) -> None:

@@ -1,4 +1,4 @@
-"""Shared by the benchmarks: their libraries, processes with time and memory, and data of any size."""
+"""Shared by the benchmarks: their libraries, processes with time and memory, a running `stedi up`, and data of any size."""
 
 import json
 import os
@@ -7,14 +7,23 @@ import subprocess
 import sys
 import time
 import venv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "tests" / "end_to_end"))
+
+from lake_folder import LakeFolder  # noqa: E402, F401
+from up import Up  # noqa: E402
+
 HERE = Path(__file__).resolve().parent
 SOURCES = ("customer", "accelerometer", "step_trainer")
-HOUR_MS = 3_600_000
+MINUTE_MS, HOUR_MS = 60_000, 3_600_000
+# When the first upload begins.
+BEGIN_MS = 1_655_564_400_000
+# Between two questions whether a running `stedi up` is quiet. Shorter pauses would only slow it down.
+POLL_SECONDS = 0.002
 TIME = re.compile(rb"(?<=[:\s])\d{13}(?=[,}\s])")
 EMAIL = re.compile(rb'("(?:user|email)":\s*"[^"@]*)(?=@)')
 SERIAL = re.compile(rb'("serialNumber":\s*"[^"]*)(?=")')
@@ -64,6 +73,17 @@ def process(command: list) -> Measured:
         raise CannotMeasure(f"{command} ended with {child.returncode}")
     # Linux counts in KiB.
     return Measured(seconds, usage.ru_maxrss * 1024, output)
+
+
+def quiet_ms(up: Up, landing: Path) -> float:
+    """Uploads landing files over HTTP. Returns the milliseconds from the first request until the functions are quiet."""
+    files = {file.relative_to(landing).as_posix(): file.read_bytes() for file in sorted(landing.rglob("*.json"))}
+    os.sync()
+    begin = time.perf_counter()
+    for key, body in files.items():
+        up.put(key, body)
+    up.wait_until_quiet(POLL_SECONDS)
+    return 1e3 * (time.perf_counter() - begin)
 
 
 def empty(folder: Path) -> None:
@@ -126,6 +146,46 @@ def arrival(original: Path, folder: Path, hours: int) -> Path:
     text = landing_files(original, "accelerometer")[0].read_bytes()
     (into / f"arrival-{hours:04d}.json").write_bytes(shifted(text, hours))
     return folder
+
+
+def customer(email: str, updated_ms: int = BEGIN_MS, consents: bool = True) -> dict:
+    """A customer record."""
+    record = {
+        "customerName": email.partition("@")[0].title(),
+        "email": email,
+        "serialNumber": device(email),
+        "registrationDate": BEGIN_MS,
+        "lastUpdateDate": updated_ms,
+    }
+    return record | ({"shareWithResearchAsOfDate": BEGIN_MS} if consents else {})
+
+
+def device(email: str) -> str:
+    """The serial number of a customer's device."""
+    return f"device of {email}"
+
+
+def readings(source: str, user: str, times: Iterable[int]) -> str:
+    """The lines of a landing file with a reading of a customer, or of the customer's device, at each of these times."""
+    row = {
+        "accelerometer": '{{"user":"{user}","timestamp":{time},"x":{value}.0,"y":-1.0,"z":0.5}}\n',
+        "step_trainer": '{{"sensorReadingTime":{time},"serialNumber":"{device}","distanceFromObject":{value}}}\n',
+    }[source]
+    rows = (row.format(user=user, device=device(user), time=time, value=i % 7) for i, time in enumerate(times))
+    return "".join(rows)
+
+
+def write(folder: Path, source: str, name: str, text: str) -> Path:
+    """Writes a landing file."""
+    file = folder / source / "landing" / f"{name}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    return file
+
+
+def times_as_much(now: float, first: float) -> str:
+    """How many times as much the one is as the other."""
+    return f"{now / first:.2f} ×"
 
 
 def machine() -> Iterator[str]:
