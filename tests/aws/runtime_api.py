@@ -8,6 +8,7 @@ import itertools
 import json
 import queue
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -40,6 +41,14 @@ class Invocation:
     outcome: queue.Queue[Outcome] = field(default_factory=queue.Queue)
 
 
+class Server(ThreadingHTTPServer):
+    """Prints no traceback when a process is killed that has a connection."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class Instance:
     """A running function binary."""
 
@@ -49,7 +58,7 @@ class Instance:
         self.stopping = False
         self.waiting: queue.Queue[Invocation] = queue.Queue()
         self.handled: dict[str, Invocation] = {}
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(self))
+        self.server = Server(("127.0.0.1", 0), handler_of(self))
         self.server.daemon_threads = True
         host, port = self.server.server_address[:2]
         self.process = subprocess.Popen(

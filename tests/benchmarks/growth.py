@@ -30,21 +30,21 @@ from pathlib import Path
 
 from measured import (
     BEGIN_MS,
-    HOUR_MS,
-    MINUTE_MS,
+    READINGS,
     CannotMeasure,
     LakeFolder,
     Up,
     customer,
     process,
     quiet_ms,
-    readings,
+    shift_of_one_more,
     stedi_program,
     times_as_much,
+    upload,
     write,
 )
 
-CUSTOMERS, UPLOADS_AN_HOUR, READINGS = 5, 5, 60
+CUSTOMERS, UPLOADS_AN_HOUR = 5, 5
 # The customer who withdraws has the first uploads, and no other.
 LEAVING, LEAVING_UPLOADS = "leaving@example.com", 2
 
@@ -140,8 +140,8 @@ class History:
         """Landing files of one more upload in the last hour, at instants of its own."""
         number, self.more = self.more, self.more + 1
         landing = self.folder / f"more-{number}"
+        user, shift_ms = email(number % CUSTOMERS), shift_of_one_more(number)
         for source in ("accelerometer", "step_trainer"):
-            user, shift_ms = email(number % CUSTOMERS), 30 + 60 * number
             upload(landing, source, f"more-{number}", user, self.uploaded - 1, READINGS, self.an_hour, shift_ms)
         return landing
 
@@ -163,16 +163,6 @@ def uploads(folder: Path, numbers: Iterable[int], an_hour: int | None = UPLOADS_
         emails = [LEAVING, *map(email, range(CUSTOMERS))]
         write(folder, "customer", "all", "\n".join(json.dumps(customer(email)) for email in emails))
     return folder
-
-
-def upload(
-    folder: Path, source: str, name: str, user: str, number: int, count: int, an_hour: int | None, shift_ms: int = 0
-) -> Path:
-    """A landing file with `count` readings in the hour of an upload, or with no `an_hour` in one of the hour's minutes."""
-    begin = BEGIN_MS + (number // an_hour * HOUR_MS if an_hour else number * 7 % 60 * MINUTE_MS)
-    length = HOUR_MS if an_hour else MINUTE_MS
-    times = (begin + (number + shift_ms + i * 997) % length for i in range(count))
-    return write(folder, source, name, readings(source, user, times))
 
 
 def email(person: int) -> str:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import venv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,8 @@ SOURCES = ("customer", "accelerometer", "step_trainer")
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 # When the first upload begins.
 BEGIN_MS = 1_655_564_400_000
+# The readings of each kind of one upload.
+READINGS = 60
 # Between two questions whether a running `stedi up` is quiet. Shorter pauses would only slow it down.
 POLL_SECONDS = 0.002
 TIME = re.compile(rb"(?<=[:\s])\d{13}(?=[,}\s])")
@@ -165,14 +167,24 @@ def device(email: str) -> str:
     return f"device of {email}"
 
 
-def readings(source: str, user: str, times: Iterable[int]) -> str:
-    """The lines of a landing file with a reading of a customer, or of the customer's device, at each of these times."""
+def upload(
+    folder: Path, source: str, name: str, user: str, number: int, count: int, an_hour: int | None, shift_ms: int = 0
+) -> Path:
+    """A landing file with `count` readings in the hour of an upload, or with no `an_hour` in one of the hour's minutes."""
+    begin = BEGIN_MS + (number // an_hour * HOUR_MS if an_hour else number * 7 % 60 * MINUTE_MS)
     row = {
         "accelerometer": '{{"user":"{user}","timestamp":{time},"x":{value}.0,"y":-1.0,"z":0.5}}\n',
         "step_trainer": '{{"sensorReadingTime":{time},"serialNumber":"{device}","distanceFromObject":{value}}}\n',
     }[source]
+    length = HOUR_MS if an_hour else MINUTE_MS
+    times = (begin + (number + shift_ms + i * 997) % length for i in range(count))
     rows = (row.format(user=user, device=device(user), time=time, value=i % 7) for i, time in enumerate(times))
-    return "".join(rows)
+    return write(folder, source, name, "".join(rows))
+
+
+def shift_of_one_more(number: int) -> int:
+    """How many milliseconds one more upload is shifted, so that it has no instant of another upload of its hour."""
+    return 30 + 60 * number
 
 
 def write(folder: Path, source: str, name: str, text: str) -> Path:
