@@ -13,8 +13,9 @@ of a phone and its device each, with 60 readings of both kinds. Then it measures
 
 "run" is a whole `stedi run`, with its peak memory and its requests by kind (deletes of work items are not reported).
 "up" is a new `stedi up`, so its functions are cold: the time from the first request of the upload until no event is left to
-deliver, and the peak memory of the process. Numbers are medians, memory is the maximum. The last lines are ratios of the
-largest C to the smallest. Another table has the bytes of the largest object of each kind that is by customer.
+deliver, and the peak memory of the process. Numbers are medians, memory is the maximum. Processor time includes that of the
+emulated S3. The lines "ratio" compare the largest C with the smallest. Another table has the first run, and the bytes of
+the largest object of each kind that has an entry for each customer.
 
 FOLDER holds the functions' programs, such as target/release. With it, the script also measures each function alone, on the
 events of a withdrawal and of an upload: the time from the start of the process until its answer, in a new process for each
@@ -39,12 +40,15 @@ from measured import (
     READINGS,
     ROOT,
     CannotMeasure,
+    Handled,
     LakeFolder,
     Measured,
     Up,
+    cpu_ms_of,
     customer,
+    handled,
+    peak_of,
     process,
-    quiet_ms,
     shift_of_one_more,
     stedi_program,
     times_as_much,
@@ -102,21 +106,23 @@ def main() -> None:
 
 @dataclass
 class Costs:
-    """What one kind of work costs: whole runs, and a new `stedi up` (milliseconds and peak memory)."""
+    """What one kind of work costs: whole runs, and new `stedi up`s."""
 
     runs: list[Measured] = field(default_factory=list)
-    cold: list[tuple[float, int]] = field(default_factory=list)
+    cold: list[Handled] = field(default_factory=list)
 
-    def numbers(self) -> list[float]:
-        """Returns run ms, run bytes, requests by kind, all requests, up ms, up bytes."""
-        requests = [statistics.median(run.report()["requests"][kind] for run in self.runs) for kind in KINDS]
+    def numbers(self) -> list[tuple[float, str]]:
+        """Returns the number of each column of the table, with its format."""
+        of_kind = {kind: statistics.median(run.report()["requests"][kind] for run in self.runs) for kind in KINDS}
         return [
-            1e3 * statistics.median(run.seconds for run in self.runs),
-            max(run.bytes for run in self.runs),
-            *requests,
-            sum(requests),
-            statistics.median(milliseconds for milliseconds, _ in self.cold),
-            max(peak for _, peak in self.cold),
+            (1e3 * statistics.median(run.seconds for run in self.runs), ".0f"),
+            (1e3 * statistics.median(run.cpu_seconds for run in self.runs), ".0f"),
+            (max(run.bytes for run in self.runs) / 2**20, ".0f"),
+            *((count, ".0f") for count in of_kind.values()),
+            (sum(of_kind.values()), ".0f"),
+            (statistics.median(one.milliseconds for one in self.cold), ".0f"),
+            (statistics.median(one.cpu_ms for one in self.cold), ".0f"),
+            (max(one.bytes for one in self.cold) / 2**20, ".0f"),
         ]
 
 
@@ -125,6 +131,7 @@ class Invocation:
     """A cold function on a batch of events: from its start to its answer."""
 
     milliseconds: float
+    cpu_ms: float
     bytes: int
     requests: int
 
@@ -157,8 +164,7 @@ class Customers:
             for work, landing in WORK.items():
                 self.costs[work].runs.append(self.run(getattr(self, landing)()))
                 with Up(self.lake) as up:
-                    milliseconds = quiet_ms(up, getattr(self, landing)())
-                    self.costs[work].cold.append((milliseconds, cold_start.status(up.process.pid)["VmHWM"] << 10))
+                    self.costs[work].cold.append(handled(up, getattr(self, landing)()))
                 if programs and landing != "again":
                     self.invoke_each(work, getattr(self, landing)(), programs)
         self.stored = {
@@ -253,12 +259,12 @@ def invoke(program: Path, up: Up, keys: list[str]) -> Invocation:
         milliseconds = 1e3 * (time.perf_counter() - begin)
         if outcome.error or not instance.alive:
             raise CannotMeasure(f"{program.name} on {keys}: {outcome.error}, {instance.lines[-3:]}")
-        peak = cold_start.status(instance.process.pid)["VmHWM"] << 10
+        cpu_ms, peak = cpu_ms_of(instance.process.pid), peak_of(instance.process.pid)
     finally:
         instance.stop()
     metrics = [line for line in map(json.loads, instance.lines) if "s3_requests" in line]
     requests = sum(line["s3_requests"] + line["glue_requests"] for line in metrics)
-    return Invocation(milliseconds, peak, requests)
+    return Invocation(milliseconds, cpu_ms, peak, requests)
 
 
 def email(number: int) -> str:
@@ -278,67 +284,47 @@ def lines(records: Iterable[dict]) -> str:
     return "".join(json.dumps(record) + "\n" for record in records)
 
 
-def table(header: list[str], rows: Iterable[list[str]]) -> str:
-    return "\n".join("| " + " | ".join(row) + " |" for row in [header, ["---"] * len(header), *rows])
+def table(name: str, columns: list[str], rows: dict[str, list[list[tuple[float, str]]]], lakes: list[Customers]) -> str:
+    """A table with a line for each lake below each name, and the ratio of the last lake to the first."""
+    shown = [[name, "customers", *columns]]
+    shown.append(["---"] * len(shown[0]))
+    for title, of_lakes in rows.items():
+        for lake, numbers in zip(lakes, of_lakes, strict=True):
+            shown.append([title, f"{lake.count:,}", *(f"{number:{form}}" for number, form in numbers)])
+        both = zip(of_lakes[-1], of_lakes[0], strict=True)
+        shown.append([title, "ratio", *(times_as_much(now, first) if first else "–" for (now, _), (first, _) in both)])
+    return "\n".join("| " + " | ".join(row) + " |" for row in shown)
 
 
 def stored(lakes: list[Customers]) -> str:
     """The first run, and the bytes of the largest object of each kind."""
-    rows = []
-    for lake in lakes:
-        sizes = [f"{size:,}" for size in lake.stored.values()]
-        rows.append([f"{lake.count:,}", f"{lake.first.seconds:.2f} s", mebibytes(lake.first.bytes), *sizes])
-    ratios = [times_as_much(lakes[-1].stored[name], lakes[0].stored[name] or 1) for name in BY_CUSTOMER]
-    rows.append(["ratio", *(times_as_much(of(lakes[-1]), of(lakes[0])) for of in (seconds_of, bytes_of)), *ratios])
-    return table(["customers", "all files", "memory", *(f"{name}, bytes" for name in BY_CUSTOMER)], rows)
-
-
-def seconds_of(lake: Customers) -> float:
-    return lake.first.seconds
-
-
-def bytes_of(lake: Customers) -> int:
-    return lake.first.bytes
+    columns = ["first run, s", "MiB", *(f"{name}, bytes" for name in BY_CUSTOMER)]
+    sizes = ([(size, ",d") for size in lake.stored.values()] for lake in lakes)
+    first = ([(lake.first.seconds, ".2f"), (lake.first.bytes / 2**20, ".0f")] for lake in lakes)
+    return table("", columns, {"largest object": [a + b for a, b in zip(first, sizes, strict=True)]}, lakes)
 
 
 def costs(lakes: list[Customers]) -> str:
     """What each work costs by the number of customers."""
-    rows = []
-    for work in WORK:
-        numbers = [lake.costs[work].numbers() for lake in lakes]
-        for lake, (run_ms, run_bytes, *requests, up_ms, up_bytes) in zip(lakes, numbers, strict=True):
-            run, up = ([f"{ms:.0f} ms", mebibytes(of)] for ms, of in ((run_ms, run_bytes), (up_ms, up_bytes)))
-            rows.append([work, f"{lake.count:,}", *run, *(f"{count:.0f}" for count in requests), *up])
-        ratios = [times_as_much(now, first) if first else "–" for now, first in zip(numbers[-1], numbers[0], strict=True)]
-        rows.append([work, "ratio", *ratios])
-    return table(["work", "customers", "run", "memory", *KINDS, "requests", "up, cold", "memory"], rows)
+    columns = ["run, ms", "processor ms", "MiB", *KINDS, "requests", "up, cold, ms", "processor ms", "MiB"]
+    return table("work", columns, {work: [lake.costs[work].numbers() for lake in lakes] for work in WORK}, lakes)
 
 
 def functions(lakes: list[Customers]) -> str:
     """What each function costs by the number of customers."""
-    rows = []
-    for work, function, prefix in lakes[0].invocations:
-        numbers = []
-        for lake in lakes:
-            of = lake.invocations.get((work, function, prefix))
-            if not of:
-                continue
-            numbers.append([
-                statistics.median(one.milliseconds for one in of),
-                max(one.bytes for one in of),
-                statistics.median(one.requests for one in of),
-            ])  # fmt: skip
-            milliseconds, peak, requests = numbers[-1]
-            name = [work, f"`{function}`", f"`{prefix}`", f"{lake.count:,}"]
-            rows.append([*name, f"{milliseconds:.0f} ms", mebibytes(peak), f"{requests:.0f}"])
-        if len(numbers) == len(lakes):
-            ratios = [times_as_much(now, first) for now, first in zip(numbers[-1], numbers[0], strict=True)]
-            rows.append([work, f"`{function}`", f"`{prefix}`", "ratio", *ratios])
-    return table(["work", "function", "event", "customers", "cold", "memory", "requests"], rows)
-
-
-def mebibytes(count: int) -> str:
-    return f"{count / 2**20:.0f} MiB"
+    rows = {}
+    for step in lakes[0].invocations:
+        work, function, prefix = step
+        rows[f"{work}: `{function}` on `{prefix}`"] = [
+            [
+                (statistics.median(one.milliseconds for one in lake.invocations[step]), ".0f"),
+                (statistics.median(one.cpu_ms for one in lake.invocations[step]), ".0f"),
+                (max(one.bytes for one in lake.invocations[step]) / 2**20, ".0f"),
+                (statistics.median(one.requests for one in lake.invocations[step]), ".0f"),
+            ]
+            for lake in lakes
+        ]
+    return table("function", ["cold, ms", "processor ms", "MiB", "requests"], rows, lakes)
 
 
 if __name__ == "__main__":

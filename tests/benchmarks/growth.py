@@ -10,10 +10,11 @@ it measures the withdrawal of a customer who has the first 2 uploads, each time 
 does the same in a lake in which all uploads are of one hour, divided into S slices (60). An upload has the readings of one
 minute, and no two uploads have readings of one instant.
 
-The time is that of the functions in a running `stedi up`: from the first request of the upload until no event is left to
-deliver. The requests are those of the functions in `stedi run`: the requests of a run, less those of the same run once
-more, which finds nothing new. Deletes of work items are not among them, because `stedi run` does not report deletes. Each
-number is a median. The columns "time ×" and "requests ×" are ratios to the first line.
+The time is that of the functions in a running `stedi up`, in milliseconds: from the first request of the upload until no
+event is left to deliver. Processor time includes that of the emulated S3. The requests are those of the functions in
+`stedi run`: the requests of a run, less those of the same run once more, which finds nothing new. Deletes of work items are
+not among them, because `stedi run` does not report deletes. Each number is a median. The columns with × are ratios to the
+first line.
 
 For each M (1, 10, 100 and 1000) `stedi run` ingests one file of M megabytes into a new lake. The script prints the peak
 memory.
@@ -32,11 +33,12 @@ from measured import (
     BEGIN_MS,
     READINGS,
     CannotMeasure,
+    Handled,
     LakeFolder,
     Up,
     customer,
+    handled,
     process,
-    quiet_ms,
     shift_of_one_more,
     stedi_program,
     times_as_much,
@@ -70,27 +72,32 @@ def histories(program: Path, folder: Path, counts: list[int], an_hour: int | Non
     if not counts:
         return
     before = "uploads before" if an_hour else f"uploads before, in one hour of {slices} slices"
-    columns = "time | time × | requests | requests ×"
-    print(f"\n| {before} | one more: {columns} | a withdrawal: {columns} |\n|{' --- |' * 9}")
+    columns = "time | time × | processor | processor × | requests | requests ×"
+    print(f"\n| {before} | one more: {columns} | a withdrawal: {columns} |\n|{' --- |' * 13}")
     history, first = History(program, folder, an_hour, slices), None
     for count in counts:
         history.grow(count)
         measured = history.measure(runs)
         first = first or measured
         cells = (
-            f"{cost.milliseconds:.1f} ms | {times_as_much(cost.milliseconds, of_first.milliseconds)} | "
-            f"{cost.requests:.0f} | {times_as_much(cost.requests, of_first.requests)}"
-            for cost, of_first in zip(measured, first, strict=True)
+            f"{number:{form}} | {times_as_much(number, of_first)}"
+            for cost, first_cost in zip(measured, first, strict=True)
+            for (number, form), (of_first, _) in zip(cost.numbers(), first_cost.numbers(), strict=True)
         )
         print(f"| {count:,} | {' | '.join(cells)} |", flush=True)
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Medians of the time of the functions, and of their requests."""
+    """What one kind of work took each time."""
 
-    milliseconds: float
-    requests: float
+    times: list[Handled]
+    requests: list[int]
+
+    def numbers(self) -> list[tuple[float, str]]:
+        """Returns the medians: milliseconds, milliseconds of processor time, requests. Each comes with its format."""
+        times, cpu = (statistics.median(of) for of in zip(*((one.milliseconds, one.cpu_ms) for one in self.times), strict=True))
+        return [(times, ".1f"), (cpu, ".1f"), (statistics.median(self.requests), ".0f")]
 
 
 class History:
@@ -116,13 +123,12 @@ class History:
             self.run(self.change(consents=True))
         with Up(self.lake) as up:
             # The first of each kind finds cold functions.
-            more = [quiet_ms(up, self.one_more()) for _ in range(runs + 1)][1:]
+            more = [handled(up, self.one_more()) for _ in range(runs + 1)]
             withdrawals = []
             for _ in range(runs + 1):
-                withdrawals.append(quiet_ms(up, self.change(consents=False)))
-                quiet_ms(up, self.change(consents=True))
-        both = (more, requests), (withdrawals[1:], of_withdrawals)
-        return tuple(Cost(statistics.median(times), statistics.median(of)) for times, of in both)
+                withdrawals.append(handled(up, self.change(consents=False)))
+                handled(up, self.change(consents=True))
+        return Cost(more[1:], requests), Cost(withdrawals[1:], of_withdrawals)
 
     def run(self, landing: Path) -> int:
         """Ingests a folder. Returns the number of requests."""

@@ -51,11 +51,12 @@ def with_libraries() -> None:
 
 @dataclass(frozen=True)
 class Measured:
-    """A process: wall-clock seconds from start to end, peak memory, and standard output."""
+    """A process: wall-clock seconds from start to end, peak memory, standard output, and processor seconds."""
 
     seconds: float
     bytes: int
     output: bytes
+    cpu_seconds: float
 
     def report(self) -> dict:
         return json.loads(self.output)
@@ -74,18 +75,38 @@ def process(command: list) -> Measured:
     if child.returncode != 0:
         raise CannotMeasure(f"{command} ended with {child.returncode}")
     # Linux counts in KiB.
-    return Measured(seconds, usage.ru_maxrss * 1024, output)
+    return Measured(seconds, usage.ru_maxrss * 1024, output, usage.ru_utime + usage.ru_stime)
 
 
-def quiet_ms(up: Up, landing: Path) -> float:
-    """Uploads landing files over HTTP. Returns the milliseconds from the first request until the functions are quiet."""
+@dataclass(frozen=True)
+class Handled:
+    """What an upload took: milliseconds of wall-clock time, milliseconds of processor time, and peak memory so far."""
+
+    milliseconds: float
+    cpu_ms: float
+    bytes: int
+
+
+def handled(up: Up, landing: Path) -> Handled:
+    """Uploads landing files over HTTP, and measures from the first request until the functions are quiet."""
     files = {file.relative_to(landing).as_posix(): file.read_bytes() for file in sorted(landing.rglob("*.json"))}
     os.sync()
-    begin = time.perf_counter()
+    cpu_ms, begin = cpu_ms_of(up.process.pid), time.perf_counter()
     for key, body in files.items():
         up.put(key, body)
     up.wait_until_quiet(POLL_SECONDS)
-    return 1e3 * (time.perf_counter() - begin)
+    milliseconds = 1e3 * (time.perf_counter() - begin)
+    return Handled(milliseconds, cpu_ms_of(up.process.pid) - cpu_ms, peak_of(up.process.pid))
+
+
+def cpu_ms_of(pid: int) -> float:
+    """The processor time of a running process. That of threads that ended is missing; the programs measured keep theirs."""
+    return sum(int(path.read_text().split()[0]) for path in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e6
+
+
+def peak_of(pid: int) -> int:
+    """The bytes of a running process's peak memory."""
+    return int(re.search(r"^VmHWM:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)[1]) << 10
 
 
 def empty(folder: Path) -> None:
