@@ -9,7 +9,8 @@ of a phone and its device each, with 60 readings of both kinds. Then it measures
 
 - a withdrawal of a customer with readings, in a customer file of one record;
 - an upload of a phone and its device, of a customer with readings;
-- nothing new: the same upload once more, which costs the start of the process, the check of the lake and the report.
+- nothing new: the same upload once more. A run costs the start of the process, the check of the lake and the report. In a
+  `stedi up`, the functions find that they have ingested these versions of the files.
 
 "run" is a whole `stedi run`, with its peak memory and its requests by kind (deletes of work items are not reported).
 "up" is a new `stedi up`, so its functions are cold: the time from the first request of the upload until no event is left to
@@ -262,7 +263,7 @@ def invoke(program: Path, up: Up, keys: list[str]) -> Invocation:
         cpu_ms, peak = cpu_ms_of(instance.process.pid), peak_of(instance.process.pid)
     finally:
         instance.stop()
-    metrics = [line for line in map(json.loads, instance.lines) if "s3_requests" in line]
+    metrics = [json.loads(line) for line in instance.lines if '"s3_requests":' in line]
     requests = sum(line["s3_requests"] + line["glue_requests"] for line in metrics)
     return Invocation(milliseconds, cpu_ms, peak, requests)
 

@@ -62,20 +62,33 @@ class Measured:
         return json.loads(self.output)
 
 
+# Linux counts the memory that a process had before its exec as its own. So a process that this one started would have at
+# least the memory of this one. A small process starts the command instead, and writes what it measured to a pipe.
+START = """
+import json, os, sys, time
+begin = time.perf_counter()
+_, status, usage = os.wait4(os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ), 0)
+measured = time.perf_counter() - begin, os.waitstatus_to_exitcode(status), usage.ru_maxrss, usage.ru_utime + usage.ru_stime
+os.write(int(sys.argv[1]), json.dumps(measured).encode())
+"""
+
+
 def process(command: list) -> Measured:
     """Runs a command to its end; it must succeed. Pending writes of earlier commands are flushed first, so that they do not
     take processor time."""
     os.sync()
-    begin = time.perf_counter()
-    child = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    output = child.stdout.read()
-    _, status, usage = os.wait4(child.pid, 0)
-    seconds = time.perf_counter() - begin
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode != 0:
-        raise CannotMeasure(f"{command} ended with {child.returncode}")
-    # Linux counts in KiB.
-    return Measured(seconds, usage.ru_maxrss * 1024, output, usage.ru_utime + usage.ru_stime)
+    parts = [str(part) for part in command]
+    reader, writer = os.pipe()
+    start = [sys.executable, "-I", "-S", "-c", START, str(writer), *parts]
+    with open(reader, "rb") as measured:
+        done = subprocess.run(start, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, pass_fds=[writer])
+        os.close(writer)
+        if done.returncode != 0:
+            raise CannotMeasure(f"{command} cannot be started")
+        seconds, code, kib, cpu_seconds = json.loads(measured.read())
+    if code != 0:
+        raise CannotMeasure(f"{command} ended with {code}")
+    return Measured(seconds, kib * 1024, done.stdout, cpu_seconds)
 
 
 @dataclass(frozen=True)
