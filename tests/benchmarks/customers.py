@@ -10,7 +10,7 @@ of a phone and its device each, with 60 readings of both kinds. Then it measures
 - a withdrawal of a customer with readings, in a customer file of one record;
 - an upload of a phone and its device, of a customer with readings;
 - nothing new: the same upload once more. A run costs the start of the process, the check of the lake and the report. In a
-  `stedi up`, the functions find that they have ingested these versions of the files.
+  `stedi up` the functions handle the events of the repeated upload.
 
 "run" is a whole `stedi run`, with its peak memory and its requests by kind (deletes of work items are not reported).
 "up" is a new `stedi up`, so its functions are cold: the time from the first request of the upload until no event is left to
