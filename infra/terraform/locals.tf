@@ -16,7 +16,7 @@ locals {
     for name, access in local.topology.functions : name => {
       access        = access
       function_name = "${var.name}-${name}"
-      # The triggers of each of its queues. Landing files have a queue of their own, so that a bad file cannot hold up a
+      # The triggers of each of its queues. Landing files have a queue of their own, so that a bad file of readings cannot hold up a
       # withdrawal. The other one, changes, is for changes of the lake's own objects. A function has one queue if all its
       # triggers are of one kind.
       queues = {

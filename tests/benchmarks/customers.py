@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Measures what a lake with many customers costs: a withdrawal, an upload, and a run that finds nothing new.
 
-usage: tests/benchmarks/customers.py [STEDI] [--customers C ...] [--runs N] [--functions FOLDER]
+usage: tests/benchmarks/customers.py [STEDI] [--customers C ...] [--shards S] [--runs N] [--functions FOLDER]
 
 STEDI is the program (default: target/release/stedi). For each C (10000 and 1000000) the script makes a lake with C
-customers from files of at most 100,000 records. Half of the customers consent, and 300 of them have readings: an upload
+customers and S customer shards (as infra/README.md advises: one for 1,000 customers, 16 to 1,024) from files of at most 100,000 records. Half of the customers consent, and 300 of them have readings: an upload
 of a phone and its device each, with 60 readings of both kinds. Then it measures, N times (3):
 
 - a withdrawal of a customer with readings, in a customer file of one record;
@@ -21,9 +21,6 @@ the largest object of each kind that has an entry for each customer.
 FOLDER holds the functions' programs, such as target/release. With it, the script also measures each function alone, on the
 events of a withdrawal and of an upload: the time from the start of the process until its answer, in a new process for each
 batch of events, its peak memory and its requests. `stedi up --no-functions` then serves S3 and Glue.
-
-A lake of `stedi run` has 16 customer shards, and there is no option for another number: on AWS, customer_shards of
-Terraform sets it.
 """
 
 import argparse
@@ -87,6 +84,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("stedi", type=Path, nargs="?", help="the program (target/release/stedi)")
     parser.add_argument("--customers", type=int, nargs="+", default=[10_000, 1_000_000], metavar="C")
+    parser.add_argument("--shards", type=int, metavar="S", help="customer shards of each lake")
     parser.add_argument("--runs", type=int, default=3, metavar="N")
     parser.add_argument("--functions", type=Path, metavar="FOLDER", help="the functions' programs (not measured)")
     arguments = parser.parse_args()
@@ -96,8 +94,9 @@ def main() -> None:
     lakes = []
     with tempfile.TemporaryDirectory(prefix="stedi-customers-") as folder:
         for count in counts:
-            print(f"{count:,} customers", file=sys.stderr, flush=True)
-            lake = Customers(program, Path(folder) / str(count), count)
+            shards = arguments.shards or advised_shards(count)
+            print(f"{count:,} customers, {shards} shards", file=sys.stderr, flush=True)
+            lake = Customers(program, Path(folder) / str(count), count, shards)
             lake.measure(arguments.runs, arguments.functions)
             lakes.append(lake)
     print(stored(lakes), costs(lakes), sep="\n\n")
@@ -138,10 +137,11 @@ class Invocation:
 
 
 class Customers:
-    """A lake with so many customers."""
+    """A lake with so many customers and customer shards."""
 
-    def __init__(self, program: Path, folder: Path, count: int):
+    def __init__(self, program: Path, folder: Path, count: int, shards: int):
         self.lake, self.folder, self.count = LakeFolder(program, folder / "lake"), folder, count
+        self.shards = shards
         self.costs = {work: Costs() for work in WORK}
         self.invocations: dict[tuple[str, str, str], list[Invocation]] = {}
         # The uploads and withdrawals that were measured.
@@ -157,7 +157,7 @@ class Customers:
         self.run(folder / "readings")
 
     def run(self, landing: Path) -> Measured:
-        return process([*self.lake.command(landing), "--json"])
+        return process([*self.lake.command(landing), "--shards", str(self.shards), "--json"])
 
     def measure(self, runs: int, programs: Path | None) -> None:
         """Measures each work so many times."""
@@ -266,6 +266,10 @@ def invoke(program: Path, up: Up, keys: list[str]) -> Invocation:
     metrics = [json.loads(line) for line in instance.lines if '"s3_requests":' in line]
     requests = sum(line["s3_requests"] + line["glue_requests"] for line in metrics)
     return Invocation(milliseconds, cpu_ms, peak, requests)
+
+
+def advised_shards(customers: int) -> int:
+    return min(max(16, customers // 1_000), 1_024)
 
 
 def email(number: int) -> str:

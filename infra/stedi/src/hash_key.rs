@@ -4,6 +4,7 @@
 use crate::args::LakeArgs;
 use model::hash::{HashKey, NoHashKey};
 use model::layout::LAKE_CONFIG;
+use serde_json::Value;
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -16,7 +17,7 @@ pub(crate) enum HashKeyError {
     #[error("{} is missing: the lake was made with the key in it, and cannot be used without that; put the file back", .0.display())]
     Missing(PathBuf),
     /// The file holds something else.
-    #[error("cannot read {}: {source}; put the file back that the lake was made with", path.display())]
+    #[error("cannot read {}; put the file back that the lake was made with", path.display())]
     Wrong { path: PathBuf, source: NoHashKey },
     /// The file cannot be read or written.
     #[error("cannot use {}", path.display())]
@@ -35,8 +36,14 @@ pub(crate) fn of(args: &LakeArgs) -> Result<HashKey, HashKeyError> {
     match fs::read_to_string(&path) {
         Ok(text) => return text.trim().parse().map_err(|source| HashKeyError::Wrong { path, source }),
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
-        Err(_) if args.folder().join(LAKE_CONFIG).exists() => return Err(HashKeyError::Missing(path)),
         Err(_) => {}
+    }
+    if let Ok(config) = fs::read(args.folder().join(LAKE_CONFIG)) {
+        // A lake of an older format has no key, and no function works on it.
+        return match serde_json::from_slice::<Value>(&config).is_ok_and(|config| config["hash_key"].is_string()) {
+            true => Err(HashKeyError::Missing(path)),
+            false => Ok(HashKey::public()),
+        };
     }
     let mut secret = [0; HashKey::BYTES];
     getrandom::fill(&mut secret).map_err(|error| failed(io::Error::other(error)))?;
@@ -47,7 +54,11 @@ pub(crate) fn of(args: &LakeArgs) -> Result<HashKey, HashKeyError> {
 /// Writes a new file that only its owner can read. A rename, so that a reader never sees half of it.
 fn write_private(path: &Path, text: &str) -> io::Result<()> {
     let new = path.with_extension("new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(new, path)

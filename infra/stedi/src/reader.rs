@@ -1,11 +1,11 @@
 //! A lake for commands that only read it: opened here, or reached over HTTP while a `stedi up` holds it.
 
 use crate::args::LakeArgs;
-use crate::hash_key;
 use crate::stack::{Stack, StackError};
 use crate::up::access_key;
 use emulator::Cloud;
 use emulator_client::Clients;
+use model::hash::HashKey;
 use model::lake_config::LakeConfig;
 use model::layout::LAKE_CONFIG;
 use std::path::PathBuf;
@@ -33,9 +33,9 @@ impl LakeReader {
         if !folder.join(LAKE_CONFIG).is_file() {
             return Err(NoLake(folder).into());
         }
-        // Only functions depend on the lake's config, and a reader runs none.
-        let config = LakeConfig::default();
-        let error = match Stack::open(args, config, command) {
+        // Only functions depend on the lake's config and hash key, and a reader runs none.
+        let (config, hash_key) = (LakeConfig::default(), HashKey::public());
+        let error = match Stack::open(args, config, |_| Ok(hash_key.clone()), command) {
             Ok(Stack { lake, clients, cloud, .. }) => return Ok(Self { lake, clients, _cloud: Some(cloud) }),
             Err(error) => error,
         };
@@ -44,7 +44,7 @@ impl LakeReader {
             _ => None,
         };
         let Some(url) = url else { return Err(error) };
-        let settings = LakeSettings::local(&args.bucket, config, hash_key::of(args)?);
+        let settings = LakeSettings::local(&args.bucket, config, hash_key);
         let sdk = store::connect::config_at(&url, emulator::REGION, &access_key()).await;
         let (lake, clients) = (store::connect::with(&sdk, &settings), Clients::new(&sdk));
         Ok(Self { lake, clients, _cloud: None })

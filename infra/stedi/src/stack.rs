@@ -1,7 +1,7 @@
 //! The emulated S3, Glue and event dispatcher, with the five functions on them.
 
 use crate::args::{LakeArgs, WriteArgs};
-use crate::hash_key;
+use crate::hash_key::{self, HashKeyError};
 use crate::holder::Holder;
 use accelerometer_trusted::AccelerometerTrusted;
 use customer_curated::CustomerCurated;
@@ -12,6 +12,7 @@ use emulator_client::data_catalog::{Column, Storage, Table as CatalogTable};
 use formats::receipt;
 use ingest::Limits;
 use machine_learning_curated::MachineLearningCurated;
+use model::hash::HashKey;
 use model::lake_config::LakeConfig;
 use model::layout::{LAKE_CONFIG, ObjectLocation, RECEIPTS, Source};
 use model::table::Format;
@@ -85,11 +86,17 @@ impl Stack {
         let slices_per_hour = kept(&folder, "slices per hour", "--slices", made_slices, args.slices)?;
         let made_shards = made.map(|made| made.customer_shards);
         let customer_shards = kept(&folder, "customer shards", "--shards", made_shards, args.shards)?;
-        Self::open(&args.lake, LakeConfig { customer_shards, consent_policy, pairs, slices_per_hour }, command)
+        let config = LakeConfig { customer_shards, consent_policy, pairs, slices_per_hour };
+        Self::open(&args.lake, config, hash_key::of, command)
     }
 
-    /// Opens a lake that no other process holds, for `command`.
-    pub(crate) fn open(args: &LakeArgs, config: LakeConfig, command: &str) -> Result<Self, BoxError> {
+    /// Opens a lake that no other process holds, for `command`. Takes its hash key from `hash_key` when it holds the lake.
+    pub(crate) fn open(
+        args: &LakeArgs,
+        config: LakeConfig,
+        hash_key: impl FnOnce(&LakeArgs) -> Result<HashKey, HashKeyError>,
+        command: &str,
+    ) -> Result<Self, BoxError> {
         let LakeArgs { lake: folder, bucket } = args;
         if let Some(other) = other_lake(folder, bucket) {
             return Err(StackError::OtherLake { folder: folder.clone(), other }.into());
@@ -101,7 +108,7 @@ impl Stack {
             (cloud, _) => cloud?,
         };
         Holder::this(command).write(folder)?;
-        let settings = LakeSettings::local(bucket, config, hash_key::of(args)?);
+        let settings = LakeSettings::local(bucket, config, hash_key(args)?);
         let lake = store::connect::over(cloud.http_client(), emulator::REGION, &settings);
         let clients = Clients::new(&store::connect::config_over(cloud.http_client(), emulator::REGION));
         Ok(Self { cloud, lake, clients, errors: Errors::default() })

@@ -65,6 +65,8 @@ impl Checkpoint {
 
     /// Checks that the input, which was read after the checkpoint, is not in a version before it. Versions only grow, so it would
     /// have been put back, and a writer would give the next version a number that other changes had.
+    ///
+    /// An input that was put back before its changes were processed is not detected.
     pub fn check(&self, version: u64, input: &ObjectLocation) -> Result<(), Error> {
         match version < self.processed.version {
             true => Err(Error::PutBack { location: input.clone() }),

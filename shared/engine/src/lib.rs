@@ -15,7 +15,7 @@
 //! | [`landing_file`] | reads a landing file in bounded memory |
 //! | [`log`] | log lines and metrics |
 //!
-//! [`Cache`] keeps decoded objects by version while a function is warm. [`Checkpoint`] stores up to which version of an
+//! [`Cache`] keeps decoded objects by version while a function is warm. [`Checkpoint`] stores up to which version, and which key, of an
 //! input its changes were processed.
 
 #[cfg(feature = "broken")]
@@ -65,7 +65,7 @@ pub enum Error {
     /// A consent shard is older than work that was planned from it.
     #[error(
         "{location} is older than the work that was planned from it: it was put back to an earlier version; put the latest \
-         version back, and deliver the event again"
+         version back, deliver the event again, and also those of customer files that arrived meanwhile"
     )]
     PutBack {
         /// The shard.

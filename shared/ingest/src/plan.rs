@@ -73,7 +73,7 @@ impl<R: Rule> ReadingFiles<R> {
             let is_last = checkpoints.iter().all(|(_, progress)| progress.up_to.is_none());
             match Checkpoint::advance_all(self.lake(), checkpoints).await? {
                 true if is_last => return Ok(pending),
-                true => {}
+                true => conflicts = 0,
                 false => conflicts += 1,
             }
         }

@@ -10,8 +10,6 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 /// The secret of a lake (`HASH_KEY`): hashes of identities are made with it. Without the key they do not tell whose they are.
-///
-/// Without it, the hashes in the lake's state are meaningless.
 #[derive(Clone)]
 pub struct HashKey(Arc<Hmac<Sha256>>);
 
@@ -26,7 +24,7 @@ impl HashKey {
         Self(Arc::new(Hmac::new(&block.into())))
     }
 
-    /// Returns the key of lakes that hold nothing secret: those in memory, and those of tests. Everybody knows it.
+    /// Returns the key of lakes that hold nothing secret: those of tests, and those that are only read.
     pub fn public() -> Self {
         Self::new(&[0; Self::BYTES])
     }
@@ -44,7 +42,7 @@ impl HashKey {
     /// Returns the hash of the device with this serial number; `None` if it is blank.
     pub fn of_serial_number(&self, serial_number: &str) -> Option<KeyHash> {
         let identity = identity::of_serial_number(serial_number);
-        (!identity.is_empty()).then(|| self.of(&identity))
+        (!identity.is_empty()).then(|| self.of(identity))
     }
 
     /// Returns the digest of a text.
@@ -82,7 +80,7 @@ impl fmt::Debug for HashKey {
 
 /// The error for a text that is not a hash key. It does not show the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a hash key has 64 hexadecimal digits, as `openssl rand -hex 32` prints them")]
+#[error("a hash key has 64 lower-case hexadecimal digits, as `openssl rand -hex 32` prints them")]
 pub struct NoHashKey;
 
 impl FromStr for HashKey {

@@ -1,17 +1,18 @@
 //! The handler of a function, the same in Lambda and in the emulator.
 
+use crate::deadline::Deadline;
 use crate::events::{self, BadEvent, EventTime};
 use aws_lambda_events::event::sqs::SqsBatchResponse;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, FutureExt};
 use model::layout::{Object, ObjectLocation};
 use model::table::Table;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use store::lake::{Lake, LakeError};
 use store::{BoxError, ErrorKind, Failure, with_causes};
-use tokio::time::Instant;
 
 /// An object that an event names, and what its key says it is.
 pub type Input = (ObjectLocation, Object);
@@ -77,15 +78,28 @@ impl Failure for OutOfTime {
     }
 }
 
+/// The work on an object ended in a panic.
+#[derive(Debug, thiserror::Error)]
+#[error("the function panicked; the event is given back")]
+struct Panicked;
+
+impl Failure for Panicked {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Retry
+    }
+}
+
 /// A message that was delivered so often is handled alone: perhaps it ended the invocations before, by its size or by its time.
 const RECEIVES_ALONE: u32 = 3;
+/// Of more such messages than this, several are handled together, so that each has some time.
+const ROUNDS_ALONE: usize = 10;
 
 /// Handles one invocation, which may take `time` if that is given. An invocation that is not from SQS fails as a whole.
 ///
 /// The messages of a batch are one piece of work, except those that were delivered several times: each of them is handled
-/// alone, after the others. What is not done in time is given back.
+/// alone, after the others. Each has its share of the time that is left. What is not done in it is given back.
 pub async fn invoke<F: Function>(function: &F, payload: &Value, time: Option<Duration>) -> Result<Answer, BoxError> {
-    let end = time.map(|time| Instant::now() + time);
+    let deadline = time.map(Deadline::after);
     let messages = events::parse(payload);
     let (mut together, mut alone) = (BTreeSet::new(), Vec::new());
     let mut failures = Failures::new();
@@ -102,16 +116,26 @@ pub async fn invoke<F: Function>(function: &F, payload: &Value, time: Option<Dur
             false => alone.push(inputs),
         }
     }
-    for inputs in std::iter::once(together).chain(alone) {
-        // Without an input there may be no lake yet: S3 sends a test event when Terraform creates the target.
-        if inputs.is_empty() {
-            continue;
-        }
+    let alone = alone.chunks(alone.len().div_ceil(ROUNDS_ALONE).max(1)).map(|inputs| inputs.iter().flatten().cloned());
+    let rounds = std::iter::once(together).chain(alone.map(BTreeSet::from_iter));
+    // Without an input there may be no lake yet: S3 sends a test event when Terraform creates the target.
+    let rounds: Vec<BTreeSet<Input>> = rounds.filter(|inputs| !inputs.is_empty()).collect();
+    for (left, inputs) in (1..=rounds.len() as u32).rev().zip(rounds) {
         let locations: Vec<ObjectLocation> = inputs.iter().map(|(location, _)| location.clone()).collect();
-        match in_time(end, handle(function, inputs)).await {
-            Some(failed) => failures.append(&mut failed?),
-            None => failures.extend(locations.into_iter().map(|location| (location, Arc::new(OutOfTime) as _))),
-        }
+        let work = AssertUnwindSafe(handle(function, inputs)).catch_unwind();
+        let done = match deadline {
+            Some(deadline) => deadline.of_part(left).limit(work).await,
+            None => Some(work.await),
+        };
+        let failure: Arc<dyn Failure> = match done {
+            Some(Ok(failed)) => {
+                failures.append(&mut failed?);
+                continue;
+            }
+            Some(Err(_)) => Arc::new(Panicked),
+            None => Arc::new(OutOfTime),
+        };
+        failures.extend(locations.into_iter().map(|location| (location, failure.clone())));
     }
     for (location, error) in &failures {
         let (kind, error) = (error.kind(), with_causes(error.as_ref()));
@@ -149,15 +173,6 @@ async fn handle<F: Function>(function: &F, inputs: BTreeSet<Input>) -> Result<Fa
         tracing::error!(function = %F::TABLE, kind = %error.kind(), error = with_causes(error), "cannot check the config of the lake");
     })?;
     Ok(function.handle(inputs).await)
-}
-
-/// Awaits the work; none if it does not end before `end`. Then it is stopped at one of its requests, as if it were killed.
-async fn in_time<T>(end: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
-    match end {
-        Some(end) if end <= Instant::now() => None,
-        Some(end) => tokio::time::timeout_at(end, work).await.ok(),
-        None => Some(work.await),
-    }
 }
 
 /// Parses the key of an input; none for the object of an empty folder.

@@ -1,12 +1,13 @@
 //! The bootstrap of a Lambda binary: logs, settings, clients, handler, and metrics for each invocation.
 
+use crate::deadline::until;
 use crate::function::{Function, invoke};
 use crate::{logging, metrics, settings};
 use futures::future::BoxFuture;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use store::lake::Lake;
 use store::{BoxError, connect};
 
@@ -20,7 +21,7 @@ pub async fn run<F: Function>(new: impl FnOnce(Lake) -> F) -> Result<(), BoxErro
         let function = function.clone();
         Box::pin(async move {
             // Emulators of Lambda may send a deadline that has passed already, which says nothing.
-            let left = event.context.deadline().duration_since(SystemTime::now()).ok();
+            let left = until(event.context.deadline());
             let time = left.map(|left| left.saturating_sub(ANSWER_TIME));
             let answer = invoke(&*function, &event.payload, time).await;
             let times = answer.as_ref().map(|answer| answer.times.as_slice()).unwrap_or_default();

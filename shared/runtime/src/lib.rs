@@ -9,6 +9,7 @@
 //! | [`logging`] | JSON logs |
 //! | [`metrics`] | the metrics that CloudWatch reads from the logs |
 
+mod deadline;
 pub mod events;
 pub mod function;
 pub mod lambda;

@@ -131,7 +131,10 @@ mod tests {
         for words in ["LAKE_BUCKET is missing"].iter().chain(&shards).chain(&named) {
             assert!(text.contains(words), "{text}");
         }
-        assert!(text.contains("HASH_KEY: a hash key has 64 hexadecimal digits") && !text.contains("secret"), "{text}");
+        assert!(
+            text.contains("HASH_KEY: a hash key has 64 lower-case hexadecimal digits") && !text.contains("secret"),
+            "{text}"
+        );
         let all =
             "LAKE_BUCKET, HASH_KEY, CONSENT_POLICY, PAIRS, CUSTOMER_SHARDS, SLICES_PER_HOUR, GLUE_DATABASE, RUST_LOG";
         assert!(text.ends_with(all), "{text}");

@@ -297,15 +297,15 @@ impl World {
         true
     }
 
-    /// Invokes a function, which may take `time`, and whose requests from number `hang_from` on are never answered.
+    /// Invokes a function, which may take `time`, and whose request number `hang_at` is never answered.
     pub async fn hang(
         &self,
         function: Table,
         payload: &Value,
-        hang_from: usize,
+        hang_at: usize,
         time: Duration,
     ) -> Result<Value, String> {
-        let gate = Gate::new(self.http_client(), hang_from);
+        let gate = Gate::new(self.http_client(), hang_at);
         self.over(SharedHttpClient::new(gate)).invoke_for(function, payload, Some(time)).await
     }
 

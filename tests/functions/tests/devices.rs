@@ -157,8 +157,9 @@ async fn a_customer_who_moves_back_has_the_readings_of_the_first_device() {
     world.assert_redelivery_writes_nothing("no device").await;
 }
 
-/// A restore of a bucket may put back any shard. A version that was written on top of it would have the number of another one,
-/// and later changes would be missed. So each writer refuses, and goes on when the latest version is back.
+/// A restore of a bucket may put back any shard whose changes were processed. A version that was written on top of it would have
+/// the number of another one, and later changes would be missed. So each writer refuses, and goes on when the latest version is
+/// back.
 #[tokio::test]
 async fn a_shard_that_was_put_back_is_not_written() {
     let world = world_before_the_move().await;
@@ -199,7 +200,9 @@ async fn a_shard_that_was_put_back_is_not_written() {
         assert!(error.contains(put_back) && error.contains("it was put back to an earlier version"), "{error}");
         assert_eq!(world.body(put_back).await, before, "{put_back}");
         world.put(put_back, current).await;
-        world.deliver_all([LATER.to_owned(), "customer/landing/w.json".to_owned(), event_of.clone()]).await;
+        // The function that failed has written other objects, whose events are delivered, too.
+        let objects = world.objects().await.into_keys();
+        world.deliver_all(objects.filter(|key| layout::Object::parse(key).is_some())).await;
         assert_eq!(steps_of_ann(&world).await, [""; 0], "{put_back}");
         // She consents again for the next case.
         world.ingest(LATER, with_device_of(&other_device(), "ann", time + 1, Some(0))).await;

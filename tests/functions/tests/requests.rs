@@ -104,19 +104,20 @@ async fn cost_of_an_upload_does_not_depend_on_history() {
         let (trusted, devices) = (customers(Table::CustomerTrusted, shard), devices(shard_of(&world, "serial-phone0")));
         for (time, file) in [(1, "customer/landing/renewed.json"), (2, "customer/landing/again.json")] {
             upload(file, customer("phone0", time, Some(0))).await;
-            // Landing file, manifest, customer shard; manifest, customer shard, receipt.
-            costs(Table::CustomerTrusted, file, [3, 3, 0, 0, 0], "a later record").await;
+            // Landing file, manifest, checkpoint, customer shard; manifest, customer shard, receipt.
+            costs(Table::CustomerTrusted, file, [4, 3, 0, 0, 0], "a later record").await;
             // Checkpoint, customer shard; checkpoint.
             costs(Table::AccelerometerTrusted, &trusted, [2, 1, 0, 0, 0], "no consent changed").await;
-            // The output, both inputs; the output. Then checkpoint, the output, device shard; device shard, checkpoint.
-            costs(Table::CustomerCurated, &trusted, [6, 3, 0, 0, 0], "the claim has a later date").await;
+            // Checkpoint, the output, both inputs; the output. Then checkpoint, the output, the planner's checkpoint, device shard;
+            // device shard, checkpoint.
+            costs(Table::CustomerCurated, &trusted, [8, 3, 0, 0, 0], "the claim has a later date").await;
             // Checkpoint, device shard; checkpoint.
             costs(Table::StepTrainerTrusted, &devices, [2, 1, 0, 0, 0], "no owner changed").await;
             // The receipt is put as for a new file, and refused. Then it is read.
-            costs(Table::CustomerTrusted, file, [4, 1, 0, 0, 0], "redelivery").await;
+            costs(Table::CustomerTrusted, file, [5, 1, 0, 0, 0], "redelivery").await;
             costs(Table::AccelerometerTrusted, &trusted, [2, 0, 0, 0, 0], "redelivery").await;
-            // The output, both inputs; checkpoint, the output.
-            costs(Table::CustomerCurated, &trusted, [5, 0, 0, 0, 0], "redelivery").await;
+            // Checkpoint, the output, both inputs; checkpoint, the output.
+            costs(Table::CustomerCurated, &trusted, [6, 0, 0, 0, 0], "redelivery").await;
             costs(Table::StepTrainerTrusted, &devices, [2, 0, 0, 0, 0], "redelivery").await;
         }
     }
@@ -179,12 +180,12 @@ async fn cost_of_a_withdrawal_depends_only_on_the_hours_of_the_customer() {
         }
         assert_eq!(world.rows(Table::MachineLearningCurated).await.len() as u32, 2 * (phones - 1).pow(2));
         let expected = [
-            (Table::CustomerTrusted, [3, 3, 0, 0, 0]),
+            (Table::CustomerTrusted, [4, 3, 0, 0, 0]),
             // Checkpoint, shard; work item, checkpoint; the index entries of the key, and all segments.
             (Table::AccelerometerTrusted, [2, 2, 2, 0, 0]),
             // Work item, shard, two cells; two cells; the work item is deleted.
             (Table::AccelerometerTrusted, [4, 2, 0, 1, 0]),
-            (Table::CustomerCurated, [6, 3, 0, 0, 0]),
+            (Table::CustomerCurated, [8, 3, 0, 0, 0]),
             (Table::StepTrainerTrusted, [2, 2, 2, 0, 0]),
             (Table::StepTrainerTrusted, [4, 2, 0, 1, 0]),
             (Table::MachineLearningCurated, [3, 1, 0, 0, 0]),
@@ -204,8 +205,8 @@ async fn cost_of_a_new_device_is_one_more_device_shard() {
     let (moved, trusted) =
         ("customer/landing/moved.json", customers(Table::CustomerTrusted, shard_of(&world, "phone0@example.com")));
     world.put(moved, customer("phone0", 1, Some(0)).replace("serial-phone0", new)).await;
-    assert_eq!(cost(&world, Table::CustomerTrusted, moved).await, [3, 3, 0, 0, 0]);
-    assert_eq!(cost(&world, Table::CustomerCurated, &trusted).await, [7, 4, 0, 0, 0]);
+    assert_eq!(cost(&world, Table::CustomerTrusted, moved).await, [4, 3, 0, 0, 0]);
+    assert_eq!(cost(&world, Table::CustomerCurated, &trusted).await, [10, 4, 0, 0, 0]);
     for devices in [shard, shard_of(&world, new)].map(devices) {
         let costs = costs_of_change(&world, Table::StepTrainerTrusted, &devices).await;
         assert_eq!(costs[0].1[..2], [2, 1 + costs.len() as u64 - 1], "{devices}");
@@ -256,7 +257,7 @@ async fn cost_of_an_upload_does_not_depend_on_the_files_of_its_hour() {
         (Table::AccelerometerTrusted, [4, 4, 0, 0, 0]),
         (Table::MachineLearningCurated, [3, 1, 0, 0, 0]),
         // The output is up to date, and its claims are in the device lookup.
-        (Table::CustomerCurated, [5, 0, 0, 0, 0]),
+        (Table::CustomerCurated, [6, 0, 0, 0, 0]),
         (Table::StepTrainerTrusted, [2, 0, 0, 0, 0]),
         // Landing file, device shard, cell; the same puts.
         (Table::StepTrainerTrusted, [3, 4, 0, 0, 0]),
@@ -298,14 +299,15 @@ async fn cost_of_a_withdrawal_does_not_depend_on_the_files_of_the_customer_in_an
     }
     assert_eq!(costs[0], costs[1]);
     let expected = [
-        // Landing file, manifest, customer shard; manifest, customer shard, receipt.
-        (Table::CustomerTrusted, [3, 3, 0, 0, 0]),
+        // Landing file, manifest, checkpoint, customer shard; manifest, customer shard, receipt.
+        (Table::CustomerTrusted, [4, 3, 0, 0, 0]),
         // Checkpoint, shard; work item, checkpoint; the index entries of the key, and all segments.
         (Table::AccelerometerTrusted, [2, 2, 2, 0, 0]),
         // Work item, shard, cell; cell; the work item is deleted.
         (Table::AccelerometerTrusted, [3, 1, 0, 1, 0]),
-        // The output, both inputs; the output. Then checkpoint, the output, device shard; device shard, checkpoint.
-        (Table::CustomerCurated, [6, 3, 0, 0, 0]),
+        // Checkpoint, the output, both inputs; the output. Then checkpoint, the output, the planner's checkpoint, device shard;
+        // device shard, checkpoint.
+        (Table::CustomerCurated, [8, 3, 0, 0, 0]),
         // As for accelerometer readings, with the device shard.
         (Table::StepTrainerTrusted, [2, 2, 2, 0, 0]),
         (Table::StepTrainerTrusted, [3, 1, 0, 1, 0]),
