@@ -9,6 +9,11 @@ use super::temporary::CompleteFile;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
+
+/// A file is moved to its second name by writers of other keys. A writer of the key must not look for the second name before that,
+/// and use the plain one after it: then both files would be there, and the older one could be found.
+static MOVES: RwLock<()> = RwLock::new(());
 
 /// Attempts at one rename while other writers create and remove directories above it.
 const ATTEMPTS_MAX: usize = 100;
@@ -30,6 +35,7 @@ pub(crate) fn open(location: &Location) -> io::Result<Option<(File, &PathBuf)>> 
 pub(crate) fn store(body: &mut CompleteFile, bucket: &Path, location: &Location) -> io::Result<()> {
     let mut last = None;
     for _ in 0..ATTEMPTS_MAX {
+        let moves = MOVES.read().unwrap_or_else(PoisonError::into_inner);
         // An object at its second name stays there: with files at both names, one would be an old version.
         let target = if location.beside.is_file() { &location.beside } else { &location.plain };
         match body.temporary.rename_to(target) {
@@ -40,6 +46,7 @@ pub(crate) fn store(body: &mut CompleteFile, bucket: &Path, location: &Location)
             },
             Err(error) => last = Some(error),
         }
+        drop(moves);
         match &last {
             Some(error) if is_absence(error) => make_directories(bucket, target)?,
             _ => break,
@@ -90,8 +97,9 @@ fn make_directories(bucket: &Path, target: &Path) -> io::Result<()> {
         directory.push(name);
         match fs::create_dir(&directory) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                let _moves = MOVES.write().unwrap_or_else(PoisonError::into_inner);
                 if directory.is_file() {
-                    // To its second name. This needs no lock of that file's key: a writer of it checks both names.
+                    // To its second name.
                     ignore_race(fs::rename(&directory, names::beside(&directory)))?;
                     ignore_race(fs::create_dir(&directory))?;
                 }
