@@ -64,7 +64,8 @@ def test_plain_run_lists_the_five_tables(generated: Path, lake: Lake, ingest_onc
 def test_bucket_has_the_name_that_was_given(generate: Callable[..., Path], lake: Lake) -> None:
     run = lake.run(generate("--customers", 3), "--bucket", "another-lake")
     assert run.rows()["customer_trusted"] == 2
-    assert [path.name for path in lake.folder.iterdir() if not path.name.startswith((".", "_"))] == ["another-lake"]
+    buckets = [path.name for path in lake.folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    assert buckets == ["another-lake"]
 
 
 @pytest.mark.parametrize(
@@ -85,12 +86,25 @@ def test_lake_of_another_setting_is_refused(
 
 def test_lake_of_another_number_of_shards_is_refused(copy_village: Callable[..., VillageCopy]) -> None:
     copy = copy_village()
-    config = copy.lake.bucket / "_state" / "lake.json"
-    settings = json.loads(config.read_text())
-    assert settings["customer_shards"] == 16
-    config.write_text(json.dumps(settings | {"customer_shards": 5}))
     copy.village.customers("customers-1.json", copy.village.registered(1))
-    assert_refused(copy.lake.attempt(copy.village.folder), "16", "5")
+    assert_refused(copy.lake.attempt(copy.village.folder, "--shards", 5), "customer shards 16", "--shards says 5")
+
+
+def test_lake_needs_its_hash_key(copy_village: Callable[..., VillageCopy]) -> None:
+    copy = copy_village()
+    key = copy.lake.folder / "hash_key"
+    assert key.stat().st_mode & 0o777 == 0o600
+    text, before = key.read_text(), copy.lake.versions()
+    copy.village.customers("customers-1.json", copy.village.registered(1))
+    key.unlink()
+    assert_refused(copy.lake.attempt(copy.village.folder), "hash_key is missing", "put the file back")
+    key.write_text("0" * 63)
+    assert_refused(copy.lake.attempt(copy.village.folder), "64 lower-case hexadecimal digits")
+    key.write_text("0" * 64)
+    assert_refused(copy.lake.attempt(copy.village.folder), "another HASH_KEY")
+    assert copy.lake.versions() == before
+    key.write_text(text)
+    assert copy.lake.run(copy.village.folder).rows()["customer_trusted"]
 
 
 def test_lake_of_another_format_is_refused(copy_village: Callable[..., VillageCopy]) -> None:

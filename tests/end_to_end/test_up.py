@@ -170,9 +170,8 @@ def test_lake_of_other_settings_is_refused(lake: Lake) -> None:
     error = refused(command(lake, "--port", 0))
     assert "has the pairs same-instant, but --pairs says same-customer" in error
     lake.pairs = "same-instant"
-    config = lake.bucket / "_state" / "lake.json"
-    config.write_text(json.dumps(json.loads(config.read_text()) | {"customer_shards": 5}))
-    assert "CUSTOMER_SHARDS=5" in refused(command(lake, "--port", 0))
+    error = refused(command(lake, "--port", 0, "--shards", 5))
+    assert "has the customer shards 16, but --shards says 5" in error
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
