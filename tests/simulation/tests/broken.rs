@@ -22,7 +22,7 @@ const SEEDS_MAX: &[(Broken, u64)] = &[
     (Broken::InputsFirst, 500),
     (Broken::SkipEqual, 600),
     (Broken::AcknowledgeFirst, 50),
-    (Broken::ConflictCountsAsSuccess, 500),
+    (Broken::ConflictCountsAsSuccess, 3000),
     (Broken::StaleCache, 100),
     (Broken::EarlyCheckpoint, 600),
     (Broken::IndexLate, 100),
