@@ -35,15 +35,17 @@ pub(crate) fn of(args: &LakeArgs) -> Result<HashKey, HashKeyError> {
     let failed = |source| HashKeyError::Failed { path: path.clone(), source };
     match fs::read_to_string(&path) {
         Ok(text) => return text.trim().parse().map_err(|source| HashKeyError::Wrong { path, source }),
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
+        Err(error) if !is_absence(&error) => return Err(failed(error)),
         Err(_) => {}
     }
-    if let Ok(config) = fs::read(args.folder().join(LAKE_CONFIG)) {
-        // A lake of an older format has no key, and no function works on it.
-        return match serde_json::from_slice::<Value>(&config).is_ok_and(|config| config["hash_key"].is_string()) {
-            true => Err(HashKeyError::Missing(path)),
-            false => Ok(HashKey::public()),
-        };
+    match fs::read(args.folder().join(LAKE_CONFIG)) {
+        Ok(config) => {
+            // A lake of an older format has no key, and no function works on it.
+            let has_key = serde_json::from_slice::<Value>(&config).is_ok_and(|config| config["hash_key"].is_string());
+            return if has_key { Err(HashKeyError::Missing(path)) } else { Ok(HashKey::public()) };
+        }
+        Err(error) if is_absence(&error) => {}
+        Err(error) => return Err(failed(error)),
     }
     let mut secret = [0; HashKey::BYTES];
     getrandom::fill(&mut secret).map_err(|error| failed(io::Error::other(error)))?;
@@ -51,11 +53,15 @@ pub(crate) fn of(args: &LakeArgs) -> Result<HashKey, HashKeyError> {
     Ok(HashKey::new(&secret))
 }
 
+fn is_absence(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
 /// Writes a new file that only its owner can read. A rename, so that a reader never sees half of it.
 fn write_private(path: &Path, text: &str) -> io::Result<()> {
     let new = path.with_extension("new");
     match fs::remove_file(&new) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        Err(error) if !is_absence(&error) => return Err(error),
         _ => {}
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
